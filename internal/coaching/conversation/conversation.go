@@ -1,0 +1,27 @@
+// Package conversation measures a conversation: pure functions over utterances. What cannot be computed is nil, never 0.
+package conversation
+
+// Role is what a speaker is in the conversation.
+type Role string
+
+// The roles of a speaker.
+const (
+	RoleUnknown Role = "UNKNOWN"
+	RoleCoach   Role = "COACH"
+	RoleClient  Role = "CLIENT"
+	RoleOther   Role = "OTHER"
+)
+
+// Speaker is a voice in the conversation.
+type Speaker struct {
+	Name string
+	Role Role
+}
+
+// Utterance is one speaker's uninterrupted stretch of speech.
+type Utterance struct {
+	Speaker int    // index into the speakers
+	StartMs *int64 // offset from the start of the recording, milliseconds
+	EndMs   *int64
+	Text    string
+}

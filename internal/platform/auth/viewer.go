@@ -1,0 +1,80 @@
+// Package auth says who is calling: it verifies bearer tokens and carries the viewer.
+package auth
+
+import (
+	"context"
+
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+)
+
+// Role is what a person is in an organization. One person may hold several.
+type Role string
+
+// The roles of a membership.
+const (
+	RoleOwner      Role = "OWNER"
+	RoleAdmin      Role = "ADMIN"
+	RoleCoach      Role = "COACH"
+	RoleSupervisor Role = "SUPERVISOR"
+	RoleClient     Role = "CLIENT"
+	RoleSponsor    Role = "SPONSOR"
+)
+
+// Viewer is the authenticated person, acting in one organization.
+type Viewer struct {
+	Org   id.UUID
+	User  id.UUID
+	Roles []Role
+}
+
+// Has says whether the viewer holds one of the roles.
+func (v Viewer) Has(roles ...Role) bool {
+	for _, have := range v.Roles {
+		for _, want := range roles {
+			if have == want {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Grants is the set of relations through which a viewer sees one row. SQL computes it beside the row, so that the row
+// filter and the field rules (@access) can never disagree about who the viewer is to that row.
+type Grants int32
+
+// The relations.
+const (
+	AsSelf       Grants = 1 << iota // the row is the viewer
+	AsAdmin                         // owner or admin of the organization
+	AsCoach                         // the coach of the client, engagement or session
+	AsSupervisor                    // supervises that coach
+	AsClient                        // the client of it
+	AsSponsor                       // sponsors the engagement
+)
+
+// Any says whether one of want is among g.
+func (g Grants) Any(want Grants) bool { return g&want != 0 }
+
+// Granted is a row that knows through which relations the viewer sees it.
+type Granted interface{ Granted() Grants }
+
+// Granted makes Grants embeddable: a struct that embeds Grants is a Granted.
+func (g Grants) Granted() Grants { return g }
+
+type viewerKey struct{}
+
+// WithViewer returns a context that carries v.
+func WithViewer(ctx context.Context, v Viewer) context.Context {
+	return context.WithValue(ctx, viewerKey{}, v)
+}
+
+// FromContext returns the viewer, or an Unauthenticated fault.
+func FromContext(ctx context.Context) (Viewer, error) {
+	v, ok := ctx.Value(viewerKey{}).(Viewer)
+	if !ok {
+		return Viewer{}, fault.Unauthenticated("sign in: send an Authorization: Bearer token")
+	}
+	return v, nil
+}
