@@ -18,6 +18,8 @@ type Speaker struct {
 	Role Role
 }
 
+func (s Speaker) known() bool { return s.Role == RoleCoach || s.Role == RoleClient || s.Role == RoleOther }
+
 // Utterance is one speaker's uninterrupted stretch of speech.
 type Utterance struct {
 	Speaker int    // index into the speakers
