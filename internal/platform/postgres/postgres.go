@@ -1,0 +1,140 @@
+// Package postgres is how Rapport talks to PostgreSQL: the pool, the transaction, the migrations and the listener.
+//
+// Stores take a DB, so that the same query runs inside or outside a transaction; services decide about transactions
+// with InTx.
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// DB runs SQL: a pool, where every call stands alone, or a transaction.
+type DB interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
+	CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error)
+}
+
+var (
+	_ DB = (*pgxpool.Pool)(nil)
+	_ DB = (pgx.Tx)(nil)
+)
+
+// Option changes the pool that Open makes.
+type Option func(*pgxpool.Config)
+
+// WithMaxConns limits the pool's connections (default 20). Mind the sum over all processes: a listener and a
+// migration take one more each.
+func WithMaxConns(n int32) Option {
+	return func(c *pgxpool.Config) { c.MaxConns = n }
+}
+
+// WithApplicationName names the process in pg_stat_activity (default "rapport").
+func WithApplicationName(name string) Option {
+	return func(c *pgxpool.Config) { c.ConnConfig.RuntimeParams["application_name"] = name }
+}
+
+// WithStatementTimeout limits each statement (default 30 s; 0 is no limit). It is the net under a forgotten deadline,
+// not a replacement for the context's.
+func WithStatementTimeout(d time.Duration) Option {
+	return func(c *pgxpool.Config) {
+		c.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(d.Milliseconds(), 10)
+	}
+}
+
+// WithTracer shows every query to t. A tracer that also implements pgx's other tracer interfaces (batches, copies,
+// connections) sees those too.
+func WithTracer(t pgx.QueryTracer) Option {
+	return func(c *pgxpool.Config) { c.ConnConfig.Tracer = t }
+}
+
+// Open connects to the database at url and returns a pool once a connection has answered. Times come back in UTC. What the
+// url says about connection parameters wins over the defaults, and an option wins over the url. Errors never hold
+// the password.
+func Open(ctx context.Context, url string, opts ...Option) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	cfg.MaxConns = 20
+	cfg.MaxConnLifetime = 30 * time.Minute // so that a failed-over or resized database is found again
+	cfg.MaxConnLifetimeJitter = 5 * time.Minute
+	cfg.MaxConnIdleTime = 5 * time.Minute
+	cfg.HealthCheckPeriod = 30 * time.Second
+	if cfg.ConnConfig.ConnectTimeout == 0 {
+		cfg.ConnConfig.ConnectTimeout = 10 * time.Second
+	}
+	for name, value := range map[string]string{
+		"application_name":  "rapport",
+		"timezone":          "UTC",
+		"statement_timeout": "30000",
+		// No network inside a transaction: one that sits idle this long belongs to a bug, and it holds locks.
+		"idle_in_transaction_session_timeout": "60000",
+	} {
+		if _, set := cfg.ConnConfig.RuntimeParams[name]; !set {
+			cfg.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		readTimesAsUTC(conn.TypeMap())
+		return nil
+	}
+	for _, opt := range opts {
+		opt(cfg)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	return pool, nil
+}
+
+// readTimesAsUTC makes a timestamptz a time in UTC. The session's time zone does not: over the binary protocol an
+// instant arrives without a zone, and pgx would dress it in the machine's.
+func readTimesAsUTC(m *pgtype.Map) {
+	t := &pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}}
+	m.RegisterType(t)
+	m.RegisterType(&pgtype.Type{Name: "_timestamptz", OID: pgtype.TimestamptzArrayOID, Codec: &pgtype.ArrayCodec{ElementType: t}})
+}
+
+// InTx runs fn in a transaction and commits if fn returns nil. When fn returns an error, panics or ends its goroutine,
+// the transaction is rolled back. A failed commit is an error like any other: nothing was written. Nothing is retried,
+// and fn must do no network but the database's.
+func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) (err error) {
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	open := true
+	// Deferred without recover: a panic goes on with its own stack. A rollback that fails is not reported, because pgx
+	// then closes the connection, which rolls back as well.
+	defer func() {
+		if open {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			_ = tx.Rollback(ctx)
+		}
+	}()
+	if err = fn(tx); err != nil {
+		return err
+	}
+	open = false // a failed commit has ended the transaction too
+	if err = tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
