@@ -18,7 +18,9 @@ type Speaker struct {
 	Role Role
 }
 
-func (s Speaker) known() bool { return s.Role == RoleCoach || s.Role == RoleClient || s.Role == RoleOther }
+func (s Speaker) known() bool {
+	return s.Role == RoleCoach || s.Role == RoleClient || s.Role == RoleOther
+}
 
 // Utterance is one speaker's uninterrupted stretch of speech.
 type Utterance struct {

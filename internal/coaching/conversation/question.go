@@ -1,10 +1,49 @@
 package conversation
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// IsQuestion tells whether an English sentence asks something.
+// IsQuestion tells whether an English sentence asks something. It is meant for sentences of Sentences.
+//
+// A sentence asks if it ends with a question mark, unless the mark stands for a rising voice only: on a tag ("Right?"),
+// on a statement with a tag ("I'm here to help, okay?") or on a reflection ("So it sounds like …?"). Transcribers forget
+// the mark, so without one these forms ask as well: a question word before an auxiliary ("what would you"), an auxiliary before its
+// subject ("do you"), either also after a comma ("on a scale of 1 to 10, how ready are you"), and invitations, which
+// motivational interviewing codes as open questions ("tell me more", "I wonder if").
 func IsQuestion(sentence string) bool {
-	return strings.HasSuffix(sentence, "?")
+	words, marked := questionWords(sentence)
+	if len(words) == 0 {
+		return false
+	}
+	if asks(words, sentence) {
+		return !isTag(words)
+	}
+	return marked && !isTag(words) && !mirrors(words) && !seeksNod(sentence)
+}
+
+// IsOpenQuestion tells whether a sentence asks for more than yes, no or a fact: what, how, why, or an invitation to
+// tell. It is an estimate: two trained coders do not always agree on openness either.
+func IsOpenQuestion(sentence string) bool {
+	if !IsQuestion(sentence) {
+		return false
+	}
+	words, _ := questionWords(sentence)
+	if invites(words) {
+		return true
+	}
+	for i, w := range words {
+		switch w {
+		case "what", "what's", "why", "how's", "where":
+			return true
+		case "how":
+			return i+1 == len(words) || !isMeasure(words[i+1])
+		case "do", "does", "did", "are", "is", "was", "were", "can", "could", "would", "will", "have", "has":
+			return false // an auxiliary came first: yes or no is an answer
+		}
+	}
+	return false
 }
 
 // CountQuestions counts the sentences of a text that are questions.
@@ -25,4 +64,176 @@ func EndsInQuestion(text string) bool {
 		last = s
 	}
 	return IsQuestion(last)
+}
+
+// questionWords is the sentence in lower case without the fillers and false starts before it, and whether it is marked.
+func questionWords(sentence string) (words []string, marked bool) {
+	words = make([]string, 0, 16)
+	for w := range Words(strings.ReplaceAll(strings.ToLower(sentence), "’", "'")) {
+		if head, tail, ok := strings.Cut(w, "-"); ok && strings.HasPrefix(tail, head) {
+			w = tail // "wh-what"
+		}
+		if len(words) == 0 && isFiller(w) {
+			continue
+		}
+		if len(words) > 0 && words[len(words)-1] == w || w == "just" {
+			continue // "what- what", "I'm just wondering"
+		}
+		words = append(words, w)
+	}
+	end := strings.TrimRight(sentence, `"'”’)] -—–.`)
+	return words, strings.HasSuffix(end, "?") || strings.HasSuffix(end, "？")
+}
+
+func isFiller(w string) bool {
+	switch w {
+	case "okay", "ok", "so", "well", "um", "uh", "and", "but", "yeah", "yes", "yep", "right", "now", "alright",
+		"all", "oh", "great", "like", "mm", "mm-hmm", "uh-huh", "hmm", "hm", "mhm", "then", "also", "just",
+		"actually", "sure", "good", "or", "because", "cause", "er", "erm", "ah", "no", "cool", "perfect", "thanks",
+		"anyway":
+		return true
+	}
+	return false
+}
+
+func isTag(words []string) bool {
+	return len(words) <= 2 && slices.Contains(tags, strings.Join(words, " "))
+}
+
+// tags ask whether the other is still listening. "Right?", "Okay?" and the like are fillers, and gone already.
+var tags = []string{"you know", "you see", "huh", "eh", "sorry", "pardon", "really", "excuse me", "is it", "isn't it", "know"}
+
+// seeksNod is for a statement with a tag after a comma, that seeks no more than a nod.
+func seeksNod(sentence string) bool {
+	comma := strings.LastIndexByte(sentence, ',')
+	if comma < 0 {
+		return false
+	}
+	words, _ := questionWords(sentence[comma:])
+	return len(words) == 0 || slices.Contains(nods, strings.Join(words, " "))
+}
+
+var nods = []string{
+	"you know", "huh", "isn't it", "doesn't it", "don't they", "aren't they", "haven't you", "aren't you", "don't you", "wasn't it",
+	"isn't that", "didn't you", "didn't it", "you know what i mean", "know what i mean",
+}
+
+func mirrors(words []string) bool {
+	return slices.ContainsFunc(mirrorings, func(m []string) bool { return hasPrefix(words, m) })
+}
+
+var mirrorings = phrases("it sounds like", "sounds like", "it seems like", "seems like", "what i'm hearing", "what i hear",
+	"i hear you", "i'm hearing", "you're saying", "it feels like", "it looks like", "looks like")
+
+func asks(words []string, sentence string) bool {
+	if invites(words) || opensQuestion(words) {
+		return true
+	}
+	// After a comma a clause may ask, but not one that reports: "he said, what are you doing".
+	_, rest, more := strings.Cut(sentence, ",")
+	for more {
+		var clause string
+		clause, rest, more = strings.Cut(rest, ",")
+		w, _ := questionWords(clause)
+		if opensQuestion(w) && len(w) > 2 && (w[1] == "you" || w[2] == "you" || w[2] == "your") {
+			return !reports(words)
+		}
+		if invites(w) {
+			return !reports(words)
+		}
+	}
+	return false
+}
+
+func reports(words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(reporting, w) })
+}
+
+var reporting = []string{"said", "says", "say", "saying", "asked", "asks", "told", "goes", "thought"}
+
+// opensQuestion looks at the first words only.
+func opensQuestion(w []string) bool {
+	if len(w) < 2 {
+		return false
+	}
+	switch w[0] {
+	case "what", "how", "why", "where", "who", "when", "which":
+		if isAuxiliary(w[1]) {
+			// "What is important is …", "when is" and "what was hard was" state as often as they ask.
+			return len(w) > 2 && isSubject(w[2])
+		}
+		if len(w) < 3 {
+			return false
+		}
+		switch w[0] {
+		case "what":
+			return slices.Contains([]string{"else", "kind", "kinds", "sort", "sorts", "about", "if", "brings", "brought", "makes", "happens"}, w[1]) && !slices.Contains(w[2:], "is")
+		case "how":
+			return isMeasure(w[1]) && slices.ContainsFunc(w[2:], isAuxiliary) ||
+				w[1] == "about" || w[1] == "come"
+		}
+		return false
+	}
+	if !isAuxiliary(w[0]) {
+		return false
+	}
+	switch w[0] {
+	case "do", "don't", "have", "had", "should", "may":
+		// "Do it", "have a seat", "had I known", "should it rain" are no questions.
+		return w[1] == "you" && w[0] != "had" && w[0] != "should" || w[1] == "we" || w[1] == "they" || w[0] == "may" && w[1] == "i"
+	}
+	return isSubject(w[1])
+}
+
+func invites(words []string) bool {
+	return slices.ContainsFunc(invitations, func(p []string) bool { return hasPrefix(words, p) })
+}
+
+var invitations = phrases(
+	"tell me", "can you tell", "could you tell", "would you tell", "can you share", "could you share", "can you describe",
+	"could you describe", "can you talk", "maybe you could tell", "you could tell me", "remind me", "talk to me about", "say more", "describe", "walk me through",
+	"help me understand", "i wonder if", "i wonder what", "i wonder how", "i wonder whether", "i'm wondering", "i was wondering", "i am wondering",
+	"i wondered if", "i guess i'm wondering", "wondering if", "i'm curious", "i am curious", "i'd love to hear", "i'd like to hear", "i'd like to know",
+	"i'd be interested", "i'm interested to know", "i'm really interested to know", "give me an example",
+)
+
+func isAuxiliary(w string) bool {
+	switch w {
+	case "do", "does", "did", "are", "is", "was", "were", "can", "could", "would", "will", "have", "has", "had",
+		"should", "may", "might", "shall", "don't", "doesn't", "didn't", "aren't", "isn't", "wasn't", "weren't",
+		"can't", "couldn't", "wouldn't", "won't", "haven't", "hasn't", "am":
+		return true
+	}
+	return false
+}
+
+func isSubject(w string) bool {
+	switch w {
+	case "you", "your", "he", "she", "it", "they", "we", "i", "there", "that", "this", "those", "these", "the",
+		"some", "any", "anything", "something", "anyone", "his", "her", "their", "our", "my":
+		return true
+	}
+	return false
+}
+
+// isMeasure is for what after "how" asks for a number or a degree.
+func isMeasure(w string) bool {
+	switch w {
+	case "many", "much", "often", "long", "old", "far", "soon", "big", "confident", "important", "ready",
+		"likely", "motivated":
+		return true
+	}
+	return false
+}
+
+func phrases(texts ...string) [][]string {
+	out := make([][]string, len(texts))
+	for i, t := range texts {
+		out[i] = strings.Fields(t)
+	}
+	return out
+}
+
+func hasPrefix(words, prefix []string) bool {
+	return len(words) >= len(prefix) && slices.Equal(words[:len(prefix)], prefix)
 }

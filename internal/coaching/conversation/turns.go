@@ -109,8 +109,12 @@ func turnsOf(runs []turn) []turn {
 	turns := make([]turn, 0, len(runs))
 	var pending []turn
 	flush := func() {
+		if len(pending) == 0 {
+			return
+		}
+		over := turns[len(turns)-1] // the floor they were spoken on
 		for _, p := range pending {
-			if over := turns[len(turns)-1]; !p.timed || !over.timed || p.end > over.end {
+			if !p.timed || !over.timed || p.end > over.end {
 				turns = append(turns, p)
 			}
 		}

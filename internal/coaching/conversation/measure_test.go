@@ -1,0 +1,323 @@
+package conversation_test
+
+import (
+	"encoding/json"
+	"math"
+	"testing"
+
+	"github.com/rapporthq/rapport/internal/coaching/conversation"
+)
+
+const (
+	coach  = 0
+	client = 1
+)
+
+func pair() []conversation.Speaker {
+	return []conversation.Speaker{{Name: "Ana", Role: conversation.RoleCoach}, {Name: "Ben", Role: conversation.RoleClient}}
+}
+
+// said is an utterance with times in milliseconds.
+func said(speaker int, start, end int64, text string) conversation.Utterance {
+	return conversation.Utterance{Speaker: speaker, StartMs: &start, EndMs: &end, Text: text}
+}
+
+// line is an utterance without times.
+func line(speaker int, text string) conversation.Utterance {
+	return conversation.Utterance{Speaker: speaker, Text: text}
+}
+
+// The worked example. Times in seconds:
+//
+//	0–4    Ana  "What would you like to look at today?"        8 words, a question
+//	5–15   Ben  "I keep saying yes to every new project."      8 words
+//	15–16  Ana  "Mm-hmm."                                      1 word, a back-channel: Ben resumes within 2 s of it
+//	16–26  Ben  "By the weekend there is nothing left of me."  9 words
+//	30–34  Ana  "And what does that cost you?"                 6 words, a question
+//	36–44  Ben  "My evenings, mostly."                         3 words
+//	48–50  Ben  "And my patience."                             3 words; after 4 s, so a turn of its own
+//
+// The session lasted 60 s.
+func example() []conversation.Utterance {
+	return []conversation.Utterance{
+		said(coach, 0, 4_000, "What would you like to look at today?"),
+		said(client, 5_000, 15_000, "I keep saying yes to every new project."),
+		said(coach, 15_000, 16_000, "Mm-hmm."),
+		said(client, 16_000, 26_000, "By the weekend there is nothing left of me."),
+		said(coach, 30_000, 34_000, "And what does that cost you?"),
+		said(client, 36_000, 44_000, "My evenings, mostly."),
+		said(client, 48_000, 50_000, "And my patience."),
+	}
+}
+
+func TestMeasureWorkedExample(t *testing.T) {
+	t.Parallel()
+	session := int64(60_000)
+	m := conversation.Measure(pair(), example(), &session)
+
+	if m.Basis != conversation.BasisTime || m.DefinitionVersion != conversation.DefinitionVersion {
+		t.Errorf("basis %s, version %d", m.Basis, m.DefinitionVersion)
+	}
+	is(t, "durationMs", m.DurationMs, 60_000)
+	// Speech is 4 + 10 + 1 + 10 + 4 + 8 + 2 = 39 s without overlap; silence is (60 − 39) ÷ 60.
+	near(t, "silenceShare", m.SilenceShare, 21.0/60)
+	// Turns: Ana, Ben (5–26, bridged), Ana, Ben (36–44), Ben (48–50). The speaker changes three times in one minute.
+	near(t, "interactivityPerMin", m.InteractivityPerMin, 3)
+	// Client to coach: 30 − 26 = 4 s.
+	quantiles(t, "patienceMs", m.PatienceMs, 1, 4_000, 4_000)
+	// Coach to client: 5 − 4 = 1 s and 36 − 34 = 2 s; by nearest rank the median of two is the first.
+	quantiles(t, "responseLatencyMs", m.ResponseLatencyMs, 2, 1_000, 2_000)
+
+	ana, ben := m.Speakers[coach], m.Speakers[client]
+	is(t, "ana.talkMs", ana.TalkMs, 9_000)  // 4 + 1 + 4
+	is(t, "ben.talkMs", ben.TalkMs, 30_000) // 10 + 10 + 8 + 2
+	near(t, "ana.talkShareOfSpeech", ana.TalkShareOfSpeech, 9.0/39)
+	near(t, "ben.talkShareOfSpeech", ben.TalkShareOfSpeech, 30.0/39)
+	near(t, "ana.talkShareOfSession", ana.TalkShareOfSession, 9.0/60)
+	near(t, "ben.talkShareOfSession", ben.TalkShareOfSession, 30.0/60)
+	equal(t, "ana.turnCount", ana.TurnCount, 2)
+	equal(t, "ben.turnCount", ben.TurnCount, 3)
+	equal(t, "ana.wordCount", ana.WordCount, 15)           // 8 + 1 + 6
+	equal(t, "ben.wordCount", ben.WordCount, 23)           // 8 + 9 + 3 + 3
+	near(t, "ana.meanTurnWords", ana.MeanTurnWords, 7)     // (8 + 6) ÷ 2: the mm-hmm is in no turn
+	near(t, "ben.meanTurnWords", ben.MeanTurnWords, 23./3) // (17 + 3 + 3) ÷ 3
+	near(t, "ana.wordsPerMinute", ana.WordsPerMinute, 100) // 15 words in 9 s
+	near(t, "ben.wordsPerMinute", ben.WordsPerMinute, 46)  // 23 words in 30 s
+	is(t, "ana.longestMonologueMs", ana.LongestMonologueMs, 4_000)
+	is(t, "ben.longestMonologueMs", ben.LongestMonologueMs, 21_000) // 5–26, over the mm-hmm
+	equal(t, "ana.questionCount", ana.QuestionCount, 2)
+	near(t, "ana.questionRate", ana.QuestionRate, 1)
+	equal(t, "ben.questionCount", ben.QuestionCount, 0)
+	near(t, "ben.questionRate", ben.QuestionRate, 0)
+
+	is(t, "coach.talkMs", m.Coach.TalkMs, 9_000)
+	is(t, "client.longestMonologueMs", m.Client.LongestMonologueMs, 21_000)
+	near(t, "shareWithEndTimes", m.Quality.ShareWithEndTimes, 1)
+	near(t, "shareWithKnownRole", m.Quality.ShareWithKnownRole, 1)
+	equal(t, "overlapsAvailable", m.Quality.OverlapsAvailable, false)
+	equal(t, "pausesAvailable", m.Quality.PausesAvailable, true)
+}
+
+func TestWithoutEndTimesSharesAreOfWords(t *testing.T) {
+	t.Parallel()
+	m := conversation.Measure(pair(), []conversation.Utterance{
+		line(coach, "How was it?"),                             // 3 words
+		line(client, "Hard, but I did it and I am still here"), // 10 words
+		line(coach, "Right."),                                  // bridged
+		line(client, "So there."),                              // 2 words
+	}, nil)
+	equal(t, "basis", m.Basis, conversation.BasisWords)
+	near(t, "coach.talkShareOfSpeech", m.Coach.TalkShareOfSpeech, 4.0/16)
+	near(t, "client.talkShareOfSpeech", m.Client.TalkShareOfSpeech, 12.0/16)
+	equal(t, "coach.turnCount", m.Coach.TurnCount, 1)
+	equal(t, "client.turnCount", m.Client.TurnCount, 1)
+	near(t, "client.meanTurnWords", m.Client.MeanTurnWords, 12)
+	none(t, "durationMs", m.DurationMs)
+	none(t, "silenceShare", m.SilenceShare)
+	none(t, "interactivityPerMin", m.InteractivityPerMin)
+	none(t, "patienceMs", m.PatienceMs)
+	none(t, "responseLatencyMs", m.ResponseLatencyMs)
+	none(t, "talkMs", m.Client.TalkMs)
+	none(t, "talkShareOfSession", m.Client.TalkShareOfSession)
+	none(t, "wordsPerMinute", m.Client.WordsPerMinute)
+	none(t, "longestMonologueMs", m.Client.LongestMonologueMs)
+}
+
+func TestBackchannels(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name        string
+		utterances  []conversation.Utterance
+		coach, them int // turns
+	}{
+		{"bridged", []conversation.Utterance{
+			said(client, 0, 9_000, "It was a lot"), said(coach, 9_100, 9_500, "Yeah, right."), said(client, 9_600, 12_000, "and then it got worse"),
+		}, 0, 1},
+		{"spoken under the other's words", []conversation.Utterance{
+			said(client, 0, 20_000, "It was a lot and it went on"), said(coach, 9_000, 9_500, "Mm-hmm."), said(coach, 25_000, 27_000, "What then?"),
+		}, 1, 1},
+		{"nobody resumes", []conversation.Utterance{
+			said(client, 0, 9_000, "It was a lot"), said(coach, 9_100, 9_500, "Yeah."), said(client, 12_000, 13_000, "and more came"),
+		}, 1, 2},
+		{"an answer is no back-channel", []conversation.Utterance{
+			said(coach, 0, 4_000, "Shall we begin?"), said(client, 4_200, 4_500, "Yeah."), said(coach, 4_700, 9_000, "Good, then tell me."),
+		}, 2, 1},
+		{"more than a signal", []conversation.Utterance{
+			said(client, 0, 9_000, "It was a lot"), said(coach, 9_100, 9_900, "Yeah, that hurts."), said(client, 10_000, 12_000, "and it went on"),
+		}, 1, 2},
+		{"four words are a turn", []conversation.Utterance{
+			said(client, 0, 9_000, "It was a lot"), said(coach, 9_100, 9_900, "Yeah, yeah, yeah, yeah."), said(client, 10_000, 12_000, "and it went on"),
+		}, 1, 2},
+		{"a short start of something longer", []conversation.Utterance{
+			said(client, 0, 9_000, "It was a lot"), said(coach, 9_100, 9_400, "Right."), said(coach, 9_500, 12_000, "It sounds heavy."),
+			said(client, 12_100, 13_000, "and it went on"),
+		}, 1, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := conversation.Measure(pair(), tt.utterances, nil)
+			equal(t, "coach's turns", m.Coach.TurnCount, tt.coach)
+			equal(t, "client's turns", m.Client.TurnCount, tt.them)
+		})
+	}
+}
+
+func TestBackchannelDoesNotEndPatience(t *testing.T) {
+	t.Parallel()
+	m := conversation.Measure(pair(), []conversation.Utterance{
+		said(client, 0, 10_000, "I do not know what I want."),
+		said(coach, 10_200, 10_600, "Mm-hmm."),
+		said(coach, 16_000, 18_000, "What do you hope for?"),
+	}, nil)
+	quantiles(t, "patienceMs", m.PatienceMs, 1, 6_000, 6_000)
+}
+
+func TestOverlaps(t *testing.T) {
+	t.Parallel()
+	m := conversation.Measure(pair(), []conversation.Utterance{
+		said(client, 0, 10_000, "I was going to say something about the plan"),
+		said(coach, 8_000, 12_000, "Let me stop you there for a moment"),
+		said(client, 14_000, 16_000, "Go on then"),
+	}, nil)
+	// Speech covers 0–12 and 14–16 of 16 s; who says it adds up to 10 + 4 + 2 = 16 s of talk.
+	near(t, "silenceShare", m.SilenceShare, 2.0/16)
+	near(t, "coach.talkShareOfSpeech", m.Coach.TalkShareOfSpeech, 4.0/16)
+	near(t, "client.talkShareOfSession", m.Client.TalkShareOfSession, 12.0/16)
+	quantiles(t, "patienceMs", m.PatienceMs, 1, 0, 0) // the coach did not wait at all
+	equal(t, "overlapsAvailable", m.Quality.OverlapsAvailable, true)
+}
+
+func TestWhatTheTranscriptDoesNotSayIsNil(t *testing.T) {
+	t.Parallel()
+	t.Run("nothing said", func(t *testing.T) {
+		t.Parallel()
+		m := conversation.Measure(pair(), []conversation.Utterance{line(coach, " … ")}, nil)
+		equal(t, "utteranceCount", m.Quality.UtteranceCount, 0)
+		none(t, "shareWithEndTimes", m.Quality.ShareWithEndTimes)
+		none(t, "talkShareOfSpeech", m.Coach.TalkShareOfSpeech)
+		none(t, "questionRate", m.Coach.QuestionRate)
+		none(t, "meanTurnWords", m.Coach.MeanTurnWords)
+	})
+	t.Run("no role known", func(t *testing.T) {
+		t.Parallel()
+		m := conversation.Measure([]conversation.Speaker{{Role: conversation.RoleUnknown}, {}}, example(), nil)
+		none(t, "coach", m.Coach)
+		none(t, "client", m.Client)
+		none(t, "patienceMs", m.PatienceMs)
+		near(t, "shareWithKnownRole", m.Quality.ShareWithKnownRole, 0)
+		near(t, "talkShareOfSpeech", m.Speakers[1].TalkShareOfSpeech, 30.0/39)
+	})
+	t.Run("end times filled in from the next start", func(t *testing.T) {
+		t.Parallel()
+		m := conversation.Measure(pair(), []conversation.Utterance{
+			said(coach, 0, 5_000, "How are you?"), said(client, 5_000, 9_000, "Not bad."), said(coach, 9_000, 12_000, "Not bad?"),
+		}, nil)
+		equal(t, "pausesAvailable", m.Quality.PausesAvailable, false)
+		none(t, "silenceShare", m.SilenceShare)
+		none(t, "patienceMs", m.PatienceMs)
+		none(t, "responseLatencyMs", m.ResponseLatencyMs)
+	})
+	t.Run("speech of nobody known", func(t *testing.T) {
+		t.Parallel()
+		m := conversation.Measure(pair(), []conversation.Utterance{
+			said(coach, 0, 5_000, "How are you?"), said(-1, 6_000, 11_000, "Who is there?"), said(7, 12_000, 22_000, "Me."),
+		}, nil)
+		near(t, "coach.talkShareOfSpeech", m.Coach.TalkShareOfSpeech, 5.0/20)
+		near(t, "shareWithKnownRole", m.Quality.ShareWithKnownRole, 1.0/3)
+		equal(t, "client.turnCount", m.Client.TurnCount, 0)
+	})
+	t.Run("an end before its start", func(t *testing.T) {
+		t.Parallel()
+		m := conversation.Measure(pair(), []conversation.Utterance{said(coach, 5_000, 1_000, "Hello there")}, nil)
+		near(t, "shareWithEndTimes", m.Quality.ShareWithEndTimes, 0)
+		equal(t, "basis", m.Basis, conversation.BasisWords)
+	})
+}
+
+func TestSeveralClientsAreTakenTogether(t *testing.T) {
+	t.Parallel()
+	m := conversation.Measure([]conversation.Speaker{
+		{Role: conversation.RoleCoach}, {Role: conversation.RoleClient}, {Role: conversation.RoleClient}, {Role: conversation.RoleClient},
+	}, []conversation.Utterance{
+		said(0, 0, 2_000, "Who starts?"), said(1, 3_000, 9_000, "I will go first"), said(2, 10_000, 12_000, "Then me"),
+	}, nil)
+	equal(t, "speakerCount", m.Client.SpeakerCount, 3)
+	is(t, "client.talkMs", m.Client.TalkMs, 8_000)
+	is(t, "client.longestMonologueMs", m.Client.LongestMonologueMs, 6_000)
+	near(t, "client.meanTurnWords", m.Client.MeanTurnWords, 3) // (4 + 2) ÷ 2
+	is(t, "a silent client's talkMs", m.Speakers[3].TalkMs, 0)
+	none(t, "a silent client's longestMonologueMs", m.Speakers[3].LongestMonologueMs)
+}
+
+func TestQuantilesAreNearestRank(t *testing.T) {
+	t.Parallel()
+	// Ten answers after 1, 2 … 10 s: the median is the 5th, the 90th percentile the 9th.
+	var utterances []conversation.Utterance
+	at := int64(0)
+	for i := int64(1); i <= 10; i++ {
+		utterances = append(utterances,
+			said(coach, at, at+1_000, "What else?"), said(client, at+1_000+i*1_000, at+2_000+i*1_000, "There is one more thing"))
+		at += 60_000
+	}
+	m := conversation.Measure(pair(), utterances, nil)
+	quantiles(t, "responseLatencyMs", m.ResponseLatencyMs, 10, 5_000, 9_000)
+}
+
+func TestMetricsSurviveStorage(t *testing.T) {
+	t.Parallel()
+	m := conversation.Measure(pair(), example(), nil)
+	stored, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back conversation.Metrics
+	if err := json.Unmarshal(stored, &back); err != nil {
+		t.Fatal(err)
+	}
+	again, err := json.Marshal(back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "stored metrics", string(again), string(stored))
+}
+
+func equal[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+func is(t *testing.T, what string, got *int64, want int64) {
+	t.Helper()
+	if got == nil {
+		t.Errorf("%s: got nil, want %d", what, want)
+	} else if *got != want {
+		t.Errorf("%s: got %d, want %d", what, *got, want)
+	}
+}
+
+func near(t *testing.T, what string, got *float64, want float64) {
+	t.Helper()
+	if got == nil {
+		t.Errorf("%s: got nil, want %v", what, want)
+	} else if math.Abs(*got-want) > 1e-9 {
+		t.Errorf("%s: got %v, want %v", what, *got, want)
+	}
+}
+
+func none[T any](t *testing.T, what string, got *T) {
+	t.Helper()
+	if got != nil {
+		t.Errorf("%s: got %v, want nil", what, *got)
+	}
+}
+
+func quantiles(t *testing.T, what string, got *conversation.Quantiles, count int, median, p90 int64) {
+	t.Helper()
+	if got == nil {
+		t.Errorf("%s: got nil", what)
+	} else if want := (conversation.Quantiles{Count: count, Median: median, P90: p90}); *got != want {
+		t.Errorf("%s: got %+v, want %+v", what, *got, want)
+	}
+}
