@@ -1,0 +1,70 @@
+package httpx
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+)
+
+// recorder sees what a handler answers. It offers Flush and Hijack because gqlgen's transports ask for them by type
+// assertion, and Unwrap for http.ResponseController.
+type recorder struct {
+	http.ResponseWriter
+	status int // 0 until the headers are sent
+	bytes  int64
+}
+
+// record returns w as a recorder, reusing the one that an outer middleware has put there.
+func record(w http.ResponseWriter) *recorder {
+	if rec, ok := w.(*recorder); ok {
+		return rec
+	}
+	return &recorder{ResponseWriter: w}
+}
+
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *recorder) WriteHeader(status int) {
+	informational := status < 200 && status != http.StatusSwitchingProtocols
+	if w.status == 0 && !informational {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(p []byte) (int, error) {
+	w.wrote()
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// ReadFrom keeps sendfile for static files.
+func (w *recorder) ReadFrom(r io.Reader) (int64, error) {
+	w.wrote()
+	n, err := io.Copy(w.ResponseWriter, r)
+	w.bytes += n
+	return n, err
+}
+
+func (w *recorder) Flush() { _ = w.FlushError() }
+
+func (w *recorder) FlushError() error {
+	w.wrote()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil && w.status == 0 {
+		w.status = http.StatusSwitchingProtocols
+	}
+	return conn, rw, err
+}
+
+func (w *recorder) wrote() {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+}
