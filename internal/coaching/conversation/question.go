@@ -13,7 +13,8 @@ import (
 // subject ("do you"), either also after a comma ("on a scale of 1 to 10, how ready are you"), and invitations, which
 // motivational interviewing codes as open questions ("tell me more", "I wonder if").
 func IsQuestion(sentence string) bool {
-	words, marked := questionWords(sentence)
+	var room [maxQuestionWords]string
+	words, marked := questionWords(sentence, room[:0])
 	if len(words) == 0 {
 		return false
 	}
@@ -29,7 +30,7 @@ func IsOpenQuestion(sentence string) bool {
 	if !IsQuestion(sentence) {
 		return false
 	}
-	words, _ := questionWords(sentence)
+	words, _ := questionWords(sentence, nil)
 	if invites(words) {
 		return true
 	}
@@ -66,10 +67,20 @@ func EndsInQuestion(text string) bool {
 	return IsQuestion(last)
 }
 
-// questionWords is the sentence in lower case without the fillers and false starts before it, and whether it is marked.
-func questionWords(sentence string) (words []string, marked bool) {
-	words = make([]string, 0, 16)
-	for w := range Words(strings.ReplaceAll(strings.ToLower(sentence), "’", "'")) {
+// maxQuestionWords is how many words of a sentence or clause are looked at.
+const maxQuestionWords = 12
+
+// questionWords appends to words those of the sentence in lower case, without the fillers and false starts before it, and
+// tells whether the sentence ends with a question mark.
+func questionWords(sentence string, words []string) ([]string, bool) {
+	for w := range Words(sentence) {
+		if len(words) == maxQuestionWords {
+			break // a question shows itself early
+		}
+		w = strings.ToLower(w)
+		if strings.Contains(w, "’") {
+			w = strings.ReplaceAll(w, "’", "'")
+		}
 		if head, tail, ok := strings.Cut(w, "-"); ok && strings.HasPrefix(tail, head) {
 			w = tail // "wh-what"
 		}
@@ -109,7 +120,7 @@ func seeksNod(sentence string) bool {
 	if comma < 0 {
 		return false
 	}
-	words, _ := questionWords(sentence[comma:])
+	words, _ := questionWords(sentence[comma:], nil)
 	return len(words) == 0 || slices.Contains(nods, strings.Join(words, " "))
 }
 
@@ -130,11 +141,12 @@ func asks(words []string, sentence string) bool {
 		return true
 	}
 	// After a comma a clause may ask, but not one that reports: "he said, what are you doing".
+	var room [maxQuestionWords]string
 	_, rest, more := strings.Cut(sentence, ",")
 	for more {
 		var clause string
 		clause, rest, more = strings.Cut(rest, ",")
-		w, _ := questionWords(clause)
+		w, _ := questionWords(clause, room[:0])
 		if opensQuestion(w) && len(w) > 2 && (w[1] == "you" || w[2] == "you" || w[2] == "your") {
 			return !reports(words)
 		}

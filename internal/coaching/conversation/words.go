@@ -42,9 +42,17 @@ func CountWords(text string) int {
 	return n
 }
 
+// asciiWord makes the common case cheap: measuring spends most of its time finding words.
+var asciiWord = func() (set [utf8.RuneSelf]bool) {
+	for r := range set {
+		set[r] = 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+	}
+	return set
+}()
+
 func isWordRune(r rune) bool {
 	if r < utf8.RuneSelf {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+		return asciiWord[r]
 	}
 	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
 }
