@@ -1,0 +1,140 @@
+// Package config is every knob of Rapport in one struct: names, defaults, meanings and the rules between them.
+//
+// docs/configuration.md is generated from it (go run ./tools/configdoc), so the comments here are written for the
+// person who runs the program. The environment is read through an injected lookup and nowhere else.
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Mode says what the process is for.
+type Mode string
+
+// The modes.
+const (
+	Development Mode = "development" // this machine alone, sign-in without a password, embedded adapters
+	Production  Mode = "production"  // a real identity provider, no development sign-in
+)
+
+// LogFormat is how log lines are written.
+type LogFormat string
+
+// The formats.
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// Config is the whole configuration. Every variable's name stands in its env tag; nothing else in the program reads the
+// environment.
+type Config struct {
+	// What the process is for. `development` signs in anybody who asks from this machine, and is therefore refused
+	// unless RAPPORT_ADDR is a loopback address. `production` needs DATABASE_URL and the RAPPORT_AUTH_ variables.
+	Mode Mode `env:"RAPPORT_MODE, default=development"`
+	// The folder for what the process keeps on disk: in development the database, the signing key and uploaded files.
+	Home string `env:"RAPPORT_HOME, default=.rapport"`
+	// Import the demo organization at start. Refused in production.
+	Demo bool `env:"RAPPORT_DEMO" unset:"true in development"`
+
+	HTTP     HTTP
+	Database Database
+	Auth     Auth
+	Jobs     Jobs
+	Stream   Stream
+	Log      Log
+}
+
+// HTTP is about the server and its limits.
+type HTTP struct {
+	// The port on 127.0.0.1 that is listened on, unless RAPPORT_ADDR is set.
+	Port uint16 `env:"PORT, default=8080"`
+	// The address that is listened on, as host:port. In a container: `0.0.0.0:8080`.
+	Addr string `env:"RAPPORT_ADDR" unset:"127.0.0.1:$PORT"`
+	// Origins of pages on other hosts that may call the API, separated by commas: `https://app.example.com`. `*` is
+	// refused.
+	CORSOrigins []string `env:"RAPPORT_CORS_ORIGINS"`
+	// The largest request body, in bytes. A larger one is answered with 413.
+	MaxBodyBytes int64 `env:"RAPPORT_MAX_BODY_BYTES, default=1048576"`
+	// The largest query, in tokens: names, punctuation, values.
+	MaxQueryTokens int `env:"RAPPORT_MAX_QUERY_TOKENS, default=2000"`
+	// The number of subscriptions that one WebSocket may hold open.
+	MaxSubscriptionsPerSocket int `env:"RAPPORT_MAX_SUBSCRIPTIONS_PER_SOCKET, default=100"`
+	// How long requests are still taken after readiness was turned off, so that a load balancer can notice. Behind one,
+	// set it to a little more than the interval of its health check.
+	DrainDelay time.Duration `env:"RAPPORT_DRAIN_DELAY, default=0s"`
+	// How long requests, sockets and jobs may take to finish when the process is told to stop.
+	ShutdownTimeout time.Duration `env:"RAPPORT_SHUTDOWN_TIMEOUT, default=10s"`
+}
+
+// Database is about PostgreSQL.
+type Database struct {
+	// Where PostgreSQL is: `postgres://user:password@host:5432/rapport?sslmode=verify-full`. Without it, in
+	// development, a private PostgreSQL is started in RAPPORT_HOME.
+	URL Secret `env:"DATABASE_URL"`
+	// The most connections that one process opens.
+	MaxConns int32 `env:"DATABASE_MAX_CONNS, default=20"`
+}
+
+// Auth is about the identity provider. In development it is optional, and tokens of the development sign-in are believed as well.
+type Auth struct {
+	// The issuer whose tokens are believed: exactly the value of their `iss`.
+	Issuer string `env:"RAPPORT_AUTH_ISSUER"`
+	// The audience that must be among the tokens' `aud`.
+	Audience string `env:"RAPPORT_AUTH_AUDIENCE"`
+	// Where the issuer publishes its keys. https, or http on this machine.
+	JWKSURL string `env:"RAPPORT_AUTH_JWKS_URL"`
+	// The claim that holds the organization a token is for. Without it, people act in their own organization.
+	OrganizationClaim string `env:"RAPPORT_AUTH_ORGANIZATION_CLAIM"`
+}
+
+// Enabled says that an identity provider is configured.
+func (a Auth) Enabled() bool { return a.Issuer != "" }
+
+// Jobs is about work in the background.
+type Jobs struct {
+	// How many jobs one process runs at the same time.
+	Concurrency int `env:"RAPPORT_WORKER_CONCURRENCY, default=4"`
+	// How long a job belongs to a worker that gives no sign of life. Then another worker takes it over.
+	Lease time.Duration `env:"RAPPORT_JOB_LEASE, default=1m"`
+}
+
+// Stream is about events on their way to subscribers.
+type Stream struct {
+	// How long events are kept for clients that come back and ask for what they missed.
+	Retention time.Duration `env:"RAPPORT_STREAM_RETENTION, default=24h"`
+}
+
+// Log is about the log. Lines go to standard error and hold ids, never content.
+type Log struct {
+	// The least level that is written: `debug`, `info`, `warn` or `error`.
+	Level slog.Level `env:"RAPPORT_LOG_LEVEL, default=info"`
+	// How lines are written: `text` for people, `json` for machines.
+	Format LogFormat `env:"RAPPORT_LOG_FORMAT, default=text"`
+}
+
+// DevLogin says whether the development issuer may exist.
+func (c Config) DevLogin() bool { return c.Mode == Development }
+
+// Secret is a value that must not be seen. Whatever prints it prints that it is set.
+type Secret string
+
+// Reveal returns the value, for the one place that needs it.
+func (s Secret) Reveal() string { return string(s) }
+
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "[redacted]"
+}
+
+// GoString covers %#v.
+func (s Secret) GoString() string { return `"` + s.String() + `"` }
+
+// MarshalText covers JSON.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue implements slog.LogValuer.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }

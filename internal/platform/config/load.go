@@ -1,0 +1,246 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sethvargo/go-envconfig"
+)
+
+// Lookup returns the value of a variable and whether it is set: os.LookupEnv, or a map in a test.
+type Lookup func(name string) (string, bool)
+
+// Load reads and checks the configuration. The error names every variable that is wrong, one a line, with what it
+// should be and never with what it is: a value in the wrong place may be a secret. A variable that is set to nothing
+// counts as not set.
+func Load(lookup Lookup) (Config, error) {
+	env := reader{lookup: lookup, bad: map[string]bool{}}
+	c, problems := env.read()
+	if c.HTTP.Addr == "" {
+		c.HTTP.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(int(c.HTTP.Port)))
+	}
+	if _, set := env.Lookup("RAPPORT_DEMO"); !set {
+		c.Demo = c.Mode == Development
+	}
+	c.HTTP.CORSOrigins = trimmed(c.HTTP.CORSOrigins)
+	problems = append(problems, c.check(env.bad)...)
+	if len(problems) > 0 {
+		return Config{}, errors.Join(problems...)
+	}
+	return c, nil
+}
+
+// reader gives go-envconfig the variables, without those that cannot be read as their field's type.
+type reader struct {
+	lookup Lookup
+	bad    map[string]bool
+}
+
+// Lookup implements envconfig.Lookuper.
+func (r reader) Lookup(name string) (string, bool) {
+	if r.bad[name] {
+		return "", false
+	}
+	v, set := r.lookup(name)
+	v = strings.TrimSpace(v)
+	return v, set && v != ""
+}
+
+// read fills a Config. go-envconfig stops at the first value it cannot read and names the field; we want all of
+// them, by the names of their variables, so the last variable looked at is taken out and the rest is read again.
+func (r reader) read() (Config, []error) {
+	var problems []error
+	for {
+		var c Config
+		var last string
+		err := envconfig.ProcessWith(context.Background(), &envconfig.Config{
+			Target: &c, Lookuper: r,
+			Mutators: []envconfig.Mutator{envconfig.MutatorFunc(
+				func(_ context.Context, _, name, _, current string) (string, bool, error) {
+					last = name
+					return current, false, nil
+				})},
+		})
+		if err == nil {
+			return c, problems
+		}
+		if last == "" || r.bad[last] { // not the environment's fault: a tag of ours is wrong
+			return c, append(problems, fmt.Errorf("config: %w", err))
+		}
+		r.bad[last] = true
+		problems = append(problems, fmt.Errorf("%s: must be %s", last, expected(last)))
+	}
+}
+
+// expected says in words what a variable's type takes.
+func expected(name string) string {
+	for v := range variables(reflect.TypeFor[Config]()) {
+		if v.name != name {
+			continue
+		}
+		switch v.typ {
+		case reflect.TypeFor[time.Duration]():
+			return "a duration like 10s, 5m or 24h"
+		case reflect.TypeFor[slog.Level]():
+			return "debug, info, warn or error"
+		}
+		switch v.typ.Kind() {
+		case reflect.Bool:
+			return "true or false"
+		case reflect.Uint16:
+			return "a whole number from 0 to 65535"
+		case reflect.Int, reflect.Int32, reflect.Int64:
+			return "a whole number"
+		}
+	}
+	return "a value of its type"
+}
+
+// check applies the rules that a type cannot state. Variables in bad have been complained about.
+func (c Config) check(bad map[string]bool) (problems []error) {
+	wrong := func(name, format string, args ...any) {
+		if !bad[name] {
+			problems = append(problems, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
+		}
+	}
+	atLeast := func(name string, have, least int64) {
+		if have < least {
+			wrong(name, "must be at least %d", least)
+		}
+	}
+	lasts := func(name string, have, least time.Duration) {
+		if have < least {
+			wrong(name, "must be at least %s", least)
+		}
+	}
+
+	if c.Mode != Development && c.Mode != Production {
+		wrong("RAPPORT_MODE", "must be %s or %s", Development, Production)
+	}
+	if c.Log.Format != LogText && c.Log.Format != LogJSON {
+		wrong("RAPPORT_LOG_FORMAT", "must be %s or %s", LogText, LogJSON)
+	}
+	atLeast("RAPPORT_MAX_BODY_BYTES", c.HTTP.MaxBodyBytes, 1024)
+	atLeast("RAPPORT_MAX_QUERY_TOKENS", int64(c.HTTP.MaxQueryTokens), 100)
+	atLeast("RAPPORT_MAX_SUBSCRIPTIONS_PER_SOCKET", int64(c.HTTP.MaxSubscriptionsPerSocket), 1)
+	atLeast("DATABASE_MAX_CONNS", int64(c.Database.MaxConns), 2)
+	atLeast("RAPPORT_WORKER_CONCURRENCY", int64(c.Jobs.Concurrency), 1)
+	lasts("RAPPORT_DRAIN_DELAY", c.HTTP.DrainDelay, 0)
+	lasts("RAPPORT_SHUTDOWN_TIMEOUT", c.HTTP.ShutdownTimeout, time.Second)
+	lasts("RAPPORT_JOB_LEASE", c.Jobs.Lease, 5*time.Second)
+	lasts("RAPPORT_STREAM_RETENTION", c.Stream.Retention, time.Minute)
+	for _, o := range c.HTTP.CORSOrigins {
+		if why := notAnOrigin(o); why != "" {
+			wrong("RAPPORT_CORS_ORIGINS", "%s", why)
+			break
+		}
+	}
+	if u := c.Database.URL.Reveal(); u != "" {
+		if p, err := url.Parse(u); err != nil || (p.Scheme != "postgres" && p.Scheme != "postgresql") {
+			wrong("DATABASE_URL", "must be a URL like postgres://user:password@host:5432/rapport")
+		}
+	}
+	c.checkAddr(wrong)
+	c.checkAuth(wrong)
+	if c.Mode == Production {
+		if c.Database.URL == "" {
+			wrong("DATABASE_URL", "must be set in production")
+		}
+		if c.Demo {
+			wrong("RAPPORT_DEMO", "the demo organization has no place in production")
+		}
+	}
+	return problems
+}
+
+func (c Config) checkAddr(wrong func(name, format string, args ...any)) {
+	host, port, err := net.SplitHostPort(c.HTTP.Addr)
+	if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
+		wrong("RAPPORT_ADDR", "must be host:port, like 127.0.0.1:8080")
+		return
+	}
+	ip := net.ParseIP(host)
+	if loopback := host == "localhost" || ip != nil && ip.IsLoopback(); c.Mode == Development && !loopback {
+		wrong("RAPPORT_ADDR", "must be a loopback address in development, where anybody who can connect can sign in; "+
+			"set RAPPORT_MODE=production to listen elsewhere")
+	}
+}
+
+func (c Config) checkAuth(wrong func(name, format string, args ...any)) {
+	a := c.Auth
+	needed := []struct{ name, value string }{
+		{"RAPPORT_AUTH_ISSUER", a.Issuer}, {"RAPPORT_AUTH_AUDIENCE", a.Audience}, {"RAPPORT_AUTH_JWKS_URL", a.JWKSURL},
+	}
+	any := a.Issuer+a.Audience+a.JWKSURL+a.OrganizationClaim != ""
+	for _, n := range needed {
+		switch {
+		case n.value != "":
+		case c.Mode == Production:
+			wrong(n.name, "must be set in production")
+		case any:
+			wrong(n.name, "must be set where another RAPPORT_AUTH_ variable is")
+		}
+	}
+	if a.JWKSURL == "" {
+		return
+	}
+	u, err := url.Parse(a.JWKSURL)
+	if err != nil || u.Host == "" {
+		wrong("RAPPORT_AUTH_JWKS_URL", "must be an absolute URL")
+		return
+	}
+	ip := net.ParseIP(u.Hostname())
+	here := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	if u.Scheme != "https" && (u.Scheme != "http" || !here) {
+		wrong("RAPPORT_AUTH_JWKS_URL", "must be https: whoever can change the answer can sign in as anybody")
+	}
+}
+
+// notAnOrigin says why s is not the origin of one site, "" if it is.
+func notAnOrigin(s string) string {
+	if strings.Contains(s, "*") {
+		return "name the origins: * would let every page on the web call the API"
+	}
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || s != u.Scheme+"://"+u.Host {
+		return "each must be scheme://host[:port] and nothing more, like https://app.example.com"
+	}
+	return ""
+}
+
+func trimmed(list []string) []string {
+	var out []string
+	for _, s := range list {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Unknown returns a warning for each RAPPORT_ variable in environ (os.Environ) that no field reads, so that a typing
+// mistake does not pass for a setting.
+func Unknown(environ []string) []string {
+	known := map[string]bool{}
+	for v := range variables(reflect.TypeFor[Config]()) {
+		known[v.name] = true
+	}
+	var warnings []string
+	for _, pair := range environ {
+		name, _, _ := strings.Cut(pair, "=")
+		if strings.HasPrefix(name, "RAPPORT_") && !known[name] {
+			warnings = append(warnings, name+" is set, but nothing reads it: see docs/configuration.md for the names")
+		}
+	}
+	slices.Sort(warnings)
+	return warnings
+}

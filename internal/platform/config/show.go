@@ -1,0 +1,58 @@
+package config
+
+import (
+	"fmt"
+	"iter"
+	"log/slog"
+	"reflect"
+	"strings"
+)
+
+// variable is a field of Config that the environment fills.
+type variable struct {
+	name  string
+	typ   reflect.Type
+	index []int
+}
+
+// variables walks the fields of a configuration struct in their order.
+func variables(t reflect.Type) iter.Seq[variable] {
+	return func(yield func(variable) bool) {
+		for _, f := range reflect.VisibleFields(t) {
+			if f.Type.Kind() == reflect.Struct {
+				for v := range variables(f.Type) {
+					v.index = append(append([]int(nil), f.Index...), v.index...)
+					if !yield(v) {
+						return
+					}
+				}
+				continue
+			}
+			name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
+			if name != "" && !yield(variable{name, f.Type, f.Index}) {
+				return
+			}
+		}
+	}
+}
+
+// String lists the variables and their values, without the secrets.
+func (c Config) String() string {
+	var lines []string
+	for _, a := range c.LogValue().Group() {
+		lines = append(lines, a.Key+"="+a.Value.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// GoString keeps %#v from showing what String hides.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue implements slog.LogValuer: the variables by name, without the secrets.
+func (c Config) LogValue() slog.Value {
+	var attrs []slog.Attr
+	for v := range variables(reflect.TypeFor[Config]()) {
+		attrs = append(attrs, slog.String(v.name, fmt.Sprint(reflect.ValueOf(c).FieldByIndex(v.index).Interface())))
+	}
+	return slog.GroupValue(attrs...)
+}
