@@ -1,0 +1,122 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+)
+
+// DeadJob is a job that was given up, and why.
+type DeadJob struct {
+	Job
+	Code       string
+	Reason     string // for operators; about ids, never content
+	FinishedAt time.Time
+}
+
+// Dead lists the dead jobs of an organization, the newest first: up to limit of those enqueued before the job named by
+// before, a zero before standing for the beginning.
+func Dead(ctx context.Context, db postgres.DB, org, before id.UUID, limit int) (_ []DeadJob, err error) {
+	defer fault.Wrap(&err, "jobs.Dead(%s)", org)
+	if before.IsZero() {
+		for i := range before {
+			before[i] = 0xff
+		}
+	}
+	rows, err := db.Query(ctx, `
+		SELECT id, org_id, kind, entity_id, run_at, max_attempts, coalesce(trace_context, ''), attempt, created_at,
+			coalesce(last_error_code, ''), coalesce(last_error, ''), finished_at
+		FROM jobs WHERE org_id = $1 AND state = 'DEAD' AND id < $2
+		ORDER BY id DESC LIMIT $3`, org, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d DeadJob, err error) {
+		err = row.Scan(&d.ID, &d.Org, &d.Kind, &d.Entity, &d.RunAt, &d.MaxAttempts, &d.TraceContext, &d.Attempt, &d.CreatedAt,
+			&d.Code, &d.Reason, &d.FinishedAt)
+		return d, err
+	})
+}
+
+// Replay gives a dead job all its attempts again, from now on. If another job about the same entity waits already, that one
+// does the work and the dead one counts as done. A job that is not dead, or not of org, is not found.
+func Replay(ctx context.Context, tx pgx.Tx, org, jobID id.UUID) (err error) {
+	defer fault.Wrap(&err, "jobs.Replay(%s)", jobID)
+	// Enqueue has settled all questions of who waits already; so a replay enqueues, and retires the dead row.
+	var j Job
+	err = tx.QueryRow(ctx, `
+		UPDATE jobs SET state = 'DONE', finished_at = clock_timestamp(), last_error_code = $3
+		WHERE org_id = $1 AND id = $2 AND state = 'DEAD'
+		RETURNING org_id, kind, entity_id, max_attempts, coalesce(trace_context, '')`, org, jobID, CodeSuperseded,
+	).Scan(&j.Org, &j.Kind, &j.Entity, &j.MaxAttempts, &j.TraceContext)
+	if err == pgx.ErrNoRows {
+		return fault.NotFound("dead job")
+	}
+	if err != nil {
+		return err
+	}
+	return Enqueue(ctx, tx, j)
+}
+
+// Discard removes a dead job. A job that is not dead, or not of org, is not found.
+func Discard(ctx context.Context, db postgres.DB, org, jobID id.UUID) (err error) {
+	defer fault.Wrap(&err, "jobs.Discard(%s)", jobID)
+	tag, err := db.Exec(ctx, `DELETE FROM jobs WHERE org_id = $1 AND id = $2 AND state = 'DEAD'`, org, jobID)
+	if err == nil && tag.RowsAffected() == 0 {
+		return fault.NotFound("dead job")
+	}
+	return err
+}
+
+// Prune removes jobs that were done longer ago than olderThan and returns how many. Dead ones stay until somebody decides.
+func Prune(ctx context.Context, db postgres.DB, olderThan time.Duration) (removed int64, err error) {
+	defer fault.Wrap(&err, "jobs.Prune")
+	const batch = 5000 // short statements: vacuum and the other writers get their turn
+	for {
+		tag, err := db.Exec(ctx, `
+			DELETE FROM jobs WHERE id IN (
+				SELECT id FROM jobs WHERE state = 'DONE' AND finished_at < now() - $1::interval
+				ORDER BY finished_at, id LIMIT $2)`, olderThan, batch)
+		if err != nil {
+			return removed, err
+		}
+		removed += tag.RowsAffected()
+		if tag.RowsAffected() < batch {
+			return removed, nil
+		}
+	}
+}
+
+// KindStats counts the jobs of one kind that are not done, over all organizations.
+type KindStats struct {
+	Kind    string
+	Pending int // due or not
+	Running int
+	Dead    int
+	Lag     time.Duration // how long the longest waiting due job waits; 0 without one
+}
+
+// Stats returns the counts of every kind that has jobs which are not done, by name.
+func Stats(ctx context.Context, db postgres.DB) (_ []KindStats, err error) {
+	defer fault.Wrap(&err, "jobs.Stats")
+	rows, err := db.Query(ctx, `
+		SELECT kind, count(*) FILTER (WHERE state = 'PENDING'), count(*) FILTER (WHERE state = 'RUNNING'),
+			count(*) FILTER (WHERE state = 'DEAD'),
+			coalesce(extract(epoch FROM now() - min(run_at) FILTER (WHERE state = 'PENDING' AND run_at <= now())), 0)::float8
+		FROM jobs WHERE state IN ('PENDING', 'RUNNING', 'DEAD')
+		GROUP BY kind ORDER BY kind`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (k KindStats, err error) {
+		var lag float64
+		err = row.Scan(&k.Kind, &k.Pending, &k.Running, &k.Dead, &lag)
+		k.Lag = time.Duration(lag * float64(time.Second))
+		return k, err
+	})
+}

@@ -1,0 +1,344 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+	"github.com/rapporthq/rapport/internal/platform/queue"
+)
+
+// Config of a runner. Only DB and Log must be set, and Queue for Run.
+type Config struct {
+	DB    postgres.DB // a pool: claims and outcomes are transactions of their own
+	Queue queue.Queue
+	Log   *slog.Logger
+
+	Concurrency int           // handlers at a time; default 8
+	PerOrg      int           // running jobs of one organization at a time, in all processes together; 0 is no limit
+	Lease       time.Duration // renewed at a third of it; default 30 s
+	Timeout     time.Duration // for one call of a handler; default 15 min
+	Drain       time.Duration // what running handlers get to finish when Run's context ends; default 20 s
+	Backoff     Backoff       // default DefaultBackoff
+
+	// Around wraps every call of a handler: the place for traces and metrics. Optional.
+	Around func(Handler) Handler
+}
+
+// Runner runs jobs.
+type Runner struct {
+	conf     Config
+	store    store
+	handlers map[string]Handler
+}
+
+// NewRunner returns a runner without handlers.
+//
+// If PerOrg is set, let the queue keep the same limit (pgqueue.Options.PerOrg): the queue then does not deliver what the
+// runner would have to refuse. The runner enforces it in any case.
+func NewRunner(conf Config) *Runner {
+	if conf.Concurrency <= 0 {
+		conf.Concurrency = 8
+	}
+	if conf.Lease <= 0 {
+		conf.Lease = 30 * time.Second
+	}
+	if conf.Timeout <= 0 {
+		conf.Timeout = 15 * time.Minute
+	}
+	if conf.Drain <= 0 {
+		conf.Drain = 20 * time.Second
+	}
+	if conf.Backoff == nil {
+		conf.Backoff = DefaultBackoff
+	}
+	return &Runner{
+		conf:     conf,
+		store:    store{db: conf.DB, lease: conf.Lease, perOrg: conf.PerOrg},
+		handlers: map[string]Handler{},
+	}
+}
+
+// Handle registers the handler of a kind. All of it happens before Run and Drain; a kind can be registered once.
+func (r *Runner) Handle(kind string, h Handler) {
+	if kind == "" || h == nil || r.handlers[kind] != nil {
+		panic(fmt.Sprintf("jobs: kind %q needs exactly one handler", kind))
+	}
+	if r.conf.Around != nil {
+		h = r.conf.Around(h)
+	}
+	r.handlers[kind] = h
+}
+
+// Run works until ctx ends. It then takes no more jobs and waits for the running handlers; those that need longer than
+// the drain timeout have their context ended and their jobs given back, without counting as an attempt. It returns nil
+// if every handler has returned, which a handler that ignores its context can prevent.
+func (r *Runner) Run(ctx context.Context) error {
+	// Handlers outlive ctx by the drain timeout, so they get a context of their own.
+	work, interrupt := context.WithCancel(context.WithoutCancel(ctx))
+	defer interrupt()
+
+	slots := make(chan struct{}, r.conf.Concurrency)
+	var running sync.WaitGroup
+	var failures int
+	for ctx.Err() == nil {
+		free := take(ctx, slots)
+		if free == 0 {
+			break
+		}
+		deliveries, err := r.conf.Queue.Receive(ctx, free)
+		for range free - len(deliveries) {
+			<-slots
+		}
+		if err != nil {
+			if ctx.Err() == nil {
+				failures++
+				pause := r.pause(failures)
+				r.conf.Log.WarnContext(ctx, "receiving jobs failed", "error", err, "retry_in", pause)
+				sleep(ctx, pause)
+			}
+			continue
+		}
+		failures = 0
+		for _, d := range deliveries {
+			running.Go(func() {
+				defer func() { <-slots }()
+				r.deliver(work, d)
+			})
+		}
+	}
+
+	finished := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(finished)
+	}()
+	if waitFor(finished, r.conf.Drain) {
+		return nil
+	}
+	r.conf.Log.WarnContext(ctx, "drain timeout: interrupting the running jobs", "running", len(slots))
+	interrupt()
+	// Handlers get a moment to notice, and we a moment to give their jobs back.
+	if waitFor(finished, 5*time.Second) {
+		return nil
+	}
+	return fmt.Errorf("jobs: %d handlers ignore the end of their context", len(slots))
+}
+
+// take waits for a free slot and takes it and all others that are free. It returns 0 if ctx ends first.
+func take(ctx context.Context, slots chan struct{}) int {
+	select {
+	case <-ctx.Done():
+		return 0
+	case slots <- struct{}{}:
+	}
+	for n := 1; ; n++ {
+		select {
+		case slots <- struct{}{}:
+		default:
+			return n
+		}
+	}
+}
+
+// Drain works, without a queue, until no job of a registered kind is due that could be claimed, and returns how many runs
+// it made. Jobs that come back later (a backoff, a snooze) are left. It is for tests and for programs that end.
+func (r *Runner) Drain(ctx context.Context) (runs int, err error) {
+	kinds := slices.Sorted(maps.Keys(r.handlers))
+	for {
+		ids, err := r.store.due(ctx, kinds, r.conf.Concurrency)
+		if err != nil || len(ids) == 0 {
+			return runs, err
+		}
+		var round sync.WaitGroup
+		var mu sync.Mutex
+		progress := false
+		for _, jobID := range ids {
+			round.Go(func() {
+				c, claimErr := r.store.claim(ctx, jobID)
+				ran := claimErr == nil && c.claimed
+				if ran {
+					r.run(ctx, c)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				err = errors.Join(err, claimErr)
+				progress = progress || ran || c.dead
+				if ran {
+					runs++
+				}
+			})
+		}
+		round.Wait()
+		if err := errors.Join(err, ctx.Err()); err != nil || !progress {
+			return runs, err
+		}
+	}
+}
+
+// deliver does what a delivery asks for. The delivery itself is settled before the handler starts: from the claim on, it
+// is the row that knows when it wants a worker again.
+func (r *Runner) deliver(ctx context.Context, d queue.Delivery) {
+	log := r.conf.Log.With("job", d.ID, "kind", d.Kind)
+	settle := func(what string, err error) {
+		if err != nil { // no harm: the delivery ends by itself, and a claimed row refuses a second claim
+			log.WarnContext(ctx, "settling a delivery failed", "how", what, "error", err)
+		}
+	}
+	if r.handlers[d.Kind] == nil {
+		// Another version of the program may know it, and this one must not be asked again at once.
+		log.WarnContext(ctx, "no handler for this kind of job")
+		settle("release", r.conf.Queue.Release(ctx, d, time.Minute))
+		return
+	}
+	c, err := r.store.claim(ctx, d.ID)
+	if err != nil {
+		log.WarnContext(ctx, "claiming a job failed", "error", err)
+		settle("release", r.conf.Queue.Release(ctx, d, r.pause(1)))
+		return
+	}
+	if !c.claimed && c.again > 0 {
+		settle("release", r.conf.Queue.Release(ctx, d, c.again))
+		return
+	}
+	settle("ack", r.conf.Queue.Ack(ctx, d))
+	switch {
+	case c.dead:
+		log.ErrorContext(ctx, "job is dead", "code", CodeLeaseLost)
+	case c.claimed:
+		r.run(ctx, c)
+	}
+}
+
+// run calls the handler of a claimed job and records the outcome.
+func (r *Runner) run(ctx context.Context, c claim) {
+	job := c.job
+	log := r.conf.Log.With("job", job.ID, "org", job.Org, "kind", job.Kind, "entity", job.Entity, "attempt", job.Attempt)
+	started := time.Now()
+
+	hctx, cancel := context.WithTimeout(ctx, r.conf.Timeout)
+	defer cancel()
+	hctx, lose := context.WithCancelCause(hctx)
+	beat, stopBeat := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBeat() // also if the handler ends its goroutine: the lease then runs out
+	var heart sync.WaitGroup
+	heart.Go(func() { r.heartbeat(beat, job, c.lease, started, lose, log) })
+	err := call(hctx, r.handlers[job.Kind], job)
+	stopBeat()
+	heart.Wait()
+
+	if context.Cause(hctx) == errLeaseLost {
+		log.WarnContext(ctx, "job lost its lease while it ran", "took", time.Since(started))
+		return
+	}
+	o := judge(job, err, ctx.Err() != nil, r.conf.Backoff)
+	held, err := r.finish(ctx, job, c.lease, o)
+	took := time.Since(started)
+	switch {
+	case err != nil: // the lease runs out and the job runs again
+		log.ErrorContext(ctx, "recording the outcome of a job failed", "error", err, "took", took)
+	case !held:
+		log.WarnContext(ctx, "job lost its lease while it ran", "took", took)
+	case o.verdict == done:
+		log.DebugContext(ctx, "job is done", "took", took)
+	case o.verdict == dead:
+		log.ErrorContext(ctx, "job is dead", "code", o.code, "took", took, stack(o))
+	case o.verdict == snooze:
+		log.DebugContext(ctx, "job comes back", "delay", o.delay, "took", took)
+	default:
+		log.WarnContext(ctx, "job failed", "code", o.code, "retry_in", o.delay, "took", took, stack(o))
+	}
+}
+
+func stack(o outcome) slog.Attr {
+	if o.stack == nil {
+		return slog.Attr{}
+	}
+	return slog.String("stack", string(o.stack))
+}
+
+// call calls h and turns a panic into an error.
+func call(ctx context.Context, h Handler, job Job) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	return h(ctx, job)
+}
+
+// finish records an outcome even if ctx has ended, and tries for as long as the lease can last.
+func (r *Runner) finish(ctx context.Context, job Job, lease id.UUID, o outcome) (held bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.conf.Lease)
+	defer cancel()
+	for failures := 1; ; failures++ {
+		held, err = r.store.finish(ctx, job, lease, o)
+		if err == nil || ctx.Err() != nil {
+			return held, err
+		}
+		sleep(ctx, r.pause(failures))
+	}
+}
+
+// heartbeat renews the lease until ctx ends. When the lease is taken, or could not be renewed in time, it calls lose.
+func (r *Runner) heartbeat(
+	ctx context.Context, job Job, lease id.UUID, renewed time.Time, lose context.CancelCauseFunc, log *slog.Logger,
+) {
+	for {
+		// Three chances a lease: a failed renewal is tried again at the next.
+		sleep(ctx, r.conf.Lease/3)
+		if ctx.Err() != nil {
+			return
+		}
+		asked := time.Now()
+		attempt, cancel := context.WithDeadline(ctx, renewed.Add(r.conf.Lease))
+		held, err := r.store.renew(attempt, job.ID, lease)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil && held:
+			renewed = asked
+			continue
+		case err == nil, time.Since(renewed) >= r.conf.Lease:
+			lose(errLeaseLost)
+			return
+		}
+		log.WarnContext(ctx, "renewing a lease failed", "error", err)
+	}
+}
+
+// pause is how long to wait after so many failures in a row to reach the database or the queue.
+func (r *Runner) pause(failures int) time.Duration {
+	d := min(100*time.Millisecond<<min(failures-1, 10), 10*time.Second)
+	return d/2 + rand.N(d)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+func waitFor(done <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}

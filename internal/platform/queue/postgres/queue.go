@@ -1,0 +1,258 @@
+// Package pgqueue finds due work in the rows of the jobs table themselves.
+//
+// There is no second place to write to and so nothing to keep in step: committing a row that is due is the sending. A
+// receiver claims rows with FOR UPDATE SKIP LOCKED by writing a receipt and moving due_at, and waits for whatever
+// comes first: a notification from the transaction that made a row due, the earliest due_at known, or a slow poll.
+package pgqueue
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+	"github.com/rapporthq/rapport/internal/platform/queue"
+)
+
+// Channel is where a transaction that makes rows due, or due earlier, says so: NOTIFY jobs_due, '<kind>'. The empty
+// payload stands for any kind.
+const Channel = "jobs_due"
+
+// Options of a queue. The zero value is a good default.
+type Options struct {
+	// Kinds are the only ones received; none means all.
+	Kinds []string
+	// Visibility is how long a delivery is held unless extended: the time to get from Receive to a claimed row, not the
+	// time to do the work. Default 30 s.
+	Visibility time.Duration
+	// PerOrg limits how many messages of one organization are in flight, held here or running; 0 is no limit. Among
+	// organizations, the ones with the fewest in flight come first, whatever the length of their backlogs.
+	PerOrg int
+	// Poll is the longest a receiver waits without looking. It only matters when notifications are lost. Default 5 s.
+	Poll time.Duration
+}
+
+// Queue implements queue.Queue.
+type Queue struct {
+	db      postgres.DB
+	opts    Options
+	kinds   map[string]bool
+	cancel  func()
+	stopped chan struct{}
+
+	mu   sync.Mutex
+	wake chan struct{} // closed and replaced when there is something to look at
+}
+
+var _ queue.Queue = (*Queue)(nil)
+
+// New returns a queue over db's jobs, woken by l. It holds a subscription of l until Close.
+func New(db postgres.DB, l *postgres.Listener, opts Options) *Queue {
+	if opts.Visibility <= 0 {
+		opts.Visibility = 30 * time.Second
+	}
+	if opts.Poll <= 0 {
+		opts.Poll = 5 * time.Second
+	}
+	q := &Queue{
+		db:      db,
+		opts:    opts,
+		kinds:   make(map[string]bool, len(opts.Kinds)),
+		stopped: make(chan struct{}),
+		wake:    make(chan struct{}),
+	}
+	for _, kind := range opts.Kinds {
+		q.kinds[kind] = true
+	}
+	payloads, cancel := l.Subscribe(Channel)
+	q.cancel = cancel
+	go q.listen(payloads)
+	return q
+}
+
+// Close ends the subscription. Receivers go on at the pace of the poll.
+func (q *Queue) Close() {
+	q.cancel()
+	<-q.stopped
+}
+
+func (q *Queue) listen(payloads <-chan string) {
+	defer close(q.stopped)
+	for kind := range payloads {
+		if kind == "" || len(q.kinds) == 0 || q.kinds[kind] {
+			q.mu.Lock()
+			close(q.wake)
+			q.wake = make(chan struct{})
+			q.mu.Unlock()
+		}
+	}
+}
+
+// Receive implements queue.Queue.
+func (q *Queue) Receive(ctx context.Context, limit int) (_ []queue.Delivery, err error) {
+	if limit < 1 {
+		return nil, fault.Invalid("limit", "must be at least 1")
+	}
+	// Rows that are due but that another transaction has locked come free at an unknown moment.
+	const firstRetry, lastRetry = 5 * time.Millisecond, 500 * time.Millisecond
+	retry := firstRetry
+	for {
+		q.mu.Lock()
+		wake := q.wake // before looking, so that nothing falls between the look and the wait
+		q.mu.Unlock()
+		found, err := q.take(ctx, limit)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(found.deliveries) > 0 {
+			return found.deliveries, nil
+		}
+		pause := min(found.next, q.opts.Poll)
+		if found.locked {
+			pause = min(pause, retry)
+			retry = min(2*retry, lastRetry)
+		} else {
+			retry = firstRetry
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+type found struct {
+	deliveries []queue.Delivery
+	locked     bool          // there were candidates, and other transactions had them
+	next       time.Duration // until the next row becomes due
+}
+
+// One backlog of thousands must not be read to find the one job of somebody else. So: hop through the index from
+// organization to organization, look at the few oldest rows of each, and deal them out in turns.
+const takeSQL = `
+WITH RECURSIVE orgs AS (
+	(SELECT org_id FROM jobs WHERE due_at IS NOT NULL ORDER BY org_id LIMIT 1)
+	UNION ALL
+	SELECT (SELECT j.org_id FROM jobs j WHERE j.due_at IS NOT NULL AND j.org_id > o.org_id ORDER BY j.org_id LIMIT 1)
+	FROM orgs o WHERE o.org_id IS NOT NULL
+), candidates AS (
+	SELECT c.id, c.due_at, busy.n + c.place AS turn
+	FROM orgs o
+	CROSS JOIN LATERAL (
+		SELECT count(*) AS n FROM jobs j
+		WHERE j.org_id = o.org_id AND (j.state = 'RUNNING' OR j.receipt IS NOT NULL) AND j.due_at > now()
+	) busy
+	CROSS JOIN LATERAL (
+		SELECT d.id, d.due_at, row_number() OVER (ORDER BY d.due_at, d.id) AS place
+		FROM (
+			SELECT j.id, j.due_at FROM jobs j
+			WHERE j.org_id = o.org_id AND j.due_at <= now() AND ($1::text[] IS NULL OR j.kind = ANY ($1))
+			ORDER BY j.due_at, j.id
+			LIMIT CASE WHEN $2 = 0 THEN $3 ELSE least($3, greatest($2 - busy.n, 0)) END
+		) d
+	) c
+	ORDER BY turn, c.due_at, c.id
+	LIMIT $3
+), free AS (
+	SELECT j.id FROM jobs j JOIN candidates c ON c.id = j.id
+	WHERE j.due_at <= now()
+	ORDER BY c.turn, c.due_at, c.id
+	LIMIT $4
+	FOR UPDATE OF j SKIP LOCKED
+), held AS (
+	UPDATE jobs SET receipt = gen_random_uuid(), due_at = clock_timestamp() + $5::interval
+	FROM free WHERE jobs.id = free.id
+	RETURNING jobs.kind, jobs.id, jobs.receipt::text
+)
+SELECT kind, id, receipt, true FROM held
+UNION ALL
+SELECT NULL, NULL, NULL, EXISTS (SELECT FROM candidates)`
+
+const nextSQL = `
+SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8
+FROM jobs
+WHERE due_at > now() AND ($1::text[] IS NULL OR kind = ANY ($1))`
+
+func (q *Queue) take(ctx context.Context, limit int) (f found, err error) {
+	defer fault.Wrap(&err, "pgqueue.Receive")
+	// Concurrent receivers pick the same candidates: pick some more, so that they do not all come away empty.
+	spare := 2*limit + 16
+	batch := &pgx.Batch{}
+	batch.Queue(takeSQL, q.opts.Kinds, q.opts.PerOrg, spare, limit, q.opts.Visibility).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var kind, receipt *string
+			var u *id.UUID
+			var any bool
+			if err := rows.Scan(&kind, &u, &receipt, &any); err != nil {
+				return err
+			}
+			if u == nil {
+				f.locked = any
+				continue
+			}
+			f.deliveries = append(f.deliveries, queue.Delivery{Message: queue.Message{Kind: *kind, ID: *u}, Receipt: *receipt})
+		}
+		return rows.Err()
+	})
+	batch.Queue(nextSQL, q.opts.Kinds).QueryRow(func(row pgx.Row) error {
+		var seconds *float64
+		if err := row.Scan(&seconds); err != nil {
+			return err
+		}
+		f.next = q.opts.Poll
+		if seconds != nil && *seconds < q.opts.Poll.Seconds() {
+			f.next = max(time.Millisecond, time.Duration(*seconds*float64(time.Second))+time.Millisecond)
+		}
+		return nil
+	})
+	err = q.db.SendBatch(ctx, batch).Close()
+	return f, err
+}
+
+// Extend implements queue.Queue.
+func (q *Queue) Extend(ctx context.Context, d queue.Delivery, by time.Duration) (err error) {
+	defer fault.Wrap(&err, "pgqueue.Extend(%s)", d.ID)
+	tag, err := q.db.Exec(ctx, `UPDATE jobs SET due_at = clock_timestamp() + $3::interval
+		WHERE id = $1 AND receipt = $2::uuid AND due_at > now()`, d.ID, d.Receipt, by)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return queue.ErrLost
+	}
+	return nil
+}
+
+// Release implements queue.Queue.
+func (q *Queue) Release(ctx context.Context, d queue.Delivery, delay time.Duration) (err error) {
+	defer fault.Wrap(&err, "pgqueue.Release(%s)", d.ID)
+	_, err = q.db.Exec(ctx, `
+		WITH released AS (
+			UPDATE jobs SET due_at = clock_timestamp() + $3::interval, receipt = NULL
+			WHERE id = $1 AND receipt = $2::uuid AND due_at > now()
+			RETURNING kind
+		)
+		SELECT pg_notify($4, kind) FROM released`, d.ID, d.Receipt, max(delay, 0), Channel)
+	return err
+}
+
+// Ack implements queue.Queue.
+func (q *Queue) Ack(ctx context.Context, d queue.Delivery) (err error) {
+	defer fault.Wrap(&err, "pgqueue.Ack(%s)", d.ID)
+	_, err = q.db.Exec(ctx, `UPDATE jobs SET due_at = NULL, receipt = NULL
+		WHERE id = $1 AND receipt = $2::uuid AND due_at > now()`, d.ID, d.Receipt)
+	return err
+}

@@ -1,0 +1,281 @@
+// Package pgstream keeps the events of package stream in a table and learns of new ones by LISTEN/NOTIFY.
+//
+// A process reads each topic that somebody here subscribes to once, however many subscribers there are: a notification
+// wakes the topic's reader, which fetches what is new in one query and hands the same events to all.
+package pgstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+	"github.com/rapporthq/rapport/internal/platform/stream"
+)
+
+// Channel is notified with "<org>:<topic>" by every transaction that publishes.
+const Channel = "stream_events"
+
+const (
+	maxTopic = 200 // bytes; a notification must stay below 8000
+	pageSize = 256 // events fetched by one query
+)
+
+// Options of a stream. The zero value is a good default.
+type Options struct {
+	// Buffer is how many undelivered events make a subscriber slow. Default 1024.
+	Buffer int
+}
+
+// Stream implements stream.Stream.
+type Stream struct {
+	db     postgres.DB
+	log    *slog.Logger
+	buffer int
+
+	ctx         context.Context // ends with Close; what runs here belongs to no request
+	close       context.CancelFunc
+	unsubscribe func()
+	running     sync.WaitGroup
+
+	mu     sync.Mutex
+	topics map[string]*topic // those with subscribers, by their payload
+}
+
+type key struct {
+	org  id.UUID
+	name string
+}
+
+// payload is what a notification about the topic carries.
+func (k key) payload() string { return k.org.String() + ":" + k.name }
+
+var _ stream.Stream = (*Stream)(nil)
+
+// New returns a stream over db, woken by l. It runs until Close.
+func New(db postgres.DB, l *postgres.Listener, log *slog.Logger, opts Options) *Stream {
+	if opts.Buffer <= 0 {
+		opts.Buffer = 1024
+	}
+	s := &Stream{db: db, log: log, buffer: opts.Buffer, topics: map[string]*topic{}}
+	s.ctx, s.close = context.WithCancel(context.Background())
+	payloads, cancel := l.Subscribe(Channel)
+	s.unsubscribe = cancel
+	s.running.Go(func() {
+		for payload := range payloads {
+			s.notified(payload)
+		}
+	})
+	return s
+}
+
+// Close ends all subscriptions with stream.ErrClosed and returns when nothing of the stream runs any more.
+func (s *Stream) Close() {
+	s.mu.Lock() // no reader starts any more
+	s.close()
+	s.mu.Unlock()
+	s.unsubscribe()
+	s.running.Wait()
+}
+
+// notified wakes the reader that a notification is for, and all of them if some notifications may have been missed.
+func (s *Stream) notified(payload string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if payload == "" {
+		for _, t := range s.topics {
+			t.poke()
+		}
+		return
+	}
+	if t := s.topics[payload]; t != nil {
+		t.poke()
+	}
+}
+
+const publishSQL = `
+WITH numbered AS (
+	INSERT INTO stream_topics (org_id, topic, last_cursor)
+	SELECT $1, topic, 1 FROM unnest($2::text[]) WITH ORDINALITY AS u (topic, place) ORDER BY place
+	ON CONFLICT (org_id, topic) DO UPDATE SET last_cursor = stream_topics.last_cursor + 1
+	RETURNING topic, last_cursor
+), published AS (
+	INSERT INTO stream_events (org_id, topic, cursor, kind, data, created_at)
+	SELECT $1, topic, last_cursor, $3, $4, clock_timestamp() FROM numbered
+	RETURNING topic
+)
+SELECT pg_notify($5, $1::uuid::text || ':' || topic) FROM published ORDER BY topic`
+
+// Publish implements stream.Stream.
+func (s *Stream) Publish(ctx context.Context, tx pgx.Tx, org id.UUID, e stream.Event, topics ...string) (err error) {
+	defer fault.Wrap(&err, "pgstream.Publish(%s)", e.Kind)
+	if e.Kind == "" || len(topics) == 0 {
+		return fault.Invalid("event", "an event needs a kind and a topic")
+	}
+	topics = slices.Clone(topics)
+	slices.Sort(topics) // everybody locks in this order
+	topics = slices.Compact(topics)
+	for _, topic := range topics {
+		if err := checkTopic(topic); err != nil {
+			return err
+		}
+	}
+	data := e.Data
+	if data == nil {
+		data = json.RawMessage("null")
+	}
+	if !json.Valid(data) { // PostgreSQL would say so too, and quote it
+		return fault.Invalid("data", "an event's data must be JSON")
+	}
+	_, err = tx.Exec(ctx, publishSQL, org, topics, e.Kind, data, Channel)
+	return err
+}
+
+func checkTopic(name string) error {
+	if name == "" || len(name) > maxTopic {
+		return fault.Invalid("topic", "a topic's name has 1 to %d bytes", maxTopic)
+	}
+	return nil
+}
+
+// Subscribe implements stream.Stream.
+func (s *Stream) Subscribe(ctx context.Context, org id.UUID, topic string, after stream.Cursor) (_ stream.Subscription, err error) {
+	defer fault.Wrap(&err, "pgstream.Subscribe")
+	if s.ctx.Err() != nil {
+		return nil, stream.ErrClosed
+	}
+	if err := checkTopic(topic); err != nil {
+		return nil, err
+	}
+	sub := &subscription{
+		stream: s,
+		key:    key{org, topic},
+		ctx:    ctx,
+		arrive: make(chan struct{}, 1),
+		ended:  make(chan struct{}),
+	}
+	if after == "" {
+		if sub.position, err = s.last(ctx, sub.key); err != nil {
+			return nil, err
+		}
+		sub.join(sub.position)
+	} else {
+		if sub.position, err = after.Position(org, topic); err != nil {
+			return nil, err
+		}
+		if err := sub.turnPage(ctx); err != nil {
+			return nil, err
+		}
+	}
+	sub.cursor = stream.CursorOf(org, topic, sub.position)
+	sub.mu.Lock()
+	sub.release = context.AfterFunc(ctx, func() { sub.end(ctx.Err()) })
+	sub.mu.Unlock()
+	return sub, nil
+}
+
+func (s *Stream) last(ctx context.Context, k key) (n int64, err error) {
+	err = s.db.QueryRow(ctx, `SELECT last_cursor FROM stream_topics WHERE org_id = $1 AND topic = $2`, k.org, k.name).Scan(&n)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	return n, err
+}
+
+// An event with its number.
+type event struct {
+	n int64
+	stream.Delivery
+}
+
+// One statement, so that the events and the marks beside them are of one moment.
+const readSQL = `
+SELECT t.last_cursor, t.trimmed_to, e.cursor, e.kind, e.data, e.created_at
+FROM stream_topics t
+LEFT JOIN LATERAL (
+	SELECT cursor, kind, data, created_at FROM stream_events
+	WHERE org_id = t.org_id AND topic = t.topic AND cursor > $3
+	ORDER BY cursor LIMIT $4
+) e ON true
+WHERE t.org_id = $1 AND t.topic = $2
+ORDER BY e.cursor`
+
+// read returns the events after the given position, pageSize at most.
+func (s *Stream) read(ctx context.Context, k key, after int64) (page []event, err error) {
+	rows, err := s.db.Query(ctx, readSQL, k.org, k.name, after, pageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var last, trimmed int64
+	for rows.Next() {
+		var (
+			n    *int64
+			kind *string
+			data json.RawMessage
+			at   *time.Time
+		)
+		if err := rows.Scan(&last, &trimmed, &n, &kind, &data, &at); err != nil {
+			return nil, err
+		}
+		if n != nil {
+			page = append(page, event{*n, stream.Delivery{
+				Event: stream.Event{Kind: *kind, Data: data}, Cursor: stream.CursorOf(k.org, k.name, *n), At: *at,
+			}})
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	switch {
+	case after > last:
+		return nil, fault.Invalid("after", "the cursor is beyond the end of its topic")
+	case after < trimmed:
+		return nil, stream.ErrWindowLost
+	}
+	return page, nil
+}
+
+// Trim implements stream.Stream. Each topic is a transaction of its own: nobody waits for more than one of them.
+func (s *Stream) Trim(ctx context.Context, olderThan time.Duration) (removed int64, err error) {
+	defer fault.Wrap(&err, "pgstream.Trim")
+	const batch = 500
+	for {
+		rows, err := s.db.Query(ctx, `
+			SELECT org_id, topic, max(cursor) FROM (
+				SELECT org_id, topic, cursor FROM stream_events WHERE created_at < now() - $1::interval
+				ORDER BY created_at LIMIT $2
+			) old GROUP BY org_id, topic ORDER BY org_id, topic`, olderThan, 20*batch)
+		if err != nil {
+			return removed, err
+		}
+		type prefix struct {
+			Org   id.UUID
+			Topic string
+			To    int64
+		}
+		old, err := pgx.CollectRows(rows, pgx.RowToStructByPos[prefix])
+		if err != nil || len(old) == 0 {
+			return removed, err
+		}
+		for _, p := range old {
+			tag, err := s.db.Exec(ctx, `
+				WITH marked AS (
+					UPDATE stream_topics SET trimmed_to = $3 WHERE org_id = $1 AND topic = $2 AND trimmed_to < $3
+				)
+				DELETE FROM stream_events WHERE org_id = $1 AND topic = $2 AND cursor <= $3`, p.Org, p.Topic, p.To)
+			if err != nil {
+				return removed, err
+			}
+			removed += tag.RowsAffected()
+		}
+	}
+}
