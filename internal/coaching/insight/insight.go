@@ -1,5 +1,64 @@
-// Package insight turns a conversation into insights that each cite the words they rest on.
+// Package insight turns a conversation into measures and into insights that each cite the words they rest on.
 package insight
+
+import (
+	"io"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/conversation"
+	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/tag"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/page"
+)
+
+// ID identifies an insight: insight_….
+type ID struct{ id.UUID }
+
+func (i ID) String() string { return id.Format("insight", i.UUID) }
+
+// MarshalGQL implements graphql.Marshaler.
+func (i ID) MarshalGQL(w io.Writer) { id.Write(w, "insight", i.UUID) }
+
+// UnmarshalGQL implements graphql.Unmarshaler.
+func (i *ID) UnmarshalGQL(v any) error { return id.Read(v, "insight", &i.UUID) }
+
+// CitationID identifies a citation: citation_….
+type CitationID struct{ id.UUID }
+
+func (i CitationID) String() string { return id.Format("citation", i.UUID) }
+
+// MarshalGQL implements graphql.Marshaler.
+func (i CitationID) MarshalGQL(w io.Writer) { id.Write(w, "citation", i.UUID) }
+
+// UnmarshalGQL implements graphql.Unmarshaler.
+func (i *CitationID) UnmarshalGQL(v any) error { return id.Read(v, "citation", &i.UUID) }
+
+// RunID identifies an analysis run: analysis_….
+type RunID struct{ id.UUID }
+
+func (i RunID) String() string { return id.Format("analysis", i.UUID) }
+
+// MarshalGQL implements graphql.Marshaler.
+func (i RunID) MarshalGQL(w io.Writer) { id.Write(w, "analysis", i.UUID) }
+
+// UnmarshalGQL implements graphql.Unmarshaler.
+func (i *RunID) UnmarshalGQL(v any) error { return id.Read(v, "analysis", &i.UUID) }
+
+// MetricsID identifies the measures of a transcript: metrics_….
+type MetricsID struct{ id.UUID }
+
+func (i MetricsID) String() string { return id.Format("metrics", i.UUID) }
+
+// MarshalGQL implements graphql.Marshaler.
+func (i MetricsID) MarshalGQL(w io.Writer) { id.Write(w, "metrics", i.UUID) }
+
+// UnmarshalGQL implements graphql.Unmarshaler.
+func (i *MetricsID) UnmarshalGQL(v any) error { return id.Read(v, "metrics", &i.UUID) }
 
 // Kind is what an insight is about.
 type Kind string
@@ -29,3 +88,159 @@ const (
 	AudienceClient    Audience = "CLIENT"
 	AudienceBoth      Audience = "BOTH"
 )
+
+// Status is what a person has decided about an insight.
+type Status string
+
+// The decisions.
+const (
+	Proposed  Status = "PROPOSED"
+	Accepted  Status = "ACCEPTED"
+	Edited    Status = "EDITED"
+	Dismissed Status = "DISMISSED"
+)
+
+// Insight is something found in a conversation: a proposal until a person has reviewed it.
+type Insight struct {
+	auth.Grants
+	ID            ID
+	SessionID     session.ID
+	TranscriptID  transcript.ID
+	RunID         RunID
+	Kind          Kind
+	Audience      Audience
+	Title         string
+	Body          string
+	OriginalTitle *string // what the analyser said, if a person has edited it
+	OriginalBody  *string
+	Confidence    float64
+	Status        Status
+	ReviewedByID  *org.UserID
+	ReviewedAt    *time.Time
+	RetractedAt   *time.Time // a later analysis did not find it again
+	CreatedAt     time.Time
+}
+
+// IsNode marks a Relay node.
+func (*Insight) IsNode() {}
+
+// IsTaggable marks what a tag can be put on.
+func (*Insight) IsTaggable() {}
+
+// Citation is a verbatim quote and where it was said.
+type Citation struct {
+	auth.Grants
+	ID           CitationID
+	InsightID    ID
+	TranscriptID transcript.ID
+	First, Last  int // indices of the utterances, inclusive
+	Quote        string
+	StartMs      *int64 // of the quote's first cue
+	EndMs        *int64 // of the quote's last cue
+}
+
+// IsNode marks a Relay node.
+func (*Citation) IsNode() {}
+
+// RunStatus says how far an analysis has come.
+type RunStatus string
+
+// The states of an analysis run.
+const (
+	Running    RunStatus = "RUNNING"
+	Succeeded  RunStatus = "SUCCEEDED"
+	GivenUp    RunStatus = "FAILED"
+	Superseded RunStatus = "SUPERSEDED"
+)
+
+// Run is one analysis of one transcript.
+type Run struct {
+	auth.Grants
+	ID            RunID
+	TranscriptID  transcript.ID
+	SessionID     session.ID
+	Status        RunStatus
+	Engine        string
+	EngineVersion string
+	Model         *string
+	PromptVersion *string
+	InsightCount  int
+	RejectedCount int
+	InputTokens   int
+	OutputTokens  int
+	CostMicros    int64 // millionths of a US dollar
+	ErrorCode     *string
+	CreatedAt     time.Time
+	FinishedAt    *time.Time
+}
+
+// IsNode marks a Relay node.
+func (*Run) IsNode() {}
+
+// Metrics are the measures of a transcript.
+type Metrics struct {
+	auth.Grants
+	ID           MetricsID
+	TranscriptID transcript.ID
+	conversation.Metrics
+}
+
+// IsNode marks a Relay node.
+func (*Metrics) IsNode() {}
+
+// SpeakerMetrics are the measures of one speaker of a transcript.
+type SpeakerMetrics struct {
+	TranscriptID transcript.ID
+	conversation.SpeakerMetrics
+}
+
+// Speakers are the speakers measured, with the transcript they speak in.
+func (m *Metrics) Speakers() []*SpeakerMetrics {
+	all := make([]*SpeakerMetrics, len(m.Metrics.Speakers))
+	for i, s := range m.Metrics.Speakers {
+		all[i] = &SpeakerMetrics{TranscriptID: m.TranscriptID, SpeakerMetrics: s}
+	}
+	return all
+}
+
+// Filter selects insights: all conditions must hold, each list matches any of its values.
+type Filter struct {
+	SessionIds    []session.ID
+	ClientIds     []client.ID
+	Kinds         []Kind
+	Statuses      []Status
+	Audiences     []Audience
+	MinConfidence *float64
+	CreatedAfter  *time.Time
+	TagIds        []tag.ID
+}
+
+// OrderField is what insights can be ordered by.
+type OrderField string
+
+// OrderByCreatedAt orders by when an insight was found.
+const OrderByCreatedAt OrderField = "CREATED_AT"
+
+// OrderBy is an order of insights.
+type OrderBy struct {
+	Field     OrderField
+	Direction page.Direction
+}
+
+// Decision is what a person decides about an insight.
+type Decision string
+
+// The decisions.
+const (
+	Accept  Decision = "ACCEPT"
+	Edit    Decision = "EDIT"
+	Dismiss Decision = "DISMISS"
+)
+
+// ReviewInput is a decision about an insight.
+type ReviewInput struct {
+	InsightID ID
+	Decision  Decision
+	Title     *string // the new one; only with Edit
+	Body      *string // the new one; only with Edit
+}

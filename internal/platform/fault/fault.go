@@ -109,3 +109,28 @@ func Wrap(err *error, format string, args ...any) {
 		*err = fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), *err)
 	}
 }
+
+// All returns the Errors in err's tree, in order: several problems of one input travel as errors.Join. It returns nil
+// if any leaf is no Error, for then the whole is internal.
+func All(err error) []*Error {
+	var e *Error
+	switch u := err.(type) {
+	case *Error:
+		return []*Error{u}
+	case interface{ Unwrap() []error }:
+		var all []*Error
+		for _, one := range u.Unwrap() {
+			found := All(one)
+			if found == nil {
+				return nil
+			}
+			all = append(all, found...)
+		}
+		return all
+	case interface{ Unwrap() error }:
+		if errors.As(err, &e) {
+			return All(u.Unwrap())
+		}
+	}
+	return nil
+}

@@ -26,6 +26,15 @@ func New() UUID { return UUID(uuid.Must(uuid.NewV7())) }
 // IsZero says that the id was never set.
 func (u UUID) IsZero() bool { return u == UUID{} }
 
+// String writes the UUID in its usual form; outside the database ids are written with their prefix instead.
+func (u UUID) String() string { return uuid.UUID(u).String() }
+
+// MarshalText implements encoding.TextMarshaler, for ids inside stored JSON.
+func (u UUID) MarshalText() ([]byte, error) { return uuid.UUID(u).MarshalText() }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (u *UUID) UnmarshalText(text []byte) error { return (*uuid.UUID)(u).UnmarshalText(text) }
+
 // ScanUUID implements pgtype.UUIDScanner. A NULL is refused: optional ids are pointers.
 func (u *UUID) ScanUUID(v pgtype.UUID) error {
 	if !v.Valid {

@@ -38,8 +38,9 @@ type Filter struct {
 
 // And adds a condition; each ? stands for the next of args.
 func (f *Filter) And(condition string, args ...any) {
-	f.conditions = append(f.conditions, condition)
-	f.args = append(f.args, args...)
+	// Clipped, because a Filter is copied: appending in place would write into another copy's array.
+	f.conditions = append(slices.Clip(f.conditions), condition)
+	f.args = append(slices.Clip(f.args), args...)
 }
 
 // statement is SQL under construction: $1 and $2 are the viewer's organization and user.
@@ -147,16 +148,34 @@ func Count[T any](ctx context.Context, db Querier, v auth.Viewer, t Table[T], sc
 // Children reads one page for each parent in a single statement, in the order of parents. parent is the column that
 // refers to them. LATERAL, because it stops at the page's end for each parent, where a window function reads all rows.
 func Children[T any](ctx context.Context, db Querier, v auth.Viewer, t Table[T], scope *Scope, f Filter, o Order[T], w Window, parent string, parents []id.UUID) ([]*Connection[T], error) {
-	s := newStatement(v)
 	order := o
 	if w.backward {
 		order = o.Reverse()
 	}
+	found, err := lateral(ctx, db, v, t, scope, f, order, parent, parents, func(s *statement) error { return window(s, o, w) })
+	if err != nil {
+		return nil, err
+	}
+	pages := make([]*Connection[T], len(parents))
+	for i := range parents {
+		pages[i] = connect(found[i], o, w)
+	}
+	return pages, nil
+}
+
+// AllChildren reads every row of each parent in a single statement, where there are few by nature.
+func AllChildren[T any](ctx context.Context, db Querier, v auth.Viewer, t Table[T], scope *Scope, f Filter, o Order[T], parent string, parents []id.UUID) ([][]*T, error) {
+	return lateral(ctx, db, v, t, scope, f, o, parent, parents, func(*statement) error { return nil })
+}
+
+// lateral reads the rows of each parent in the given order; finish may add to the WHERE clause and limit it.
+func lateral[T any](ctx context.Context, db Querier, v auth.Viewer, t Table[T], scope *Scope, f Filter, order Order[T], parent string, parents []id.UUID, finish func(*statement) error) ([][]*T, error) {
+	s := newStatement(v)
 	fmt.Fprintf(s, "SELECT k.ord, c.* FROM unnest(%s::uuid[]) WITH ORDINALITY AS k(parent, ord) CROSS JOIN LATERAL (", s.arg(parents))
 	fmt.Fprintf(s, "SELECT row_number() OVER (ORDER BY %s) AS position, %s AS grants, %s FROM %s", order.orderBy(), scope.grants(), t.Columns, t.From)
 	f.And(parent + " = k.parent")
 	s.where(scope, f)
-	if err := window(s, o, w); err != nil {
+	if err := finish(s); err != nil {
 		return nil, err
 	}
 	s.WriteString(") c ORDER BY k.ord, c.position")
@@ -175,14 +194,7 @@ func Children[T any](ctx context.Context, db Querier, v auth.Viewer, t Table[T],
 		}
 		found[ord-1] = append(found[ord-1], row)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, clientMistake(err)
-	}
-	pages := make([]*Connection[T], len(parents))
-	for i := range parents {
-		pages[i] = connect(found[i], o, w)
-	}
-	return pages, nil
+	return found, clientMistake(rows.Err())
 }
 
 // CountChildren counts what Children would page through, for each parent in the order of parents.

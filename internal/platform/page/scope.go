@@ -42,6 +42,21 @@ func (s *Scope) Where() string {
 	return fmt.Sprintf("%s = $1 AND $2::uuid IS NOT NULL AND (%s)", s.org, strings.Join(conditions, " OR "))
 }
 
+// Through is the condition that a row is seen through one of the relations: a filter on a guarded field must hold only
+// for those who may read the field, or the filter tells what the field hides.
+func (s *Scope) Through(grants auth.Grants) string {
+	var conditions []string
+	for _, t := range s.terms {
+		if grants.Any(t.grant) {
+			conditions = append(conditions, t.sql)
+		}
+	}
+	if conditions == nil {
+		return "false"
+	}
+	return "(" + strings.Join(conditions, " OR ") + ")"
+}
+
 // grants is an expression for the auth.Grants of a row.
 func (s *Scope) grants() string {
 	if len(s.terms) == 1 { // the row was found, so its only condition holds

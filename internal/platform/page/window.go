@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 )
@@ -127,4 +128,25 @@ func (o Order[T]) orderBy() string {
 		}
 	}
 	return b.String()
+}
+
+// Time writes a timestamp as a cursor carries it: exact to PostgreSQL's microseconds.
+func Time(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// Direction is which way a list runs.
+type Direction string
+
+// The directions.
+const (
+	Ascending  Direction = "ASC"
+	Descending Direction = "DESC"
+)
+
+// Directed is the order in the given direction; it must have been written ascending.
+func (o Order[T]) Directed(d Direction) Order[T] {
+	if d == Descending {
+		o = o.Reverse()
+		o.Name += "-desc" // a cursor of one direction is no cursor of the other
+	}
+	return o
 }

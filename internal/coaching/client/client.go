@@ -1,0 +1,102 @@
+// Package client knows the people who are coached.
+package client
+
+import (
+	"io"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/tag"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/page"
+)
+
+// ID identifies a client: client_….
+type ID struct{ id.UUID }
+
+func (i ID) String() string { return id.Format("client", i.UUID) }
+
+// MarshalGQL implements graphql.Marshaler.
+func (i ID) MarshalGQL(w io.Writer) { id.Write(w, "client", i.UUID) }
+
+// UnmarshalGQL implements graphql.Unmarshaler.
+func (i *ID) UnmarshalGQL(v any) error { return id.Read(v, "client", &i.UUID) }
+
+// Lifecycle says where a client stands with the practice.
+type Lifecycle string
+
+// The stages of a client.
+const (
+	Lead    Lifecycle = "LEAD"
+	Active  Lifecycle = "ACTIVE"
+	AtRisk  Lifecycle = "AT_RISK"
+	Dormant Lifecycle = "DORMANT"
+	Churned Lifecycle = "CHURNED"
+)
+
+// Client is a person who is coached; may have no login.
+type Client struct {
+	auth.Grants
+	ID         ID
+	CoachID    org.UserID  // the responsible coach
+	UserID     *org.UserID // the client's login
+	Name       string
+	Email      *string
+	Lifecycle  Lifecycle
+	ArchivedAt *time.Time
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+}
+
+// IsNode marks a Relay node.
+func (*Client) IsNode() {}
+
+// IsTaggable marks what a tag can be put on.
+func (*Client) IsTaggable() {}
+
+// Filter selects clients: all conditions must hold, each list matches any of its values.
+type Filter struct {
+	NameStartsWith  *string
+	Lifecycles      []Lifecycle
+	CoachIds        []org.UserID
+	TagIds          []tag.ID
+	IncludeArchived bool
+}
+
+// OrderField is what clients can be ordered by.
+type OrderField string
+
+// The orders of clients.
+const (
+	OrderByName      OrderField = "NAME"
+	OrderByCreatedAt OrderField = "CREATED_AT"
+)
+
+// OrderBy is an order of clients.
+type OrderBy struct {
+	Field     OrderField
+	Direction page.Direction
+}
+
+// CreateInput is a new client.
+type CreateInput struct {
+	Name      string
+	Email     *string
+	Lifecycle Lifecycle
+	CoachID   *org.UserID
+}
+
+// UpdateInput changes a client; nil leaves a field as it is, and an empty e-mail address removes it.
+type UpdateInput struct {
+	ID        ID
+	Name      *string
+	Email     *string
+	Lifecycle *Lifecycle
+}
+
+// ArchiveInput archives a client or brings one back.
+type ArchiveInput struct {
+	ID       ID
+	Archived bool
+}

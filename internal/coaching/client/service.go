@@ -1,0 +1,158 @@
+package client
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/page"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+)
+
+// Service keeps the clients.
+type Service struct{ db *pgxpool.Pool }
+
+// NewService returns a Service over db.
+func NewService(db *pgxpool.Pool) *Service { return &Service{db: db} }
+
+// ByIDs returns those of the clients that the viewer may see.
+func (s *Service) ByIDs(ctx context.Context, ids []id.UUID) (map[id.UUID]*Client, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.ByIDs(ctx, s.db, v, clients, scope(v), ids)
+}
+
+// Get returns one client, or NotFound.
+func (s *Service) Get(ctx context.Context, key ID) (*Client, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.Get(ctx, s.db, v, clients, scope(v), key.UUID, "client")
+}
+
+// List pages through the clients that the viewer may see.
+func (s *Service) List(ctx context.Context, f *Filter, o *OrderBy, args page.Args) (*page.Connection[Client], error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w, err := args.Window()
+	if err != nil {
+		return nil, err
+	}
+	visible := scope(v)
+	return page.List(ctx, s.db, v, clients, visible, f.where(visible), o.order(), w)
+}
+
+// Create adds a client. Coaches add their own; owners and admins may name the coach.
+func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Client, err error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer fault.Wrap(&err, "client.Create")
+	coach := org.UserID{UUID: v.User}
+	if in.CoachID != nil {
+		coach = *in.CoachID
+	}
+	if !v.Has(auth.RoleOwner, auth.RoleAdmin) && (!v.Has(auth.RoleCoach) || coach.UUID != v.User) {
+		return nil, fault.Forbidden("only coaches add clients, and only for themselves")
+	}
+	var problems check.Input
+	name := problems.Line("name", in.Name, 200)
+	email := optionalEmail(&problems, in.Email)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	key := ID{id.New()}
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := org.RequireActive(ctx, tx, v.Org, coach, auth.RoleCoach, "coachId"); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO clients (id, org_id, coach_id, name, email, lifecycle) VALUES ($1, $2, $3, $4, $5, $6)`,
+			key, v.Org, coach, name, email, in.Lifecycle)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Get(ctx, key)
+}
+
+// Update changes a client.
+func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Client, err error) {
+	v, err := s.mine(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer fault.Wrap(&err, "client.Update(%s)", in.ID)
+	var problems check.Input
+	if in.Name != nil {
+		*in.Name = problems.Line("name", *in.Name, 200)
+	}
+	removeEmail := in.Email != nil && *in.Email == ""
+	email := optionalEmail(&problems, in.Email)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	if _, err := s.db.Exec(ctx, `
+		UPDATE clients SET
+			name = coalesce($3, name),
+			email = CASE WHEN $4 THEN NULL ELSE coalesce($5, email) END,
+			lifecycle = coalesce($6, lifecycle),
+			updated_at = now()
+		WHERE org_id = $1 AND id = $2`,
+		v.Org, in.ID, in.Name, removeEmail, email, in.Lifecycle); err != nil {
+		return nil, err
+	}
+	return s.Get(ctx, in.ID)
+}
+
+// Archive archives a client or brings one back. Doing it twice is doing it once.
+func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Client, err error) {
+	v, err := s.mine(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer fault.Wrap(&err, "client.Archive(%s)", in.ID)
+	if _, err := s.db.Exec(ctx, `
+		UPDATE clients SET archived_at = CASE WHEN $3 THEN coalesce(archived_at, now()) END, updated_at = now()
+		WHERE org_id = $1 AND id = $2 AND (archived_at IS NOT NULL) <> $3`, v.Org, in.ID, in.Archived); err != nil {
+		return nil, err
+	}
+	return s.Get(ctx, in.ID)
+}
+
+// mine checks that the viewer may change a client.
+func (s *Service) mine(ctx context.Context, key ID) (auth.Viewer, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return v, err
+	}
+	c, err := page.Get(ctx, s.db, v, clients, scope(v), key.UUID, "client")
+	if err != nil {
+		return v, err
+	}
+	if !c.Any(auth.AsCoach | auth.AsAdmin) {
+		return v, fault.Forbidden("only the coach, an owner or an admin can change a client")
+	}
+	return v, nil
+}
+
+func optionalEmail(problems *check.Input, email *string) *string {
+	if email == nil || *email == "" {
+		return nil
+	}
+	checked := problems.Email("email", *email)
+	return &checked
+}

@@ -1,0 +1,63 @@
+package client
+
+import (
+	"strings"
+
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/page"
+)
+
+var clients = page.Table[Client]{
+	From:    "clients c",
+	ID:      "c.id",
+	Columns: "c.id, c.coach_id, c.user_id, c.name, c.email, c.lifecycle, c.archived_at, c.created_at, c.updated_at",
+	Dest: func(c *Client) []any {
+		return []any{&c.Grants, &c.ID, &c.CoachID, &c.UserID, &c.Name, &c.Email, &c.Lifecycle, &c.ArchivedAt, &c.CreatedAt, &c.UpdatedAt}
+	},
+	Key: func(c *Client) id.UUID { return c.ID.UUID },
+}
+
+var (
+	keyID   = page.Key[Client]{SQL: "c.id", Type: "uuid", Of: func(c *Client) string { return c.ID.UUID.String() }}
+	orderBy = map[OrderField]page.Order[Client]{
+		OrderByName: {Name: "client-name", Keys: []page.Key[Client]{
+			{SQL: "c.name", Type: "text", Of: func(c *Client) string { return c.Name }}, keyID,
+		}},
+		OrderByCreatedAt: {Name: "client-created", Keys: []page.Key[Client]{
+			{SQL: "c.created_at", Type: "timestamptz", Of: func(c *Client) string { return page.Time(c.CreatedAt) }}, keyID,
+		}},
+	}
+)
+
+func (o *OrderBy) order() page.Order[Client] {
+	if o == nil {
+		return orderBy[OrderByName]
+	}
+	return orderBy[o.Field].Directed(o.Direction)
+}
+
+// likeEscaper makes what a person types literal in a LIKE pattern.
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+func (f *Filter) where(scope *page.Scope) (w page.Filter) {
+	if f == nil || !f.IncludeArchived {
+		w.And("c.archived_at IS NULL")
+	}
+	if f == nil {
+		return w
+	}
+	if f.NameStartsWith != nil {
+		w.And("c.name ILIKE ?", likeEscaper.Replace(*f.NameStartsWith)+"%")
+	}
+	if f.Lifecycles != nil {
+		w.And("c.lifecycle = ANY(?) AND "+scope.Through(auth.AsAdmin|auth.AsCoach|auth.AsSupervisor), f.Lifecycles)
+	}
+	if f.CoachIds != nil {
+		w.And("c.coach_id = ANY(?)", f.CoachIds)
+	}
+	if f.TagIds != nil {
+		w.And("EXISTS (SELECT FROM taggings g JOIN tags t ON t.org_id = $1 AND t.id = g.tag_id AND t.owner_id = $2 WHERE g.org_id = $1 AND g.client_id = c.id AND g.tag_id = ANY(?))", f.TagIds)
+	}
+	return w
+}

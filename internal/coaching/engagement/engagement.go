@@ -1,0 +1,118 @@
+// Package engagement knows the relationships of coaches and clients: programmes of sessions towards an agreed end.
+package engagement
+
+import (
+	"io"
+	"slices"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/page"
+)
+
+// ID identifies an engagement: engagement_….
+type ID struct{ id.UUID }
+
+func (i ID) String() string { return id.Format("engagement", i.UUID) }
+
+// MarshalGQL implements graphql.Marshaler.
+func (i ID) MarshalGQL(w io.Writer) { id.Write(w, "engagement", i.UUID) }
+
+// UnmarshalGQL implements graphql.Unmarshaler.
+func (i *ID) UnmarshalGQL(v any) error { return id.Read(v, "engagement", &i.UUID) }
+
+// Status says where an engagement stands.
+type Status string
+
+// The states of an engagement.
+const (
+	Draft     Status = "DRAFT"
+	Active    Status = "ACTIVE"
+	Paused    Status = "PAUSED"
+	Completed Status = "COMPLETED"
+	Cancelled Status = "CANCELLED"
+)
+
+// successors are the states each state may go to; an absent one is final.
+var successors = map[Status][]Status{
+	Draft:  {Active, Cancelled},
+	Active: {Paused, Completed, Cancelled},
+	Paused: {Active, Completed, Cancelled},
+}
+
+// To checks a change of state. Staying is no change.
+func (s Status) To(next Status) error {
+	if s != next && !slices.Contains(successors[s], next) {
+		return fault.Conflict("an engagement that is %s cannot become %s", s, next)
+	}
+	return nil
+}
+
+// Engagement is the relationship of one coach and one client.
+type Engagement struct {
+	auth.Grants
+	ID               ID
+	ClientID         client.ID
+	CoachID          org.UserID
+	Title            string
+	Status           Status
+	SessionsIncluded *int // nil is open
+	StartsOn         *time.Time
+	EndsOn           *time.Time
+	ArchivedAt       *time.Time
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+}
+
+// IsNode marks a Relay node.
+func (*Engagement) IsNode() {}
+
+// Filter selects engagements: all conditions must hold, each list matches any of its values.
+type Filter struct {
+	ClientIds       []client.ID
+	CoachIds        []org.UserID
+	Statuses        []Status
+	IncludeArchived bool
+}
+
+// OrderField is what engagements can be ordered by.
+type OrderField string
+
+// OrderByCreatedAt orders by when an engagement was made.
+const OrderByCreatedAt OrderField = "CREATED_AT"
+
+// OrderBy is an order of engagements.
+type OrderBy struct {
+	Field     OrderField
+	Direction page.Direction
+}
+
+// CreateInput is a new engagement.
+type CreateInput struct {
+	ClientID         client.ID
+	CoachID          *org.UserID
+	Title            string
+	SessionsIncluded *int
+	StartsOn         *time.Time
+	EndsOn           *time.Time
+}
+
+// UpdateInput changes an engagement; nil leaves a field as it is.
+type UpdateInput struct {
+	ID               ID
+	Title            *string
+	Status           *Status
+	SessionsIncluded *int
+	StartsOn         *time.Time
+	EndsOn           *time.Time
+}
+
+// ArchiveInput archives an engagement or brings one back.
+type ArchiveInput struct {
+	ID       ID
+	Archived bool
+}

@@ -1,0 +1,259 @@
+package engagement
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/page"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+)
+
+// Service keeps the engagements.
+type Service struct {
+	db      *pgxpool.Pool
+	clients *client.Service
+}
+
+// NewService returns a Service over db.
+func NewService(db *pgxpool.Pool, clients *client.Service) *Service {
+	return &Service{db: db, clients: clients}
+}
+
+// ByIDs returns those of the engagements that the viewer may see.
+func (s *Service) ByIDs(ctx context.Context, ids []id.UUID) (map[id.UUID]*Engagement, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.ByIDs(ctx, s.db, v, engagements, scope(v), ids)
+}
+
+// Get returns one engagement, or NotFound.
+func (s *Service) Get(ctx context.Context, key ID) (*Engagement, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.Get(ctx, s.db, v, engagements, scope(v), key.UUID, "engagement")
+}
+
+// List pages through the engagements that the viewer may see.
+func (s *Service) List(ctx context.Context, f *Filter, o *OrderBy, args page.Args) (*page.Connection[Engagement], error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w, err := args.Window()
+	if err != nil {
+		return nil, err
+	}
+	return page.List(ctx, s.db, v, engagements, scope(v), f.where(), o.order(), w)
+}
+
+// OfClients returns a page of each client's engagements, latest first, in the order of the clients.
+func (s *Service) OfClients(ctx context.Context, clients []id.UUID, w page.Window) ([]*page.Connection[Engagement], error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.Children(ctx, s.db, v, engagements, scope(v), (*Filter)(nil).where(), (*OrderBy)(nil).order(), w, "e.client_id", clients)
+}
+
+// CountOfClients counts what OfClients pages through.
+func (s *Service) CountOfClients(ctx context.Context, clients []id.UUID) ([]int, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.CountChildren(ctx, s.db, v, engagements, scope(v), (*Filter)(nil).where(), "e.client_id", clients)
+}
+
+// Sponsors returns who sponsors each engagement, in the order of the engagements. The ids are of engagements that the
+// viewer has been shown; which of the people the viewer may see is org's to say.
+func (s *Service) Sponsors(ctx context.Context, keys []id.UUID) ([][]org.UserID, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := make([][]org.UserID, len(keys))
+	rows, err := s.db.Query(ctx, `
+		SELECT k.ord, es.user_id
+		FROM unnest($2::uuid[]) WITH ORDINALITY AS k(engagement_id, ord)
+		JOIN engagement_sponsors es ON es.org_id = $1 AND es.engagement_id = k.engagement_id
+		ORDER BY k.ord, es.created_at, es.user_id`, v.Org, keys)
+	if err != nil {
+		return nil, err
+	}
+	var ord int
+	var user org.UserID
+	_, err = pgx.ForEachRow(rows, []any{&ord, &user}, func() error {
+		found[ord-1] = append(found[ord-1], user)
+		return nil
+	})
+	return found, err
+}
+
+// SessionsUsed counts the sessions held of each engagement, in the order of the engagements. The ids are of engagements
+// that the viewer has been shown.
+func (s *Service) SessionsUsed(ctx context.Context, keys []id.UUID) ([]int, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.db.Query(ctx, `
+		SELECT (SELECT count(*) FROM sessions s WHERE s.org_id = $1 AND s.engagement_id = k.engagement_id AND s.status = 'COMPLETED')
+		FROM unnest($2::uuid[]) WITH ORDINALITY AS k(engagement_id, ord) ORDER BY k.ord`, v.Org, keys)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int])
+}
+
+// Create begins an engagement with a client, in DRAFT.
+func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Engagement, err error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer fault.Wrap(&err, "engagement.Create(%s)", in.ClientID)
+	c, err := s.clients.Get(ctx, in.ClientID)
+	if err != nil {
+		return nil, err
+	}
+	if !c.Any(auth.AsCoach | auth.AsAdmin) {
+		return nil, fault.Forbidden("only the client's coach, an owner or an admin can begin an engagement")
+	}
+	coach := c.CoachID
+	if in.CoachID != nil {
+		coach = *in.CoachID
+	}
+	if !c.Any(auth.AsAdmin) && coach.UUID != v.User {
+		return nil, fault.Forbidden("only owners and admins can name another coach")
+	}
+	var problems check.Input
+	title := problems.Line("title", in.Title, 200)
+	checkPlan(&problems, in.SessionsIncluded, in.StartsOn, in.EndsOn)
+	if c.ArchivedAt != nil {
+		problems.Fail("clientId", "is an archived client: bring the client back first")
+	}
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	key := ID{id.New()}
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := org.RequireActive(ctx, tx, v.Org, coach, auth.RoleCoach, "coachId"); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO engagements (id, org_id, client_id, coach_id, title, sessions_included, starts_on, ends_on)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			key, v.Org, in.ClientID, coach, title, in.SessionsIncluded, in.StartsOn, in.EndsOn)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Get(ctx, key)
+}
+
+// Update changes an engagement. The row is locked while its state is judged, so that two changes cannot pass each other.
+func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Engagement, err error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer fault.Wrap(&err, "engagement.Update(%s)", in.ID)
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		e, err := s.lockMine(ctx, tx, v, in.ID)
+		if err != nil {
+			return err
+		}
+		var problems check.Input
+		if in.Title != nil {
+			e.Title = problems.Line("title", *in.Title, 200)
+		}
+		if in.SessionsIncluded != nil {
+			e.SessionsIncluded = in.SessionsIncluded
+		}
+		if in.StartsOn != nil {
+			e.StartsOn = in.StartsOn
+		}
+		if in.EndsOn != nil {
+			e.EndsOn = in.EndsOn
+		}
+		checkPlan(&problems, e.SessionsIncluded, e.StartsOn, e.EndsOn)
+		if err := problems.Err(); err != nil {
+			return err
+		}
+		if in.Status != nil {
+			if err := e.Status.To(*in.Status); err != nil {
+				return err
+			}
+			e.Status = *in.Status
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE engagements SET title = $3, status = $4, sessions_included = $5, starts_on = $6, ends_on = $7, updated_at = now()
+			WHERE org_id = $1 AND id = $2`,
+			v.Org, in.ID, e.Title, e.Status, e.SessionsIncluded, e.StartsOn, e.EndsOn)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Get(ctx, in.ID)
+}
+
+// Archive archives an engagement or brings one back. Doing it twice is doing it once.
+func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Engagement, err error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer fault.Wrap(&err, "engagement.Archive(%s)", in.ID)
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if _, err := s.lockMine(ctx, tx, v, in.ID); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			UPDATE engagements SET archived_at = CASE WHEN $3 THEN coalesce(archived_at, now()) END, updated_at = now()
+			WHERE org_id = $1 AND id = $2 AND (archived_at IS NOT NULL) <> $3`, v.Org, in.ID, in.Archived)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Get(ctx, in.ID)
+}
+
+// lockMine locks an engagement that the viewer may change and returns it as it is then.
+func (s *Service) lockMine(ctx context.Context, tx pgx.Tx, v auth.Viewer, key ID) (*Engagement, error) {
+	if _, err := tx.Exec(ctx, `SELECT FROM engagements WHERE org_id = $1 AND id = $2 FOR UPDATE`, v.Org, key); err != nil {
+		return nil, err
+	}
+	e, err := page.Get(ctx, tx, v, engagements, scope(v), key.UUID, "engagement")
+	if err != nil {
+		return nil, err
+	}
+	if !e.Any(auth.AsCoach | auth.AsAdmin) {
+		return nil, fault.Forbidden("only the coach, an owner or an admin can change an engagement")
+	}
+	return e, nil
+}
+
+func checkPlan(problems *check.Input, sessions *int, startsOn, endsOn *time.Time) {
+	if sessions != nil {
+		problems.Range("sessionsIncluded", *sessions, 1, 1000)
+	}
+	if startsOn != nil && endsOn != nil && endsOn.Before(*startsOn) {
+		problems.Fail("endsOn", "must not be before startsOn")
+	}
+}

@@ -1,0 +1,295 @@
+package insight
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapporthq/rapport/internal/coaching/conversation"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/jobs"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+)
+
+// Analyse handles transcript.JobAnalyse: it measures a transcript and looks for insights in it.
+//
+// It may be repeated at any point: a run is identified by what it reads and what reads it, an insight by the words it
+// rests on. A run that finds its input already analysed does nothing; one interrupted half-way goes on, and what it has
+// found before is not found twice. When a new run ends, what only older runs have found is retracted, unless a person
+// has reviewed it.
+func (s *Service) Analyse(ctx context.Context, job jobs.Job) (err error) {
+	key := transcript.ID{UUID: job.Entity}
+	defer fault.Wrap(&err, "insight.Analyse(%s)", key)
+	content, err := s.transcripts.Read(ctx, job.Org, key)
+	if fault.KindOf(err) == fault.KindNotFound {
+		return nil // erased since
+	} else if err != nil {
+		return err
+	}
+	run, err := s.begin(ctx, content)
+	if err != nil || run == nil {
+		return err
+	}
+	if err := run.work(ctx); err != nil {
+		if errors.Is(err, errSuperseded) {
+			return nil
+		}
+		if job.Attempt >= job.MaxAttempts {
+			return errors.Join(err, run.giveUp(ctx))
+		}
+		return err
+	}
+	return run.finish(ctx)
+}
+
+// errSuperseded says that another run has taken over.
+var errSuperseded = errors.New("superseded by another run")
+
+// run is an analysis at work.
+type run struct {
+	*Service
+	id        RunID
+	content   *transcript.Content
+	aiEnabled bool
+	rejected  int // findings whose quotes are not in the transcript
+	ordinal   int
+}
+
+// begin opens the run, or takes up an interrupted one, and stores the measures. It returns nil if there is nothing to do.
+func (s *Service) begin(ctx context.Context, content *transcript.Content) (*run, error) {
+	r := &run{Service: s, content: content}
+	org, ref := content.Session.Org, content.Session
+	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, `SELECT ai_enabled FROM organizations WHERE id = $1`, org).Scan(&r.aiEnabled); err != nil {
+			return err
+		}
+		hash, err := r.inputHash()
+		if err != nil {
+			return err
+		}
+		engine := s.analyser.Engine()
+		var before *RunStatus
+		if err := tx.QueryRow(ctx, `
+			WITH before AS (SELECT status FROM analysis_runs WHERE org_id = $2 AND transcript_id = $3 AND input_hash = $9)
+			INSERT INTO analysis_runs (id, org_id, transcript_id, session_id, status, engine, engine_version, model, prompt_version, input_hash)
+			VALUES ($1, $2, $3, $4, 'RUNNING', $5, $6, nullif($7, ''), nullif($8, ''), $9)
+			ON CONFLICT (org_id, transcript_id, input_hash) DO UPDATE SET
+				status = CASE WHEN analysis_runs.status = 'SUCCEEDED' THEN 'SUCCEEDED' ELSE 'RUNNING' END,
+				created_at = CASE WHEN analysis_runs.status IN ('SUCCEEDED', 'RUNNING') THEN analysis_runs.created_at ELSE now() END,
+				finished_at = CASE WHEN analysis_runs.status = 'SUCCEEDED' THEN analysis_runs.finished_at END,
+				error_code = NULL
+			RETURNING id, (SELECT status FROM before)`,
+			id.New(), org, content.ID, ref.ID, engine.Name, engine.Version, engine.Model, engine.PromptVersion, hash).
+			Scan(&r.id, &before); err != nil {
+			return fmt.Errorf("open run: %w", err)
+		}
+		if before != nil && *before == Succeeded {
+			r = nil
+			return nil
+		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE analysis_runs SET status = 'SUPERSEDED', finished_at = coalesce(finished_at, now())
+			WHERE org_id = $1 AND transcript_id = $2 AND id <> $3 AND status IN ('RUNNING', 'SUCCEEDED')`, org, content.ID, r.id); err != nil {
+			return err
+		}
+		if err := r.storeMetrics(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := s.transcripts.Advance(ctx, tx, ref, content.ID, transcript.Analyzing, transcript.Parsed, transcript.Ready, transcript.Failed); err != nil {
+			return err
+		}
+		if before != nil && *before == Running {
+			return nil // taken up again: its beginning has been told
+		}
+		return s.publish(ctx, tx, ref, eventProgressed, subject{Run: &r.id})
+	})
+	return r, err
+}
+
+// inputHash covers all that the result depends on.
+func (r *run) inputHash() ([]byte, error) {
+	input, err := json.Marshal(struct {
+		Engine     Engine
+		Metrics    int
+		AIEnabled  bool
+		Language   string
+		Speakers   []conversation.Speaker
+		Utterances []conversation.Utterance
+	}{r.analyser.Engine(), conversation.DefinitionVersion, r.aiEnabled, r.content.Language, r.content.Speakers, r.content.Utterances})
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(input)
+	return sum[:], nil
+}
+
+func (r *run) storeMetrics(ctx context.Context, tx pgx.Tx) error {
+	m := conversation.Measure(r.content.Speakers, r.content.Utterances, r.content.SessionMs)
+	_, err := tx.Exec(ctx, `
+		INSERT INTO session_metrics (id, org_id, transcript_id, session_id, run_id, definition_version, measures)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (org_id, transcript_id) DO UPDATE SET
+			run_id = excluded.run_id, definition_version = excluded.definition_version, measures = excluded.measures, created_at = now()`,
+		id.New(), r.content.Session.Org, r.content.ID, r.content.Session.ID, r.id, m.DefinitionVersion, m)
+	if err != nil {
+		return fmt.Errorf("store metrics: %w", err)
+	}
+	return nil
+}
+
+// work looks for insights and keeps each as it is found.
+func (r *run) work(ctx context.Context) error {
+	if !r.aiEnabled {
+		return nil
+	}
+	return r.analyser.Analyse(ctx, Conversation{
+		Language:   r.content.Language,
+		Speakers:   r.content.Speakers,
+		Utterances: r.content.Utterances,
+	}, func(f Finding) error { return r.keep(ctx, f) })
+}
+
+// keep checks a finding's quotes and stores it; one that cites nothing, or words that nobody said, is refused.
+func (r *run) keep(ctx context.Context, f Finding) error {
+	quotes := make([]found, len(f.Citations))
+	for i, q := range f.Citations {
+		var ok bool
+		if quotes[i], ok = find(r.content, q); !ok {
+			r.rejected++
+			return nil
+		}
+	}
+	if len(quotes) == 0 || f.Title == "" || f.Confidence < 0 || f.Confidence > 1 {
+		r.rejected++
+		return nil
+	}
+	r.ordinal++
+	return postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
+		if err := r.holdRunning(ctx, tx); err != nil {
+			return err
+		}
+		org, ref, print := r.content.Session.Org, r.content.Session, fingerprint(f.Kind, quotes)
+		var key ID
+		var before struct{ known, retracted bool }
+		err := tx.QueryRow(ctx, `
+			WITH before AS (SELECT retracted_at IS NOT NULL AS retracted FROM insights WHERE org_id = $2 AND transcript_id = $4 AND fingerprint = $6)
+			INSERT INTO insights (id, org_id, session_id, transcript_id, run_id, fingerprint, ordinal, kind, audience, title, body, confidence)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+			ON CONFLICT (org_id, transcript_id, fingerprint) DO UPDATE SET run_id = excluded.run_id, ordinal = excluded.ordinal, retracted_at = NULL
+			RETURNING id, EXISTS (SELECT FROM before), coalesce((SELECT retracted FROM before), false)`,
+			id.New(), org, ref.ID, r.content.ID, r.id, print[:], r.ordinal, f.Kind, f.Audience, f.Title, f.Body, f.Confidence).
+			Scan(&key, &before.known, &before.retracted)
+		if err != nil {
+			return fmt.Errorf("store insight: %w", err)
+		}
+		if before.known && !before.retracted {
+			return nil
+		}
+		if !before.known {
+			if err := r.cite(ctx, tx, key, quotes); err != nil {
+				return err
+			}
+		}
+		return r.publish(ctx, tx, ref, eventAdded, subject{Insight: &key})
+	})
+}
+
+// cite stores what an insight rests on.
+func (r *run) cite(ctx context.Context, tx pgx.Tx, key ID, quotes []found) error {
+	n := len(quotes)
+	ids, first, last := make([]id.UUID, n), make([]int, n), make([]int, n)
+	texts, start, end := make([]string, n), make([]*int64, n), make([]*int64, n)
+	for i, q := range quotes {
+		ids[i], first[i], last[i], texts[i], start[i], end[i] = id.New(), q.first, q.last, q.text, q.startMs, q.endMs
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO citations (id, org_id, insight_id, transcript_id, ordinal, first_index, last_index, quote, start_ms, end_ms)
+		SELECT u.id, $1, $2, $3, u.ord, u.first_index, u.last_index, u.quote, u.start_ms, u.end_ms
+		FROM unnest($4::uuid[], $5::int[], $6::int[], $7::text[], $8::bigint[], $9::bigint[])
+			WITH ORDINALITY AS u(id, first_index, last_index, quote, start_ms, end_ms, ord)`,
+		r.content.Session.Org, key, r.content.ID, ids, first, last, texts, start, end)
+	if err != nil {
+		return fmt.Errorf("store citations: %w", err)
+	}
+	return nil
+}
+
+// finish closes the run: what it did not find again is retracted, and the transcript is READY.
+func (r *run) finish(ctx context.Context) error {
+	err := postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
+		if err := r.holdRunning(ctx, tx); err != nil {
+			return err
+		}
+		org, ref := r.content.Session.Org, r.content.Session
+		rows, err := tx.Query(ctx, `
+			UPDATE insights SET retracted_at = now()
+			WHERE org_id = $1 AND transcript_id = $2 AND run_id <> $3 AND status = 'PROPOSED' AND retracted_at IS NULL
+			RETURNING id`, org, r.content.ID, r.id)
+		if err != nil {
+			return err
+		}
+		retracted, err := pgx.CollectRows(rows, pgx.RowTo[ID])
+		if err != nil {
+			return err
+		}
+		for _, key := range retracted {
+			if err := r.publish(ctx, tx, ref, eventRetracted, subject{Insight: &key}); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE analysis_runs SET status = 'SUCCEEDED', finished_at = now(), rejected_count = $3,
+				insight_count = (SELECT count(*) FROM insights WHERE org_id = $1 AND run_id = $2)
+			WHERE org_id = $1 AND id = $2`, org, r.id, r.rejected); err != nil {
+			return err
+		}
+		if err := r.publish(ctx, tx, ref, eventProgressed, subject{Run: &r.id}); err != nil {
+			return err
+		}
+		_, err = r.transcripts.Advance(ctx, tx, ref, r.content.ID, transcript.Ready, transcript.Analyzing)
+		return err
+	})
+	if errors.Is(err, errSuperseded) {
+		return nil
+	}
+	return err
+}
+
+// giveUp records that the last attempt has failed. The cause is in the log and on the dead job.
+func (r *run) giveUp(ctx context.Context) error {
+	return postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
+		org, ref := r.content.Session.Org, r.content.Session
+		if _, err := tx.Exec(ctx, `
+			UPDATE analysis_runs SET status = 'FAILED', finished_at = now(), error_code = 'ANALYSIS_FAILED' WHERE org_id = $1 AND id = $2`,
+			org, r.id); err != nil {
+			return err
+		}
+		if err := r.publish(ctx, tx, ref, eventProgressed, subject{Run: &r.id}); err != nil {
+			return err
+		}
+		_, err := r.transcripts.Fail(ctx, tx, ref, r.content.ID, transcript.Failure{
+			Code:    "ANALYSIS_FAILED",
+			Message: "The transcript could be read but not analysed. What was said is all there; the analysis can be tried again.",
+		})
+		return err
+	})
+}
+
+// holdRunning locks the run's row, so that no other run can take over before the transaction ends.
+func (r *run) holdRunning(ctx context.Context, tx pgx.Tx) error {
+	var status RunStatus
+	if err := tx.QueryRow(ctx, `SELECT status FROM analysis_runs WHERE org_id = $1 AND id = $2 FOR UPDATE`,
+		r.content.Session.Org, r.id).Scan(&status); err != nil {
+		return err
+	}
+	if status != Running {
+		return errSuperseded
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package insight
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/stream"
+)
+
+// Event is something that happened to an insight, or to the analysis that looks for them.
+type Event interface{ IsInsightEvent() }
+
+// Place is where and when an event happened.
+type Place struct {
+	Cursor     string
+	OccurredAt time.Time
+}
+
+// Added says that an insight was found.
+type Added struct {
+	Place
+	Insight *Insight
+}
+
+// Revised says that an insight was reviewed, or became visible by it.
+type Revised struct {
+	Place
+	Insight *Insight
+}
+
+// Retracted says that an insight no longer holds.
+type Retracted struct {
+	Place
+	InsightID ID
+}
+
+// Progressed says that an analysis began, ended or was given up.
+type Progressed struct {
+	Place
+	AnalysisRun *Run
+}
+
+// TranscriptChanged says that a transcript came further, or failed.
+type TranscriptChanged struct {
+	Place
+	Transcript *transcript.Transcript
+}
+
+// IsInsightEvent marks an Event.
+func (Added) IsInsightEvent() {}
+
+// IsInsightEvent marks an Event.
+func (Revised) IsInsightEvent() {}
+
+// IsInsightEvent marks an Event.
+func (Retracted) IsInsightEvent() {}
+
+// IsInsightEvent marks an Event.
+func (Progressed) IsInsightEvent() {}
+
+// IsInsightEvent marks an Event.
+func (TranscriptChanged) IsInsightEvent() {}
+
+// Events are the events of one topic that the viewer may see.
+type Events struct {
+	service *Service
+	from    stream.Subscription
+}
+
+// Events begins to listen to a session, to a client, or, with neither, to all sessions that the viewer coaches; from the
+// event after the given cursor, or from now. It ends with ctx.
+//
+// Each event is looked at with the viewer's eyes when it is delivered: what the viewer may not see is passed over.
+func (s *Service) Events(ctx context.Context, ofSession *session.ID, ofClient *client.ID, after *string) (*Events, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	topic, err := s.topic(ctx, v, ofSession, ofClient)
+	if err != nil {
+		return nil, err
+	}
+	var from stream.Cursor
+	if after != nil {
+		from = stream.Cursor(*after)
+	}
+	subscription, err := s.events.Subscribe(ctx, v.Org, topic, from)
+	if err != nil {
+		return nil, err
+	}
+	return &Events{service: s, from: subscription}, nil
+}
+
+func (s *Service) topic(ctx context.Context, v auth.Viewer, ofSession *session.ID, ofClient *client.ID) (string, error) {
+	switch {
+	case ofSession != nil && ofClient != nil:
+		return "", fault.Invalid("clientId", "cannot be combined with sessionId")
+	case ofSession != nil:
+		_, err := s.sessions.Get(ctx, *ofSession)
+		return session.SessionTopic(*ofSession), err
+	case ofClient != nil:
+		_, err := s.clients.Get(ctx, *ofClient)
+		return session.ClientTopic(*ofClient), err
+	case v.Has(auth.RoleCoach):
+		return session.CoachTopic(org.UserID{UUID: v.User}), nil
+	default:
+		return "", fault.Invalid("sessionId", "or clientId must be given by anybody but a coach")
+	}
+}
+
+// Next waits for the next event that the viewer may see. Its errors are those of stream.Subscription.Next.
+func (e *Events) Next(ctx context.Context) (Event, error) {
+	for {
+		d, err := e.from.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		event, err := e.service.see(ctx, d)
+		if err != nil || event != nil {
+			return event, err
+		}
+	}
+}
+
+// Close stops listening.
+func (e *Events) Close() { e.from.Close() }
+
+// see loads what an event is about; nil means that the viewer may not see it.
+func (s *Service) see(ctx context.Context, d stream.Delivery) (_ Event, err error) {
+	defer fault.Wrap(&err, "insight event %s", d.Kind)
+	place := Place{Cursor: string(d.Cursor), OccurredAt: d.At}
+	if d.Kind == transcript.EventStateChanged {
+		var about transcript.Changed
+		if err := json.Unmarshal(d.Data, &about); err != nil {
+			return nil, err
+		}
+		t, err := only(ctx, s.transcripts.ByIDs, about.TranscriptID.UUID)
+		if t == nil {
+			return nil, err
+		}
+		return TranscriptChanged{place, t}, nil
+	}
+	var about subject
+	if err := json.Unmarshal(d.Data, &about); err != nil {
+		return nil, err
+	}
+	if about.Run != nil {
+		r, err := only(ctx, s.RunsByIDs, about.Run.UUID)
+		if r == nil {
+			return nil, err
+		}
+		return Progressed{place, r}, nil
+	}
+	if about.Insight == nil {
+		return nil, fmt.Errorf("the event is about nothing")
+	}
+	i, err := only(ctx, s.ByIDs, about.Insight.UUID)
+	if i == nil {
+		return nil, err
+	}
+	switch {
+	case d.Kind == eventRetracted || i.RetractedAt != nil:
+		// Also an older event of an insight retracted since: there is no such insight any more.
+		return Retracted{place, i.ID}, nil
+	case d.Kind == eventAdded:
+		return Added{place, i}, nil
+	default:
+		return Revised{place, i}, nil
+	}
+}
+
+func only[T any](ctx context.Context, load func(context.Context, []id.UUID) (map[id.UUID]*T, error), key id.UUID) (*T, error) {
+	found, err := load(ctx, []id.UUID{key})
+	return found[key], err
+}

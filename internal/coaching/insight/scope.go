@@ -1,0 +1,21 @@
+package insight
+
+import (
+	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/page"
+)
+
+// scope of insights, for a statement that joins sessions s: the coach sees all; the supervisor, with the client's
+// consent, what is not for the coach alone, and the evidence of the coach's skill; the client what is meant for a client
+// and accepted by the coach.
+func scope(v auth.Viewer, orgColumn string) *page.Scope {
+	return session.ConversationScope(v, orgColumn,
+		"(i.audience <> 'COACH_ONLY' OR i.kind = 'COACH_SKILL')",
+		"i.audience <> 'COACH_ONLY' AND i.status IN ('ACCEPTED', 'EDITED')")
+}
+
+// coachScope is the scope of what measures the coach, and of how it came about: the coach and the coach's supervisor.
+func coachScope(v auth.Viewer, orgColumn string) *page.Scope {
+	return session.ConversationScope(v, orgColumn, "true", "false")
+}

@@ -1,0 +1,285 @@
+package insight
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/page"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+	"github.com/rapporthq/rapport/internal/platform/stream"
+)
+
+// Service finds insights and keeps them.
+type Service struct {
+	db          *pgxpool.Pool
+	transcripts *transcript.Service
+	sessions    *session.Service
+	clients     *client.Service
+	analyser    Analyser
+	events      stream.Stream
+}
+
+// NewService returns a Service over db that looks for insights with analyser and tells events what it finds.
+func NewService(db *pgxpool.Pool, transcripts *transcript.Service, sessions *session.Service, clients *client.Service, analyser Analyser, events stream.Stream) *Service {
+	return &Service{db: db, transcripts: transcripts, sessions: sessions, clients: clients, analyser: analyser, events: events}
+}
+
+// ByIDs returns those of the insights that the viewer may see, also retracted ones.
+func (s *Service) ByIDs(ctx context.Context, ids []id.UUID) (map[id.UUID]*Insight, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.ByIDs(ctx, s.db, v, insights, scope(v, "i.org_id"), ids)
+}
+
+// Get returns one insight, or NotFound.
+func (s *Service) Get(ctx context.Context, key ID) (*Insight, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.Get(ctx, s.db, v, insights, scope(v, "i.org_id"), key.UUID, "insight")
+}
+
+// List pages through the insights that the viewer may see.
+func (s *Service) List(ctx context.Context, f *Filter, o *OrderBy, args page.Args) (*page.Connection[Insight], error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w, err := args.Window()
+	if err != nil {
+		return nil, err
+	}
+	visible := scope(v, "i.org_id")
+	return page.List(ctx, s.db, v, insights, visible, f.where(visible), o.order(), w)
+}
+
+// Parent is what insights are children of.
+type Parent string
+
+// The parents of insights, by their column.
+const (
+	OfSession Parent = "i.session_id"
+	OfClient  Parent = "s.client_id"
+)
+
+// Children returns a page of each parent's insights, in the order of the parents.
+func (s *Service) Children(ctx context.Context, of Parent, parents []id.UUID, f *Filter, o *OrderBy, w page.Window) ([]*page.Connection[Insight], error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	visible := scope(v, "i.org_id")
+	return page.Children(ctx, s.db, v, insights, visible, f.where(visible), o.order(), w, string(of), parents)
+}
+
+// CountChildren counts what Children pages through.
+func (s *Service) CountChildren(ctx context.Context, of Parent, parents []id.UUID, f *Filter) ([]int, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	visible := scope(v, "i.org_id")
+	return page.CountChildren(ctx, s.db, v, insights, visible, f.where(visible), string(of), parents)
+}
+
+// CountOfSessions counts the insights of each session, whoever may read them, in the order of the sessions. The ids are of
+// sessions that the viewer has been shown; who may read the count is the schema's to say.
+func (s *Service) CountOfSessions(ctx context.Context, sessions []id.UUID) ([]int, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.db.Query(ctx, `
+		SELECT (SELECT count(*) FROM insights i JOIN transcripts t ON t.org_id = $1 AND t.id = i.transcript_id AND t.archived_at IS NULL
+			WHERE i.org_id = $1 AND i.session_id = k.session_id AND i.retracted_at IS NULL)
+		FROM unnest($2::uuid[]) WITH ORDINALITY AS k(session_id, ord) ORDER BY k.ord`, v.Org, sessions)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int])
+}
+
+// Citations returns what each insight rests on, in the order of the insights.
+func (s *Service) Citations(ctx context.Context, insights []id.UUID) ([][]*Citation, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.AllChildren(ctx, s.db, v, citations, scope(v, "c.org_id"), page.Filter{}, citationsInOrder, "c.insight_id", insights)
+}
+
+// CitationsByIDs returns those of the citations that the viewer may see.
+func (s *Service) CitationsByIDs(ctx context.Context, ids []id.UUID) (map[id.UUID]*Citation, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.ByIDs(ctx, s.db, v, citations, scope(v, "c.org_id"), ids)
+}
+
+// RunsByIDs returns those of the analysis runs that the viewer may see.
+func (s *Service) RunsByIDs(ctx context.Context, ids []id.UUID) (map[id.UUID]*Run, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.ByIDs(ctx, s.db, v, runs, coachScope(v, "r.org_id"), ids)
+}
+
+// RunsOfTranscripts returns a page of each transcript's analysis runs, latest first, in the order of the transcripts.
+func (s *Service) RunsOfTranscripts(ctx context.Context, transcripts []id.UUID, w page.Window) ([]*page.Connection[Run], error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.Children(ctx, s.db, v, runs, coachScope(v, "r.org_id"), page.Filter{}, latestRunFirst, w, "r.transcript_id", transcripts)
+}
+
+// CountRunsOfTranscripts counts what RunsOfTranscripts pages through.
+func (s *Service) CountRunsOfTranscripts(ctx context.Context, transcripts []id.UUID) ([]int, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.CountChildren(ctx, s.db, v, runs, coachScope(v, "r.org_id"), page.Filter{}, "r.transcript_id", transcripts)
+}
+
+// MetricsByIDs returns those of the measures that the viewer may see.
+func (s *Service) MetricsByIDs(ctx context.Context, ids []id.UUID) (map[id.UUID]*Metrics, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.ByIDs(ctx, s.db, v, measures, coachScope(v, "m.org_id"), ids)
+}
+
+// MetricsOfTranscripts returns the measures of the given transcripts, by transcript; those not yet measured, and those
+// not the viewer's to see, are missing.
+func (s *Service) MetricsOfTranscripts(ctx context.Context, transcripts []id.UUID) (map[id.UUID]*Metrics, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := page.AllChildren(ctx, s.db, v, measures, coachScope(v, "m.org_id"), page.Filter{}, measuresInOrder, "m.transcript_id", transcripts)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[id.UUID]*Metrics, len(rows))
+	for _, row := range rows {
+		for _, m := range row {
+			found[m.TranscriptID.UUID] = m
+		}
+	}
+	return found, nil
+}
+
+// Review records what a person has decided about an insight. A later decision replaces an earlier one; what the analyser
+// said first is kept.
+func (s *Service) Review(ctx context.Context, in ReviewInput) (_ *Insight, err error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i, err := s.Get(ctx, in.InsightID)
+	if err != nil {
+		return nil, err
+	}
+	defer fault.Wrap(&err, "insight.Review(%s)", in.InsightID)
+	if !i.Any(auth.AsCoach) {
+		return nil, fault.Forbidden("only the coach can review an insight")
+	}
+	if i.RetractedAt != nil {
+		return nil, fault.Conflict("a later analysis no longer finds this insight").WithCode("RETRACTED")
+	}
+	title, body, status, err := in.decide(i)
+	if err != nil {
+		return nil, err
+	}
+	meeting, err := s.sessions.Get(ctx, i.SessionID)
+	if err != nil {
+		return nil, err
+	}
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE insights SET
+				original_title = CASE WHEN $5 THEN coalesce(original_title, title) END,
+				original_body = CASE WHEN $5 THEN coalesce(original_body, body) END,
+				title = CASE WHEN $5 THEN $3 ELSE coalesce(original_title, title) END,
+				body = CASE WHEN $5 THEN $4 ELSE coalesce(original_body, body) END,
+				status = $6, reviewed_by = $7, reviewed_at = now()
+			WHERE org_id = $1 AND id = $2 AND retracted_at IS NULL`,
+			v.Org, in.InsightID, title, body, status == Edited, status, v.User)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return fault.Conflict("a later analysis no longer finds this insight").WithCode("RETRACTED")
+		}
+		return s.publish(ctx, tx, meeting.Ref(v.Org), eventRevised, subject{Insight: &in.InsightID})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Get(ctx, in.InsightID)
+}
+
+// decide checks a decision and returns what the insight says after an edit, and its status.
+func (in ReviewInput) decide(i *Insight) (title, body string, status Status, err error) {
+	var problems check.Input
+	if in.Decision != Edit {
+		if in.Title != nil {
+			problems.Fail("title", "goes only with the decision EDIT")
+		}
+		if in.Body != nil {
+			problems.Fail("body", "goes only with the decision EDIT")
+		}
+		status = map[Decision]Status{Accept: Accepted, Dismiss: Dismissed}[in.Decision]
+		return "", "", status, problems.Err()
+	}
+	title, body = i.Title, i.Body
+	if in.Title == nil && in.Body == nil {
+		problems.Fail("title", "or body must be given with the decision EDIT")
+	}
+	if in.Title != nil {
+		title = problems.Line("title", *in.Title, 200)
+	}
+	if in.Body != nil {
+		body = problems.Text("body", *in.Body, 4000)
+	}
+	return title, body, Edited, problems.Err()
+}
+
+// The kinds of event.
+const (
+	eventAdded      = "insight.added"
+	eventRevised    = "insight.revised"
+	eventRetracted  = "insight.retracted"
+	eventProgressed = "analysis.progressed"
+)
+
+// subject is the data of an event: what it is about.
+type subject struct {
+	Insight *ID    `json:"insightId,omitempty"`
+	Run     *RunID `json:"runId,omitempty"`
+}
+
+func (s *Service) publish(ctx context.Context, tx pgx.Tx, ref session.Ref, kind string, about subject) error {
+	data, err := json.Marshal(about)
+	if err != nil {
+		return err
+	}
+	return s.events.Publish(ctx, tx, ref.Org, stream.Event{Kind: kind, Data: data}, ref.Topics()...)
+}

@@ -1,0 +1,109 @@
+package org
+
+import (
+	"context"
+	"net/mail"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+)
+
+// Provisioning is done by an operator, not by a viewer: by `rapport init` and by the demo. It takes a DB, so that a
+// whole organization comes into being in one transaction or not at all.
+
+// Identity is how an identity provider calls a person.
+type Identity struct {
+	Issuer  string
+	Subject string
+}
+
+// NewMember is a person to add to an organization.
+type NewMember struct {
+	Email    string
+	Name     string
+	TimeZone string // "" is UTC
+	Roles    []auth.Role
+	Identity *Identity // nil for a person who cannot sign in yet
+}
+
+var slugPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,62}$`)
+
+// Found creates an organization. An existing slug is a Conflict.
+func Found(ctx context.Context, db postgres.DB, slug, name string) (ID, error) {
+	if !slugPattern.MatchString(slug) {
+		return ID{}, fault.Invalid("slug", "must be 2 to 63 of a-z, 0-9, dot and hyphen, and begin with a letter or digit")
+	}
+	if strings.TrimSpace(name) == "" {
+		return ID{}, fault.Invalid("name", "must not be empty")
+	}
+	organization := ID{id.New()}
+	tag, err := db.Exec(ctx, `INSERT INTO organizations (id, slug, name) VALUES ($1, $2, $3) ON CONFLICT (slug) DO NOTHING`,
+		organization, slug, strings.TrimSpace(name))
+	if err != nil {
+		return ID{}, err
+	}
+	if tag.RowsAffected() == 0 {
+		return ID{}, fault.Conflict("an organization %q exists already", slug)
+	}
+	return organization, nil
+}
+
+// Join adds a person to an organization. A person who is known by e-mail is the same person; whoever is a member already
+// gets the new roles instead. An identity that belongs to another person is a Conflict.
+func Join(ctx context.Context, db postgres.DB, organization ID, m NewMember) (UserID, error) {
+	address, err := mail.ParseAddress(m.Email)
+	if err != nil || address.Address != m.Email {
+		return UserID{}, fault.Invalid("email", "is not an e-mail address")
+	}
+	if m.TimeZone == "" {
+		m.TimeZone = "UTC"
+	}
+	if _, err := time.LoadLocation(m.TimeZone); err != nil {
+		return UserID{}, fault.Invalid("timeZone", "is not in the IANA time zone database")
+	}
+	if strings.TrimSpace(m.Name) == "" {
+		m.Name = m.Email
+	}
+	var user UserID
+	err = db.QueryRow(ctx, `
+		INSERT INTO users (id, email, name, time_zone) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (lower(email)) DO UPDATE SET email = users.email
+		RETURNING id`, id.New(), m.Email, strings.TrimSpace(m.Name), m.TimeZone).Scan(&user)
+	if err != nil {
+		return UserID{}, err
+	}
+	if _, err := db.Exec(ctx, `
+		INSERT INTO memberships (id, org_id, user_id, roles) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (org_id, user_id) DO UPDATE SET roles = excluded.roles, status = 'ACTIVE'`,
+		id.New(), organization, user, m.Roles); err != nil {
+		return UserID{}, err
+	}
+	if m.Identity == nil {
+		return user, nil
+	}
+	var owner UserID
+	err = db.QueryRow(ctx, `
+		INSERT INTO user_identities (issuer, subject, user_id) VALUES ($1, $2, $3)
+		ON CONFLICT (issuer, subject) DO UPDATE SET user_id = user_identities.user_id
+		RETURNING user_id`, m.Identity.Issuer, m.Identity.Subject, user).Scan(&owner)
+	if err != nil {
+		return UserID{}, err
+	}
+	if owner != user {
+		return UserID{}, fault.Conflict("the subject %q of %s signs in as another person", m.Identity.Subject, m.Identity.Issuer)
+	}
+	return user, nil
+}
+
+// Supervise assigns a supervisor to a coach.
+func Supervise(ctx context.Context, db postgres.DB, organization ID, supervisor, coach UserID) error {
+	_, err := db.Exec(ctx, `
+		INSERT INTO supervisions (org_id, supervisor_id, coach_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+		organization, supervisor, coach)
+	return err
+}

@@ -1,0 +1,48 @@
+package session
+
+import (
+	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/page"
+)
+
+// scope: admins see all sessions, coaches their own, supervisors their coaches', clients and sponsors those they are in.
+func scope(v auth.Viewer) *page.Scope {
+	return engagement.Scope(v, "s.org_id", "s.engagement_id", "s.coach_id", "s.client_id")
+}
+
+// participantScope: who takes part is for those in the conversation, and the coach's supervisor.
+func participantScope(v auth.Viewer) *page.Scope {
+	s := page.NewScope("p.org_id")
+	if v.Has(auth.RoleCoach) {
+		s.Allow(auth.AsCoach, "s.coach_id = $2")
+	}
+	if v.Has(auth.RoleSupervisor) {
+		s.Allow(auth.AsSupervisor, org.Supervised("s.coach_id"))
+	}
+	if v.Has(auth.RoleClient) {
+		s.Allow(auth.AsClient, engagement.IsClient("s.client_id"))
+	}
+	return s
+}
+
+// ConversationScope is the scope of what was said in a session, for a statement that joins sessions s: the coach; the
+// coach's supervisor, if the session's clients have consented to supervision; and the client, where clientMay holds.
+func ConversationScope(v auth.Viewer, orgColumn, supervisorMay, clientMay string) *page.Scope {
+	s := page.NewScope(orgColumn)
+	if v.Has(auth.RoleCoach) {
+		s.Allow(auth.AsCoach, "s.coach_id = $2")
+	}
+	if v.Has(auth.RoleSupervisor) {
+		s.Allow(auth.AsSupervisor, supervisorMay+" AND "+org.Supervised("s.coach_id")+" AND "+consented)
+	}
+	if v.Has(auth.RoleClient) {
+		s.Allow(auth.AsClient, clientMay+" AND "+engagement.IsClient("s.client_id"))
+	}
+	return s
+}
+
+// consented: there is a client in the session, and every client in it agrees to supervision.
+const consented = `(SELECT coalesce(bool_and('SUPERVISION' = ANY(p.consents)), false) FROM participants p
+	WHERE p.org_id = $1 AND p.session_id = s.id AND p.role = 'CLIENT')`

@@ -1,0 +1,178 @@
+// Package session knows the meetings of coach and client, and who takes part in them.
+package session
+
+import (
+	"io"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/tag"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/page"
+)
+
+// ID identifies a session: session_….
+type ID struct{ id.UUID }
+
+func (i ID) String() string { return id.Format("session", i.UUID) }
+
+// MarshalGQL implements graphql.Marshaler.
+func (i ID) MarshalGQL(w io.Writer) { id.Write(w, "session", i.UUID) }
+
+// UnmarshalGQL implements graphql.Unmarshaler.
+func (i *ID) UnmarshalGQL(v any) error { return id.Read(v, "session", &i.UUID) }
+
+// ParticipantID identifies a participant: participant_….
+type ParticipantID struct{ id.UUID }
+
+func (i ParticipantID) String() string { return id.Format("participant", i.UUID) }
+
+// MarshalGQL implements graphql.Marshaler.
+func (i ParticipantID) MarshalGQL(w io.Writer) { id.Write(w, "participant", i.UUID) }
+
+// UnmarshalGQL implements graphql.Unmarshaler.
+func (i *ParticipantID) UnmarshalGQL(v any) error { return id.Read(v, "participant", &i.UUID) }
+
+// Type is what a session is for.
+type Type string
+
+// The types of session.
+const (
+	Intake    Type = "INTAKE"
+	Coaching  Type = "COACHING"
+	Review    Type = "REVIEW"
+	Group     Type = "GROUP"
+	Chemistry Type = "CHEMISTRY"
+)
+
+// Status says where a session stands.
+type Status string
+
+// The states of a session. Unlike an engagement's they may be corrected in any direction: a person may have marked a
+// session held that was not.
+const (
+	Scheduled  Status = "SCHEDULED"
+	InProgress Status = "IN_PROGRESS"
+	Completed  Status = "COMPLETED"
+	Cancelled  Status = "CANCELLED"
+	NoShow     Status = "NO_SHOW"
+)
+
+// Session is one meeting of coach and client.
+type Session struct {
+	auth.Grants
+	ID              ID
+	EngagementID    engagement.ID
+	ClientID        client.ID
+	CoachID         org.UserID
+	Number          int // within the engagement, from 1
+	Type            Type
+	Status          Status
+	Title           *string
+	StartsAt        time.Time
+	DurationMinutes int
+	ArchivedAt      *time.Time
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+}
+
+// IsNode marks a Relay node.
+func (*Session) IsNode() {}
+
+// IsTaggable marks what a tag can be put on.
+func (*Session) IsTaggable() {}
+
+// ParticipantRole is what a person is in a session.
+type ParticipantRole string
+
+// The roles in a session.
+const (
+	AsCoach    ParticipantRole = "COACH"
+	AsClient   ParticipantRole = "CLIENT"
+	AsObserver ParticipantRole = "OBSERVER"
+	AsOther    ParticipantRole = "OTHER"
+)
+
+// Consent is what a participant has agreed to.
+type Consent string
+
+// The scopes of consent.
+const (
+	ConsentRecording     Consent = "RECORDING"
+	ConsentTranscription Consent = "TRANSCRIPTION"
+	ConsentAIAnalysis    Consent = "AI_ANALYSIS"
+	ConsentSupervision   Consent = "SUPERVISION"
+	ConsentShareWithOrg  Consent = "SHARE_WITH_ORG"
+)
+
+// Participant is somebody who takes part in a session.
+type Participant struct {
+	auth.Grants
+	ID        ParticipantID
+	SessionID ID
+	UserID    *org.UserID
+	Name      string
+	Role      ParticipantRole
+	Consents  []Consent
+	CreatedAt time.Time
+}
+
+// IsNode marks a Relay node.
+func (*Participant) IsNode() {}
+
+// Filter selects sessions: all conditions must hold, each list matches any of its values.
+type Filter struct {
+	ClientIds       []client.ID
+	CoachIds        []org.UserID
+	EngagementIds   []engagement.ID
+	Types           []Type
+	Statuses        []Status
+	StartsAfter     *time.Time
+	StartsBefore    *time.Time
+	TagIds          []tag.ID
+	HasTranscript   *bool
+	IncludeArchived bool
+}
+
+// OrderField is what sessions can be ordered by.
+type OrderField string
+
+// The orders of sessions.
+const (
+	OrderByStartsAt  OrderField = "STARTS_AT"
+	OrderByCreatedAt OrderField = "CREATED_AT"
+)
+
+// OrderBy is an order of sessions.
+type OrderBy struct {
+	Field     OrderField
+	Direction page.Direction
+}
+
+// CreateInput is a new session.
+type CreateInput struct {
+	EngagementID    engagement.ID
+	Type            Type
+	Title           *string
+	StartsAt        time.Time
+	DurationMinutes int
+}
+
+// UpdateInput changes a session; nil leaves a field as it is, and an empty title removes it.
+type UpdateInput struct {
+	ID              ID
+	Type            *Type
+	Title           *string
+	Status          *Status
+	StartsAt        *time.Time
+	DurationMinutes *int
+}
+
+// ArchiveInput archives a session or brings one back.
+type ArchiveInput struct {
+	ID       ID
+	Archived bool
+}

@@ -1,0 +1,189 @@
+package transcript
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapporthq/rapport/internal/coaching/conversation"
+	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/transcript/format"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/jobs"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+	"github.com/rapporthq/rapport/internal/platform/stream"
+)
+
+// Import reads a file into a transcript of a session.
+//
+// The file is parsed before anything is written. Then original, speakers, utterances, warnings and the job that
+// analyses them are committed together: a crash at any moment leaves all of it or nothing, and in the first case the job
+// goes on after the restart. What cannot be read is an Invalid fault for the field content.
+func (s *Service) Import(ctx context.Context, in ImportInput) (_ *Imported, err error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer fault.Wrap(&err, "transcript.Import(%s)", in.SessionID)
+	meeting, err := s.sessions.Get(ctx, in.SessionID)
+	if err != nil {
+		return nil, err
+	}
+	if !meeting.Any(auth.AsCoach) {
+		return nil, fault.Forbidden("only the coach can import a transcript")
+	}
+	var problems check.Input
+	opts := format.Options{}
+	if in.Filename != nil {
+		opts.Filename = problems.OptionalLine("filename", *in.Filename, 255)
+	}
+	if in.Format != nil {
+		opts.Format = *in.Format
+	}
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	content := []byte(in.Content)
+	doc, err := format.Parse(content, opts)
+	if err != nil {
+		return nil, err
+	}
+
+	var key ID
+	var known bool
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		key, known, err = s.store(ctx, tx, v, meeting.Ref(v.Org), content, opts.Filename, doc)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.Get(ctx, key)
+	return &Imported{Transcript: t, AlreadyImported: known}, err
+}
+
+// store writes what a file says, unless the session has a transcript of the very same file: then that one is meant.
+func (s *Service) store(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref session.Ref, content []byte, filename string, doc *format.Document) (key ID, known bool, err error) {
+	// The session's row is the lock for its versions and for "the same file twice", also at the same moment.
+	var coachName string
+	if err := tx.QueryRow(ctx, `
+		SELECT u.name FROM sessions s JOIN users u ON u.id = s.coach_id
+		WHERE s.org_id = $1 AND s.id = $2 FOR UPDATE OF s`, ref.Org, ref.ID).Scan(&coachName); err != nil {
+		return key, false, err
+	}
+	sum := sha256.Sum256(content)
+	err = tx.QueryRow(ctx, `SELECT id FROM transcripts WHERE org_id = $1 AND session_id = $2 AND sha256 = $3`,
+		ref.Org, ref.ID, sum[:]).Scan(&key)
+	if err != pgx.ErrNoRows {
+		return key, true, err
+	}
+	warnings, err := json.Marshal(doc.Warnings)
+	if err != nil {
+		return key, false, err
+	}
+	if doc.Warnings == nil {
+		warnings = []byte("[]")
+	}
+	key = ID{id.New()}
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO transcripts (id, org_id, session_id, version, status, format, filename, language, duration_ms,
+			utterance_count, sha256, size_bytes, warnings, imported_by)
+		SELECT $3, $1, $2, 1 + coalesce(max(version), 0), $4, $5, nullif($6, ''), nullif($7, ''), $8, $9, $10, $11, $12, $13
+		FROM transcripts WHERE org_id = $1 AND session_id = $2`,
+		ref.Org, ref.ID, key, Parsed, doc.Format, filename, doc.Language, durationOf(doc),
+		len(doc.Utterances), sum[:], len(content), warnings, v.User); err != nil {
+		return key, false, err
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO transcript_originals (org_id, transcript_id, content) VALUES ($1, $2, $3)`,
+		ref.Org, key, content); err != nil {
+		return key, false, err
+	}
+	if err := storeWords(ctx, tx, ref.Org, key, doc, coachName); err != nil {
+		return key, false, err
+	}
+	if err := jobs.Enqueue(ctx, tx, jobs.Job{Org: ref.Org, Kind: JobAnalyse, Entity: key.UUID}); err != nil {
+		return key, false, err
+	}
+	return key, false, s.publishState(ctx, tx, ref, key)
+}
+
+// storeWords writes speakers, with the roles they seem to have, and utterances.
+func storeWords(ctx context.Context, tx pgx.Tx, organization id.UUID, key ID, doc *format.Document, coachName string) error {
+	voices, spoken := conversationOf(doc)
+	roles := conversation.SuggestRoles(voices, spoken, coachName)
+	ids := make([]SpeakerID, len(voices))
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"speakers"},
+		[]string{"id", "org_id", "transcript_id", "ordinal", "label", "display_name", "role", "role_confidence", "role_reason"},
+		pgx.CopyFromSlice(len(voices), func(i int) ([]any, error) {
+			ids[i] = SpeakerID{id.New()}
+			return []any{ids[i], organization, key, i, voices[i].Name, voices[i].Name,
+				roles[i].Role, float32(roles[i].Confidence), roles[i].Reason}, nil
+		}))
+	if err != nil {
+		return fmt.Errorf("speakers: %w", err)
+	}
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"utterances"},
+		[]string{"id", "org_id", "transcript_id", "index", "speaker_id", "start_ms", "end_ms", "text", "cues"},
+		pgx.CopyFromSlice(len(spoken), func(i int) ([]any, error) {
+			u := doc.Utterances[i]
+			cues := u.Cues
+			if cues == nil {
+				cues = []format.Cue{}
+			}
+			return []any{UtteranceID{id.New()}, organization, key, i, ids[spoken[i].Speaker], u.StartMs, u.EndMs, u.Text, cues}, nil
+		}))
+	if err != nil {
+		return fmt.Errorf("utterances: %w", err)
+	}
+	return nil
+}
+
+// unnamed is what a speaker is called whom the file does not name.
+const unnamed = "Unknown speaker"
+
+// conversationOf gives every utterance a speaker: those without one share a speaker of their own.
+func conversationOf(doc *format.Document) ([]conversation.Speaker, []conversation.Utterance) {
+	voices := make([]conversation.Speaker, 0, len(doc.Speakers)+1)
+	for _, name := range doc.Speakers {
+		voices = append(voices, conversation.Speaker{Name: name, Role: conversation.RoleUnknown})
+	}
+	nobody := -1
+	spoken := make([]conversation.Utterance, len(doc.Utterances))
+	for i, u := range doc.Utterances {
+		speaker := u.Speaker
+		if speaker < 0 {
+			if nobody < 0 {
+				nobody = len(voices)
+				voices = append(voices, conversation.Speaker{Name: unnamed, Role: conversation.RoleUnknown})
+			}
+			speaker = nobody
+		}
+		spoken[i] = conversation.Utterance{Speaker: speaker, StartMs: u.StartMs, EndMs: u.EndMs, Text: u.Text}
+	}
+	return voices, spoken
+}
+
+// durationOf is the end of the last word to end, nil without end times.
+func durationOf(doc *format.Document) *int64 {
+	var last *int64
+	for _, u := range doc.Utterances {
+		if u.EndMs != nil && (last == nil || *u.EndMs > *last) {
+			last = u.EndMs
+		}
+	}
+	return last
+}
+
+func (s *Service) publishState(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID) error {
+	data, err := json.Marshal(Changed{TranscriptID: key})
+	if err != nil {
+		return err
+	}
+	return s.events.Publish(ctx, tx, ref.Org, stream.Event{Kind: EventStateChanged, Data: data}, ref.Topics()...)
+}

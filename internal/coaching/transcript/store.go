@@ -1,0 +1,63 @@
+package transcript
+
+import (
+	"strconv"
+
+	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/page"
+)
+
+// scope: the coach, the supervisor with the client's consent, and the client it is shared with. It is for any statement
+// that joins transcripts t and sessions s.
+func scope(v auth.Viewer, orgColumn string) *page.Scope {
+	return session.ConversationScope(v, orgColumn, "true", "t.shared_with_client")
+}
+
+const joinSession = " JOIN sessions s ON s.org_id = $1 AND s.id = t.session_id"
+
+var transcripts = page.Table[Transcript]{
+	From: "transcripts t" + joinSession,
+	ID:   "t.id",
+	Columns: "t.id, t.session_id, t.version, t.status, t.failure_code, t.failure_message, t.format, t.filename, t.title, t.language, " +
+		"t.duration_ms, encode(t.sha256, 'hex'), t.warnings, t.shared_with_client, t.archived_at, t.created_at, t.updated_at",
+	Dest: func(t *Transcript) []any {
+		return []any{&t.Grants, &t.ID, &t.SessionID, &t.Version, &t.Status, &t.FailureCode, &t.FailureMessage, &t.Format, &t.Filename, &t.Title, &t.Language,
+			&t.DurationMs, &t.Sha256, &t.Warnings, &t.SharedWithClient, &t.ArchivedAt, &t.CreatedAt, &t.UpdatedAt}
+	},
+	Key: func(t *Transcript) id.UUID { return t.ID.UUID },
+}
+
+var latestFirst = page.Order[Transcript]{Name: "transcript-version", Keys: []page.Key[Transcript]{
+	{SQL: "t.version", Type: "int", Desc: true, Of: func(t *Transcript) string { return strconv.Itoa(t.Version) }},
+	{SQL: "t.id", Type: "uuid", Desc: true, Of: func(t *Transcript) string { return t.ID.UUID.String() }},
+}}
+
+var speakers = page.Table[Speaker]{
+	From:    "speakers sp JOIN transcripts t ON t.org_id = $1 AND t.id = sp.transcript_id" + joinSession,
+	ID:      "sp.id",
+	Columns: "sp.id, sp.transcript_id, sp.ordinal, sp.label, sp.display_name, sp.role, sp.role_confidence, sp.role_reason",
+	Dest: func(s *Speaker) []any {
+		return []any{&s.Grants, &s.ID, &s.TranscriptID, &s.Ordinal, &s.Label, &s.DisplayName, &s.Role, &s.RoleConfidence, &s.RoleReason}
+	},
+	Key: func(s *Speaker) id.UUID { return s.ID.UUID },
+}
+
+var speakersInOrder = page.Order[Speaker]{Name: "speaker", Keys: []page.Key[Speaker]{
+	{SQL: "sp.ordinal", Type: "int", Of: func(s *Speaker) string { return strconv.Itoa(s.Ordinal) }},
+}}
+
+var utterances = page.Table[Utterance]{
+	From:    "utterances u JOIN transcripts t ON t.org_id = $1 AND t.id = u.transcript_id" + joinSession,
+	ID:      "u.id",
+	Columns: "u.id, u.transcript_id, u.index, u.speaker_id, u.start_ms, u.end_ms, u.text, u.cues",
+	Dest: func(u *Utterance) []any {
+		return []any{&u.Grants, &u.ID, &u.TranscriptID, &u.Index, &u.SpeakerID, &u.StartMs, &u.EndMs, &u.Text, &u.Cues}
+	},
+	Key: func(u *Utterance) id.UUID { return u.ID.UUID },
+}
+
+var utterancesInOrder = page.Order[Utterance]{Name: "utterance", Keys: []page.Key[Utterance]{
+	{SQL: "u.index", Type: "int", Of: func(u *Utterance) string { return strconv.Itoa(u.Index) }},
+}}

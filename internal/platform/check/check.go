@@ -1,0 +1,85 @@
+// Package check validates input fields and collects everything that is wrong, so that a person corrects it in one go.
+package check
+
+import (
+	"errors"
+	"net/mail"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/language"
+
+	"github.com/rapporthq/rapport/internal/platform/fault"
+)
+
+// Input collects what is wrong with one input. The zero value has found nothing yet.
+type Input struct{ problems []error }
+
+// Fail records a problem with a field.
+func (in *Input) Fail(field, format string, args ...any) {
+	in.problems = append(in.problems, fault.Invalid(field, format, args...))
+}
+
+// Err is nil, or an Invalid fault for each problem, joined.
+func (in *Input) Err() error { return errors.Join(in.problems...) }
+
+// Line checks a required line of text of at most limit characters, and returns it trimmed.
+func (in *Input) Line(field, value string, limit int) string {
+	value = in.OptionalLine(field, value, limit)
+	if value == "" {
+		in.Fail(field, "must not be empty")
+	}
+	return value
+}
+
+// OptionalLine checks a line of text of at most limit characters, which may be empty, and returns it trimmed.
+func (in *Input) OptionalLine(field, value string, limit int) string {
+	value = in.Text(field, value, limit)
+	if strings.ContainsAny(value, "\r\n") {
+		in.Fail(field, "must be a single line")
+	}
+	return value
+}
+
+// Text checks a text of at most limit characters, which may be empty and have several lines, and returns it trimmed.
+func (in *Input) Text(field, value string, limit int) string {
+	value = strings.TrimSpace(value)
+	if n := utf8.RuneCountInString(value); n > limit {
+		in.Fail(field, "must have at most %d characters, has %d", limit, n)
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }) {
+		in.Fail(field, "must not contain control characters")
+	}
+	return value
+}
+
+// Email checks an e-mail address as in RFC 5322, without a display name.
+func (in *Input) Email(field, value string) string {
+	value = in.OptionalLine(field, value, 254)
+	if a, err := mail.ParseAddress(value); err != nil || a.Address != value {
+		in.Fail(field, "is not an e-mail address")
+	}
+	return value
+}
+
+// Range checks an integer.
+func (in *Input) Range(field string, value, lowest, highest int) int {
+	if value < lowest || value > highest {
+		in.Fail(field, "must be from %d to %d, got %d", lowest, highest, value)
+	}
+	return value
+}
+
+// OptionalLanguage checks a BCP 47 language tag, which may be empty, and returns it in its canonical form.
+func (in *Input) OptionalLanguage(field, value string) string {
+	if value = strings.TrimSpace(value); value == "" {
+		return ""
+	}
+	tag, err := language.Parse(value)
+	if err != nil {
+		in.Fail(field, "is not a language tag like en or pt-BR")
+		return ""
+	}
+	return tag.String()
+}
