@@ -1,0 +1,288 @@
+package format
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+)
+
+// FuzzParse feeds Parse anything. Ordinary tests run it on the seeds; TestParseMutations adds a bounded walk from there.
+func FuzzParse(f *testing.F) {
+	for _, s := range seeds(f) {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		for _, format := range []Format{"", WebVTT, SubRip, Text} {
+			checkParse(t, content, format)
+		}
+	})
+}
+
+// TestParseMutations changes the seeds at random, always in the same way, so that every run of the tests fuzzes a little.
+func TestParseMutations(t *testing.T) {
+	t.Parallel()
+	rounds := 2_000
+	if testing.Short() {
+		rounds = 200
+	}
+	all := seeds(t)
+	pieces := []string{
+		"-->", "\n", "\n\n", "\r", ":", ": ", "<", ">", "<v ", "</v>", "&", "&#0;", "&lt;", ";", "{\\", "}", "\x00", "\xff", "\xff\xfe", " ",
+		"WEBVTT\n", "NOTE\n", "00:00:01.000 --> 00:00:02.000\n", "00:00", "99:99:99,999", "1\n", "Ann: ", "：", "\u00a0", "\u2028", "🌱", "é",
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range rounds {
+		s := string(all[random.IntN(len(all))])
+		for range 1 + random.IntN(8) {
+			from := random.IntN(len(s) + 1)
+			to := min(len(s), from+random.IntN(12))
+			s = s[:from] + pieces[random.IntN(len(pieces))] + s[to:]
+		}
+		checkParse(t, []byte(s), "")
+		checkParse(t, []byte(s), WebVTT)
+	}
+}
+
+// checkParse parses and checks what must hold for every file.
+func checkParse(t *testing.T, content []byte, format Format) {
+	t.Helper()
+	doc, err := Parse(content, Options{Format: format})
+	if (doc == nil) == (err == nil) {
+		t.Fatalf("a document and an error, or neither: %v", err)
+	}
+	if err != nil {
+		return
+	}
+	fail := func(format string, args ...any) {
+		t.Helper()
+		t.Fatalf("%s\nin %q", fmt.Sprintf(format, args...), content)
+	}
+	if len(doc.Utterances) == 0 {
+		fail("no utterances and no error")
+	}
+	spoke := make([]bool, len(doc.Speakers))
+	last := int64(0)
+	for i, u := range doc.Utterances {
+		if u.Speaker < -1 || u.Speaker >= len(doc.Speakers) {
+			fail("utterance %d: speaker %d of %d", i, u.Speaker, len(doc.Speakers))
+		}
+		if u.Speaker >= 0 {
+			spoke[u.Speaker] = true
+		}
+		if u.Text == "" || u.Text != strings.Join(strings.Fields(u.Text), " ") || !utf8.ValidString(u.Text) || strings.Contains(u.Text, "\x00") {
+			fail("utterance %d: text %q", i, u.Text)
+		}
+		if doc.Format == Text {
+			if u.Cues != nil || u.StartMs != nil || u.EndMs != nil {
+				fail("utterance %d: times out of nowhere", i)
+			}
+			continue
+		}
+		checkCues(fail, i, u, &last)
+	}
+	names := map[string]bool{}
+	for i, name := range doc.Speakers {
+		if name == "" || names[name] || !spoke[i] || strings.IndexFunc(name, unicode.IsControl) >= 0 && !strings.ContainsFunc(string(content), unicode.IsControl) {
+			fail("speaker %d: %q", i, name)
+		}
+		names[name] = true
+	}
+	line := 1
+	for _, w := range doc.Warnings {
+		if w.Line < line || w.Code == "" || w.Message == "" || w.Assumed == "" {
+			fail("warning %+v after line %d", w, line)
+		}
+		line = w.Line
+	}
+}
+
+func checkCues(fail func(string, ...any), i int, u Utterance, last *int64) {
+	if len(u.Cues) == 0 || *u.StartMs != u.Cues[0].StartMs || *u.StartMs < *last {
+		fail("utterance %d: start %d after %d", i, *u.StartMs, *last)
+	}
+	*last = *u.StartMs
+	runes := []rune(u.Text)
+	end := int64(0)
+	for j, c := range u.Cues {
+		if c.EndMs < c.StartMs || c.StartMs < 0 {
+			fail("utterance %d: cue %d from %d to %d", i, j, c.StartMs, c.EndMs)
+		}
+		if j > 0 && c.StartMs < u.Cues[j-1].StartMs {
+			fail("utterance %d: cue %d is out of order", i, j)
+		}
+		if j == 0 && c.Offset != 0 || j > 0 && (c.Offset <= u.Cues[j-1].Offset || c.Offset >= len(runes) || runes[c.Offset-1] != ' ') {
+			fail("utterance %d: cue %d at offset %d", i, j, c.Offset)
+		}
+		end = max(end, c.EndMs)
+	}
+	if *u.EndMs != end {
+		fail("utterance %d: end %d, its cues end at %d", i, *u.EndMs, end)
+	}
+}
+
+func seeds(t testing.TB) [][]byte {
+	t.Helper()
+	var all [][]byte
+	files, _ := filepath.Glob(filepath.Join("testdata", "*.*"))
+	for _, file := range files {
+		if strings.HasSuffix(file, ".json") {
+			continue
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, content)
+	}
+	if len(all) < 4 {
+		t.Fatalf("only %d seeds", len(all))
+	}
+	const cues = "1\n00:00:01.000 --> 00:00:02.000\nAnn: Hi.\n\n2\n00:00:00,5 --> 00:00:03\n<v Bob>Well &amp; good</v> so\n\n"
+	return append(all,
+		[]byte(header+cues),
+		[]byte(cues),
+		[]byte(utf16Text(binary.LittleEndian, header+cues)),
+		[]byte(utf16Text(binary.BigEndian, cues)),
+		[]byte("Acme: Ann: Hi.\nAcme: Ann: So.\n\nYes.\n"),
+		[]byte("WEBVTT\n00:00.000 --> 00:00.000\n<\n--> 1\n{\\a}&#0;\n00:1 --> \n"),
+	)
+}
+
+// TestGeneratedTalk writes random conversations in every format and in every way a file can be written, and demands each
+// word, speaker and time back.
+func TestGeneratedTalk(t *testing.T) {
+	t.Parallel()
+	names := []string{"Ann", "Bo Lind (Acme)", "Cy | Nord", "d'Arc, Zoé", "山田", "E. Falk 🌱"}
+	words := []string{"yes", "no,", "so", "Grün", "10:30", "https://a.example", "1", "<", "&", "R&D", "木。", "🌳", "“well”", "a:b", "-->?", "{x}", "(laughs)", "3.5", "it's", "Ann:", "…"}
+	random := rand.New(rand.NewPCG(3, 4))
+	for round := range 300 {
+		format := []Format{WebVTT, SubRip, Text}[round%3]
+		voices := format == WebVTT && random.IntN(2) == 0
+		var b strings.Builder
+		if format == WebVTT {
+			b.WriteString(header)
+		}
+		var want []plainCue
+		clock := int64(random.IntN(5000))
+		for i := range 2 + random.IntN(40) {
+			c := plainCue{Speaker: names[random.IntN(len(names))]}
+			if i > 0 && random.IntN(2) == 0 {
+				c.Speaker = want[i-1].Speaker
+			}
+			said := make([]string, 1+random.IntN(12))
+			for j := range said {
+				said[j] = words[random.IntN(len(words))]
+			}
+			said[0] = "w" // so that no name can be read on
+			c.Words = strings.Join(said, " ")
+			if format != Text {
+				c.Start, c.End = clock, clock+int64(random.IntN(9000))
+				clock += int64(random.IntN(9000))
+				if random.IntN(2) == 0 {
+					fmt.Fprintf(&b, "%d\n", i+1)
+				}
+				fmt.Fprintf(&b, "%s --> %s\n", clockText(c.Start, format), clockText(c.End, format))
+			}
+			escape := func(s string) string {
+				if format == Text {
+					return s
+				}
+				return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
+			}
+			// Some white space is a line break, but none after which a line could pass for a name.
+			body := escape(c.Words)
+			if random.IntN(3) == 0 && !strings.Contains(body, "Ann:") {
+				body = strings.Replace(body, " so", "\n  so", 1)
+			}
+			if voices {
+				fmt.Fprintf(&b, "<v %s>%s</v>\n\n", escape(c.Speaker), body)
+			} else {
+				fmt.Fprintf(&b, "%s: %s\n\n", escape(c.Speaker), body)
+			}
+			want = append(want, c)
+		}
+		file := b.String()
+		switch random.IntN(4) {
+		case 0:
+			file = strings.ReplaceAll(file, "\n", "\r\n")
+		case 1:
+			file = strings.ReplaceAll(file, "\n", "\r")
+		case 2:
+			file = utf16Text(binary.BigEndian, file)
+		}
+		doc, err := Parse([]byte(file), Options{})
+		if err != nil {
+			t.Fatalf("round %d: %v\n%s", round, err, file)
+		}
+		got := cuesOf(doc)
+		if format == Text {
+			for _, u := range doc.Utterances {
+				got = append(got, plainCue{Speaker: doc.Speakers[u.Speaker], Words: u.Text})
+			}
+		}
+		if doc.Format != format || len(got) != len(want) || len(doc.Warnings) > 0 {
+			t.Fatalf("round %d: %s, %d cues of %d, warnings %s\n%s", round, doc.Format, len(got), len(want), noted(doc), b.String())
+		}
+		for i := range want {
+			if got[i] != want[i] {
+				t.Fatalf("round %d, cue %d:\n got %+v\nwant %+v\n%s", round, i+1, got[i], want[i], b.String())
+			}
+		}
+	}
+}
+
+func clockText(ms int64, format Format) string {
+	point := "."
+	if format == SubRip {
+		point = ","
+	}
+	return fmt.Sprintf("%02d:%02d:%02d%s%03d", ms/3_600_000, ms/60_000%60, ms/1000%60, point, ms%1000)
+}
+
+// BenchmarkParseTwoHours is a two-hour conversation in Zoom's WebVTT: 3,000 cues.
+func BenchmarkParseTwoHours(b *testing.B) {
+	content := twoHours()
+	b.SetBytes(int64(len(content)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse(content, Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// TestTwoHoursAreCheap keeps the budget of memory, which does not depend on the machine. It is not parallel: it counts all
+// that is allocated meanwhile.
+func TestTwoHoursAreCheap(t *testing.T) {
+	content := twoHours()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := Parse(content, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 20<<20 {
+		t.Errorf("%d bytes allocated", got)
+	}
+}
+
+func twoHours() []byte {
+	var b strings.Builder
+	b.WriteString("WEBVTT\r\n\r\n")
+	for i := range int64(3000) {
+		name := "Maren Oduya (Coach)"
+		if i/4%2 == 1 {
+			name = "Teodor Lind"
+		}
+		fmt.Fprintf(&b, "%d\r\n%s --> %s\r\n%s: %s\r\n\r\n", i+1, clockText(i*2400, WebVTT), clockText(i*2400+2100, WebVTT), name,
+			"I think that is what I meant when I said it, and it’s still true.")
+	}
+	return []byte(b.String())
+}
