@@ -121,8 +121,8 @@ var b64 = base64.RawURLEncoding.Strict() // one spelling for each value
 // parseJWS splits a token and reads its header. The error says what is wrong with its form and repeats nothing of it.
 func parseJWS(token string) (jws, error) {
 	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return jws{}, errors.New("not three parts")
+	if len(parts) != 3 || strings.ContainsAny(token, "\r\n") { // encoding/base64 skips line breaks, even when strict
+		return jws{}, errors.New("not three parts on one line")
 	}
 	var header, payload object
 	for i, into := range []*object{&header, &payload} {

@@ -1,0 +1,487 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/platform/fault"
+)
+
+func TestVerifyEveryAlgorithm(t *testing.T) {
+	t.Parallel()
+	for _, alg := range algNames() {
+		t.Run(alg, func(t *testing.T) {
+			t.Parallel()
+			s := newSigner(t, "k1", alg)
+			v, _, c := setup(t, newProvider(t, s))
+			for name, header := range map[string]map[string]any{
+				"plain": nil, "without kid": {"kid": nil}, "without typ": {"typ": nil}, "RFC 9068": {"typ": "at+JWT"},
+			} {
+				got, err := v.Verify(t.Context(), s.token(t, claimsAt(c, nil), header))
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				want := Claims{Issuer: testIssuer, Subject: "coach-1", Organization: "acme", Email: "ana@example.com",
+					ExpiresAt: c.now().Add(time.Hour)}
+				if got != want {
+					t.Errorf("%s: got %+v, want %+v", name, got, want)
+				}
+			}
+			for i := range 3 {
+				if _, err := v.Verify(t.Context(), tamper(s.token(t, claimsAt(c, nil), nil), i)); err == nil {
+					t.Errorf("accepted with part %d changed", i)
+				}
+			}
+		})
+	}
+}
+
+// The examples of RFC 7515 A.3 and RFC 8037 A.4: signatures that we did not make.
+func TestVerifyPublishedSignatures(t *testing.T) {
+	t.Parallel()
+	for name, ex := range map[string]struct{ jwk, alg, signed, sig string }{
+		"RFC 7515 A.3": {
+			`{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`,
+			"ES256",
+			"eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ",
+			"DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
+		},
+		"RFC 8037 A.4": {
+			`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`,
+			"EdDSA", "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc",
+			"hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keys, err := parseKeys([]byte(`{"keys":[` + ex.jwk + `]}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sig, err := b64.DecodeString(ex.sig)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !(jws{alg: ex.alg, signed: []byte(ex.signed), sig: sig}).verifiedBy(keys[0]) {
+				t.Error("the published signature does not verify")
+			}
+			if (jws{alg: ex.alg, signed: []byte(ex.signed + "x"), sig: sig}).verifiedBy(keys[0]) {
+				t.Error("the published signature verifies another text")
+			}
+		})
+	}
+}
+
+func TestVerifyRefuses(t *testing.T) {
+	t.Parallel()
+	rs, es, ed := newSigner(t, "rs", "RS256"), newSigner(t, "es", "ES256"), newSigner(t, "ed", "EdDSA")
+	p := newProvider(t, rs, es, ed)
+	v, _, c := setup(t, p)
+	good := func(with map[string]any) string { return es.token(t, claimsAt(c, with), nil) }
+	der, err := x509.MarshalPKIXPublicKey(rs.private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	publicPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	forged := func(alg string, header map[string]any) string {
+		h := map[string]any{"alg": alg, "typ": "JWT"}
+		for k, v := range header {
+			h[k] = v
+		}
+		return part(t, h) + "." + part(t, claimsAt(c, nil)) + "."
+	}
+	hs := strings.TrimSuffix(forged("HS256", map[string]any{"kid": "rs"}), ".")
+	stranger := newSigner(t, "es", "ES256")
+	esParts := strings.Split(good(nil), ".")
+
+	for name, tc := range map[string]struct{ token, reason string }{
+		"empty":                     {"", "malformed"},
+		"two parts":                 {"a.b", "malformed"},
+		"encrypted (five parts)":    {"a.b.c.d.e", "malformed"},
+		"payload null":              {esParts[0] + "." + b64.EncodeToString([]byte("null")) + "." + esParts[2], "malformed"},
+		"padded base64":             {good(nil) + "==", "malformed"},
+		"line break in base64":      {esParts[0][:5] + "\n" + esParts[0][5:] + "." + esParts[1] + "." + esParts[2], "malformed"},
+		"too long":                  {good(map[string]any{"x": strings.Repeat("x", maxTokenBytes)}), "too long"},
+		"none":                      {forged("none", nil), "not accepted"},
+		"None":                      {forged("None", nil), "not accepted"},
+		"no alg":                    {es.token(t, claimsAt(c, nil), map[string]any{"alg": nil}), "not accepted"},
+		"HS256 with the public PEM": {hs + "." + hs256(publicPEM, hs), "not accepted"},
+		"HS256 with the public DER": {hs + "." + hs256(der, hs), "not accepted"},
+		"alg of another key kind":   {rs.token(t, claimsAt(c, nil), map[string]any{"alg": "ES256"}), "not accepted"},
+		"alg of another curve":      {es.token(t, claimsAt(c, nil), map[string]any{"alg": "ES384"}), "not accepted"},
+		"alg of another hash":       {rs.token(t, claimsAt(c, nil), map[string]any{"alg": "RS512"}), "not accepted"},
+		"RS signature as PS":        {rs.token(t, claimsAt(c, nil), map[string]any{"alg": "PS256"}), "not accepted"},
+		"kid of another key":        {es.token(t, claimsAt(c, nil), map[string]any{"kid": "ed"}), "not accepted"},
+		"key of a stranger":         {stranger.token(t, claimsAt(c, nil), nil), "not accepted"},
+		"own key in the header":     {stranger.token(t, claimsAt(c, nil), map[string]any{"jwk": stranger.jwk(), "kid": nil}), "not accepted"},
+		"no signature":              {esParts[0] + "." + esParts[1] + ".", "not accepted"},
+		"signature of zeroes":       {esParts[0] + "." + esParts[1] + "." + b64.EncodeToString(make([]byte, 64)), "not accepted"},
+		"kid is no string":          {es.token(t, claimsAt(c, nil), map[string]any{"kid": 7}), "malformed"},
+		"critical extension":        {es.token(t, claimsAt(c, nil), map[string]any{"crit": []string{"b64"}, "b64": false}), "malformed"},
+		"logout token":              {es.token(t, claimsAt(c, nil), map[string]any{"typ": "logout+jwt"}), "malformed"},
+		"expired":                   {good(map[string]any{"exp": c.now().Add(-leeway).Unix()}), "expired"},
+		"no exp":                    {good(map[string]any{"exp": nil}), "does not say when"},
+		"exp null":                  {es.token(t, withNull(claimsAt(c, nil), "exp"), nil), "does not say when"},
+		"exp a string":              {good(map[string]any{"exp": fmt.Sprint(c.now().Add(time.Hour).Unix())}), "does not say when"},
+		"exp in another age":        {good(map[string]any{"exp": 1e300}), "does not say when"},
+		"not valid yet":             {good(map[string]any{"nbf": c.now().Add(leeway + time.Second).Unix()}), "not valid yet"},
+		"nbf a string":              {good(map[string]any{"nbf": "now"}), "malformed"},
+		"issued by another":         {good(map[string]any{"iss": "https://evil.example.com/"}), "somebody else"},
+		"issuer without its slash":  {good(map[string]any{"iss": strings.TrimSuffix(testIssuer, "/")}), "somebody else"},
+		"no issuer":                 {good(map[string]any{"iss": nil}), "somebody else"},
+		"for another":               {good(map[string]any{"aud": "https://other.example"}), "for somebody else"},
+		"for others":                {good(map[string]any{"aud": []string{"a", "b"}}), "for somebody else"},
+		"for nobody":                {good(map[string]any{"aud": nil}), "for somebody else"},
+		"no subject":                {good(map[string]any{"sub": nil}), "whose it is"},
+		"empty subject":             {good(map[string]any{"sub": ""}), "whose it is"},
+		"subject a number":          {good(map[string]any{"sub": 7}), "whose it is"},
+		"SUB in place of sub":       {good(map[string]any{"sub": nil, "SUB": "coach-1"}), "whose it is"},
+		"organization an object":    {good(map[string]any{"https://rapport/org": map[string]any{"id": 1}}), "malformed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := v.Verify(t.Context(), tc.token)
+			if fault.KindOf(err) != fault.KindUnauthenticated {
+				t.Fatalf("got %+v, %v; want an Unauthenticated fault", got, err)
+			}
+			if !strings.Contains(err.Error(), tc.reason) {
+				t.Errorf("reason %q does not say %q", err, tc.reason)
+			}
+			var f *fault.Error
+			errors.As(err, &f)
+			for _, leak := range []string{"coach-1", "ana@example.com", "acme", "evil", "ES256", "unexpected"} {
+				if strings.Contains(fmt.Sprint(err, f.Unwrap()), leak) {
+					t.Errorf("%q tells of the token: %s", err, leak)
+				}
+			}
+			if got != (Claims{}) {
+				t.Errorf("claims %+v beside the refusal", got)
+			}
+		})
+	}
+}
+
+func withNull(claims map[string]any, name string) map[string]any {
+	claims[name] = nil
+	return claims
+}
+
+func TestVerifyAccepts(t *testing.T) {
+	t.Parallel()
+	es := newSigner(t, "es", "ES256")
+	v, _, c := setup(t, newProvider(t, es))
+	for name, tc := range map[string]struct {
+		with map[string]any
+		want func(*Claims)
+	}{
+		"expired within the leeway":   {map[string]any{"exp": c.now().Add(-leeway + time.Second).Unix()}, nil},
+		"not yet, within the leeway":  {map[string]any{"nbf": c.now().Add(leeway).Unix()}, nil},
+		"no nbf":                      {map[string]any{"nbf": nil}, nil},
+		"one audience":                {map[string]any{"aud": testAudience}, nil},
+		"no organization":             {map[string]any{"https://rapport/org": nil}, func(c *Claims) { c.Organization = "" }},
+		"no address":                  {map[string]any{"email": nil}, func(c *Claims) { c.Email = "" }},
+		"address not verified":        {map[string]any{"email_verified": false}, func(c *Claims) { c.Email = "" }},
+		"address not verified, words": {map[string]any{"email_verified": "false"}, func(c *Claims) { c.Email = "" }},
+		"address verified":            {map[string]any{"email_verified": true}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := v.Verify(t.Context(), es.token(t, claimsAt(c, tc.with), nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := Claims{Issuer: testIssuer, Subject: "coach-1", Organization: "acme", Email: "ana@example.com", ExpiresAt: got.ExpiresAt}
+			if tc.want != nil {
+				tc.want(&want)
+			}
+			if got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestKeyThatNamesItsAlgorithmIsUsedForNoOther(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t, "k", "PS256")
+	jwk := s.jwk()
+	jwk["alg"] = "RS256"
+	raw, _ := b64.DecodeString(part(t, map[string]any{"keys": []any{jwk}}))
+	keys, err := parseKeys(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := NewVerifier([]Issuer{{Name: testIssuer, Audience: testAudience, Keys: staticKeys(keys)}}, WithClock(newClock().now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Verify(t.Context(), s.token(t, claimsAt(newClock(), nil), nil)); fault.KindOf(err) != fault.KindUnauthenticated {
+		t.Errorf("got %v, want a refusal", err)
+	}
+}
+
+// An issuer's tokens are verified with its own keys, even where another one is believed as well.
+func TestIssuersDoNotSignForEachOther(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	a, b := newSigner(t, "k", "ES256"), newSigner(t, "k", "ES256")
+	static := func(s signer) Keys { return staticKeys{{id: "k", public: s.private.Public()}} }
+	v, err := NewVerifier([]Issuer{
+		{Name: testIssuer, Audience: testAudience, Keys: static(a)},
+		{Name: "https://b", Audience: testAudience, Keys: static(b)},
+	}, WithClock(c.now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Verify(t.Context(), b.token(t, claimsAt(c, nil), nil)); fault.KindOf(err) != fault.KindUnauthenticated {
+		t.Errorf("b signed for a: %v", err)
+	}
+	if _, err := v.Verify(t.Context(), b.token(t, claimsAt(c, map[string]any{"iss": "https://b"}), nil)); err != nil {
+		t.Errorf("b signed for itself: %v", err)
+	}
+}
+
+func TestParseKeysLeavesOutWhatCannotVerify(t *testing.T) {
+	t.Parallel()
+	rsaOf := func(bytes []byte) map[string]any {
+		return map[string]any{"kty": "RSA", "kid": "k", "n": b64.EncodeToString(bytes), "e": "AQAB"}
+	}
+	with := func(j map[string]any, name string, value any) map[string]any { j[name] = value; return j }
+	es := func() map[string]any { return newSigner(t, "k", "ES256").jwk() }
+	for name, jwk := range map[string]any{
+		"symmetric":        map[string]any{"kty": "oct", "k": "c2VjcmV0", "kid": "k"},
+		"for encryption":   with(es(), "use", "enc"),
+		"for signing only": with(es(), "key_ops", []string{"sign"}),
+		"weak RSA":         rsaOf(bytes.Repeat([]byte{0xc1}, 128)),
+		"giant RSA":        rsaOf(bytes.Repeat([]byte{0xc1}, 2048)),
+		"RSA exponent 1":   with(newSigner(t, "k", "RS256").jwk(), "e", "AQ"),
+		"huge exponent":    with(newSigner(t, "k", "RS256").jwk(), "e", strings.Repeat("AQAB", 4)),
+		"off the curve":    with(es(), "x", b64.EncodeToString(bytes.Repeat([]byte{7}, 32))),
+		"other curve":      with(es(), "crv", "secp256k1"),
+		"alg of HMAC":      with(es(), "alg", "HS256"),
+		"alg of RSA":       with(es(), "alg", "RS256"),
+		"X25519":           with(newSigner(t, "k", "EdDSA").jwk(), "crv", "X25519"),
+		"no object":        "key",
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw, _ := b64.DecodeString(part(t, map[string]any{"keys": []any{jwk}}))
+			if keys, err := parseKeys(raw); err == nil {
+				t.Errorf("alone: kept %d keys", len(keys))
+			}
+			raw, _ = b64.DecodeString(part(t, map[string]any{"keys": []any{jwk, es()}}))
+			if keys, err := parseKeys(raw); err != nil || len(keys) != 1 {
+				t.Errorf("beside a good one: %d keys, %v", len(keys), err)
+			}
+		})
+	}
+}
+
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	first, second := newSigner(t, "one", "ES256"), newSigner(t, "two", "EdDSA")
+	p := newProvider(t, first)
+	v, keys, c := setup(t, p)
+	verify := func(s signer) error {
+		_, err := v.Verify(t.Context(), s.token(t, claimsAt(c, nil), nil))
+		return err
+	}
+	if err := verify(first); err != nil {
+		t.Fatal(err)
+	}
+
+	p.publish(first, second)
+	if err := verify(second); err == nil {
+		t.Error("a fetch so soon after the last: anybody could make us hammer the issuer")
+	}
+	c.advance(refetchPause)
+	if err := verify(second); err != nil {
+		t.Errorf("the new key was not fetched: %v", err)
+	}
+
+	asked := p.asked.Load()
+	for range 50 {
+		if err := verify(newSigner(t, "unknown", "ES256")); fault.KindOf(err) != fault.KindUnauthenticated {
+			t.Fatal(err)
+		}
+	}
+	if got := p.asked.Load() - asked; got != 0 {
+		t.Errorf("%d fetches for unknown kids within the pause", got)
+	}
+
+	// A key that is withdrawn goes with the periodic renewal, behind the request that notices …
+	p.publish(second)
+	c.advance(refreshAfter)
+	if err := verify(second); err != nil {
+		t.Fatal(err)
+	}
+	keys.quiesce()
+	if err := verify(first); err == nil {
+		t.Error("the withdrawn key is still believed")
+	}
+	// … and before it, if nobody has come for long.
+	p.publish(first)
+	c.advance(distrustAfter)
+	if err := verify(second); err == nil {
+		t.Error("a key withdrawn an hour ago was believed without asking")
+	}
+}
+
+func TestOutageKeepsTheKeys(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t, "one", "ES256")
+	for name, broken := range map[string]http.HandlerFunc{
+		"down": down,
+		"not JSON": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte("<html>maintenance</html>"))
+		},
+		"no keys":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"keys":[]}`)) },
+		"too much": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxSetBytes+1)) },
+		"elsewhere": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://evil.example.com/", http.StatusFound)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProvider(t, s)
+			v, keys, c := setup(t, p)
+			verify := func() error {
+				_, err := v.Verify(t.Context(), s.token(t, claimsAt(c, nil), nil))
+				return err
+			}
+			if err := verify(); err != nil {
+				t.Fatal(err)
+			}
+			p.fail(broken)
+			for _, d := range []time.Duration{refreshAfter, refetchPause, distrustAfter, 24 * time.Hour} {
+				c.advance(d)
+				if err := verify(); err != nil {
+					t.Fatalf("%s into the outage: %v", d, err)
+				}
+				keys.quiesce()
+			}
+			if keys.err() == nil {
+				t.Fatal("no fetch was tried during the outage, so this test tests nothing")
+			}
+			p.fail(nil)
+			c.advance(refetchPause)
+			if err := verify(); err != nil {
+				t.Fatal(err)
+			}
+			keys.quiesce()
+			if err := keys.err(); err != nil {
+				t.Errorf("after the outage: %v", err)
+			}
+		})
+	}
+}
+
+func TestNoKeysYet(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t, "one", "ES256")
+	p := newProvider(t, s)
+	p.fail(down)
+	v, _, c := setup(t, p)
+	token := s.token(t, claimsAt(c, nil), nil)
+	for range 5 {
+		if _, err := v.Verify(t.Context(), token); fault.KindOf(err) != fault.KindUnavailable {
+			t.Fatalf("got %v, want Unavailable: the token may well be good", err)
+		}
+	}
+	if got := p.asked.Load(); got != 1 {
+		t.Errorf("%d fetches at once", got)
+	}
+	p.fail(nil)
+	c.advance(firstPause)
+	if _, err := v.Verify(t.Context(), token); err != nil {
+		t.Errorf("after the outage: %v", err)
+	}
+}
+
+func TestCancelledCallerDoesNotFailTheOthers(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t, "one", "ES256")
+	p := newProvider(t, s)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	p.fail(func(w http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		<-release
+		p.fail(nil)
+		p.ServeHTTP(w, r)
+	})
+	v, _, c := setup(t, p)
+	token := s.token(t, claimsAt(c, nil), nil)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	go func() { _, err := v.Verify(ctx, token); gone <- err }()
+	<-arrived
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("the cancelled caller got %v", err)
+	}
+	stays := make(chan error, 1)
+	go func() { _, err := v.Verify(t.Context(), token); stays <- err }()
+	close(release)
+	if err := <-stays; err != nil {
+		t.Errorf("the other caller got %v", err)
+	}
+}
+
+func TestConcurrentCallersShareAFetch(t *testing.T) {
+	t.Parallel()
+	s, next := newSigner(t, "one", "ES256"), newSigner(t, "two", "RS256")
+	p := newProvider(t, s)
+	v, keys, c := setup(t, p)
+	all := func(token string) {
+		t.Helper()
+		var wg sync.WaitGroup
+		for range 32 {
+			wg.Go(func() {
+				if _, err := v.Verify(t.Context(), token); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		keys.quiesce()
+	}
+	all(s.token(t, claimsAt(c, nil), nil))
+	if got := p.asked.Load(); got != 1 {
+		t.Errorf("%d fetches at the start, want 1", got)
+	}
+	p.publish(s, next)
+	c.advance(refetchPause)
+	all(next.token(t, claimsAt(c, nil), nil))
+	if got := p.asked.Load(); got != 2 {
+		t.Errorf("%d fetches after a rotation, want 2", got)
+	}
+}
+
+func TestNewRemoteKeysRefusesPlainHTTP(t *testing.T) {
+	t.Parallel()
+	for _, u := range []string{"http://id.example.com/jwks", "ftp://localhost/", "/jwks", "", "http://localhost.evil.example/"} {
+		if _, err := NewRemoteKeys(u); err == nil {
+			t.Errorf("accepted %q", u)
+		}
+	}
+}
+
+func TestNewVerifierWantsAnAudience(t *testing.T) {
+	t.Parallel()
+	for name, is := range map[string][]Issuer{
+		"no audience": {{Name: "a", Keys: staticKeys{}}},
+		"no name":     {{Audience: "a", Keys: staticKeys{}}},
+		"no keys":     {{Name: "a", Audience: "a"}},
+		"twice":       {{Name: "a", Audience: "a", Keys: staticKeys{}}, {Name: "a", Audience: "b", Keys: staticKeys{}}},
+	} {
+		if _, err := NewVerifier(is); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
