@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -56,6 +57,8 @@ const (
 	superuser = "postgres"
 	role      = "rapport" // and the name of its database
 	major     = "16"
+
+	tokenSetting = "rapport.run"
 )
 
 // How long a server that outlived its process may take to finish before Start gives up on it.
@@ -137,6 +140,7 @@ type instance struct {
 	sockets  string // folder of the socket
 	log      string // the server's log file
 	password string
+	token    string   // a setting that tells this run's server from any other
 	port     int      // only where sockets is ""
 	lock     *os.File // held open by the server's processes themselves, so that it shows whether one is alive
 	undo     []func() // in order of creation
@@ -162,11 +166,22 @@ func newThrowaway(ctx context.Context, cfg Config) (_ *instance, err error) {
 	if in.as, err = serverAccount(""); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(tempDir(in.as), "rapport-pg-")
+	parent := tempDir(in.as)
+	sweep(parent, in.as)
+	dir, err := os.MkdirTemp(parent, throwawayPrefix)
 	if err != nil {
 		return nil, err
 	}
 	in.undo = append(in.undo, func() { _ = os.RemoveAll(dir) })
+	// Locked first and named second: a file of this name that is not locked is swept.
+	unnamed := filepath.Join(dir, "locking")
+	if in.lock, err = tryLock(unnamed); err != nil {
+		return nil, err
+	}
+	in.undo = append(in.undo, func() { _ = in.lock.Close() })
+	if err := os.Rename(unnamed, filepath.Join(dir, "server.lock")); err != nil {
+		return nil, err
+	}
 	// Owned by the server's account, so that whoever survives longest, we or the guard, can remove it.
 	if err := in.as.own(dir); err != nil {
 		return nil, err
@@ -184,6 +199,7 @@ func newThrowaway(ctx context.Context, cfg Config) (_ *instance, err error) {
 		"shared_buffers":     "64MB",
 		"max_connections":    "200",
 		"checkpoint_timeout": "1h",
+		"max_wal_size":       "256MB",
 		// A vacuum in a test's database would stand in the way of dropping it.
 		"autovacuum": "off",
 	}
@@ -191,6 +207,23 @@ func newThrowaway(ctx context.Context, cfg Config) (_ *instance, err error) {
 		return nil, err
 	}
 	return in, in.initdb(ctx)
+}
+
+const throwawayPrefix = "rapport-pg-"
+
+// sweep removes what throw-away servers left in parent when even their guard was killed, or the machine lost power.
+func sweep(parent string, as account) {
+	leftovers, _ := filepath.Glob(filepath.Join(parent, throwawayPrefix+"*", "server.lock"))
+	for _, path := range leftovers {
+		dir := filepath.Dir(path)
+		if !as.owns(dir) {
+			continue
+		}
+		if f, err := tryLock(path); err == nil { // so no process of that server is alive
+			_ = os.RemoveAll(dir)
+			_ = f.Close()
+		}
+	}
 }
 
 // openInstance prepares the one durable server of a home.
@@ -233,11 +266,7 @@ func openInstance(ctx context.Context, cfg Config) (_ *instance, err error) {
 	case err == nil && strings.TrimSpace(string(version)) != major:
 		return nil, fmt.Errorf("%s was written by PostgreSQL %s and this is %s: move it away to start afresh", in.data, bytes.TrimSpace(version), major)
 	case err == nil:
-		// Nobody lives here: we hold the lock that all processes of a server keep open. So the number in a pid file left
-		// by a crash is meaningless, and after a reboot it may even be somebody else's, which would stop PostgreSQL from
-		// starting. A server that a person started by hand is still safe: PostgreSQL's own shared-memory interlock
-		// refuses the second one.
-		if err := os.Remove(filepath.Join(in.data, "postmaster.pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := in.removePIDFile(); err != nil {
 			return nil, err
 		}
 	case errors.Is(err, os.ErrNotExist):
@@ -254,6 +283,29 @@ func openInstance(ctx context.Context, cfg Config) (_ *instance, err error) {
 	}
 	in.undo = append(in.undo, func() { _ = os.Remove(urlFile) })
 	return in, nil
+}
+
+// removePIDFile removes what a crash left. We hold the lock that all processes of our servers keep open, so the number in
+// the file is meaningless; after a reboot it may be that of somebody else, which would stop PostgreSQL from starting.
+// Only a person may have started a server here by hand: one that answers is respected, and one that does not is still
+// safe, because PostgreSQL's own shared-memory interlock refuses the second server on a folder.
+func (in *instance) removePIDFile() error {
+	path := filepath.Join(in.data, "postmaster.pid")
+	content, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// The lines: process, folder, start, port, folder of the socket.
+	if lines := strings.Split(string(content), "\n"); len(lines) > 5 && lines[4] != "" {
+		if conn, err := net.DialTimeout("unix", filepath.Join(lines[4], ".s.PGSQL."+lines[3]), time.Second); err == nil {
+			_ = conn.Close()
+			return fmt.Errorf("process %s, a PostgreSQL that Rapport did not start, serves %s: stop it first", lines[0], in.data)
+		}
+	}
+	return os.Remove(path)
 }
 
 // awaitPrevious takes the lock that a server's own processes hold.
@@ -378,6 +430,7 @@ func environment() []string {
 
 func (in *instance) command() []string {
 	settings := map[string]string{
+		tokenSetting:   in.token,
 		"timezone":     "UTC",
 		"log_timezone": "UTC",
 		// What people say to each other must not end in a log: neither a failed statement nor the row it failed on.
@@ -423,6 +476,7 @@ func (in *instance) start(ctx context.Context) (_ *Server, err error) {
 	}
 	defer func() { _ = log.Close() }()
 	in.cfg.Progress("starting PostgreSQL")
+	in.token = rand.Text()
 	proc, err := launch(in, log)
 	if err != nil {
 		return nil, err
@@ -454,9 +508,12 @@ func (in *instance) awaitReady(ctx context.Context, proc *process) error {
 	prepared := false
 	told := time.Now()
 	for {
-		err := ping(ctx, in.url(role))
-		if err == nil {
+		token, err := ask(ctx, in.url(role), "SELECT current_setting('"+tokenSetting+"', true)")
+		switch {
+		case err == nil && token == in.token:
 			return nil
+		case err == nil: // ours will notice too, and end
+			err = errors.New("another server, started by somebody else, answers at its address")
 		}
 		var pgErr *pgconn.PgError
 		if errors.As(err, &pgErr) && (pgErr.Code == wrongPassword || pgErr.Code == missingDatabase) {
@@ -512,17 +569,20 @@ func (in *instance) createDatabase(ctx context.Context) error {
 	return nil
 }
 
-// ping connects to url and asks for nothing.
-func ping(ctx context.Context, url string) error {
+// ask connects to url for one answer, "" for NULL.
+func ask(ctx context.Context, url, sql string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
-		return err
+		return "", err
 	}
-	err = conn.Ping(ctx)
-	_ = conn.Close(ctx)
-	return err
+	defer func() { _ = conn.Close(ctx) }()
+	var answer *string
+	if err := conn.QueryRow(ctx, sql).Scan(&answer); err != nil || answer == nil {
+		return "", err
+	}
+	return *answer, nil
 }
 
 // pause waits d, or returns false when ctx ends first.

@@ -121,7 +121,7 @@ func RunningURL(ctx context.Context, home string) (string, error) {
 		return "", err
 	}
 	url := strings.TrimSpace(string(content))
-	if err := ping(ctx, url); err != nil {
+	if _, err := ask(ctx, url, "SELECT ''"); err != nil {
 		return "", fmt.Errorf("no PostgreSQL of Rapport answers in %s: %w", home, err)
 	}
 	return url, nil

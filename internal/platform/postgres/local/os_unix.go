@@ -67,6 +67,16 @@ func (a account) own(path string) error {
 	return os.Lchown(path, a.uid, a.gid)
 }
 
+// owns says whether dir is a folder of the account's.
+func (a account) owns(dir string) bool {
+	uid := os.Geteuid()
+	if a.lent {
+		uid = a.uid
+	}
+	info, err := os.Lstat(dir)
+	return err == nil && info.IsDir() && int(info.Sys().(*syscall.Stat_t).Uid) == uid
+}
+
 // prepare makes cmd run as the account, with the server's lock open as the first file after those that cmd has, and in a
 // group of its own: Ctrl-C in the terminal is for us, and we need the database until we have drained.
 func (in *instance) prepare(cmd *exec.Cmd) {
@@ -138,7 +148,11 @@ func openToAll(dir string) bool {
 	}
 }
 
+// tempDir is where throw-away servers go. In memory, a test's database is copied in 20 ms instead of 300.
 func tempDir(a account) string {
+	if dir := memoryDir(); dir != "" {
+		return dir
+	}
 	if dir := os.TempDir(); !a.lent || openToAll(dir) {
 		return dir
 	}

@@ -23,6 +23,8 @@ func serverAccount(string) (account, error) { return account{}, nil }
 
 func (account) own(string) error { return nil }
 
+func (account) owns(string) bool { return true }
+
 func baseFolder(home string, _ func(string)) (string, error) {
 	home, err := filepath.Abs(home)
 	if err != nil {
