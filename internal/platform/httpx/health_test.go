@@ -1,0 +1,140 @@
+package httpx
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+type report struct {
+	Status string
+	Checks []result
+}
+
+func ask(t *testing.T, r *Readiness) (int, report) {
+	t.Helper()
+	w := do(r, httptest.NewRequest("GET", "/readyz", nil))
+	var rep report
+	if err := json.Unmarshal(w.Body.Bytes(), &rep); err != nil {
+		t.Fatalf("%v: %s", err, w.Body)
+	}
+	return w.Code, rep
+}
+
+func up(context.Context) error { return nil }
+func fails(context.Context) error {
+	return errors.New("connection\nrefused " + strings.Repeat("x", 500))
+}
+
+func TestReady(t *testing.T) {
+	t.Parallel()
+	never := make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	for name, tc := range map[string]struct {
+		checks []Check
+		code   int
+		status string
+	}{
+		"nothing to ask":   {nil, 200, "ready"},
+		"all answer":       {[]Check{{Name: "database", Probe: up}, {Name: "queue", Probe: up}}, 200, "ready"},
+		"one fails":        {[]Check{{Name: "database", Probe: fails}, {Name: "queue", Probe: up}}, 503, "unready"},
+		"an optional one":  {[]Check{{Name: "database", Probe: up}, {Name: "llm", Probe: fails, Optional: true}}, 200, "degraded"},
+		"both":             {[]Check{{Name: "database", Probe: fails}, {Name: "llm", Probe: fails, Optional: true}}, 503, "unready"},
+		"one panics":       {[]Check{{Name: "database", Probe: func(context.Context) error { panic("x") }}}, 503, "unready"},
+		"one hangs":        {[]Check{{Name: "database", Timeout: time.Millisecond, Probe: hang}}, 503, "unready"},
+		"one hangs longer": {[]Check{{Name: "database", Timeout: time.Millisecond, Probe: func(context.Context) error { <-never; return nil }}}, 503, "unready"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			code, rep := ask(t, Ready(tc.checks...))
+			if code != tc.code || rep.Status != tc.status || len(rep.Checks) != len(tc.checks) {
+				t.Fatalf("got %d %+v", code, rep)
+			}
+			for i, c := range rep.Checks {
+				if c.Name != tc.checks[i].Name || c.OK == (c.Error != "") || len(c.Error) > 210 || strings.Contains(c.Error, "\n") {
+					t.Errorf("check %d: %+v", i, c)
+				}
+			}
+		})
+	}
+}
+
+func hang(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+
+func TestReadyNamesTheAdapter(t *testing.T) {
+	t.Parallel()
+	w := do(Ready(Check{Name: "queue", Adapter: "sqs", Probe: up}), httptest.NewRequest("GET", "/readyz", nil))
+	if !strings.Contains(w.Body.String(), `{"name":"queue","adapter":"sqs","ok":true,"latencyMs":`) {
+		t.Errorf("got %s", w.Body)
+	}
+}
+
+func TestDrainTurnsReadinessOff(t *testing.T) {
+	t.Parallel()
+	r := Ready(Check{Name: "database", Probe: up})
+	r.Drain()
+	if code, rep := ask(t, r); code != 503 || rep.Status != "draining" || !rep.Checks[0].OK {
+		t.Errorf("got %d %+v", code, rep)
+	}
+}
+
+// Callers that come together cause one probe, and a probe that never comes back is not started again.
+func TestReadyDoesNotPileUp(t *testing.T) {
+	t.Parallel()
+	var started atomic.Int32
+	release := make(chan struct{})
+	r := Ready(Check{Name: "slow", Timeout: time.Minute, Probe: func(context.Context) error {
+		started.Add(1)
+		<-release
+		return nil
+	}})
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for range 10 { // callers who leave at once: they join the round in flight and take nothing from it
+		if _, err := r.ask(gone); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	answer := make(chan int, 1)
+	go func() {
+		code, _ := ask(t, r)
+		answer <- code
+	}()
+	close(release)
+	if code := <-answer; code != 200 {
+		t.Errorf("status %d", code)
+	}
+	if got := started.Load(); got > 2 { // the last caller may have come after the release
+		t.Errorf("%d probes for callers who came together", got)
+	}
+
+	var stuck atomic.Int32
+	never := make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	r = Ready(Check{Name: "stuck", Timeout: time.Millisecond, Probe: func(context.Context) error {
+		stuck.Add(1)
+		<-never
+		return nil
+	}})
+	for i := range 3 {
+		_, rep := ask(t, r)
+		if busy := strings.Contains(rep.Checks[0].Error, "not come back"); busy != (i > 0) {
+			t.Errorf("answer %d: %+v", i, rep)
+		}
+	}
+	if got := stuck.Load(); got != 1 {
+		t.Errorf("%d stuck probes", got)
+	}
+}
+
+func TestHealthz(t *testing.T) {
+	t.Parallel()
+	if w := do(Healthz(), httptest.NewRequest("GET", "/healthz", nil)); w.Code != 200 || w.Body.String() != "{\"status\":\"ok\"}\n" {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
