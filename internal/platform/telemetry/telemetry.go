@@ -78,11 +78,13 @@ var private = []string{
 
 const redacted = "[redacted]"
 
+var separators = strings.NewReplacer("_", "", "-", "", ".", "")
+
 func redact(_ []string, a slog.Attr) slog.Attr {
 	if len(a.Key) > 24 || a.Value.Kind() == slog.KindGroup { // a group's members come one by one
 		return a
 	}
-	name := strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "").Replace(a.Key))
+	name := strings.ToLower(separators.Replace(a.Key))
 	if _, found := slices.BinarySearch(private, name); found {
 		return slog.String(a.Key, redacted)
 	}

@@ -1,0 +1,195 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func from(env map[string]string) Lookup {
+	return func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+}
+
+// production is the least that production needs.
+func production(with map[string]string) map[string]string {
+	env := map[string]string{
+		"RAPPORT_MODE": "production", "RAPPORT_ADDR": "0.0.0.0:8080",
+		"DATABASE_URL":        "postgres://rapport:hunter2@db.internal:5432/rapport",
+		"RAPPORT_AUTH_ISSUER": "https://id.example.com/", "RAPPORT_AUTH_AUDIENCE": "rapport",
+		"RAPPORT_AUTH_JWKS_URL": "https://id.example.com/jwks",
+	}
+	maps.Copy(env, with)
+	return env
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	got, err := Load(from(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Mode: Development, Home: ".rapport", Demo: true,
+		HTTP: HTTP{Port: 8080, Addr: "127.0.0.1:8080", MaxBodyBytes: 1 << 20, MaxQueryTokens: 2000,
+			MaxSubscriptionsPerSocket: 100, ShutdownTimeout: 10 * time.Second},
+		Database: Database{MaxConns: 20},
+		Jobs:     Jobs{Concurrency: 4, Lease: time.Minute},
+		Stream:   Stream{Retention: 24 * time.Hour},
+		Log:      Log{Level: slog.LevelInfo, Format: LogText},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%v\nwant\n%v", got, want)
+	}
+	if !got.DevLogin() {
+		t.Error("no sign-in for development")
+	}
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		env  map[string]string
+		look func(Config) any
+		want any
+	}{
+		"port":                {map[string]string{"PORT": "9000"}, func(c Config) any { return c.HTTP.Addr }, "127.0.0.1:9000"},
+		"address beats port":  {map[string]string{"PORT": "9000", "RAPPORT_ADDR": "localhost:7000"}, func(c Config) any { return c.HTTP.Addr }, "localhost:7000"},
+		"IPv6 loopback":       {map[string]string{"RAPPORT_ADDR": "[::1]:7000"}, func(c Config) any { return c.HTTP.Addr }, "[::1]:7000"},
+		"set to nothing":      {map[string]string{"PORT": "", "RAPPORT_MODE": " "}, func(c Config) any { return c.HTTP.Addr }, "127.0.0.1:8080"},
+		"origins":             {map[string]string{"RAPPORT_CORS_ORIGINS": "https://a.example, http://localhost:3000,"}, func(c Config) any { return fmt.Sprint(c.HTTP.CORSOrigins) }, "[https://a.example http://localhost:3000]"},
+		"no demo":             {map[string]string{"RAPPORT_DEMO": "false"}, func(c Config) any { return c.Demo }, false},
+		"level":               {map[string]string{"RAPPORT_LOG_LEVEL": "debug"}, func(c Config) any { return c.Log.Level }, slog.LevelDebug},
+		"production":          {production(nil), func(c Config) any { return [2]bool{c.Demo, c.DevLogin()} }, [2]bool{false, false}},
+		"secret":              {production(nil), func(c Config) any { return c.Database.URL.Reveal() }, "postgres://rapport:hunter2@db.internal:5432/rapport"},
+		"provider while here": {map[string]string{"RAPPORT_AUTH_ISSUER": "x", "RAPPORT_AUTH_AUDIENCE": "y", "RAPPORT_AUTH_JWKS_URL": "http://127.0.0.1:1/jwks"}, func(c Config) any { return c.Auth.Enabled() }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := Load(from(tc.env))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := tc.look(c); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	t.Parallel()
+	without := func(name string) map[string]string { e := production(nil); delete(e, name); return e }
+	for name, tc := range map[string]struct {
+		env  map[string]string
+		want []string // the variables that the error names, and nothing else
+	}{
+		"mode":                          {map[string]string{"RAPPORT_MODE": "staging"}, []string{"RAPPORT_MODE"}},
+		"development for everybody":     {map[string]string{"RAPPORT_ADDR": "0.0.0.0:8080"}, []string{"RAPPORT_ADDR"}},
+		"development, no host":          {map[string]string{"RAPPORT_ADDR": ":8080"}, []string{"RAPPORT_ADDR"}},
+		"development, IPv6":             {map[string]string{"RAPPORT_ADDR": "[::]:8080"}, []string{"RAPPORT_ADDR"}},
+		"development, a name":           {map[string]string{"RAPPORT_ADDR": "localhost.evil.example:80"}, []string{"RAPPORT_ADDR"}},
+		"address without port":          {map[string]string{"RAPPORT_ADDR": "127.0.0.1"}, []string{"RAPPORT_ADDR"}},
+		"address with a strange port":   {map[string]string{"RAPPORT_ADDR": "127.0.0.1:99999"}, []string{"RAPPORT_ADDR"}},
+		"port":                          {map[string]string{"PORT": "seven"}, []string{"PORT"}},
+		"port too large":                {map[string]string{"PORT": "70000"}, []string{"PORT"}},
+		"several":                       {map[string]string{"PORT": "x", "RAPPORT_JOB_LEASE": "soon", "RAPPORT_LOG_LEVEL": "loud", "RAPPORT_MODE": "x"}, []string{"PORT", "RAPPORT_JOB_LEASE", "RAPPORT_LOG_LEVEL", "RAPPORT_MODE"}},
+		"any origin":                    {map[string]string{"RAPPORT_CORS_ORIGINS": "*"}, []string{"RAPPORT_CORS_ORIGINS"}},
+		"some origins":                  {map[string]string{"RAPPORT_CORS_ORIGINS": "https://*.example.com"}, []string{"RAPPORT_CORS_ORIGINS"}},
+		"origin with a path":            {map[string]string{"RAPPORT_CORS_ORIGINS": "https://a.example/"}, []string{"RAPPORT_CORS_ORIGINS"}},
+		"body limit":                    {map[string]string{"RAPPORT_MAX_BODY_BYTES": "0"}, []string{"RAPPORT_MAX_BODY_BYTES"}},
+		"no workers":                    {map[string]string{"RAPPORT_WORKER_CONCURRENCY": "0"}, []string{"RAPPORT_WORKER_CONCURRENCY"}},
+		"log format":                    {map[string]string{"RAPPORT_LOG_FORMAT": "xml"}, []string{"RAPPORT_LOG_FORMAT"}},
+		"database":                      {map[string]string{"DATABASE_URL": "hunter2"}, []string{"DATABASE_URL"}},
+		"half a provider":               {map[string]string{"RAPPORT_AUTH_ISSUER": "https://id.example.com/"}, []string{"RAPPORT_AUTH_AUDIENCE", "RAPPORT_AUTH_JWKS_URL"}},
+		"production without a database": {without("DATABASE_URL"), []string{"DATABASE_URL"}},
+		"production without a provider": {map[string]string{"RAPPORT_MODE": "production", "DATABASE_URL": "postgres://x/y"}, []string{"RAPPORT_AUTH_ISSUER", "RAPPORT_AUTH_AUDIENCE", "RAPPORT_AUTH_JWKS_URL"}},
+		"production, keys over http":    {production(map[string]string{"RAPPORT_AUTH_JWKS_URL": "http://id.example.com/jwks"}), []string{"RAPPORT_AUTH_JWKS_URL"}},
+		"production with the demo":      {production(map[string]string{"RAPPORT_DEMO": "true"}), []string{"RAPPORT_DEMO"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Load(from(tc.env))
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			var named []string
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				variable, _, _ := strings.Cut(line, ":")
+				named = append(named, variable)
+			}
+			slices.Sort(named)
+			slices.Sort(tc.want)
+			if !slices.Equal(named, tc.want) {
+				t.Errorf("names %v, want %v: %v", named, tc.want, err)
+			}
+			for _, value := range []string{"hunter2", "staging", "seven"} {
+				if strings.Contains(err.Error(), value) {
+					t.Errorf("the error repeats a value: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestSecretsAreNotShown(t *testing.T) {
+	t.Parallel()
+	c, err := Load(from(production(nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("start", "config", c, "url", c.Database.URL, "database", c.Database)
+	raw, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, shown := range map[string]string{
+		"String": c.String(), "%v": fmt.Sprintf("%v", c), "%+v": fmt.Sprintf("%+v", c), "%#v": fmt.Sprintf("%#v", c),
+		"%+v of a part": fmt.Sprintf("%+v", c.Database), "%#v of a part": fmt.Sprintf("%#v", c.Database),
+		"%q": fmt.Sprintf("%q", c.Database.URL), "%s of a pointer": fmt.Sprintf("%s", &c), "slog": log.String(), "JSON": string(raw),
+	} {
+		if strings.Contains(shown, "hunter2") {
+			t.Errorf("%s shows the password: %s", name, shown)
+		}
+	}
+	if s := c.String(); !strings.Contains(s, "DATABASE_URL=[redacted]") || !strings.Contains(s, "RAPPORT_MODE=production\n") {
+		t.Errorf("String: %s", s)
+	}
+}
+
+func TestUnknown(t *testing.T) {
+	t.Parallel()
+	got := Unknown([]string{"PATH=/bin", "RAPPORT_MODE=production", "RAPPORT_JOB_LEASES=1m", "RAPPORT_X=secret"})
+	if len(got) != 2 || !strings.HasPrefix(got[0], "RAPPORT_JOB_LEASES ") || !strings.HasPrefix(got[1], "RAPPORT_X ") || strings.Contains(got[1], "secret") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Two fields that read one variable, or a name outside the two families, would be a trap.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for v := range variables(reflect.TypeFor[Config]()) {
+		if seen[v.name] || !(strings.HasPrefix(v.name, "RAPPORT_") || strings.HasPrefix(v.name, "DATABASE_") || v.name == "PORT") {
+			t.Errorf("name %s", v.name)
+		}
+		seen[v.name] = true
+	}
+	if len(seen) < 20 {
+		t.Errorf("only %d variables found", len(seen))
+	}
+}
+
+func TestLoadReadsOnlyTheLookup(t *testing.T) {
+	t.Setenv("PORT", "9999")
+	c, err := Load(from(nil))
+	if err != nil || c.HTTP.Port != 8080 {
+		t.Errorf("port %d, %v", c.HTTP.Port, err)
+	}
+}
