@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/rapporthq/rapport/internal/coaching/insight"
@@ -50,6 +51,7 @@ func choose(passages, wholes []candidate) []insight.Finding {
 	out := make([]insight.Finding, len(chosen))
 	for i, j := range chosen {
 		out[i] = all[j].Finding
+		out[i].Confidence = math.Round(100*out[i].Confidence) / 100 // no more digits than the estimate has
 	}
 	return out
 }

@@ -56,8 +56,8 @@ func (t *talk) commitment(s *sentence) (candidate, bool) {
 		confidence -= 0.1
 		why = append(why, "though the wording is tentative")
 	}
-	if len(s.tokens)-m.after() < 2 {
-		confidence -= 0.1 // "I will do." leaves open what
+	if len(s.tokens)-m.after() < 2 || strings.HasSuffix(s.text, "…") || strings.HasSuffix(s.text, "-") {
+		confidence -= 0.1 // "I will do." and "I will talk to--" leave open what
 	}
 	if confidence < minCommitment {
 		return candidate{}, false
@@ -109,7 +109,7 @@ func embedded(s *sentence, at int) bool {
 	switch s.word(at - 1) {
 	case "how", "where", "who", "why", "which", "like":
 		return true
-	case "what":
+	case "what", "that":
 		return s.word(at-2) != "is" // "that is what I will do" means it
 	}
 	return false
@@ -126,10 +126,10 @@ func actsOn(s *sentence, i int) bool {
 
 func isPlacedAdverb(w string) bool {
 	switch w {
-	case "also", "then", "now", "first", "probably", "maybe", "still":
+	case "also", "then", "now", "first", "maybe", "still":
 		return true
 	}
-	return false
+	return strings.HasSuffix(w, "ly")
 }
 
 func isNoDeed(w string) bool {

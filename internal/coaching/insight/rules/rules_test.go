@@ -98,6 +98,8 @@ func TestPassages(t *testing.T) {
 		{"Sometimes I'll call Miriam on Friday.", none},
 		{"I will feel terrible on Friday.", none},
 		{"I don't know how I'm going to finish that report.", none},
+		{"I will call Miriam about the…", none},
+		{"The talk that I'm going to give is on Friday.", none},
 		{"Coach: I'll send the worksheet to you tomorrow.", none},
 
 		{"I want to stop answering mail at midnight.", insight.KindChangeTalk},
@@ -225,6 +227,11 @@ func TestThemesComeBackInDistantParts(t *testing.T) {
 	found := analyse(t, spread)
 	if len(found) != 1 || found[0].Kind != insight.KindTheme || !strings.HasSuffix(found[0].Title, "garden") || len(found[0].Citations) != 3 {
 		t.Errorf("found %+v", found)
+	}
+	named := lines("Miriam was there.", "Coach: Go on.", "It was late.", "I saw Miriam again.", "Coach: And then?", "I went home.", "Nobody spoke.",
+		"Coach: And now?", "Miriams are rare.")
+	if found := analyse(t, named); len(found) != 1 || !strings.HasSuffix(found[0].Title, ": Miriam") {
+		t.Errorf("a name: %+v", found)
 	}
 	together := lines("The garden was quiet.", "In the garden I can think.", "I miss the garden.", "Coach: Go on.", "It was late.", "We went home.",
 		"Nobody spoke.", "Coach: And then?", "That was all.", "I left.", "It rained.", "Coach: Thank you.")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
@@ -27,6 +28,7 @@ var stopwords = func() map[string]bool {
 
 const (
 	minMentions = 3
+	minTalk     = 8 // utterances; in a shorter conversation everything comes up again
 	parts       = 4 // of the conversation; a theme comes up in at least minParts of them
 	minParts    = 3
 )
@@ -50,6 +52,9 @@ func (p topic) salience() float64 {
 // themes finds what clients come back to: words and pairs that they say in at least three utterances over at least three
 // quarters of the conversation. Without roles, what anyone says counts but what the coach says.
 func (t *talk) themes() []candidate {
+	if len(t.Utterances) < minTalk {
+		return nil
+	}
 	known := slices.ContainsFunc(t.Speakers, func(s conversation.Speaker) bool { return s.Role == conversation.RoleClient })
 	topics := map[string]*topic{}
 	var order []string // of first mention: keeps the result the same in every run
@@ -110,8 +115,22 @@ func (t *talk) themes() []candidate {
 	return out
 }
 
+// name is the topic in lower case, unless it is always said with a capital, as names and German nouns are.
+func (p topic) name() string {
+	for _, at := range p.places {
+		tokens := at.s.tokens[at.at : at.at+len(p.words)]
+		said := at.s.text[tokens[0].start:tokens[len(tokens)-1].end]
+		if r, _ := utf8.DecodeRuneInString(said); !unicode.IsUpper(r) {
+			return strings.Join(p.words, " ")
+		}
+	}
+	first := p.places[0]
+	last := first.s.tokens[first.at+len(p.words)-1]
+	return first.s.text[first.s.tokens[first.at].start:last.end]
+}
+
 func (t *talk) theme(p *topic) candidate {
-	name := strings.Join(p.words, " ")
+	name := p.name()
 	speaker := "The client"
 	if p.places[0].s.role != conversation.RoleClient {
 		speaker = "The conversation"

@@ -3,9 +3,12 @@ package conversation_test
 import (
 	"encoding/csv"
 	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
+	"github.com/rapporthq/rapport/internal/coaching/transcript/format"
 )
 
 // annomiPath is the evaluation data of ../shared/data seen from the repository's root; it never enters the repository.
@@ -49,12 +52,54 @@ func TestQuestionsOnRealConversations(t *testing.T) {
 		if r["question_exists"] == "True" && got {
 			open.add(gotOpen, r["question_subtype"] == "open")
 		}
-		if os.Getenv("DUMP") != "" && got != (r["question_exists"] == "True") {
-			t.Logf("got %v annot %s %s: %s", got, r["annotators"], r["main_therapist_behaviour"], r["utterance_text"])
-		}
 	}
 	t.Logf("question_exists: %s", found)
+	if found.score() < 0.87 {
+		t.Errorf("F1 %.3f of question_exists, want 0.87", found.score())
+	}
 	t.Logf("open among found questions: %s", open)
+}
+
+func TestMetricsOfRealCalls(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../../../shared/data/zoom/*.vtt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Skip("NO EVALUATION: ../shared/data/zoom is not there; the metrics were not computed on real calls")
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := format.Parse(content, format.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		speakers := make([]conversation.Speaker, len(doc.Speakers))
+		utterances := make([]conversation.Utterance, len(doc.Utterances))
+		for i, u := range doc.Utterances {
+			utterances[i] = conversation.Utterance{Speaker: u.Speaker, StartMs: u.StartMs, EndMs: u.EndMs, Text: u.Text}
+		}
+		began := time.Now()
+		m := conversation.Measure(speakers, utterances, nil)
+		took := time.Since(began)
+		equal(t, "basis", m.Basis, conversation.BasisTime)
+		equal(t, "pausesAvailable", m.Quality.PausesAvailable, true)
+		sum, turns := 0.0, 0
+		for _, s := range m.Speakers {
+			sum += *s.TalkShareOfSpeech
+			turns += s.TurnCount
+		}
+		near(t, "Σ talkShareOfSpeech", &sum, 1)
+		if s := *m.SilenceShare; s < 0 || s > 0.5 {
+			t.Errorf("%s: silence %v", file, s)
+		}
+		t.Logf("%-36s %3.0f min, %4d utterances, %4d turns, silence %.2f, %.1f switches/min, overlaps %v, in %v", filepath.Base(file),
+			float64(*m.DurationMs)/60_000, len(utterances), turns, *m.SilenceShare, *m.InteractivityPerMin, m.Quality.OverlapsAvailable, took)
+	}
 }
 
 func TestRolesOnRealConversations(t *testing.T) {
@@ -85,6 +130,9 @@ func TestRolesOnRealConversations(t *testing.T) {
 		}
 	}
 	t.Logf("roles by manner alone: %d right, %d wrong, %d left unknown", right, wrong, unsure)
+	if right < len(ids)/2 {
+		t.Errorf("only %d of %d conversations have their roles suggested", right, len(ids))
+	}
 	if wrong > 0 {
 		t.Errorf("%d conversations with coach and client mistaken for each other", wrong)
 	}
