@@ -14,4 +14,6 @@ func exec(t *testing.T, db postgres.DB, sql string) {
 	}
 }
 
-func containsFold(s, part string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(part)) }
+func containsFold(s, part string) bool {
+	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
+}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -69,7 +70,11 @@ func withProvider(ctx context.Context, pool *pgxpool.Pool, files fs.FS, fn func(
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	if err := fn(p); err != nil {
+	err = fn(p)
+	if failed := (*goose.PartialError)(nil); errors.As(err, &failed) && failed.Failed != nil {
+		return fmt.Errorf("migrate: %s: %w", path.Base(failed.Failed.Source.Path), failed.Err)
+	}
+	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
