@@ -200,9 +200,8 @@ func (r *Runner) deliver(ctx context.Context, d queue.Delivery) {
 		settle("release", r.conf.Queue.Release(ctx, d, time.Minute))
 		return
 	}
-	c, err := r.store.claim(ctx, d.ID)
+	c, err := r.claim(ctx, d.ID, log)
 	if err != nil {
-		log.WarnContext(ctx, "claiming a job failed", "error", err)
 		settle("release", r.conf.Queue.Release(ctx, d, r.pause(1)))
 		return
 	}
@@ -217,6 +216,19 @@ func (r *Runner) deliver(ctx context.Context, d queue.Delivery) {
 	case c.claimed:
 		r.run(ctx, c)
 	}
+}
+
+// claim tries a few times: after a failover every connection of the pool may have to fail once, and giving up means
+// waiting for the end of the delivery.
+func (r *Runner) claim(ctx context.Context, jobID id.UUID, log *slog.Logger) (c claim, err error) {
+	for range 10 {
+		if c, err = r.store.claim(ctx, jobID); err == nil || ctx.Err() != nil {
+			break
+		}
+		log.WarnContext(ctx, "claiming a job failed", "error", err)
+		sleep(ctx, r.pause(1))
+	}
+	return c, err
 }
 
 // run calls the handler of a claimed job and records the outcome.
@@ -319,7 +331,7 @@ func (r *Runner) heartbeat(
 
 // pause is how long to wait after so many failures in a row to reach the database or the queue.
 func (r *Runner) pause(failures int) time.Duration {
-	d := min(100*time.Millisecond<<min(failures-1, 10), 10*time.Second)
+	d := min(100*time.Millisecond<<min(failures-1, 10), 2*time.Second)
 	return d/2 + rand.N(d)
 }
 

@@ -131,3 +131,10 @@ func (m *Memory) announce() {
 	close(m.changed)
 	m.changed = make(chan struct{})
 }
+
+// Len is how many messages there are, held or not.
+func (m *Memory) Len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.messages)
+}

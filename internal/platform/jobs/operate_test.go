@@ -1,0 +1,182 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/jobs"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+)
+
+// kill makes n jobs that are dead.
+func (b *bundle) kill(t *testing.T, n int) []jobs.Job {
+	t.Helper()
+	r := b.runner(jobs.Config{})
+	r.Handle("test", func(context.Context, jobs.Job) error { return jobs.Permanent(errors.New("no utterances"), "NO_SPEECH") })
+	var killed []jobs.Job
+	for range n {
+		j := b.job()
+		b.enqueue(t, j)
+		b.drain(t, r)
+		killed = append(killed, j)
+	}
+	return killed
+}
+
+func (b *bundle) replay(t *testing.T, org, job id.UUID) error {
+	t.Helper()
+	return postgres.InTx(t.Context(), b.pool, func(tx pgx.Tx) error { return jobs.Replay(t.Context(), tx, org, job) })
+}
+
+func (b *bundle) dead(t *testing.T, org, before id.UUID, limit int) []jobs.DeadJob {
+	t.Helper()
+	got, err := jobs.Dead(t.Context(), b.pool, org, before, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestDeadJobsAreListedNewestFirst(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	killed := b.kill(t, 3)
+	b.enqueue(t, b.job()) // alive
+	page := b.dead(t, b.org, id.UUID{}, 2)
+	if len(page) != 2 || page[0].Entity != killed[2].Entity || page[1].Entity != killed[1].Entity {
+		t.Fatalf("the first page is %+v", page)
+	}
+	if d := page[0]; d.Code != "NO_SPEECH" || d.Reason != "no utterances" || d.Attempt != 1 || d.FinishedAt.IsZero() || d.Kind != "test" {
+		t.Errorf("listed as %+v", d)
+	}
+	page = b.dead(t, b.org, page[1].ID, 2)
+	if len(page) != 1 || page[0].Entity != killed[0].Entity {
+		t.Errorf("the second page is %+v", page)
+	}
+	if page := b.dead(t, b.addOrg(t), id.UUID{}, 2); len(page) != 0 {
+		t.Errorf("another organization sees %+v", page)
+	}
+}
+
+func TestReplayGivesAllAttemptsAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := b.kill(t, 1)[0]
+	d := b.dead(t, b.org, id.UUID{}, 1)[0]
+	if err := b.replay(t, b.addOrg(t), d.ID); fault.KindOf(err) != fault.KindNotFound {
+		t.Errorf("replay by another organization returns %v, want NotFound", err)
+	}
+	if err := b.replay(t, b.org, d.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.replay(t, b.org, d.ID); fault.KindOf(err) != fault.KindNotFound {
+		t.Errorf("a second replay returns %v, want NotFound", err)
+	}
+	if left := b.dead(t, b.org, id.UUID{}, 1); len(left) != 0 {
+		t.Errorf("still dead: %+v", left)
+	}
+	r := b.runner(jobs.Config{})
+	r.Handle("test", func(context.Context, jobs.Job) error { return nil })
+	b.drain(t, r)
+	b.expect(t, j.Entity, "DONE 1 SUPERSEDED", "DONE 1")
+}
+
+func TestReplayLeavesTheWorkToTheOneThatWaits(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := b.kill(t, 1)[0]
+	b.enqueue(t, j)
+	if err := b.replay(t, b.org, b.dead(t, b.org, id.UUID{}, 1)[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	b.expect(t, j.Entity, "DONE 1 SUPERSEDED", "PENDING 0")
+}
+
+func TestDiscard(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.kill(t, 1)
+	alive := b.job()
+	b.enqueue(t, alive)
+	d := b.dead(t, b.org, id.UUID{}, 1)[0]
+	for name, err := range map[string]error{
+		"another organization's": jobs.Discard(t.Context(), b.pool, b.addOrg(t), d.ID),
+		"a living one":           jobs.Discard(t.Context(), b.pool, b.org, b.message(t, alive).ID),
+	} {
+		if fault.KindOf(err) != fault.KindNotFound {
+			t.Errorf("discarding %s returns %v, want NotFound", name, err)
+		}
+	}
+	if err := jobs.Discard(t.Context(), b.pool, b.org, d.ID); err != nil {
+		t.Fatal(err)
+	}
+	if left := b.dead(t, b.org, id.UUID{}, 1); len(left) != 0 {
+		t.Errorf("still there: %+v", left)
+	}
+}
+
+func TestStats(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	stats := func() map[string]jobs.KindStats {
+		t.Helper()
+		all, err := jobs.Stats(t.Context(), b.pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := map[string]jobs.KindStats{}
+		for _, k := range all {
+			m[k.Kind] = k
+		}
+		return m
+	}
+	if got := stats(); len(got) != 0 {
+		t.Errorf("without jobs: %v", got)
+	}
+	b.kill(t, 2)
+	late, future, running := b.job(), b.job(), b.job()
+	late.RunAt, future.RunAt = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	running.Kind = "other"
+	b.enqueue(t, late, future, running)
+	b.orphan(t, running, 1)
+	got := stats()
+	lag := got["test"].Lag
+	if lag < time.Hour || lag > time.Hour+time.Minute {
+		t.Errorf("lag is %s, want an hour", lag)
+	}
+	if want := (jobs.KindStats{Kind: "test", Pending: 2, Dead: 2, Lag: lag}); got["test"] != want {
+		t.Errorf("got %+v, want %+v", got["test"], want)
+	}
+	if want := (jobs.KindStats{Kind: "other", Running: 1}); got["other"] != want {
+		t.Errorf("got %+v, want %+v", got["other"], want)
+	}
+}
+
+func TestPruneRemovesOnlyWhatIsDone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	dead := b.kill(t, 1)[0]
+	waiting, done := b.job(), b.job()
+	r := b.runner(jobs.Config{})
+	r.Handle("test", func(context.Context, jobs.Job) error { return nil })
+	b.enqueue(t, done)
+	b.drain(t, r)
+	b.enqueue(t, waiting)
+	for olderThan, want := range map[time.Duration]int64{time.Hour: 0} {
+		if n, err := jobs.Prune(t.Context(), b.pool, olderThan); err != nil || n != want {
+			t.Errorf("pruned %d (%v), want %d", n, err, want)
+		}
+	}
+	if n, err := jobs.Prune(t.Context(), b.pool, 0); err != nil || n != 1 {
+		t.Errorf("pruned %d (%v), want 1", n, err)
+	}
+	b.expect(t, done.Entity)
+	b.expect(t, dead.Entity, "DEAD 1 NO_SPEECH")
+	b.expect(t, waiting.Entity, "PENDING 0")
+}
