@@ -1,0 +1,296 @@
+package pgstream_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+	"github.com/rapporthq/rapport/internal/platform/stream"
+	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
+	"github.com/rapporthq/rapport/internal/platform/stream/streamtest"
+	"github.com/rapporthq/rapport/internal/testkit"
+)
+
+const patience = 20 * time.Second
+
+type bundle struct {
+	pool *pgxpool.Pool
+	org  id.UUID
+}
+
+func setup(t testing.TB) *bundle {
+	b := &bundle{pool: testkit.DB(t)}
+	b.org = b.addOrg(t)
+	return b
+}
+
+func (b *bundle) addOrg(t testing.TB) id.UUID {
+	t.Helper()
+	org := id.New()
+	_, err := b.pool.Exec(t.Context(), `INSERT INTO organizations (id, slug, name) VALUES ($1, $2, 'Test')`, org, "o-"+org.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return org
+}
+
+func (b *bundle) open(t testing.TB, db postgres.DB, opts pgstream.Options) *pgstream.Stream {
+	t.Helper()
+	l := postgres.Listen(context.Background(), b.pool, slog.New(slog.DiscardHandler))
+	t.Cleanup(l.Close)
+	s := pgstream.New(db, l, slog.New(slog.DiscardHandler), opts)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (b *bundle) publish(t testing.TB, s *pgstream.Stream, topic string, numbers ...int) {
+	t.Helper()
+	err := postgres.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
+		for _, n := range numbers {
+			e := stream.Event{Kind: "test", Data: json.RawMessage(fmt.Sprint(n))}
+			if err := s.Publish(t.Context(), tx, b.org, e, topic); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *bundle) subscribe(t testing.TB, s *pgstream.Stream, topic string, after stream.Cursor) stream.Subscription {
+	t.Helper()
+	sub, err := s.Subscribe(t.Context(), b.org, topic, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sub
+}
+
+func next(t testing.TB, sub stream.Subscription) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	d, err := sub.Next(ctx)
+	return string(d.Data), err
+}
+
+func expect(t testing.TB, sub stream.Subscription, want ...int) {
+	t.Helper()
+	for _, n := range want {
+		if got, err := next(t, sub); err != nil || got != fmt.Sprint(n) {
+			t.Fatalf("received %s, %v, want %d", got, err, n)
+		}
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	streamtest.Run(t, func(t *testing.T) streamtest.Fixture {
+		b := setup(t)
+		return streamtest.Fixture{
+			Pool: b.pool, Org: b.org, Org2: b.addOrg(t),
+			Open: func(buffer int) stream.Stream { return b.open(t, b.pool, pgstream.Options{Buffer: buffer}) },
+		}
+	})
+}
+
+// counting counts the reads of a stream.
+type counting struct {
+	postgres.DB
+	reads atomic.Int64
+}
+
+func (c *counting) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if strings.Contains(sql, "FROM stream_topics t") {
+		c.reads.Add(1)
+	}
+	return c.DB.Query(ctx, sql, args...)
+}
+
+func TestAThousandSubscribersCostOneReadABurst(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	db := &counting{DB: b.pool}
+	s := b.open(t, db, pgstream.Options{})
+	const subscribers, bursts, burst = 1000, 5, 50
+	subs := make([]stream.Subscription, subscribers)
+	for i := range subs {
+		subs[i] = b.subscribe(t, s, "a", "")
+	}
+	b.publish(t, s, "a", -1)
+	for _, sub := range subs {
+		expect(t, sub, -1)
+	}
+	before := db.reads.Load()
+	for k := range bursts {
+		numbers := make([]int, burst)
+		for i := range numbers {
+			numbers[i] = k*burst + i
+		}
+		b.publish(t, s, "a", numbers...)
+		for _, sub := range subs {
+			expect(t, sub, numbers...)
+		}
+	}
+	if n := db.reads.Load() - before; n != bursts {
+		t.Errorf("%d bursts cost %d reads", bursts, n)
+	}
+}
+
+func TestNothingIsReadForTopicsWithoutSubscribers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	db := &counting{DB: b.pool}
+	s := b.open(t, db, pgstream.Options{})
+	sub := b.subscribe(t, s, "a", "")
+	b.publish(t, s, "a", 1)
+	expect(t, sub, 1)
+	sub.Close()
+	before := db.reads.Load()
+	b.publish(t, s, "a", 2)
+	b.publish(t, s, "b", 3)
+	other := b.subscribe(t, s, "c", "") // and its notification comes after those
+	b.publish(t, s, "c", 4)
+	expect(t, other, 4)
+	if n := db.reads.Load() - before; n > 2 { // its first look, and the one for the event
+		t.Errorf("%d reads for topics that nobody looks at", n-2)
+	}
+}
+
+func TestALostConnectionLosesNoEvents(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := b.open(t, b.pool, pgstream.Options{})
+	live := b.subscribe(t, s, "a", "")
+	b.publish(t, s, "a", 1)
+	expect(t, live, 1)
+	// The listener's connection dies, and what is published before it is back is notified to nobody.
+	_, err := b.pool.Exec(t.Context(), `
+		SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE datname = current_database() AND application_name LIKE '% listener'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.publish(t, s, "a", 2)
+	expect(t, live, 2)
+	b.publish(t, s, "a", 3)
+	expect(t, live, 3)
+}
+
+// failing fails while told to.
+type failing struct {
+	postgres.DB
+	fail  atomic.Bool
+	fails atomic.Int64
+}
+
+func (f *failing) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if f.fail.Load() {
+		f.fails.Add(1)
+		return nil, errors.New("the database is away")
+	}
+	return f.DB.Query(ctx, sql, args...)
+}
+
+func TestSubscribersOutwaitAFailingDatabase(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	db := &failing{DB: b.pool}
+	s := b.open(t, db, pgstream.Options{})
+	live := b.subscribe(t, s, "a", "")
+	start := live.Cursor()
+	numbers := make([]int, 600) // a resume reads them in three pages
+	for i := range numbers {
+		numbers[i] = i
+	}
+	b.publish(t, s, "a", numbers...)
+	expect(t, live, numbers...)
+	behind := b.subscribe(t, s, "a", start)
+	expect(t, behind, numbers[:10]...)
+
+	db.fail.Store(true)
+	b.publish(t, s, "a", 600)
+	got := make(chan int, 2)
+	for _, sub := range []stream.Subscription{live, behind} {
+		go func() {
+			n := 0
+			for d := ""; d != "600"; n++ {
+				var err error
+				if d, err = next(t, sub); err != nil {
+					t.Error(err)
+					break
+				}
+			}
+			got <- n
+		}()
+	}
+	testkit.Eventually(t, patience, func() error {
+		if db.fails.Load() < 4 {
+			return errors.New("too few attempts to read")
+		}
+		return nil
+	})
+	db.fail.Store(false)
+	if n := <-got + <-got; n != 1+591 {
+		t.Errorf("the two received %d events, want 1 and 591", n)
+	}
+}
+
+// A table that was restored to an earlier moment must not leave subscribers waiting for numbers that come a second time.
+func TestATopicThatWentBackIsLost(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := b.open(t, b.pool, pgstream.Options{})
+	sub := b.subscribe(t, s, "a", "")
+	b.publish(t, s, "a", 1, 2, 3)
+	expect(t, sub, 1, 2, 3)
+	if _, err := b.pool.Exec(t.Context(), `DELETE FROM stream_topics`); err != nil {
+		t.Fatal(err)
+	}
+	b.publish(t, s, "a", 1)
+	if got, err := next(t, sub); !errors.Is(err, stream.ErrWindowLost) {
+		t.Fatalf("received %s, %v, want ErrWindowLost", got, err)
+	}
+	fresh := b.subscribe(t, s, "a", "")
+	b.publish(t, s, "a", 2)
+	expect(t, fresh, 2)
+}
+
+func TestCloseEndsSubscriptionsAndLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := b.open(t, b.pool, pgstream.Options{})
+	b.publish(t, s, "a", 1)
+	waiting := make(chan error, 1)
+	sub := b.subscribe(t, s, "a", "")
+	at := sub.Cursor()
+	go func() { _, err := next(t, sub); waiting <- err }()
+	s.Close()
+	if err := <-waiting; !errors.Is(err, stream.ErrClosed) {
+		t.Errorf("Next returned %v, want ErrClosed", err)
+	}
+	if _, err := s.Subscribe(t.Context(), b.org, "a", ""); !errors.Is(err, stream.ErrClosed) {
+		t.Errorf("Subscribe returned %v, want ErrClosed", err)
+	}
+	other := b.open(t, b.pool, pgstream.Options{})
+	b.publish(t, other, "a", 2)
+	expect(t, b.subscribe(t, other, "a", at), 2)
+}
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("os/exec.(*Cmd).Wait")) // testkit's server, which is for the process
+}
