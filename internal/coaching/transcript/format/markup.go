@@ -6,6 +6,9 @@ import (
 	"unicode"
 )
 
+// maxTagBytes is how far a tag's end is looked for. Without it, a file of nothing but < would take hours.
+const maxTagBytes = 500
+
 // span is the part of a cue's payload that one voice tag covers.
 type span struct {
 	voiced bool   // there is a voice tag
@@ -40,25 +43,23 @@ func appendSpans(spans []span, payload string, openEnded bool) (_ []span, cut bo
 		}
 		text.WriteString(rest[:i])
 		rest = rest[i:]
-		switch size := 0; rest[0] {
+		switch rest[0] {
 		case '&':
-			var decoded string
-			decoded, size = decodeEntity(rest)
+			decoded, size := decodeEntity(rest)
 			text.WriteString(decoded)
 			rest = rest[size:]
 		case '{':
-			size = overrideLen(rest)
+			size := overrideLen(rest)
 			if size == 0 {
 				text.WriteByte('{')
 				size = 1
 			}
 			rest = rest[size:]
 		case '<':
-			end := strings.IndexByte(rest, '>')
+			end := strings.IndexByte(rest[:min(len(rest), maxTagBytes)], '>')
 			if end < 0 && openEnded && startsTag(rest[1:]) {
-				cut = true
-				rest = ""
-				break
+				flush()
+				return spans, true
 			}
 			kind := tagNone
 			if end > 0 {
@@ -82,7 +83,7 @@ func appendSpans(spans []span, payload string, openEnded bool) (_ []span, cut bo
 		}
 	}
 	flush()
-	return spans, cut
+	return spans, false
 }
 
 type tagKind int
@@ -188,7 +189,7 @@ func overrideLen(s string) int {
 	if !strings.HasPrefix(s, `{\`) {
 		return 0
 	}
-	return strings.IndexByte(s, '}') + 1
+	return strings.IndexByte(s[:min(len(s), maxTagBytes)], '}') + 1
 }
 
 // collapse trims s and makes every run of white space one space. Text that is clean already is not copied.

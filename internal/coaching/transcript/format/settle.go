@@ -106,7 +106,7 @@ func (s *settler) readLines(cue rawCue, text string, openEnded bool) (cut bool) 
 		case named:
 			s.switchTo(name, cue)
 			cut = openEnded && words == ""
-		case openEnded && s.names.isFragment(line):
+		case first && openEnded && s.names.isFragment(line):
 			cut, words = true, ""
 		case first && s.names.some && s.speaker == unknown:
 			s.src.warn(cue.line, WarnSpeakerMissing)
