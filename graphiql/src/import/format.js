@@ -1,0 +1,16 @@
+/** 754000 → 12:34, and 1:02:03 from an hour on. */
+export function formatTime(ms) {
+  const seconds = Math.floor(ms / 1000)
+  const pad = number => String(number).padStart(2, '0')
+  const hours = Math.floor(seconds / 3600)
+  const minutes = Math.floor(seconds / 60) % 60
+  return [...(hours ? [hours, pad(minutes)] : [pad(minutes)]), pad(seconds % 60)].join(':')
+}
+
+const names = {WEBVTT: 'WebVTT', SUBRIP: 'SubRip'}
+
+/** CHANGE_TALK → Change talk. */
+export function words(constant) {
+  const text = constant.toLowerCase().replaceAll('_', ' ')
+  return names[constant] ?? text[0].toUpperCase() + text.slice(1)
+}
