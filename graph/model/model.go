@@ -1,0 +1,70 @@
+// Package model holds what the schema needs and no domain owns: connections, payloads, scalars.
+package model
+
+import (
+	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/tag"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/page"
+)
+
+// Node is anything with an id that can be fetched by it.
+type Node interface{ IsNode() }
+
+// The connections and their edges.
+type (
+	MembershipConnection  = page.Connection[org.Membership]
+	MembershipEdge        = page.Edge[org.Membership]
+	ClientConnection      = page.Connection[client.Client]
+	ClientEdge            = page.Edge[client.Client]
+	EngagementConnection  = page.Connection[engagement.Engagement]
+	EngagementEdge        = page.Edge[engagement.Engagement]
+	SessionConnection     = page.Connection[session.Session]
+	SessionEdge           = page.Edge[session.Session]
+	TranscriptConnection  = page.Connection[transcript.Transcript]
+	TranscriptEdge        = page.Edge[transcript.Transcript]
+	UtteranceConnection   = page.Connection[transcript.Utterance]
+	UtteranceEdge         = page.Edge[transcript.Utterance]
+	InsightConnection     = page.Connection[insight.Insight]
+	InsightEdge           = page.Edge[insight.Insight]
+	AnalysisRunConnection = page.Connection[insight.Run]
+	AnalysisRunEdge       = page.Edge[insight.Run]
+	TagConnection         = page.Connection[tag.Tag]
+	TagEdge               = page.Edge[tag.Tag]
+)
+
+// UserError is something the person who called can correct.
+type UserError struct {
+	Code    string
+	Field   *string
+	Message string
+}
+
+// UserErrors splits an error of a mutation: what a person can correct (INVALID and CONFLICT faults) goes into the
+// payload; everything else stays an error. errs is never nil.
+func UserErrors(err error) (errs []*UserError, rest error) {
+	errs = []*UserError{}
+	all := fault.All(err)
+	if err != nil && all == nil {
+		return errs, err
+	}
+	for _, e := range all {
+		if e.Kind != fault.KindInvalid && e.Kind != fault.KindConflict {
+			return []*UserError{}, err
+		}
+		u := &UserError{Code: string(e.Kind), Message: e.Message}
+		if e.Code != "" {
+			u.Code = e.Code
+		}
+		if e.Field != "" {
+			u.Field = &e.Field
+		}
+		errs = append(errs, u)
+	}
+	return errs, nil
+}

@@ -1,0 +1,225 @@
+// Package app puts the parts together: the only place that knows the domains, the platform and every adapter. The server,
+// the command line and the tests all use it.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rapporthq/rapport/graphiql"
+	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
+	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/tag"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/httpx"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/jobs"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+	pgqueue "github.com/rapporthq/rapport/internal/platform/queue/postgres"
+	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
+	"github.com/rapporthq/rapport/loaders"
+)
+
+// App is the assembled product.
+type App struct {
+	config   config.Config
+	log      *slog.Logger
+	db       *pgxpool.Pool
+	listener *postgres.Listener
+	queue    *pgqueue.Queue
+	stream   *pgstream.Stream
+	runner   *jobs.Runner
+	services loaders.Services
+	dev      *auth.DevIssuer // nil in production
+	ready    *httpx.Readiness
+	handler  http.Handler
+	streams  *streams
+}
+
+// Option changes how an App is put together.
+type Option func(*App)
+
+// WithLoaderWait makes loaders wait that long for more keys; for tests that count statements.
+func WithLoaderWait(d time.Duration) Option { return func(a *App) { a.services.Wait = d } }
+
+// New assembles the product over a migrated database. Close releases what it holds; the pool stays the caller's.
+func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.Pool, opts ...Option) (*App, error) {
+	a := &App{config: cfg, log: log, db: db, streams: newStreams()}
+	for _, o := range opts {
+		o(a)
+	}
+	a.listener = postgres.Listen(context.WithoutCancel(ctx), db, log)
+	a.queue = pgqueue.New(db, a.listener, pgqueue.Options{PerOrg: perOrg(cfg)})
+	a.stream = pgstream.New(db, a.listener, log, pgstream.Options{})
+
+	a.services.Orgs = org.NewService(db)
+	a.services.Clients = client.NewService(db)
+	a.services.Engagements = engagement.NewService(db, a.services.Clients)
+	a.services.Sessions = session.NewService(db, a.services.Engagements)
+	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.stream)
+	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, rules.Analyser{}, a.stream)
+	a.services.Tags = tag.NewService(db, taggable(a.services)...)
+
+	a.runner = jobs.NewRunner(jobs.Config{
+		DB: db, Queue: a.queue, Log: log,
+		Concurrency: cfg.Jobs.Concurrency, PerOrg: perOrg(cfg), Lease: cfg.Jobs.Lease, Drain: cfg.HTTP.ShutdownTimeout * 8 / 10,
+	})
+	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse)
+
+	a.ready = httpx.Ready(
+		httpx.Check{Name: "database", Adapter: "postgres", Probe: db.Ping},
+		httpx.Check{Name: "migrations", Adapter: "postgres", Probe: a.migrated},
+		httpx.Check{Name: "queue", Adapter: "postgres", Optional: true, Probe: a.queueAnswers},
+	)
+	var err error
+	if a.handler, err = a.routes(); err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// perOrg keeps one organization's bulk import from taking every worker.
+func perOrg(cfg config.Config) int { return max(1, cfg.Jobs.Concurrency-1) }
+
+// Close ends subscriptions and releases connections. Run has ended before.
+func (a *App) Close() {
+	a.stream.Close()
+	a.queue.Close()
+	a.listener.Close()
+}
+
+// Services are the domains' use cases.
+func (a *App) Services() loaders.Services { return a.services }
+
+// Handler serves everything over HTTP.
+func (a *App) Handler() http.Handler { return a.handler }
+
+// Runner runs the jobs.
+func (a *App) Runner() *jobs.Runner { return a.runner }
+
+// Run serves on ln and works on jobs until ctx ends, then drains: readiness off, sockets closed, requests and jobs
+// finished within the shutdown timeout.
+func (a *App) Run(ctx context.Context, ln net.Listener) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return httpx.Serve(ctx, httpx.NewServer(a.handler, a.log), ln, httpx.Drain{
+			Ready: a.ready, Delay: a.config.HTTP.DrainDelay, Timeout: a.config.HTTP.ShutdownTimeout * 8 / 10, Streams: a.streams.close,
+		})
+	})
+	g.Go(func() error { return a.runner.Run(ctx) })
+	g.Go(func() error { return a.sweep(ctx) })
+	return g.Wait()
+}
+
+// sweep removes what has served its time: old events, and jobs that are done.
+func (a *App) sweep(ctx context.Context) error {
+	every := time.NewTicker(10 * time.Minute)
+	defer every.Stop()
+	for {
+		if _, err := a.stream.Trim(ctx, a.config.Stream.Retention); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot trim the stream", "err", err)
+		}
+		if _, err := jobs.Prune(ctx, a.db, 7*24*time.Hour); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot prune jobs", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-every.C:
+		}
+	}
+}
+
+func (a *App) migrated(ctx context.Context) error {
+	v, err := postgres.Version(ctx, a.db)
+	if err == nil && !v.Ready() {
+		err = fmt.Errorf("the database is at version %d, this program needs %d", v.Current, v.Target)
+	}
+	return err
+}
+
+func (a *App) queueAnswers(ctx context.Context) error {
+	_, err := jobs.Stats(ctx, a.db)
+	return err
+}
+
+// taggable are the things that tags can be put on.
+func taggable(s loaders.Services) []tag.Kind {
+	return []tag.Kind{
+		{Prefix: "client", Column: "client_id", Get: func(ctx context.Context, key id.UUID) (tag.Taggable, error) {
+			return s.Clients.Get(ctx, client.ID{UUID: key})
+		}},
+		{Prefix: "session", Column: "session_id", Get: func(ctx context.Context, key id.UUID) (tag.Taggable, error) {
+			return s.Sessions.Get(ctx, session.ID{UUID: key})
+		}},
+		{Prefix: "insight", Column: "insight_id", Get: func(ctx context.Context, key id.UUID) (tag.Taggable, error) {
+			return s.Insights.Get(ctx, insight.ID{UUID: key})
+		}},
+	}
+}
+
+// routes is the HTTP chain.
+func (a *App) routes() (http.Handler, error) {
+	who, err := a.authenticator()
+	if err != nil {
+		return nil, err
+	}
+	sameOrigin, err := httpx.SameOrigin(a.config.HTTP.CORSOrigins)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", httpx.Chain(a.graphQL(who), sameOrigin, a.streams.track, who.Middleware))
+	mux.Handle("GET /healthz", httpx.Healthz())
+	mux.Handle("GET /readyz", a.ready)
+	mux.Handle("/", httpx.PageHeaders(graphiql.Handler(graphiql.Options{})))
+	if a.dev != nil {
+		mux.Handle("/dev/login", a.dev.LoginHandler(people{a.db, a.dev.Issuer().Name}))
+		mux.Handle("GET /dev/people", auth.LocalOnly(people{a.db, a.dev.Issuer().Name}))
+	}
+	return httpx.Chain(mux,
+		httpx.RequestID, httpx.AccessLog(a.log), httpx.Recover(a.log), httpx.CORS(a.config.HTTP.CORSOrigins), httpx.BodyCap(a.config.HTTP.MaxBodyBytes)), nil
+}
+
+// authenticator believes the configured identity provider and, in development, the development issuer.
+func (a *App) authenticator() (*auth.Authenticator, error) {
+	var issuers []auth.Issuer
+	if c := a.config.Auth; c.Enabled() {
+		keys, err := auth.NewRemoteKeys(c.JWKSURL, auth.WithLogger(a.log))
+		if err != nil {
+			return nil, err
+		}
+		issuers = append(issuers, auth.Issuer{Name: c.Issuer, Audience: c.Audience, OrganizationClaim: c.OrganizationClaim, Keys: keys})
+	}
+	if a.config.DevLogin() {
+		dev, err := auth.OpenDevIssuer(a.config.Home)
+		if err != nil {
+			return nil, err
+		}
+		a.dev = dev
+		issuers = append(issuers, dev.Issuer())
+	}
+	if len(issuers) == 0 {
+		return nil, errors.New("no identity provider is configured: set RAPPORT_AUTH_ISSUER")
+	}
+	v, err := auth.NewVerifier(issuers)
+	if err != nil {
+		return nil, err
+	}
+	return auth.NewAuthenticator(v, a.services.Orgs, a.log), nil
+}

@@ -1,0 +1,128 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/rapporthq/rapport/graph"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/loaders"
+	"github.com/rapporthq/rapport/resolvers"
+)
+
+// graphQL assembles the executable schema and its transports: POST, GET, server-sent events and graphql-transport-ws.
+func (a *App) graphQL(who *auth.Authenticator) http.Handler {
+	schema := graph.NewExecutableSchema(graph.Config{
+		Resolvers:  &resolvers.Resolver{Services: a.services},
+		Directives: graph.DirectiveRoot{Access: resolvers.Access},
+	})
+	srv := handler.New(schema)
+	srv.AddTransport(a.webSocket(who))
+	srv.AddTransport(transport.SSE{KeepAlivePingInterval: 15 * time.Second})
+	srv.AddTransport(transport.GET{})
+	srv.AddTransport(transport.POST{})
+
+	srv.SetQueryCache(lru.New[*ast.QueryDocument](1000))
+	srv.SetParserTokenLimit(a.config.HTTP.MaxQueryTokens)
+	srv.SetDisableSuggestion(!a.config.DevLogin()) // "Did you mean" tells names
+	srv.SetErrorPresenter(resolvers.Present)
+	srv.SetRecoverFunc(a.recovered)
+	srv.Use(extension.Introspection{})
+
+	srv.AroundOperations(a.admit)
+	srv.AroundResponses(func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+		return next(loaders.With(ctx, a.services)) // fresh for every event of a subscription
+	})
+	srv.AroundRootFields(func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+		if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
+			ctx = loaders.With(ctx, a.services) // a mutation must not be answered with what an earlier one has loaded
+		}
+		return next(ctx)
+	})
+	return srv
+}
+
+// admit refuses operations before anything is executed.
+func (a *App) admit(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	op := graphql.GetOperationContext(ctx)
+	if _, err := auth.FromContext(ctx); err != nil && !(a.config.DevLogin() && introspects(op.Operation)) {
+		return refuse(ctx, err)
+	}
+	if defers(op.Doc) {
+		return refuse(ctx, fault.Invalid("", "@defer is not supported"))
+	}
+	if op.Operation.Operation == ast.Subscription {
+		if err := a.subscribe(ctx); err != nil {
+			return refuse(ctx, err)
+		}
+	}
+	return next(ctx)
+}
+
+func refuse(ctx context.Context, err error) graphql.ResponseHandler {
+	return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{resolvers.Present(ctx, err)}})
+}
+
+// introspects says whether an operation asks for nothing but the schema.
+func introspects(op *ast.OperationDefinition) bool {
+	for _, s := range op.SelectionSet {
+		if f, ok := s.(*ast.Field); !ok || !strings.HasPrefix(f.Name, "__") {
+			return false
+		}
+	}
+	return true
+}
+
+// defers says whether a document uses @defer: plain POST would lose the deferred part.
+func defers(doc *ast.QueryDocument) bool {
+	for _, op := range doc.Operations {
+		if deferredIn(op.SelectionSet) {
+			return true
+		}
+	}
+	for _, f := range doc.Fragments {
+		if deferredIn(f.SelectionSet) {
+			return true
+		}
+	}
+	return false
+}
+
+func deferredIn(set ast.SelectionSet) bool {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			if deferredIn(s.SelectionSet) {
+				return true
+			}
+		case *ast.InlineFragment:
+			if s.Directives.ForName("defer") != nil || deferredIn(s.SelectionSet) {
+				return true
+			}
+		case *ast.FragmentSpread:
+			if s.Directives.ForName("defer") != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// recovered masks a panic. Its value may quote anything, so that only its type is logged, with the stack.
+func (a *App) recovered(ctx context.Context, value any) error {
+	a.log.ErrorContext(ctx, "panic in a resolver", "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
+	return fmt.Errorf("panic: %T", value)
+}

@@ -1,0 +1,241 @@
+// Package loaders batches what the fields of one response ask for: siblings that need the same kind of thing share one
+// SQL statement. There are two shapes: one value by key, and a page of many by parent.
+//
+// A bundle lives as long as one response (each event of a subscription has its own), so that nothing is served stale and
+// nothing is kept for another viewer. Loaders call services, which apply the viewer's scope; never a store.
+package loaders
+
+import (
+	"context"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/tag"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/page"
+)
+
+// Services is where loaders load from.
+type Services struct {
+	Orgs        *org.Service
+	Clients     *client.Service
+	Engagements *engagement.Service
+	Sessions    *session.Service
+	Transcripts *transcript.Service
+	Insights    *insight.Service
+	Tags        *tag.Service
+
+	// Wait is how long a loader waits for more keys; zero is a sensible default. Tests that count statements widen it.
+	Wait time.Duration
+}
+
+// SessionQuery selects the sessions of a parent.
+type SessionQuery struct {
+	Filter *session.Filter
+	Order  *session.OrderBy
+}
+
+// InsightQuery selects the insights of a parent.
+type InsightQuery struct {
+	Filter *insight.Filter
+	Order  *insight.OrderBy
+}
+
+// All selects all of a parent's children, in their one order.
+type All struct{}
+
+// Loaders is the bundle of one response.
+type Loaders struct {
+	ctx  context.Context
+	wait time.Duration
+
+	Organizations *Entity[org.Organization]
+	Users         *Entity[org.User]
+	Memberships   *Entity[org.Membership]
+	Clients       *Entity[client.Client]
+	Engagements   *Entity[engagement.Engagement]
+	Sessions      *Entity[session.Session]
+	Participants  *Entity[session.Participant]
+	Transcripts   *Entity[transcript.Transcript]
+	Speakers      *Entity[transcript.Speaker]
+	Utterances    *Entity[transcript.Utterance]
+	Insights      *Entity[insight.Insight]
+	Citations     *Entity[insight.Citation]
+	Runs          *Entity[insight.Run]
+	Metrics       *Entity[insight.Metrics]
+	Tags          *Entity[tag.Tag]
+
+	EngagementsOfClient   *Pages[All, engagement.Engagement]
+	SessionsOfClient      *Pages[SessionQuery, session.Session]
+	SessionsOfEngagement  *Pages[SessionQuery, session.Session]
+	TranscriptsOfSession  *Pages[All, transcript.Transcript]
+	UtterancesOfText      *Pages[All, transcript.Utterance]
+	RunsOfTranscript      *Pages[All, insight.Run]
+	InsightsOfSession     *Pages[InsightQuery, insight.Insight]
+	InsightsOfClient      *Pages[InsightQuery, insight.Insight]
+	SponsorsOfEngagement  *ByKey[id.UUID, []org.UserID]
+	SessionsUsed          *ByKey[id.UUID, int]
+	InsightCountOfSession *ByKey[id.UUID, int]
+	ParticipantsOfSession *ByKey[id.UUID, []*session.Participant]
+	SpeakersOfTranscript  *ByKey[id.UUID, []*transcript.Speaker]
+	MetricsOfTranscript   *Entity[insight.Metrics] // by the transcript's id
+	CitationsOfInsight    *ByKey[id.UUID, []*insight.Citation]
+	UtterancesOfSpan      *ByKey[transcript.Span, []*transcript.Utterance]
+	TagsOfClient          *ByKey[id.UUID, []*tag.Tag]
+	TagsOfSession         *ByKey[id.UUID, []*tag.Tag]
+	TagsOfInsight         *ByKey[id.UUID, []*tag.Tag]
+}
+
+type bundleKey struct{}
+
+// With returns a context with a fresh bundle for one response.
+func With(ctx context.Context, s Services) context.Context {
+	b := &Loaders{wait: s.Wait}
+	if b.wait == 0 {
+		b.wait = defaultWait
+	}
+	b.ctx = ctx
+
+	b.Organizations = entity(b, s.Orgs.OrganizationsByIDs)
+	b.Users = entity(b, s.Orgs.UsersByIDs)
+	b.Memberships = entity(b, s.Orgs.MembershipsByIDs)
+	b.Clients = entity(b, s.Clients.ByIDs)
+	b.Engagements = entity(b, s.Engagements.ByIDs)
+	b.Sessions = entity(b, s.Sessions.ByIDs)
+	b.Participants = entity(b, s.Sessions.ParticipantsByIDs)
+	b.Transcripts = entity(b, s.Transcripts.ByIDs)
+	b.Speakers = entity(b, s.Transcripts.SpeakersByIDs)
+	b.Utterances = entity(b, s.Transcripts.UtterancesByIDs)
+	b.Insights = entity(b, s.Insights.ByIDs)
+	b.Citations = entity(b, s.Insights.CitationsByIDs)
+	b.Runs = entity(b, s.Insights.RunsByIDs)
+	b.Metrics = entity(b, s.Insights.MetricsByIDs)
+	b.Tags = entity(b, s.Tags.ByIDs)
+
+	b.EngagementsOfClient = pages(b,
+		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[engagement.Engagement], error) {
+			return s.Engagements.OfClients(ctx, parents, w)
+		},
+		func(ctx context.Context, parents []id.UUID, _ All) ([]int, error) {
+			return s.Engagements.CountOfClients(ctx, parents)
+		})
+	b.SessionsOfClient = sessionsOf(b, s, session.OfClient)
+	b.SessionsOfEngagement = sessionsOf(b, s, session.OfEngagement)
+	b.TranscriptsOfSession = pages(b,
+		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[transcript.Transcript], error) {
+			return s.Transcripts.OfSessions(ctx, parents, w)
+		},
+		func(ctx context.Context, parents []id.UUID, _ All) ([]int, error) {
+			return s.Transcripts.CountOfSessions(ctx, parents)
+		})
+	b.UtterancesOfText = pages(b,
+		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[transcript.Utterance], error) {
+			return s.Transcripts.Utterances(ctx, parents, w)
+		},
+		func(ctx context.Context, parents []id.UUID, _ All) ([]int, error) {
+			return s.Transcripts.CountUtterances(ctx, parents)
+		})
+	b.RunsOfTranscript = pages(b,
+		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[insight.Run], error) {
+			return s.Insights.RunsOfTranscripts(ctx, parents, w)
+		},
+		func(ctx context.Context, parents []id.UUID, _ All) ([]int, error) {
+			return s.Insights.CountRunsOfTranscripts(ctx, parents)
+		})
+	b.InsightsOfSession = insightsOf(b, s, insight.OfSession)
+	b.InsightsOfClient = insightsOf(b, s, insight.OfClient)
+	b.SponsorsOfEngagement = byKey(b, s.Engagements.Sponsors)
+	b.SessionsUsed = byKey(b, s.Engagements.SessionsUsed)
+	b.InsightCountOfSession = byKey(b, s.Insights.CountOfSessions)
+	b.ParticipantsOfSession = byKey(b, s.Sessions.Participants)
+	b.SpeakersOfTranscript = byKey(b, s.Transcripts.Speakers)
+	b.MetricsOfTranscript = entity(b, s.Insights.MetricsOfTranscripts)
+	b.CitationsOfInsight = byKey(b, s.Insights.Citations)
+	b.UtterancesOfSpan = byKey(b, s.Transcripts.UtterancesIn)
+	b.TagsOfClient = tagsOf(b, s, "client")
+	b.TagsOfSession = tagsOf(b, s, "session")
+	b.TagsOfInsight = tagsOf(b, s, "insight")
+	return context.WithValue(ctx, bundleKey{}, b)
+}
+
+// From returns the bundle of the response. Without one it panics: every response begins with With.
+func From(ctx context.Context) *Loaders { return ctx.Value(bundleKey{}).(*Loaders) }
+
+func sessionsOf(b *Loaders, s Services, parent session.Parent) *Pages[SessionQuery, session.Session] {
+	return pages(b,
+		func(ctx context.Context, parents []id.UUID, q SessionQuery, w page.Window) ([]*page.Connection[session.Session], error) {
+			return s.Sessions.Children(ctx, parent, parents, q.Filter, q.Order, w)
+		},
+		func(ctx context.Context, parents []id.UUID, q SessionQuery) ([]int, error) {
+			return s.Sessions.CountChildren(ctx, parent, parents, q.Filter)
+		})
+}
+
+func insightsOf(b *Loaders, s Services, parent insight.Parent) *Pages[InsightQuery, insight.Insight] {
+	return pages(b,
+		func(ctx context.Context, parents []id.UUID, q InsightQuery, w page.Window) ([]*page.Connection[insight.Insight], error) {
+			return s.Insights.Children(ctx, parent, parents, q.Filter, q.Order, w)
+		},
+		func(ctx context.Context, parents []id.UUID, q InsightQuery) ([]int, error) {
+			return s.Insights.CountChildren(ctx, parent, parents, q.Filter)
+		})
+}
+
+func tagsOf(b *Loaders, s Services, prefix string) *ByKey[id.UUID, []*tag.Tag] {
+	return byKey(b, func(ctx context.Context, entities []id.UUID) ([][]*tag.Tag, error) {
+		return s.Tags.OnEntities(ctx, prefix, entities)
+	})
+}
+
+// SponsorsOf returns the sponsors of an engagement whom the viewer may see.
+func (l *Loaders) SponsorsOf(ctx context.Context, key engagement.ID) ([]*org.User, error) {
+	ids, err := l.SponsorsOfEngagement.Load(ctx, key.UUID)
+	if err != nil {
+		return nil, err
+	}
+	visible := make([]*org.User, 0, len(ids))
+	for _, user := range ids {
+		u, err := l.Users.Load(ctx, user.UUID)
+		if err != nil {
+			return nil, err
+		}
+		if u != nil {
+			visible = append(visible, u)
+		}
+	}
+	return visible, nil
+}
+
+// TranscriptOf returns the transcript of a session that counts: the latest that is not archived; nil if there is none
+// that the viewer may see.
+func (l *Loaders) TranscriptOf(ctx context.Context, key session.ID) (*transcript.Transcript, error) {
+	one := 1
+	latest, err := l.TranscriptsOfSession.Load(ctx, key.UUID, All{}, page.Args{First: &one})
+	if err != nil || len(latest.Nodes()) == 0 {
+		return nil, err
+	}
+	return latest.Nodes()[0], nil
+}
+
+// MetricsOf returns the measures of the transcript of a session that counts; nil if there are none that the viewer may see.
+func (l *Loaders) MetricsOf(ctx context.Context, key session.ID) (*insight.Metrics, error) {
+	t, err := l.TranscriptOf(ctx, key)
+	if err != nil || t == nil {
+		return nil, err
+	}
+	return l.MetricsOfTranscript.Load(ctx, t.ID.UUID)
+}
+
+// SpeakerAt returns the speaker of a transcript at a place in the order of first words, nil if the viewer may not see it.
+func (l *Loaders) SpeakerAt(ctx context.Context, key transcript.ID, ordinal int) (*transcript.Speaker, error) {
+	all, err := l.SpeakersOfTranscript.Load(ctx, key.UUID)
+	if err != nil || ordinal >= len(all) {
+		return nil, err
+	}
+	return all[ordinal], nil
+}

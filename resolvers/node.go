@@ -1,0 +1,98 @@
+package resolvers
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rapporthq/rapport/graph/model"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/page"
+	"github.com/rapporthq/rapport/loaders"
+)
+
+// nodes loads a node of each prefix; a test checks that every type that implements Node is here.
+var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error){
+	"org": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Organizations.Load(ctx, key))
+	},
+	"user": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Users.Load(ctx, key))
+	},
+	"member": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Memberships.Load(ctx, key))
+	},
+	"client": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Clients.Load(ctx, key))
+	},
+	"engagement": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Engagements.Load(ctx, key))
+	},
+	"session": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Sessions.Load(ctx, key))
+	},
+	"participant": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Participants.Load(ctx, key))
+	},
+	"transcript": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Transcripts.Load(ctx, key))
+	},
+	"speaker": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Speakers.Load(ctx, key))
+	},
+	"utterance": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Utterances.Load(ctx, key))
+	},
+	"insight": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Insights.Load(ctx, key))
+	},
+	"citation": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Citations.Load(ctx, key))
+	},
+	"analysis": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Runs.Load(ctx, key))
+	},
+	"metrics": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Metrics.Load(ctx, key))
+	},
+	"tag": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Tags.Load(ctx, key))
+	},
+}
+
+// node turns a nil pointer into a nil interface: GraphQL must see null.
+func node[T any, N interface {
+	*T
+	model.Node
+}](found N, err error) (model.Node, error) {
+	if err != nil || found == nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// Node implements graph.QueryResolver.
+func (queryResolver) Node(ctx context.Context, key id.Any) (model.Node, error) {
+	load, ok := nodes[key.Prefix]
+	if !ok {
+		return nil, fault.Invalid("id", "%s_… is the id of nothing here", key.Prefix)
+	}
+	return load(ctx, loaders.From(ctx), key.UUID)
+}
+
+// Nodes implements graph.QueryResolver.
+func (r queryResolver) Nodes(ctx context.Context, ids []*id.Any) ([]model.Node, error) {
+	if len(ids) > page.MaxSize {
+		return nil, fault.Invalid("ids", "must be at most %d, got %d", page.MaxSize, len(ids))
+	}
+	found := make([]model.Node, len(ids))
+	var g errgroup.Group // at once, so that ids of one kind share a statement
+	for i, key := range ids {
+		g.Go(func() (err error) {
+			found[i], err = r.Node(ctx, *key)
+			return err
+		})
+	}
+	return found, g.Wait()
+}

@@ -1,0 +1,92 @@
+// Package resolvers answers the fields of the schema that are no plain struct fields: each decodes, calls one service or
+// loader, and returns. Rules live in the domains, batching in loaders, who may see a field in the schema's @access.
+package resolvers
+
+import (
+	"github.com/rapporthq/rapport/graph"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/page"
+	"github.com/rapporthq/rapport/loaders"
+)
+
+// Resolver is the root: it gives each type its resolver.
+type Resolver struct{ loaders.Services }
+
+var _ graph.ResolverRoot = (*Resolver)(nil)
+
+// The resolvers of the types, one file per domain.
+type (
+	queryResolver          struct{ *Resolver }
+	mutationResolver       struct{ *Resolver }
+	subscriptionResolver   struct{ *Resolver }
+	viewerResolver         struct{ *Resolver }
+	organizationResolver   struct{ *Resolver }
+	membershipResolver     struct{ *Resolver }
+	clientResolver         struct{ *Resolver }
+	engagementResolver     struct{ *Resolver }
+	sessionResolver        struct{ *Resolver }
+	participantResolver    struct{ *Resolver }
+	transcriptResolver     struct{ *Resolver }
+	utteranceResolver      struct{ *Resolver }
+	speakerMetricsResolver struct{ *Resolver }
+	insightResolver        struct{ *Resolver }
+	citationResolver       struct{ *Resolver }
+)
+
+// Query implements graph.ResolverRoot.
+func (r *Resolver) Query() graph.QueryResolver { return queryResolver{r} }
+
+// Mutation implements graph.ResolverRoot.
+func (r *Resolver) Mutation() graph.MutationResolver { return mutationResolver{r} }
+
+// Subscription implements graph.ResolverRoot.
+func (r *Resolver) Subscription() graph.SubscriptionResolver { return subscriptionResolver{r} }
+
+// Viewer implements graph.ResolverRoot.
+func (r *Resolver) Viewer() graph.ViewerResolver { return viewerResolver{r} }
+
+// Organization implements graph.ResolverRoot.
+func (r *Resolver) Organization() graph.OrganizationResolver { return organizationResolver{r} }
+
+// Membership implements graph.ResolverRoot.
+func (r *Resolver) Membership() graph.MembershipResolver { return membershipResolver{r} }
+
+// Client implements graph.ResolverRoot.
+func (r *Resolver) Client() graph.ClientResolver { return clientResolver{r} }
+
+// Engagement implements graph.ResolverRoot.
+func (r *Resolver) Engagement() graph.EngagementResolver { return engagementResolver{r} }
+
+// Session implements graph.ResolverRoot.
+func (r *Resolver) Session() graph.SessionResolver { return sessionResolver{r} }
+
+// Participant implements graph.ResolverRoot.
+func (r *Resolver) Participant() graph.ParticipantResolver { return participantResolver{r} }
+
+// Transcript implements graph.ResolverRoot.
+func (r *Resolver) Transcript() graph.TranscriptResolver { return transcriptResolver{r} }
+
+// Utterance implements graph.ResolverRoot.
+func (r *Resolver) Utterance() graph.UtteranceResolver { return utteranceResolver{r} }
+
+// SpeakerMetrics implements graph.ResolverRoot.
+func (r *Resolver) SpeakerMetrics() graph.SpeakerMetricsResolver { return speakerMetricsResolver{r} }
+
+// Insight implements graph.ResolverRoot.
+func (r *Resolver) Insight() graph.InsightResolver { return insightResolver{r} }
+
+// Citation implements graph.ResolverRoot.
+func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r} }
+
+func window(first *int, after *string, last *int, before *string) page.Args {
+	return page.Args{First: first, After: after, Last: last, Before: before}
+}
+
+// expect checks that an argument is the id of the wanted kind.
+func expect(arg string, key id.Any, prefix string) error {
+	if key.Prefix != prefix {
+		return fault.Invalid(arg, "expected the id of a %s (%s_…), got %s_…", prefix, prefix, key.Prefix)
+	}
+	return nil
+}

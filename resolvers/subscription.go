@@ -1,0 +1,48 @@
+package resolvers
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+
+	"github.com/rapporthq/rapport/internal/platform/id"
+)
+
+// source is what a subscription listens to.
+type source[E any] interface {
+	Next(ctx context.Context) (E, error)
+	Close()
+}
+
+// listen hands the events of a source on, one by one, until the subscriber leaves. If the source ends by itself, the
+// subscriber is told why before the subscription completes.
+func listen[E any](ctx context.Context, from source[E]) <-chan E {
+	events := make(chan E)
+	go func() {
+		defer close(events)
+		defer from.Close()
+		for {
+			e, err := from.Next(ctx)
+			if err != nil {
+				if ctx.Err() == nil {
+					transport.AddSubscriptionError(ctx, present(ctx, err))
+				}
+				return
+			}
+			select {
+			case events <- e:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return events
+}
+
+func optional[T any](arg, prefix string, key *id.Any, of func(id.UUID) T) (*T, error) {
+	if key == nil {
+		return nil, nil
+	}
+	typed := of(key.UUID)
+	return &typed, expect(arg, *key, prefix)
+}

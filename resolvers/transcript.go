@@ -1,0 +1,80 @@
+package resolvers
+
+import (
+	"context"
+
+	"github.com/rapporthq/rapport/graph/model"
+	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/loaders"
+)
+
+func (queryResolver) Transcript(ctx context.Context, key id.Any) (*transcript.Transcript, error) {
+	if err := expect("id", key, "transcript"); err != nil {
+		return nil, err
+	}
+	return loaders.From(ctx).Transcripts.Find(ctx, key.UUID, "transcript")
+}
+
+func (r mutationResolver) ImportTranscript(ctx context.Context, input transcript.ImportInput) (*model.ImportTranscriptPayload, error) {
+	imported, err := r.Transcripts.Import(ctx, input)
+	errs, err := model.UserErrors(err)
+	if imported == nil {
+		return &model.ImportTranscriptPayload{UserErrors: errs}, err
+	}
+	return &model.ImportTranscriptPayload{Transcript: imported.Transcript, AlreadyImported: imported.AlreadyImported, UserErrors: errs}, err
+}
+
+func (r mutationResolver) UpdateTranscript(ctx context.Context, input transcript.UpdateInput) (*model.UpdateTranscriptPayload, error) {
+	t, err := r.Transcripts.Update(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.UpdateTranscriptPayload{Transcript: t, UserErrors: errs}, err
+}
+
+func (r mutationResolver) ArchiveTranscript(ctx context.Context, input transcript.ArchiveInput) (*model.ArchiveTranscriptPayload, error) {
+	t, err := r.Transcripts.Archive(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.ArchiveTranscriptPayload{Transcript: t, UserErrors: errs}, err
+}
+
+func (r mutationResolver) RenameSpeaker(ctx context.Context, input transcript.RenameSpeakerInput) (*model.RenameSpeakerPayload, error) {
+	s, err := r.Transcripts.RenameSpeaker(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.RenameSpeakerPayload{Speaker: s, UserErrors: errs}, err
+}
+
+func (r mutationResolver) SetSpeakerRole(ctx context.Context, input transcript.SetSpeakerRoleInput) (*model.SetSpeakerRolePayload, error) {
+	s, err := r.Transcripts.SetSpeakerRole(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.SetSpeakerRolePayload{Speaker: s, UserErrors: errs}, err
+}
+
+func (transcriptResolver) Session(ctx context.Context, t *transcript.Transcript) (*session.Session, error) {
+	return loaders.From(ctx).Sessions.Load(ctx, t.SessionID.UUID)
+}
+
+func (transcriptResolver) Speakers(ctx context.Context, t *transcript.Transcript) ([]*transcript.Speaker, error) {
+	return loaders.From(ctx).SpeakersOfTranscript.Load(ctx, t.ID.UUID)
+}
+
+func (transcriptResolver) Utterances(ctx context.Context, t *transcript.Transcript, first *int, after *string, last *int, before *string) (*model.UtteranceConnection, error) {
+	return loaders.From(ctx).UtterancesOfText.Load(ctx, t.ID.UUID, loaders.All{}, window(first, after, last, before))
+}
+
+func (transcriptResolver) Metrics(ctx context.Context, t *transcript.Transcript) (*insight.Metrics, error) {
+	return loaders.From(ctx).MetricsOfTranscript.Load(ctx, t.ID.UUID)
+}
+
+func (transcriptResolver) AnalysisRuns(ctx context.Context, t *transcript.Transcript, first *int, after *string, last *int, before *string) (*model.AnalysisRunConnection, error) {
+	return loaders.From(ctx).RunsOfTranscript.Load(ctx, t.ID.UUID, loaders.All{}, window(first, after, last, before))
+}
+
+func (utteranceResolver) Speaker(ctx context.Context, u *transcript.Utterance) (*transcript.Speaker, error) {
+	return loaders.From(ctx).Speakers.Find(ctx, u.SpeakerID.UUID, "speaker")
+}
+
+func (speakerMetricsResolver) Speaker(ctx context.Context, m *insight.SpeakerMetrics) (*transcript.Speaker, error) {
+	return loaders.From(ctx).SpeakerAt(ctx, m.TranscriptID, m.Speaker)
+}
