@@ -224,7 +224,7 @@ func TestLimitsAreInclusive(t *testing.T) {
 	if _, err := Parse([]byte(strings.Repeat("A: b\n", MaxLines)), Options{}); err != nil {
 		t.Error(err)
 	}
-	long := "A: " + strings.Repeat("b ", MaxTextBytes/2)
+	long := "A: " + strings.Repeat(strings.Repeat("b", 63)+" ", MaxTextBytes/64)
 	if _, err := Parse([]byte(long[:MaxTextBytes]), Options{}); err != nil {
 		t.Error(err)
 	}
