@@ -187,6 +187,14 @@ func TestOverlaps(t *testing.T) {
 	equal(t, "overlapsAvailable", m.Quality.OverlapsAvailable, true)
 }
 
+func TestNobodyTalksTwiceAtOnce(t *testing.T) {
+	t.Parallel()
+	m := conversation.Measure(pair(), []conversation.Utterance{
+		said(client, 0, 10_000, "The first cue runs on for long"), said(client, 8_000, 12_000, "and the second begins within it"),
+	}, nil)
+	is(t, "client.talkMs", m.Client.TalkMs, 12_000)
+}
+
 func TestWhatTheTranscriptDoesNotSayIsNil(t *testing.T) {
 	t.Parallel()
 	t.Run("nothing said", func(t *testing.T) {

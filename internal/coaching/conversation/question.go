@@ -140,22 +140,21 @@ func asks(words []string, sentence string) bool {
 	if invites(words) || opensQuestion(words) {
 		return true
 	}
-	// After a comma a clause may ask, but not one that reports: "he said, what are you doing".
+	// After a comma a clause may ask the other, unless the sentence reports: "he said, what are you doing".
 	var room [maxQuestionWords]string
 	_, rest, more := strings.Cut(sentence, ",")
 	for more {
 		var clause string
 		clause, rest, more = strings.Cut(rest, ",")
 		w, _ := questionWords(clause, room[:0])
-		if opensQuestion(w) && len(w) > 2 && (w[1] == "you" || w[2] == "you" || w[2] == "your") {
-			return !reports(words)
-		}
-		if invites(w) {
+		if invites(w) || opensQuestion(w) && slices.ContainsFunc(w[1:min(5, len(w))], isAddress) {
 			return !reports(words)
 		}
 	}
 	return false
 }
+
+func isAddress(w string) bool { return w == "you" || w == "your" }
 
 func reports(words []string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(reporting, w) })
