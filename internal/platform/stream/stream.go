@@ -48,7 +48,8 @@ type Stream interface {
 	// Publish appends e to each of the topics as part of tx: it happens if and when tx commits, in every topic at once.
 	// The order of a topic is the order in which its publishers commit. Until tx ends its topics are locked for other
 	// publishers, so publish last in a transaction; and name all topics in one call, which locks them in one order for
-	// everybody, or two transactions may lock each other out (PostgreSQL then fails one of them).
+	// everybody, or two transactions may lock each other out (PostgreSQL then fails one of them). Many hundreds of
+	// events in one transaction are slow: say once that many things have changed.
 	//
 	// Subscribers in every process receive it soon after the commit. A topic's name is 1 to 200 bytes.
 	Publish(ctx context.Context, tx pgx.Tx, org id.UUID, e Event, topics ...string) error

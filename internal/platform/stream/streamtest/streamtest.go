@@ -301,7 +301,7 @@ func closesTheSlow(t *testing.T, f Fixture) {
 	slow, fast := f.subscribe(t, s, "a", ""), f.subscribe(t, s, "a", "")
 	f.publish(t, s, 0, "a")
 	f.expect(t, slow, 0)
-	const n = 3000 // more than any adapter's page and buffer together
+	const n = 2000 // more than any adapter's page and buffer together
 	for i := 1; i < n; i += 100 {
 		f.publishMany(t, s, i, min(i+100, n), "a")
 		if i == 1 {
@@ -403,7 +403,7 @@ func saysSoWhileCatchingUp(t *testing.T, f Fixture) {
 	sub := f.subscribe(t, s, "a", "")
 	start := sub.Cursor()
 	sub.Close()
-	const n = 5000 // more than one fetch
+	const n = 1500 // more than one fetch
 	f.publishMany(t, s, 0, n, "a")
 	sub = f.subscribe(t, s, "a", start)
 	f.expect(t, sub, 0)
@@ -604,19 +604,21 @@ func (f Fixture) publish(t *testing.T, s stream.Stream, n int, topics ...string)
 	}
 }
 
-// publishMany publishes the events from up to but not including to, in one transaction.
+// publishMany publishes the events from up to but not including to, a hundred a transaction.
 func (f Fixture) publishMany(t *testing.T, s stream.Stream, from, to int, topic string) {
 	t.Helper()
-	err := f.tx(t, func(tx pgx.Tx) error {
-		for n := from; n < to; n++ {
-			if err := s.Publish(t.Context(), tx, f.Org, event(n), topic); err != nil {
-				return err
+	for from < to {
+		err := f.tx(t, func(tx pgx.Tx) error {
+			for end := min(from+100, to); from < end; from++ {
+				if err := s.Publish(t.Context(), tx, f.Org, event(from), topic); err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 
