@@ -100,6 +100,7 @@ func TestMiddleware(t *testing.T) {
 		"nobody known":    {nil, fault.Unauthenticated("nobody here has this account"), 401, "UNAUTHENTICATED"},
 		"no place in it":  {nil, fault.Forbidden("you are not a member of this organization"), 403, "FORBIDDEN"},
 		"database down":   {nil, fault.Unavailable("the database cannot be reached"), 503, "UNAVAILABLE"},
+		"wrong kind":      {nil, fault.Invalid("secret_table", "of no concern to the caller"), 500, "INTERNAL"},
 		"database broken": {nil, errors.New("relation secret_table does not exist"), 500, "INTERNAL"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,7 +130,7 @@ func TestMiddleware(t *testing.T) {
 			if got := w.Header().Get("WWW-Authenticate"); (got != "") != (tc.status == 401) {
 				t.Errorf("WWW-Authenticate %q beside %d", got, w.Code)
 			}
-			if strings.Contains(w.Body.String(), "secret_table") {
+			if strings.Contains(w.Body.String(), "secret_table") || strings.Contains(w.Body.String(), "no concern") {
 				t.Error("the answer tells what broke")
 			}
 			if strings.Contains(b.log.String(), b.token[:20]) || b.log.Len() == 0 {

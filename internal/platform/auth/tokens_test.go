@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -117,6 +118,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"HS256 with the public DER": {hs + "." + hs256(der, hs), "not accepted"},
 		"alg of another key kind":   {rs.token(t, claimsAt(c, nil), map[string]any{"alg": "ES256"}), "not accepted"},
 		"alg of another curve":      {es.token(t, claimsAt(c, nil), map[string]any{"alg": "ES384"}), "not accepted"},
+		"signed on another curve":   {signer{"es", "ES384", es.private}.token(t, claimsAt(c, nil), nil), "not accepted"},
 		"alg of another hash":       {rs.token(t, claimsAt(c, nil), map[string]any{"alg": "RS512"}), "not accepted"},
 		"RS signature as PS":        {rs.token(t, claimsAt(c, nil), map[string]any{"alg": "PS256"}), "not accepted"},
 		"kid of another key":        {es.token(t, claimsAt(c, nil), map[string]any{"kid": "ed"}), "not accepted"},
@@ -343,7 +345,11 @@ func TestOutageKeepsTheKeys(t *testing.T) {
 		"no keys":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"keys":[]}`)) },
 		"too much": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxSetBytes+1)) },
 		"elsewhere": func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "https://evil.example.com/", http.StatusFound)
+			if r.URL.Path == "/moved" {
+				_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{s.jwk()}})
+				return
+			}
+			http.Redirect(w, r, "/moved", http.StatusFound)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -379,6 +385,37 @@ func TestOutageKeepsTheKeys(t *testing.T) {
 			}
 		})
 	}
+}
+
+// In an outage that hangs, requests do not wait for it: only who comes after a long silence does.
+func TestOutageDoesNotHoldRequestsUp(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t, "one", "ES256")
+	p := newProvider(t, s)
+	v, keys, c := setup(t, p)
+	verify := func() {
+		t.Helper()
+		if _, err := v.Verify(t.Context(), s.token(t, claimsAt(c, nil), nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	verify()
+	p.fail(down)
+	c.advance(refreshAfter)
+	verify()
+	keys.quiesce()
+
+	release := make(chan struct{})
+	p.fail(func(http.ResponseWriter, *http.Request) { <-release })
+	c.advance(distrustAfter)
+	verify()
+	keys.mu.Lock()
+	if keys.inFlight == nil {
+		t.Error("the request waited for the fetch")
+	}
+	keys.mu.Unlock()
+	close(release)
+	keys.quiesce()
 }
 
 func TestNoKeysYet(t *testing.T) {

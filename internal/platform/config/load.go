@@ -32,7 +32,7 @@ func Load(lookup Lookup) (Config, error) {
 		c.Demo = c.Mode == Development
 	}
 	c.HTTP.CORSOrigins = trimmed(c.HTTP.CORSOrigins)
-	problems = append(problems, c.check(env.bad)...)
+	problems = append(problems, c.check()...)
 	if len(problems) > 0 {
 		return Config{}, errors.Join(problems...)
 	}
@@ -105,12 +105,11 @@ func expected(name string) string {
 	return "a value of its type"
 }
 
-// check applies the rules that a type cannot state. Variables in bad have been complained about.
-func (c Config) check(bad map[string]bool) (problems []error) {
+// check applies the rules that a type cannot state. What could not be read has its default here, so that nothing is
+// complained about twice.
+func (c Config) check() (problems []error) {
 	wrong := func(name, format string, args ...any) {
-		if !bad[name] {
-			problems = append(problems, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
-		}
+		problems = append(problems, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
 	}
 	atLeast := func(name string, have, least int64) {
 		if have < least {

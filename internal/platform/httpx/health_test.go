@@ -95,10 +95,19 @@ func TestReadyDoesNotPileUp(t *testing.T) {
 	}})
 	gone, leave := context.WithCancel(t.Context())
 	leave()
+	var first *round
 	for range 10 { // callers who leave at once: they join the round in flight and take nothing from it
 		if _, err := r.ask(gone); !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
+		r.mu.Lock()
+		if first == nil {
+			first = r.round
+		}
+		if r.round != first {
+			t.Error("a second round beside the first")
+		}
+		r.mu.Unlock()
 	}
 	answer := make(chan int, 1)
 	go func() {

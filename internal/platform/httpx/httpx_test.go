@@ -353,13 +353,13 @@ func TestChainKeepsStreamsAndSockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := make(chan struct{})
+	seen := make(chan struct{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/sse", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, "data: 1\n\n")
 		w.(http.Flusher).Flush()
-		<-first
+		<-seen
 		if err := http.NewResponseController(w).Flush(); err != nil {
 			t.Error(err)
 		}
@@ -376,15 +376,17 @@ func TestChainKeepsStreamsAndSockets(t *testing.T) {
 	srv := httptest.NewServer(Chain(mux, RequestID, AccessLog(log), Recover(log), CORS([]string{"https://app.example.com"}), protect, BodyCap(100)))
 	defer srv.Close()
 
-	res, err := http.Post(srv.URL+"/sse", "application/json", strings.NewReader("{}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(res.Body).ReadString('\n')
-	close(first) // only now may the handler end: the line came because it was flushed
-	_ = res.Body.Close()
-	if err != nil || line != "data: 1\n" {
-		t.Errorf("got %q, %v", line, err)
+	for _, body := range []io.Reader{strings.NewReader("{}"), nil} { // with the cap's writer between, and without
+		res, err := http.Post(srv.URL+"/sse", "application/json", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(res.Body).ReadString('\n')
+		seen <- struct{}{} // only now may the handler end: the line came because it was flushed
+		_ = res.Body.Close()
+		if err != nil || line != "data: 1\n" {
+			t.Errorf("got %q, %v", line, err)
+		}
 	}
 
 	c, _, err := websocket.Dial(t.Context(), srv.URL+"/ws", nil)

@@ -86,8 +86,7 @@ func Serve(ctx context.Context, srv *http.Server, ln net.Listener, d Drain) erro
 		err = limit.Err()
 	}
 	if err != nil {
-		cutOff()
-		_ = srv.Close() // the connections are being thrown away
+		_ = srv.Close() // the connections are being thrown away; their contexts end with Serve
 		return fmt.Errorf("%w: %w", ErrCutOff, err)
 	}
 	return nil

@@ -105,16 +105,21 @@ func TestServeTakesRequestsDuringTheDelay(t *testing.T) {
 
 func TestServeCutsOffWhatDoesNotEnd(t *testing.T) {
 	t.Parallel()
-	entered, cut := make(chan struct{}), make(chan struct{})
+	entered, cut, never := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(never) })
 	s := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(entered)
 		<-r.Context().Done()
 		close(cut)
+		<-never // a handler that does not end even then
 	}), Drain{Timeout: 20 * time.Millisecond})
+	client := make(chan error, 1)
 	go func() {
-		if res, err := http.Get(s.url); err == nil {
+		res, err := http.Get(s.url)
+		if err == nil {
 			_ = res.Body.Close()
 		}
+		client <- err
 	}()
 	<-entered
 	s.stop()
@@ -122,6 +127,9 @@ func TestServeCutsOffWhatDoesNotEnd(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	<-cut
+	if err := <-client; err == nil {
+		t.Error("the client got an answer from a connection that was to be closed")
+	}
 }
 
 func TestServeClosesSockets(t *testing.T) {

@@ -15,6 +15,12 @@ type recorder struct {
 	bytes  int64
 }
 
+var _ interface {
+	http.Flusher
+	http.Hijacker
+	io.ReaderFrom
+} = (*recorder)(nil)
+
 // record returns w as a recorder, reusing the one that an outer middleware has put there.
 func record(w http.ResponseWriter) *recorder {
 	if rec, ok := w.(*recorder); ok {

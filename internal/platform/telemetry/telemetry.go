@@ -81,7 +81,7 @@ const redacted = "[redacted]"
 var separators = strings.NewReplacer("_", "", "-", "", ".", "")
 
 func redact(_ []string, a slog.Attr) slog.Attr {
-	if len(a.Key) > 24 || a.Value.Kind() == slog.KindGroup { // a group's members come one by one
+	if len(a.Key) > 24 { // longer than any name below
 		return a
 	}
 	name := strings.ToLower(separators.Replace(a.Key))
