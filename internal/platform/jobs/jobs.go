@@ -71,11 +71,11 @@ type Job struct {
 // error is shown to operators: it names ids, never content.
 type Handler func(ctx context.Context, job Job) error
 
-// Channel is notified, with the job's kind as payload, by every transaction that makes a job due or due earlier.
+// channel is notified, with the job's kind as payload, by every transaction that makes a job due or due earlier.
 const channel = "jobs_due"
 
-// The conflict writes nothing new, and that is its point: it locks the waiting job until the caller commits, so no run
-// can begin before that which does not see the caller's writes. The notification tells a queue to look again then.
+// The conflict changes nothing that matters, and that is its point: it locks the waiting job until the caller commits, so
+// no run can begin before that which does not see the caller's writes. Then a queue is to look at it again.
 const enqueueSQL = `
 WITH enqueued AS (
 	INSERT INTO jobs (id, org_id, kind, entity_id, max_attempts, trace_context, run_at, due_at)
@@ -87,7 +87,7 @@ WITH enqueued AS (
 			WITH ORDINALITY AS u (id, org_id, kind, entity_id, max_attempts, trace_context, run_at, place)
 	) n
 	ORDER BY n.place
-	ON CONFLICT (org_id, kind, entity_id) WHERE state = 'PENDING' DO UPDATE SET run_at = jobs.run_at
+	ON CONFLICT (org_id, kind, entity_id) WHERE state = 'PENDING' DO UPDATE SET due_at = jobs.run_at, receipt = NULL
 	RETURNING kind
 )
 SELECT pg_notify($8, kind) FROM (SELECT DISTINCT kind FROM enqueued) k ORDER BY kind`

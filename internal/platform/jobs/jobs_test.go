@@ -261,7 +261,6 @@ func TestOneQueuesBehindTheRunningOne(t *testing.T) {
 func TestAnEnqueueIsNeverCoveredByARunThatCannotSeeIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	ran := make(chan jobs.Job, 10)
 	j := b.job()
 	b.enqueue(t, j)
 	tx, err := b.pool.Begin(t.Context())
@@ -272,13 +271,48 @@ func TestAnEnqueueIsNeverCoveredByARunThatCannotSeeIt(t *testing.T) {
 	if err := jobs.Enqueue(t.Context(), tx, j); err != nil {
 		t.Fatal(err)
 	}
-	b.start(t, jobs.Config{}, func(_ context.Context, j jobs.Job) error { ran <- j; return nil })
-	never(t, "the job runs before the transaction it covers has committed", ran)
+	h := func(context.Context, jobs.Job) error { return nil }
+	r := b.runner(jobs.Config{})
+	r.Handle("test", h)
+	if n := b.drain(t, r); n != 0 {
+		t.Fatal("the job ran before the transaction it covers had committed")
+	}
+	b.start(t, jobs.Config{}, h)
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	wait(t, "the job runs", ran)
 	b.expect(t, j.Entity, "DONE 1")
+}
+
+// Nor does the one that ends wait for the one that enqueues.
+func TestAnOpenEnqueueHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := b.job()
+	running, finish := make(chan struct{}, 2), make(chan struct{})
+	b.start(t, jobs.Config{}, func(context.Context, jobs.Job) error { running <- struct{}{}; <-finish; return nil })
+	b.enqueue(t, j)
+	wait(t, "the first one runs", running)
+	b.enqueue(t, j)
+	tx, err := b.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	if err := jobs.Enqueue(t.Context(), tx, j); err != nil {
+		t.Fatal(err)
+	}
+	close(finish)
+	b.expect(t, j.Entity, "DONE 1", "PENDING 0")
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	wait(t, "the second one runs", running)
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("only %s after the commit", took)
+	}
+	b.expect(t, j.Entity, "DONE 1", "DONE 1")
 }
 
 func TestConcurrentBatchesDoNotDeadlock(t *testing.T) {

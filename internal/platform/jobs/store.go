@@ -150,9 +150,11 @@ UPDATE jobs SET lease = NULL, lease_until = NULL, receipt = NULL,
 FROM mine, why WHERE jobs.id = mine.id`
 
 // What the end of a run makes possible: the job that waited behind it, and those that its organization's limit held back.
+// An enqueue that has the waiting one locked makes it due itself; who finishes does not wait for that.
 const wakeTwinSQL = `
 UPDATE jobs SET due_at = greatest(run_at, clock_timestamp()), receipt = NULL
-WHERE org_id = $1 AND kind = $2 AND entity_id = $3 AND state = 'PENDING'`
+WHERE id IN (
+	SELECT id FROM jobs WHERE org_id = $1 AND kind = $2 AND entity_id = $3 AND state = 'PENDING' FOR UPDATE SKIP LOCKED)`
 
 const notifySQL = `
 SELECT pg_notify($1, '') WHERE EXISTS (
