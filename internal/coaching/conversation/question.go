@@ -9,12 +9,19 @@ import (
 //
 // A sentence asks if it ends with a question mark, unless the mark stands for a rising voice only: on a tag ("Right?"),
 // on a statement with a tag ("I'm here to help, okay?") or on a reflection ("So it sounds like …?"). Transcribers forget
-// the mark, so without one these forms ask as well: a question word before an auxiliary ("what would you"), an auxiliary before its
-// subject ("do you"), either also after a comma ("on a scale of 1 to 10, how ready are you"), and invitations, which
-// motivational interviewing codes as open questions ("tell me more", "I wonder if").
+// the mark, so without one these forms ask as well: a question word before an auxiliary ("what would you"), an auxiliary
+// before its subject ("do you"), either also after a comma ("on a scale of 1 to 10, how ready are you"), and invitations,
+// which motivational interviewing codes as open questions ("tell me more", "I wonder if").
 func IsQuestion(sentence string) bool {
 	var room [maxQuestionWords]string
-	words, marked := questionWords(sentence, room[:0])
+	marked := isMarked(sentence)
+	if !marked && !strings.Contains(sentence, ",") {
+		// Most sentences of a conversation end here.
+		if first := questionWords(sentence, room[:0:1]); len(first) == 0 || !mayAsk(first[0]) {
+			return false
+		}
+	}
+	words := questionWords(sentence, room[:0])
 	if len(words) == 0 {
 		return false
 	}
@@ -30,7 +37,8 @@ func IsOpenQuestion(sentence string) bool {
 	if !IsQuestion(sentence) {
 		return false
 	}
-	words, _ := questionWords(sentence, nil)
+	var room [maxQuestionWords]string
+	words := questionWords(sentence, room[:0])
 	if invites(words) {
 		return true
 	}
@@ -70,19 +78,19 @@ func EndsInQuestion(text string) bool {
 // maxQuestionWords is how many words of a sentence or clause are looked at.
 const maxQuestionWords = 12
 
-// questionWords appends to words those of the sentence in lower case, without the fillers and false starts before it, and
-// tells whether the sentence ends with a question mark.
-func questionWords(sentence string, words []string) ([]string, bool) {
+// questionWords appends the words of the sentence to words, as many as there is room for: a question shows itself early.
+// They are in lower case and without the fillers and false starts before them.
+func questionWords(sentence string, words []string) []string {
 	for w := range Words(sentence) {
-		if len(words) == maxQuestionWords {
-			break // a question shows itself early
+		if len(words) == cap(words) {
+			break
 		}
 		w = strings.ToLower(w)
-		if strings.Contains(w, "’") {
+		if len(w) > 2 {
 			w = strings.ReplaceAll(w, "’", "'")
-		}
-		if head, tail, ok := strings.Cut(w, "-"); ok && strings.HasPrefix(tail, head) {
-			w = tail // "wh-what"
+			if head, tail, ok := strings.Cut(w, "-"); ok && strings.HasPrefix(tail, head) {
+				w = tail // "wh-what"
+			}
 		}
 		if len(words) == 0 && isFiller(w) {
 			continue
@@ -92,8 +100,13 @@ func questionWords(sentence string, words []string) ([]string, bool) {
 		}
 		words = append(words, w)
 	}
-	end := strings.TrimRight(sentence, `"'”’)] -—–.`)
-	return words, strings.HasSuffix(end, "?") || strings.HasSuffix(end, "？")
+	return words
+}
+
+// isMarked tells whether the sentence ends with a question mark, closing quotes, brackets and dashes aside.
+func isMarked(sentence string) bool {
+	mark := max(strings.LastIndexByte(sentence, '?'), strings.LastIndex(sentence, "？"))
+	return mark >= 0 && strings.Trim(sentence[mark:], `?？"'”’)] -—–.`) == ""
 }
 
 func isFiller(w string) bool {
@@ -120,7 +133,8 @@ func seeksNod(sentence string) bool {
 	if comma < 0 {
 		return false
 	}
-	words, _ := questionWords(sentence[comma:], nil)
+	var room [maxQuestionWords]string
+	words := questionWords(sentence[comma:], room[:0])
 	return len(words) == 0 || slices.Contains(nods, strings.Join(words, " "))
 }
 
@@ -130,7 +144,7 @@ var nods = []string{
 }
 
 func mirrors(words []string) bool {
-	return slices.ContainsFunc(mirrorings, func(m []string) bool { return hasPrefix(words, m) })
+	return mirrorings.begin(words)
 }
 
 var mirrorings = phrases("it sounds like", "sounds like", "it seems like", "seems like", "what i'm hearing", "what i hear",
@@ -146,7 +160,7 @@ func asks(words []string, sentence string) bool {
 	for more {
 		var clause string
 		clause, rest, more = strings.Cut(rest, ",")
-		w, _ := questionWords(clause, room[:0])
+		w := questionWords(clause, room[:0])
 		if invites(w) || opensQuestion(w) && slices.ContainsFunc(w[1:min(5, len(w))], isAddress) {
 			return !reports(words)
 		}
@@ -167,8 +181,7 @@ func opensQuestion(w []string) bool {
 	if len(w) < 2 {
 		return false
 	}
-	switch w[0] {
-	case "what", "how", "why", "where", "who", "when", "which":
+	if isQuestionWord(w[0]) {
 		if isAuxiliary(w[1]) {
 			// "What is important is …", "when is" and "what was hard was" state as often as they ask.
 			return len(w) > 2 && isSubject(w[2])
@@ -178,7 +191,7 @@ func opensQuestion(w []string) bool {
 		}
 		switch w[0] {
 		case "what":
-			return slices.Contains([]string{"else", "kind", "kinds", "sort", "sorts", "about", "if", "brings", "brought", "makes", "happens"}, w[1]) && !slices.Contains(w[2:], "is")
+			return followsWhat(w[1]) && !slices.Contains(w[2:], "is")
 		case "how":
 			return isMeasure(w[1]) && slices.ContainsFunc(w[2:], isAuxiliary) ||
 				w[1] == "about" || w[1] == "come"
@@ -189,15 +202,39 @@ func opensQuestion(w []string) bool {
 		return false
 	}
 	switch w[0] {
-	case "do", "don't", "have", "had", "should", "may":
-		// "Do it", "have a seat", "had I known", "should it rain" are no questions.
-		return w[1] == "you" && w[0] != "had" && w[0] != "should" || w[1] == "we" || w[1] == "they" || w[0] == "may" && w[1] == "i"
+	case "do", "don't", "have":
+		return w[1] == "you" || w[1] == "we" || w[1] == "they" // "do it" and "have a seat" are no questions
+	case "had", "should":
+		return w[1] == "we" || w[1] == "they" // nor are "had I known" and "should you need me"
+	case "may":
+		return w[1] == "i" || w[1] == "we"
 	}
 	return isSubject(w[1])
 }
 
+func followsWhat(w string) bool {
+	switch w {
+	case "else", "kind", "kinds", "sort", "sorts", "about", "if", "brings", "brought", "makes", "happens":
+		return true
+	}
+	return false
+}
+
+// mayAsk is for a first word that can open a question without a mark.
+func mayAsk(w string) bool {
+	return isQuestionWord(w) || isAuxiliary(w) || invitations[w] != nil
+}
+
+func isQuestionWord(w string) bool {
+	switch w {
+	case "what", "how", "why", "where", "who", "when", "which":
+		return true
+	}
+	return false
+}
+
 func invites(words []string) bool {
-	return slices.ContainsFunc(invitations, func(p []string) bool { return hasPrefix(words, p) })
+	return invitations.begin(words)
 }
 
 var invitations = phrases(
@@ -237,14 +274,27 @@ func isMeasure(w string) bool {
 	return false
 }
 
-func phrases(texts ...string) [][]string {
-	out := make([][]string, len(texts))
-	for i, t := range texts {
-		out[i] = strings.Fields(t)
+// phraseSet holds phrases by their first word.
+type phraseSet map[string][][]string
+
+func phrases(texts ...string) phraseSet {
+	set := phraseSet{}
+	for _, t := range texts {
+		words := strings.Fields(t)
+		set[words[0]] = append(set[words[0]], words)
 	}
-	return out
+	return set
 }
 
-func hasPrefix(words, prefix []string) bool {
-	return len(words) >= len(prefix) && slices.Equal(words[:len(prefix)], prefix)
+// begin tells whether the words begin with one of the phrases.
+func (set phraseSet) begin(words []string) bool {
+	if len(words) == 0 {
+		return false
+	}
+	for _, p := range set[words[0]] {
+		if len(words) >= len(p) && slices.Equal(words[:len(p)], p) {
+			return true
+		}
+	}
+	return false
 }
