@@ -67,7 +67,7 @@ console.log(
 async function readSources() {
   const inside = await readdir(join(here, 'src'), {recursive: true, withFileTypes: true})
   const paths = inside
-    .filter(entry => entry.isFile() && !entry.name.endsWith('.test.js'))
+    .filter(entry => entry.isFile())
     .map(entry => join(entry.parentPath ?? entry.path, entry.name))
     .sort()
   paths.push(join(here, 'build.mjs'), join(here, 'package-lock.json'), join(here, '../schema.graphqls'))

@@ -35,13 +35,14 @@ export function createLive(auth, location) {
     keepAlive: 15_000,
     retryAttempts: Infinity,
     retryWait: attempt => wait(Math.min(250 * 2 ** attempt, 10_000) * (0.5 + Math.random())),
-    shouldRetry: () => true, // the default gives up when the server is down for a moment
+    // The default gives up when the server is down for a moment. What is forbidden stays so.
+    shouldRetry: event => event.code !== 4403,
   })
   client.connected = false
   client.on('connected', () => (client.connected = true))
   client.on('closed', event => {
     client.connected = false
-    if (event.code === 4401 || event.code === 4403) auth.refused(sent).catch(() => {})
+    if (event.code === 4401) auth.refused(sent).catch(() => {}) // the next connection signs in anew
   })
   return client
 }

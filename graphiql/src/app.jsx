@@ -1,4 +1,4 @@
-import {useCallback, useState, useSyncExternalStore} from 'react'
+import {useCallback, useMemo, useState, useSyncExternalStore} from 'react'
 
 import {Explorer} from './explorer.jsx'
 import {Header} from './header.jsx'
@@ -21,6 +21,9 @@ export function App({auth, live, request, fetcher}) {
     [live],
   )
 
+  // A fetcher of its own makes GraphiQL ask for the schema again: outside development it may be for members only.
+  const personsFetcher = useMemo(() => (...operation) => fetcher(...operation), [fetcher, person])
+
   const togglePanel = useCallback(() => {
     setPanelOpen(open => {
       sessionStorage.setItem(panelKey, open ? 'closed' : 'open')
@@ -37,7 +40,7 @@ export function App({auth, live, request, fetcher}) {
         onTogglePanel={togglePanel}
       />
       <div className="body">
-        <Explorer fetcher={fetcher} request={request} />
+        <Explorer fetcher={personsFetcher} request={request} />
         {/* Closed it stays mounted: an import goes on, and its list is there when it is opened again. */}
         <ImportPanel key={person} open={panelOpen} live={live} request={request} />
       </div>

@@ -23,6 +23,7 @@ export function Explorer({fetcher, request}) {
           storage={graphiqlStorage}
           initialQuery={linked?.query}
           initialVariables={linked?.variables}
+          defaultEditorToolsVisibility="variables"
           defaultTabs={linked ? [linked, ...examples] : examples}
         >
           <GraphiQL.Logo>{' '}</GraphiQL.Logo>

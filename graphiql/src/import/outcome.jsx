@@ -8,8 +8,8 @@ export function Outcome({state}) {
       {phase === 'connecting' && <p className="progress">Opening the live connection…</p>}
       {phase === 'sending' && <p className="progress">Sending and reading the transcript…</p>}
       {error && <p className="notice error">{error}</p>}
-      {outcome?.userErrors.map(({code, message}) => (
-        <p key={code + message} className="notice error">
+      {outcome?.userErrors.map(({code, message}, index) => (
+        <p key={index} className="notice error">
           {message} <code>{code}</code>
         </p>
       ))}

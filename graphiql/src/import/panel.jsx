@@ -41,6 +41,7 @@ export function ImportPanel({open, live, request}) {
             }}
           />
           <Source
+            disabled={busy}
             onChange={next => {
               setSource(next)
               reset()

@@ -1,14 +1,15 @@
-import {useId, useRef, useState} from 'react'
+import {useEffect, useId, useRef, useState} from 'react'
 
 import {decode, extensions, formatSize, refusal, textRefusal} from './file.js'
 
 /** Where the transcript comes from: a file dropped or chosen, or pasted text. onChange gets it, null while there is none. */
-export function Source({onChange}) {
+export function Source({disabled, onChange}) {
   const [pasting, setPasting] = useState(false)
+  useEffect(keepPageOnMissedDrop, [])
   const Way = pasting ? PasteBox : DropZone
   return (
     <div className="field">
-      <Way onChange={onChange} />
+      <Way disabled={disabled} onChange={onChange} />
       <button
         type="button"
         className="link"
@@ -23,7 +24,22 @@ export function Source({onChange}) {
   )
 }
 
-function DropZone({onChange}) {
+/** A browser leaves the page for a file that is dropped beside the zone; here it does nothing. */
+function keepPageOnMissedDrop() {
+  const ignore = event => {
+    if (event.defaultPrevented || !event.dataTransfer?.types.includes('Files')) return
+    event.preventDefault()
+    event.dataTransfer.dropEffect = 'none'
+  }
+  window.addEventListener('dragover', ignore)
+  window.addEventListener('drop', ignore)
+  return () => {
+    window.removeEventListener('dragover', ignore)
+    window.removeEventListener('drop', ignore)
+  }
+}
+
+function DropZone({disabled, onChange}) {
   const [file, setFile] = useState(null)
   const [problem, setProblem] = useState(null)
   const [over, setOver] = useState(false)
@@ -31,7 +47,7 @@ function DropZone({onChange}) {
   const id = useId()
 
   async function take(chosen) {
-    if (!chosen) return
+    if (!chosen || disabled) return
     latest.current = chosen
     onChange(null)
     setFile(chosen)
