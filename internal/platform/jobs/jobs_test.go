@@ -76,7 +76,12 @@ func (b *bundle) runner(conf jobs.Config) *jobs.Runner {
 // start runs a runner over a PostgreSQL queue until the test ends or stop is called, which returns Run's error.
 func (b *bundle) start(t *testing.T, conf jobs.Config, h jobs.Handler) (stop func() error) {
 	t.Helper()
-	q := pgqueue.New(b.pool, b.listener, pgqueue.Options{PerOrg: conf.PerOrg})
+	return b.startOver(t, pgqueue.Options{PerOrg: conf.PerOrg}, conf, h)
+}
+
+func (b *bundle) startOver(t *testing.T, opts pgqueue.Options, conf jobs.Config, h jobs.Handler) (stop func() error) {
+	t.Helper()
+	q := pgqueue.New(b.pool, b.listener, opts)
 	conf.Queue = q
 	r := b.runner(conf)
 	r.Handle("test", h)
@@ -294,6 +299,15 @@ func TestAnOpenEnqueueHoldsNobodyUp(t *testing.T) {
 	b.enqueue(t, j)
 	wait(t, "the first one runs", running)
 	b.enqueue(t, j)
+	testkit.Eventually(t, patience, func() error { // the runner has seen it, and put it off until the first one is done
+		var put bool
+		err := b.pool.QueryRow(t.Context(), `
+			SELECT receipt IS NULL AND due_at > now() + interval '10 s' FROM jobs WHERE state = 'PENDING'`).Scan(&put)
+		if err == nil && !put {
+			err = errors.New("not put off")
+		}
+		return err
+	})
 	tx, err := b.pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)

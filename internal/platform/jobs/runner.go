@@ -151,38 +151,55 @@ func take(ctx context.Context, slots chan struct{}) int {
 }
 
 // Drain works, without a queue, until no job of a registered kind is due that could be claimed, and returns how many runs
-// it made. Jobs that come back later (a backoff, a snooze) are left. It is for tests and for programs that end.
+// it made. Jobs that come back later (a backoff, a snooze) and jobs that others have locked are left. It is for tests and
+// for programs that end.
 func (r *Runner) Drain(ctx context.Context) (runs int, err error) {
 	kinds := slices.Sorted(maps.Keys(r.handlers))
-	for {
+	// A queue at work elsewhere locks rows for moments: do not take one for the end.
+	const patience, pause = 5, 20 * time.Millisecond
+	for idle := 0; idle < patience; {
 		ids, err := r.store.due(ctx, kinds, r.conf.Concurrency)
 		if err != nil || len(ids) == 0 {
 			return runs, err
 		}
-		var round sync.WaitGroup
-		var mu sync.Mutex
-		progress := false
-		for _, jobID := range ids {
-			round.Go(func() {
-				c, claimErr := r.store.claim(ctx, jobID)
-				ran := claimErr == nil && c.claimed
-				if ran {
-					r.run(ctx, c)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				err = errors.Join(err, claimErr)
-				progress = progress || ran || c.dead
-				if ran {
-					runs++
-				}
-			})
-		}
-		round.Wait()
-		if err := errors.Join(err, ctx.Err()); err != nil || !progress {
+		ran, progress, err := r.drainRound(ctx, ids)
+		runs += ran
+		if err := errors.Join(err, ctx.Err()); err != nil {
 			return runs, err
 		}
+		if progress {
+			idle = 0
+			continue
+		}
+		idle++
+		sleep(ctx, pause)
 	}
+	return runs, ctx.Err()
+}
+
+// drainRound runs those of the jobs that can be claimed, at the same time.
+func (r *Runner) drainRound(ctx context.Context, ids []id.UUID) (runs int, progress bool, err error) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for _, jobID := range ids {
+		wg.Go(func() {
+			c, claimErr := r.store.claim(ctx, jobID)
+			if claimErr == nil && c.claimed {
+				r.run(ctx, c)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			err = errors.Join(err, claimErr)
+			if claimErr == nil && (c.claimed || c.dead) {
+				progress = true
+			}
+			if claimErr == nil && c.claimed {
+				runs++
+			}
+		})
+	}
+	wg.Wait()
+	return runs, progress, err
 }
 
 // deliver does what a delivery asks for. The delivery itself is settled before the handler starts: from the claim on, it

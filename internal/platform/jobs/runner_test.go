@@ -66,40 +66,45 @@ func TestRunInterruptsWhatTakesLongerThanTheDrain(t *testing.T) {
 
 func TestALimitPerOrganizationHoldsAcrossRunners(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
 	const limit, n = 3, 40
-	orgs := []id.UUID{b.org, b.addOrg(t)}
-	var mu sync.Mutex
-	running, most := map[id.UUID]int{}, map[id.UUID]int{}
-	full := map[id.UUID]chan struct{}{orgs[0]: make(chan struct{}), orgs[1]: make(chan struct{})}
-	for range 3 {
-		b.start(t, jobs.Config{Concurrency: 8, PerOrg: limit}, func(_ context.Context, j jobs.Job) error {
-			mu.Lock()
-			running[j.Org]++
-			if running[j.Org] == limit && most[j.Org] < limit {
-				close(full[j.Org])
+	for name, opts := range map[string]pgqueue.Options{"kept by the queue too": {PerOrg: limit}, "unknown to the queue": {}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			orgs := []id.UUID{b.org, b.addOrg(t)}
+			var mu sync.Mutex
+			running, most := map[id.UUID]int{}, map[id.UUID]int{}
+			full := map[id.UUID]chan struct{}{orgs[0]: make(chan struct{}), orgs[1]: make(chan struct{})}
+			for range 3 {
+				b.startOver(t, opts, jobs.Config{Concurrency: 8, PerOrg: limit}, func(_ context.Context, j jobs.Job) error {
+					mu.Lock()
+					running[j.Org]++
+					if running[j.Org] == limit && most[j.Org] < limit {
+						close(full[j.Org])
+					}
+					most[j.Org] = max(most[j.Org], running[j.Org])
+					mu.Unlock()
+					<-full[j.Org] // the first ones wait until there are as many as there may be
+					mu.Lock()
+					running[j.Org]--
+					mu.Unlock()
+					return nil
+				})
 			}
-			most[j.Org] = max(most[j.Org], running[j.Org])
-			mu.Unlock()
-			<-full[j.Org] // the first ones wait until there are as many as there may be
+			var all []jobs.Job
+			for i := range n {
+				all = append(all, jobs.Job{Org: orgs[i%2], Kind: "test", Entity: id.New()})
+			}
+			b.enqueue(t, all...)
+			b.expectDone(t, n)
 			mu.Lock()
-			running[j.Org]--
-			mu.Unlock()
-			return nil
+			defer mu.Unlock()
+			for _, org := range orgs {
+				if most[org] != limit {
+					t.Errorf("%d jobs of one organization ran at a time, want %d", most[org], limit)
+				}
+			}
 		})
-	}
-	var all []jobs.Job
-	for i := range n {
-		all = append(all, jobs.Job{Org: orgs[i%2], Kind: "test", Entity: id.New()})
-	}
-	b.enqueue(t, all...)
-	b.expectDone(t, n)
-	mu.Lock()
-	defer mu.Unlock()
-	for _, org := range orgs {
-		if most[org] != limit {
-			t.Errorf("%d jobs of one organization ran at a time, want %d", most[org], limit)
-		}
 	}
 }
 

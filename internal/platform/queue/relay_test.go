@@ -1,0 +1,90 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/queue"
+	"github.com/rapporthq/rapport/internal/platform/queue/queuetest"
+)
+
+// sender fails first and then passes on what it gets.
+type sender struct {
+	failures int
+	sent     chan queue.Message
+}
+
+func (s *sender) Send(_ context.Context, messages []queue.Message) error {
+	if s.failures > 0 {
+		s.failures--
+		return errors.New("away")
+	}
+	for _, m := range messages {
+		s.sent <- m
+	}
+	return nil
+}
+
+func relay(t *testing.T, to queue.Sender, again time.Duration) *queuetest.Memory {
+	t.Helper()
+	from := queuetest.NewMemory(100 * time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	t.Cleanup(wg.Wait)
+	t.Cleanup(cancel)
+	wg.Go(func() {
+		if err := queue.Relay(ctx, from, to, again, slog.New(slog.DiscardHandler)); err != nil {
+			t.Error(err)
+		}
+	})
+	return from
+}
+
+func expect(t *testing.T, s *sender, want queue.Message) {
+	t.Helper()
+	select {
+	case got := <-s.sent:
+		if got != want {
+			t.Fatalf("sent %v, want %v", got, want)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing was sent")
+	}
+}
+
+func TestRelaySendsAgainWhatNobodyTakesCareOf(t *testing.T) {
+	t.Parallel()
+	to := &sender{sent: make(chan queue.Message, 100)}
+	const again = 400 * time.Millisecond
+	from := relay(t, to, again)
+	m := queue.Message{Kind: "test", ID: id.New()}
+	start := time.Now()
+	if err := from.Send(t.Context(), []queue.Message{m}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, to, m)
+	expect(t, to, m)
+	if took := time.Since(start); took < again {
+		t.Errorf("sent again after %s, want %s", took, again)
+	}
+}
+
+func TestRelayOutwaitsAFailingSender(t *testing.T) {
+	t.Parallel()
+	to := &sender{failures: 2, sent: make(chan queue.Message, 100)}
+	from := relay(t, to, time.Hour)
+	m := queue.Message{Kind: "test", ID: id.New()}
+	if err := from.Send(t.Context(), []queue.Message{m}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, to, m)
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
