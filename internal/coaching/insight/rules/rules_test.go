@@ -93,7 +93,7 @@ func TestPassages(t *testing.T) {
 		{"My boss said \"I'll call Miriam on Friday\" and left.", none},
 		{"“I'll call Miriam on Friday” was all I got out of him.", none},
 		{"We spoke of how I'm going to finish that report on Friday.", none},
-		{"Will I call Miriam on Friday?", none},
+		{"So I'll call Miriam on Friday?", none},
 		{"She will call Miriam on Friday.", none},
 		{"I'll be honest with you about the budget.", none},
 		{"I'm going to the office on Friday.", none},
@@ -142,6 +142,7 @@ func TestPassages(t *testing.T) {
 		{"When he drinks he hits me.", insight.KindRiskFlag},
 		{"I can't get out of bed some weeks.", insight.KindRiskFlag},
 		{"Coach: Are you having thoughts of suicide?", none},
+		{"Coach: I thought of little else than killing myself back then.", none},
 		{"I would never think of killing myself.", none},
 		{"I nearly killed myself laughing at that slide.", none},
 		{"My feet are killing me after that hike.", none},
@@ -200,9 +201,14 @@ func TestRiskIsForTheCoachAloneAndNeverCrowdedOut(t *testing.T) {
 	if len(found) > 15 {
 		t.Errorf("%d findings", len(found))
 	}
-	perKind := map[insight.Kind]int{}
+	perKind, last := map[insight.Kind]int{}, 0
 	for _, f := range found {
 		perKind[f.Kind]++
+		if at := f.Citations[0].First; f.Kind != insight.KindTheme && at < last {
+			t.Errorf("%q comes after what is said later", f.Title)
+		} else {
+			last = at
+		}
 		if f.Kind == insight.KindRiskFlag && f.Audience != insight.AudienceCoachOnly {
 			t.Errorf("risk for %s", f.Audience)
 		}
