@@ -34,7 +34,7 @@ func (t *talk) risk(s *sentence) (candidate, bool) {
 		return candidate{}, false
 	}
 	m, ok := risks.find(s)
-	if !ok || s.before(m.at, 6, isNegation) || s.reported(m.at) || s.before(m.at, 4, isSupposing) ||
+	if !ok || s.before(m.at, 6, isNegation) || s.othersSay(m.at) || s.before(m.at, 4, isSupposing) ||
 		s.word(m.after()) == "laughing" || s.contains(isJoke) {
 		return candidate{}, false
 	}
@@ -53,6 +53,20 @@ func (t *talk) risk(s *sentence) (candidate, bool) {
 		},
 		said: s.key(m.at),
 	}, true
+}
+
+// othersSay tells whether what begins at the token at is somebody else's judgement: "she told me I was killing myself". What
+// the speaker has thought, or told someone, is their own.
+func (s *sentence) othersSay(at int) bool {
+	for i := range at {
+		switch s.tokens[i].word {
+		case "said", "says", "saying", "told", "tells", "telling", "claims", "claimed":
+			if s.word(i-1) != "i" && s.word(i-2) != "i" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // isSupposing leaves out what has not happened: "if he hit me". A wish is not supposed: "I wish I were dead".

@@ -137,6 +137,8 @@ func TestPassages(t *testing.T) {
 
 		// Risk: plain wording only, and everyone but the coach.
 		{"Some nights I think about killing myself.", insight.KindRiskFlag},
+		{"I thought of little else than killing myself.", insight.KindRiskFlag},
+		{"I have told my wife that I want to die.", insight.KindRiskFlag},
 		{"I don't want to live anymore, most mornings.", insight.KindRiskFlag},
 		{"Eve: I don't want to be here anymore, not like this.", insight.KindRiskFlag},
 		{"When he drinks he hits me.", insight.KindRiskFlag},
