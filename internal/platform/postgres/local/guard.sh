@@ -1,6 +1,6 @@
 # Runs PostgreSQL and sees to it that the server does not outlive the process that wanted it.
 #
-#   guard.sh LAST SCRAP COMMAND...     LAST: the signal to end it with; SCRAP: folder to remove at the end, or ""
+#   sh -s LAST SCRAP COMMAND... <guard.sh     LAST: the signal to end it with; SCRAP: folder to remove then, or ""
 #
 # File 3 is a pipe whose other end only that process holds, so it ends when the process ends, even by kill -9. Each line in
 # it is the name of a signal for the server. File 4, if open, is the lock that shows whether the server is alive: the

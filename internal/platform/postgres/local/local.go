@@ -199,7 +199,9 @@ func newThrowaway(ctx context.Context, cfg Config) (_ *instance, err error) {
 		"shared_buffers":     "64MB",
 		"max_connections":    "200",
 		"checkpoint_timeout": "1h",
-		"max_wal_size":       "256MB",
+		// Shared memory in the folder, so that it goes with the folder.
+		"dynamic_shared_memory_type": "mmap",
+		"max_wal_size":               "256MB",
 		// A vacuum in a test's database would stand in the way of dropping it.
 		"autovacuum": "off",
 	}

@@ -338,6 +338,39 @@ func TestThrowawayServers(t *testing.T) {
 	}
 }
 
+func TestLeftoversOfThrowawayServersAreSwept(t *testing.T) {
+	t.Parallel()
+	living := start(t, local.Config{Home: newHome(t), Throwaway: true})
+	dir := socketFolder(t, living.URL())
+	owner, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid := int(owner.Sys().(*syscall.Stat_t).Uid)
+	leave := func(name string, uid int) string {
+		left, err := os.MkdirTemp(filepath.Dir(dir), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(left) })
+		if err := errors.Join(os.WriteFile(filepath.Join(left, "server.lock"), nil, 0o644), os.Chown(left, uid, -1)); err != nil {
+			t.Fatal(err)
+		}
+		return left
+	}
+	dead, other := leave("rapport-pg-", uid), leave("rapport-other-", uid)
+	start(t, local.Config{Home: newHome(t), Throwaway: true})
+	if err := gone(dead); err != nil {
+		t.Error(err)
+	}
+	if gone(other) == nil {
+		t.Errorf("%s, which is not ours, is gone", other)
+	}
+	if one := ask[int](t, living.URL(), "SELECT 1"); one != 1 {
+		t.Error("a living server was swept")
+	}
+}
+
 func TestServerThatEndsByItselfIsNoticed(t *testing.T) {
 	t.Parallel()
 	home := newHome(t)
@@ -350,6 +383,9 @@ func TestServerThatEndsByItselfIsNoticed(t *testing.T) {
 	case <-s.Done():
 	case <-time.After(patience):
 		t.Fatal("nobody noticed")
+	}
+	if err := gone(filepath.Join(home, "postgres.url")); err != nil {
+		t.Error(err)
 	}
 	stop(t, s) // nothing left to stop
 	// Its backends may still be dying, and its pid file is still there.

@@ -237,7 +237,8 @@ func launch(in *instance, log *os.File) (*process, error) {
 	if in.cfg.Throwaway {
 		last = immediate
 	}
-	cmd := exec.Command("/bin/sh", append([]string{"-c", guard, "rapport-postgres-guard", last, in.scrap}, in.command()...)...)
+	cmd := exec.Command("/bin/sh", append([]string{"-s", last, in.scrap}, in.command()...)...)
+	cmd.Stdin = strings.NewReader(guard)
 	cmd.Env = environment()
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
@@ -253,10 +254,7 @@ func launch(in *instance, log *os.File) (*process, error) {
 		if p.err == nil {
 			p.err = errors.New("it was shut down")
 		}
-		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			// Somebody killed the guard. The server is in its group and must not be left without one.
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
-		}
+		// Closed even now: if it was the guard that somebody killed, its watcher still ends the server.
 		p.mu.Lock()
 		_ = p.line.Close()
 		p.mu.Unlock()
