@@ -42,7 +42,7 @@ export function App({auth, live, request, fetcher}) {
       <div className="body">
         <Explorer fetcher={personsFetcher} request={request} />
         {/* Closed it stays mounted: an import goes on, and its list is there when it is opened again. */}
-        <ImportPanel key={person} open={panelOpen} live={live} request={request} />
+        <ImportPanel key={person} open={panelOpen} signedIn={mode !== 'token' || hasToken} live={live} request={request} />
       </div>
     </>
   )

@@ -43,9 +43,12 @@ export async function openExplorer(browser, url, options = {}) {
   page.on('pageerror', error => complaints.push(String(error)))
 
   await page.goto(url)
-  await page.locator('.graphiql-query-editor .view-line').first().waitFor()
+  await editorsReady(page)
   return {context, page, strangers, complaints}
 }
+
+/** Waits until there is something to run. */
+export const editorsReady = page => page.locator('.graphiql-query-editor .view-line').first().waitFor()
 
 /** Opens a tab of GraphiQL by its operation's name. */
 export const openTab = (page, name) => page.locator('.graphiql-tab-button', {hasText: name}).click()

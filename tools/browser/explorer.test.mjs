@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import {after, before, test} from 'node:test'
 
-import {execute, launch, openExplorer, openTab, response} from './browser.mjs'
+import {editorsReady, execute, launch, openExplorer, openTab, response} from './browser.mjs'
 
 const url = process.env.RAPPORT_URL
 if (!url) throw new Error('RAPPORT_URL says which server to check, for example http://localhost:8080/')
@@ -170,6 +170,7 @@ check(
     await execute(page)
     await response(page).getByText('"Daniel Ferreira"').waitFor()
     await page.reload() // and stays so
+    await editorsReady(page)
     await execute(page)
     await response(page).getByText('"Daniel Ferreira"').waitFor()
   },

@@ -12,6 +12,7 @@ const browser = await launch()
 try {
   const {page} = await openExplorer(browser, url, {colorScheme})
   await openTab(page, 'Dashboard')
+  await page.getByRole('button', {name: 'Hide editor tools'}).click() // it has no variables
   await execute(page)
   await response(page).getByText('"sessions"').waitFor()
   await page.mouse.move(0, 0) // no tooltip in the picture

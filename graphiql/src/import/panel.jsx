@@ -7,7 +7,7 @@ import {SessionSelect} from './sessions.jsx'
 import {Source} from './source.jsx'
 import {initial, reduce} from './state.js'
 
-export function ImportPanel({open, live, request}) {
+export function ImportPanel({open, signedIn, live, request}) {
   const [sessionId, setSessionId] = useState('')
   const [source, setSource] = useState(null) // {content, filename}
   const [state, dispatch] = useReducer(reduce, initial)
@@ -32,14 +32,18 @@ export function ImportPanel({open, live, request}) {
       <h2 id="import-title">Import a transcript</h2>
       <form onSubmit={submit}>
         <fieldset disabled={busy}>
-          <SessionSelect
-            request={request}
-            value={sessionId}
-            onChange={id => {
-              setSessionId(id)
-              reset()
-            }}
-          />
+          {signedIn ? (
+            <SessionSelect
+              request={request}
+              value={sessionId}
+              onChange={id => {
+                setSessionId(id)
+                reset()
+              }}
+            />
+          ) : (
+            <p className="notice">Sign in to choose a session.</p>
+          )}
           <Source
             disabled={busy}
             onChange={next => {
