@@ -81,6 +81,7 @@ func (b *bundle) start(t *testing.T, conf jobs.Config, h jobs.Handler) (stop fun
 
 func (b *bundle) startOver(t *testing.T, opts pgqueue.Options, conf jobs.Config, h jobs.Handler) (stop func() error) {
 	t.Helper()
+	opts.Poll = time.Hour // nothing here may depend on it
 	q := pgqueue.New(b.pool, b.listener, opts)
 	conf.Queue = q
 	r := b.runner(conf)
