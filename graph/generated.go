@@ -229,6 +229,7 @@ type ComplexityRoot struct {
 		Kind          func(childComplexity int) int
 		OriginalBody  func(childComplexity int) int
 		OriginalTitle func(childComplexity int) int
+		RetractedAt   func(childComplexity int) int
 		ReviewedAt    func(childComplexity int) int
 		ReviewedBy    func(childComplexity int) int
 		Session       func(childComplexity int) int
@@ -1381,6 +1382,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Insight.OriginalTitle(childComplexity), true
+	case "Insight.retractedAt":
+		if e.ComplexityRoot.Insight.RetractedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Insight.RetractedAt(childComplexity), true
 	case "Insight.reviewedAt":
 		if e.ComplexityRoot.Insight.ReviewedAt == nil {
 			break
@@ -3113,13 +3120,22 @@ func newExecutionContext(
 
 var sources = []*ast.Source{
 	{Name: "../schema.graphqls", Input: `"""
-Who may see a field of a row, by what the viewer is to that row. On a type: who may see its rows at all. On a field: a
-narrower set; for everybody else the field is null. The server enforces both, and a test tries every role on every field.
+Who may see rows of a type at all, by what the viewer is to the row. It stands in the SQL of every statement that reads the
+type; a test tries every role against it.
+"""
+directive @scope(
+  "The relations that open a row."
+  to: [Relation!]!
+) on OBJECT
+
+"""
+Who may see a field of a row that they may see: a narrower set than the type's @scope. For everybody else the field is null.
+The server enforces it, and a test tries every role on every field.
 """
 directive @access(
-  "The relations that open the row or field."
+  "The relations that open the field."
   to: [Relation!]!
-) on OBJECT | FIELD_DEFINITION
+) on FIELD_DEFINITION
 
 "What a viewer is to a row."
 enum Relation {
@@ -3216,7 +3232,7 @@ enum MembershipStatus {
 }
 
 "A coaching practice or company; nothing is shared between two of them."
-type Organization implements Node @access(to: [SELF]) {
+type Organization implements Node @scope(to: [SELF]) {
   "Its id."
   id: ID!
   "Its name in addresses and tokens, e.g. harbor."
@@ -3243,7 +3259,7 @@ type Organization implements Node @access(to: [SELF]) {
 }
 
 "A person."
-type User implements Node @access(to: [SELF, ADMIN, COACH, SUPERVISOR, CLIENT, SPONSOR]) {
+type User implements Node @scope(to: [SELF, ADMIN, COACH, SUPERVISOR, CLIENT, SPONSOR]) {
   "Its id."
   id: ID!
   "The person's name."
@@ -3255,7 +3271,7 @@ type User implements Node @access(to: [SELF, ADMIN, COACH, SUPERVISOR, CLIENT, S
 }
 
 "A person's place in an organization."
-type Membership implements Node @access(to: [SELF, ADMIN]) {
+type Membership implements Node @scope(to: [SELF, ADMIN]) {
   "Its id."
   id: ID!
   "The person."
@@ -3305,7 +3321,7 @@ enum ClientLifecycle {
 }
 
 "A person who is coached; may have no login of their own."
-type Client implements Node @access(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONSOR]) {
+type Client implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONSOR]) {
   "Its id."
   id: ID!
   "The client's name."
@@ -3436,7 +3452,7 @@ enum EngagementStatus {
 }
 
 "The relationship of one coach and one client towards an agreed end: a programme of sessions."
-type Engagement implements Node @access(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONSOR]) {
+type Engagement implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONSOR]) {
   "Its id."
   id: ID!
   "What it is called."
@@ -3557,7 +3573,7 @@ enum SessionStatus {
 }
 
 "One meeting of coach and client."
-type Session implements Node @access(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONSOR]) {
+type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONSOR]) {
   "Its id."
   id: ID!
   "Its number within the engagement, from 1."
@@ -3709,7 +3725,7 @@ enum ConsentScope {
 }
 
 "Somebody who takes part in a session."
-type Participant implements Node @access(to: [COACH, SUPERVISOR, CLIENT]) {
+type Participant implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   "Its id."
   id: ID!
   "The person's name in this session."
@@ -3773,7 +3789,7 @@ type TranscriptWarning {
 }
 
 "What was said in a session, as it was written down elsewhere and imported."
-type Transcript implements Node @access(to: [COACH, SUPERVISOR, CLIENT]) {
+type Transcript implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   "Its id."
   id: ID!
   "Which of the session's transcripts this is, from 1."
@@ -3867,7 +3883,7 @@ enum SpeakerRole {
 }
 
 "A voice in a transcript."
-type Speaker implements Node @access(to: [COACH, SUPERVISOR, CLIENT]) {
+type Speaker implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   "Its id."
   id: ID!
   "The name in the imported file."
@@ -3883,7 +3899,7 @@ type Speaker implements Node @access(to: [COACH, SUPERVISOR, CLIENT]) {
 }
 
 "One speaker's uninterrupted stretch of speech."
-type Utterance implements Node @access(to: [COACH, SUPERVISOR, CLIENT]) {
+type Utterance implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   "Its id."
   id: ID!
   "Its place in the transcript, from 0."
@@ -3944,7 +3960,7 @@ enum MeasureBasis {
 How a session's conversation was shared. A null value could not be computed from the transcript; 0 is a measured zero.
 Shares are 0 to 1. Shown to the coach it is about and to that coach's supervisor.
 """
-type SessionMetrics implements Node @access(to: [COACH, SUPERVISOR]) {
+type SessionMetrics implements Node @scope(to: [COACH, SUPERVISOR]) {
   "Its id."
   id: ID!
   "The version of the definitions; values of different versions do not compare."
@@ -4102,7 +4118,7 @@ enum InsightStatus {
 }
 
 "Something found in a conversation, with the words it rests on. A proposal until a person has reviewed it."
-type Insight implements Node @access(to: [COACH, SUPERVISOR, CLIENT]) {
+type Insight implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   "Its id."
   id: ID!
   "What it is about."
@@ -4135,6 +4151,8 @@ type Insight implements Node @access(to: [COACH, SUPERVISOR, CLIENT]) {
   tags: [Tag!]!
   "When it was found."
   createdAt: DateTime!
+  "When a later analysis no longer found it; null while it holds. Lists leave out what does not hold."
+  retractedAt: DateTime
 }
 
 "A page of insights."
@@ -4158,7 +4176,7 @@ type InsightEdge {
 }
 
 "A verbatim quote and where it was said."
-type Citation implements Node @access(to: [COACH, SUPERVISOR, CLIENT]) {
+type Citation implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   "Its id."
   id: ID!
   "The words, as they stand in the transcript."
@@ -4218,7 +4236,7 @@ enum AnalysisStatus {
 }
 
 "One analysis of one transcript: what looked, and what it cost."
-type AnalysisRun implements Node @access(to: [COACH, SUPERVISOR]) {
+type AnalysisRun implements Node @scope(to: [COACH, SUPERVISOR]) {
   "Its id."
   id: ID!
   "How far it has come."
@@ -4272,7 +4290,7 @@ type AnalysisRunEdge {
 # ---------------------------------------------------------------- tag
 
 "A person's own label on clients, sessions and insights."
-type Tag implements Node @access(to: [COACH, SUPERVISOR]) {
+type Tag implements Node @scope(to: [COACH, SUPERVISOR]) {
   "Its id."
   id: ID!
   "Its name; one person has no two of the same name in any case."
@@ -5253,6 +5271,8 @@ func (ec *executionContext) childFields_Insight(ctx context.Context, field graph
 		return ec.fieldContext_Insight_tags(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Insight_createdAt(ctx, field)
+	case "retractedAt":
+		return ec.fieldContext_Insight_retractedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Insight", field.Name)
 }
@@ -7110,25 +7130,7 @@ func (ec *executionContext) _AnalysisProgressed_analysisRun(ctx context.Context,
 		func(ctx context.Context) (any, error) {
 			return obj.AnalysisRun, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
-				if err != nil {
-					var zeroVal *insight.Run
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *insight.Run
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.Run) graphql.Marshaler {
 			return ec.marshalNAnalysisRun2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRun(ctx, selections, v)
 		},
@@ -7514,25 +7516,7 @@ func (ec *executionContext) _AnalysisRunConnection_nodes(ctx context.Context, fi
 		func(ctx context.Context) (any, error) {
 			return obj.Nodes(), nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
-				if err != nil {
-					var zeroVal []*insight.Run
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*insight.Run
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*insight.Run) graphql.Marshaler {
 			return ec.marshalNAnalysisRun2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRunᚄ(ctx, selections, v)
 		},
@@ -7642,25 +7626,7 @@ func (ec *executionContext) _AnalysisRunEdge_node(ctx context.Context, field gra
 		func(ctx context.Context) (any, error) {
 			return obj.Node, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
-				if err != nil {
-					var zeroVal *insight.Run
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *insight.Run
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.Run) graphql.Marshaler {
 			return ec.marshalNAnalysisRun2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRun(ctx, selections, v)
 		},
@@ -7692,25 +7658,7 @@ func (ec *executionContext) _ArchiveClientPayload_client(ctx context.Context, fi
 		func(ctx context.Context) (any, error) {
 			return obj.Client, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *client.Client
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *client.Client
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
 			return ec.marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
 		},
@@ -7774,25 +7722,7 @@ func (ec *executionContext) _ArchiveEngagementPayload_engagement(ctx context.Con
 		func(ctx context.Context) (any, error) {
 			return obj.Engagement, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *engagement.Engagement
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *engagement.Engagement
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *engagement.Engagement) graphql.Marshaler {
 			return ec.marshalOEngagement2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagement(ctx, selections, v)
 		},
@@ -7856,25 +7786,7 @@ func (ec *executionContext) _ArchiveSessionPayload_session(ctx context.Context, 
 		func(ctx context.Context) (any, error) {
 			return obj.Session, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *session.Session
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *session.Session
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
 			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
 		},
@@ -7938,25 +7850,7 @@ func (ec *executionContext) _ArchiveTranscriptPayload_transcript(ctx context.Con
 		func(ctx context.Context) (any, error) {
 			return obj.Transcript, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
 			return ec.marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
 		},
@@ -8112,25 +8006,7 @@ func (ec *executionContext) _Citation_utterances(ctx context.Context, field grap
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Citation().Utterances(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal []*transcript.Utterance
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*transcript.Utterance
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*transcript.Utterance) graphql.Marshaler {
 			return ec.marshalNUtterance2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUtteranceᚄ(ctx, selections, v)
 		},
@@ -8290,25 +8166,7 @@ func (ec *executionContext) _Client_coach(ctx context.Context, field graphql.Col
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Client().Coach(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF", "ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
 			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
 		},
@@ -8340,25 +8198,7 @@ func (ec *executionContext) _Client_user(ctx context.Context, field graphql.Coll
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Client().User(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF", "ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
 			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
 		},
@@ -8390,25 +8230,7 @@ func (ec *executionContext) _Client_tags(ctx context.Context, field graphql.Coll
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Client().Tags(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
-				if err != nil {
-					var zeroVal []*tag.Tag
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*tag.Tag
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*tag.Tag) graphql.Marshaler {
 			return ec.marshalNTag2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐTagᚄ(ctx, selections, v)
 		},
@@ -8727,25 +8549,7 @@ func (ec *executionContext) _ClientConnection_nodes(ctx context.Context, field g
 		func(ctx context.Context) (any, error) {
 			return obj.Nodes(), nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal []*client.Client
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*client.Client
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*client.Client) graphql.Marshaler {
 			return ec.marshalNClient2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClientᚄ(ctx, selections, v)
 		},
@@ -8855,25 +8659,7 @@ func (ec *executionContext) _ClientEdge_node(ctx context.Context, field graphql.
 		func(ctx context.Context) (any, error) {
 			return obj.Node, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *client.Client
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *client.Client
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
 			return ec.marshalNClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
 		},
@@ -8905,25 +8691,7 @@ func (ec *executionContext) _CreateClientPayload_client(ctx context.Context, fie
 		func(ctx context.Context) (any, error) {
 			return obj.Client, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *client.Client
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *client.Client
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
 			return ec.marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
 		},
@@ -8987,25 +8755,7 @@ func (ec *executionContext) _CreateEngagementPayload_engagement(ctx context.Cont
 		func(ctx context.Context) (any, error) {
 			return obj.Engagement, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *engagement.Engagement
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *engagement.Engagement
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *engagement.Engagement) graphql.Marshaler {
 			return ec.marshalOEngagement2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagement(ctx, selections, v)
 		},
@@ -9069,25 +8819,7 @@ func (ec *executionContext) _CreateSessionPayload_session(ctx context.Context, f
 		func(ctx context.Context) (any, error) {
 			return obj.Session, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *session.Session
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *session.Session
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
 			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
 		},
@@ -9422,25 +9154,7 @@ func (ec *executionContext) _Engagement_client(ctx context.Context, field graphq
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Engagement().Client(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *client.Client
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *client.Client
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
 			return ec.marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
 		},
@@ -9472,25 +9186,7 @@ func (ec *executionContext) _Engagement_coach(ctx context.Context, field graphql
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Engagement().Coach(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF", "ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
 			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
 		},
@@ -9522,25 +9218,7 @@ func (ec *executionContext) _Engagement_sponsors(ctx context.Context, field grap
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Engagement().Sponsors(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF", "ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal []*org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*org.User) graphql.Marshaler {
 			return ec.marshalNUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
 		},
@@ -9827,25 +9505,7 @@ func (ec *executionContext) _EngagementConnection_nodes(ctx context.Context, fie
 		func(ctx context.Context) (any, error) {
 			return obj.Nodes(), nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal []*engagement.Engagement
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*engagement.Engagement
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*engagement.Engagement) graphql.Marshaler {
 			return ec.marshalNEngagement2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagementᚄ(ctx, selections, v)
 		},
@@ -9955,25 +9615,7 @@ func (ec *executionContext) _EngagementEdge_node(ctx context.Context, field grap
 		func(ctx context.Context) (any, error) {
 			return obj.Node, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *engagement.Engagement
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *engagement.Engagement
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *engagement.Engagement) graphql.Marshaler {
 			return ec.marshalNEngagement2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagement(ctx, selections, v)
 		},
@@ -10005,25 +9647,7 @@ func (ec *executionContext) _ImportTranscriptPayload_transcript(ctx context.Cont
 		func(ctx context.Context) (any, error) {
 			return obj.Transcript, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
 			return ec.marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
 		},
@@ -10371,25 +9995,7 @@ func (ec *executionContext) _Insight_reviewedBy(ctx context.Context, field graph
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Insight().ReviewedBy(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF", "ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
 			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
 		},
@@ -10444,25 +10050,7 @@ func (ec *executionContext) _Insight_citations(ctx context.Context, field graphq
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Insight().Citations(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal []*insight.Citation
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*insight.Citation
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*insight.Citation) graphql.Marshaler {
 			return ec.marshalNCitation2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐCitationᚄ(ctx, selections, v)
 		},
@@ -10494,25 +10082,7 @@ func (ec *executionContext) _Insight_session(ctx context.Context, field graphql.
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Insight().Session(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *session.Session
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *session.Session
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
 			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
 		},
@@ -10544,25 +10114,7 @@ func (ec *executionContext) _Insight_analysisRun(ctx context.Context, field grap
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Insight().AnalysisRun(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
-				if err != nil {
-					var zeroVal *insight.Run
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *insight.Run
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.Run) graphql.Marshaler {
 			return ec.marshalOAnalysisRun2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRun(ctx, selections, v)
 		},
@@ -10594,25 +10146,7 @@ func (ec *executionContext) _Insight_tags(ctx context.Context, field graphql.Col
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Insight().Tags(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
-				if err != nil {
-					var zeroVal []*tag.Tag
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*tag.Tag
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*tag.Tag) graphql.Marshaler {
 			return ec.marshalNTag2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐTagᚄ(ctx, selections, v)
 		},
@@ -10653,6 +10187,29 @@ func (ec *executionContext) _Insight_createdAt(ctx context.Context, field graphq
 	)
 }
 func (ec *executionContext) fieldContext_Insight_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Insight", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Insight_retractedAt(ctx context.Context, field graphql.CollectedField, obj *insight.Insight) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Insight_retractedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RetractedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Insight_retractedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Insight", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
@@ -10713,25 +10270,7 @@ func (ec *executionContext) _InsightAdded_insight(ctx context.Context, field gra
 		func(ctx context.Context) (any, error) {
 			return obj.Insight, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *insight.Insight
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *insight.Insight
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.Insight) graphql.Marshaler {
 			return ec.marshalNInsight2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐInsight(ctx, selections, v)
 		},
@@ -10795,25 +10334,7 @@ func (ec *executionContext) _InsightConnection_nodes(ctx context.Context, field 
 		func(ctx context.Context) (any, error) {
 			return obj.Nodes(), nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal []*insight.Insight
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*insight.Insight
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*insight.Insight) graphql.Marshaler {
 			return ec.marshalNInsight2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐInsightᚄ(ctx, selections, v)
 		},
@@ -10923,25 +10444,7 @@ func (ec *executionContext) _InsightEdge_node(ctx context.Context, field graphql
 		func(ctx context.Context) (any, error) {
 			return obj.Node, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *insight.Insight
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *insight.Insight
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.Insight) graphql.Marshaler {
 			return ec.marshalNInsight2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐInsight(ctx, selections, v)
 		},
@@ -11088,25 +10591,7 @@ func (ec *executionContext) _InsightRevised_insight(ctx context.Context, field g
 		func(ctx context.Context) (any, error) {
 			return obj.Insight, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *insight.Insight
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *insight.Insight
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.Insight) graphql.Marshaler {
 			return ec.marshalNInsight2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐInsight(ctx, selections, v)
 		},
@@ -11161,25 +10646,7 @@ func (ec *executionContext) _Membership_user(ctx context.Context, field graphql.
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Membership().User(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF", "ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
 			return ec.marshalNUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
 		},
@@ -11312,25 +10779,7 @@ func (ec *executionContext) _MembershipConnection_nodes(ctx context.Context, fie
 		func(ctx context.Context) (any, error) {
 			return obj.Nodes(), nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF", "ADMIN"})
-				if err != nil {
-					var zeroVal []*org.Membership
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*org.Membership
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*org.Membership) graphql.Marshaler {
 			return ec.marshalNMembership2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐMembershipᚄ(ctx, selections, v)
 		},
@@ -11440,25 +10889,7 @@ func (ec *executionContext) _MembershipEdge_node(ctx context.Context, field grap
 		func(ctx context.Context) (any, error) {
 			return obj.Node, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF", "ADMIN"})
-				if err != nil {
-					var zeroVal *org.Membership
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *org.Membership
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *org.Membership) graphql.Marshaler {
 			return ec.marshalNMembership2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐMembership(ctx, selections, v)
 		},
@@ -12640,25 +12071,7 @@ func (ec *executionContext) _Participant_user(ctx context.Context, field graphql
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Participant().User(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF", "ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
 			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
 		},
@@ -13012,25 +12425,7 @@ func (ec *executionContext) _Query_session(ctx context.Context, field graphql.Co
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Query().Session(ctx, fc.Args["id"].(id.Any))
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *session.Session
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *session.Session
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, nil, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
 			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
 		},
@@ -13074,25 +12469,7 @@ func (ec *executionContext) _Query_transcript(ctx context.Context, field graphql
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Query().Transcript(ctx, fc.Args["id"].(id.Any))
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, nil, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
 			return ec.marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
 		},
@@ -13299,25 +12676,7 @@ func (ec *executionContext) _RenameSpeakerPayload_speaker(ctx context.Context, f
 		func(ctx context.Context) (any, error) {
 			return obj.Speaker, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *transcript.Speaker
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *transcript.Speaker
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Speaker) graphql.Marshaler {
 			return ec.marshalOSpeaker2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeaker(ctx, selections, v)
 		},
@@ -13381,25 +12740,7 @@ func (ec *executionContext) _ReviewInsightPayload_insight(ctx context.Context, f
 		func(ctx context.Context) (any, error) {
 			return obj.Insight, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *insight.Insight
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *insight.Insight
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.Insight) graphql.Marshaler {
 			return ec.marshalOInsight2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐInsight(ctx, selections, v)
 		},
@@ -13895,25 +13236,7 @@ func (ec *executionContext) _Session_engagement(ctx context.Context, field graph
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Session().Engagement(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *engagement.Engagement
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *engagement.Engagement
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *engagement.Engagement) graphql.Marshaler {
 			return ec.marshalOEngagement2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagement(ctx, selections, v)
 		},
@@ -13945,25 +13268,7 @@ func (ec *executionContext) _Session_client(ctx context.Context, field graphql.C
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Session().Client(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *client.Client
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *client.Client
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
 			return ec.marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
 		},
@@ -13995,25 +13300,7 @@ func (ec *executionContext) _Session_coach(ctx context.Context, field graphql.Co
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Session().Coach(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF", "ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
 			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
 		},
@@ -14045,25 +13332,7 @@ func (ec *executionContext) _Session_participants(ctx context.Context, field gra
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Session().Participants(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal []*session.Participant
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*session.Participant
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*session.Participant) graphql.Marshaler {
 			return ec.marshalNParticipant2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐParticipantᚄ(ctx, selections, v)
 		},
@@ -14095,25 +13364,7 @@ func (ec *executionContext) _Session_tags(ctx context.Context, field graphql.Col
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Session().Tags(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
-				if err != nil {
-					var zeroVal []*tag.Tag
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*tag.Tag
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*tag.Tag) graphql.Marshaler {
 			return ec.marshalNTag2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐTagᚄ(ctx, selections, v)
 		},
@@ -14145,25 +13396,7 @@ func (ec *executionContext) _Session_transcript(ctx context.Context, field graph
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Session().Transcript(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
 			return ec.marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
 		},
@@ -14239,25 +13472,7 @@ func (ec *executionContext) _Session_metrics(ctx context.Context, field graphql.
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Session().Metrics(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
-				if err != nil {
-					var zeroVal *insight.Metrics
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *insight.Metrics
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.Metrics) graphql.Marshaler {
 			return ec.marshalOSessionMetrics2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐMetrics(ctx, selections, v)
 		},
@@ -14493,25 +13708,7 @@ func (ec *executionContext) _SessionConnection_nodes(ctx context.Context, field 
 		func(ctx context.Context) (any, error) {
 			return obj.Nodes(), nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal []*session.Session
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*session.Session
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*session.Session) graphql.Marshaler {
 			return ec.marshalNSession2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSessionᚄ(ctx, selections, v)
 		},
@@ -14621,25 +13818,7 @@ func (ec *executionContext) _SessionEdge_node(ctx context.Context, field graphql
 		func(ctx context.Context) (any, error) {
 			return obj.Node, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *session.Session
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *session.Session
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
 			return ec.marshalNSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
 		},
@@ -15001,25 +14180,7 @@ func (ec *executionContext) _SetSpeakerRolePayload_speaker(ctx context.Context, 
 		func(ctx context.Context) (any, error) {
 			return obj.Speaker, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *transcript.Speaker
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *transcript.Speaker
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Speaker) graphql.Marshaler {
 			return ec.marshalOSpeaker2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeaker(ctx, selections, v)
 		},
@@ -15221,25 +14382,7 @@ func (ec *executionContext) _SpeakerMetrics_speaker(ctx context.Context, field g
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.SpeakerMetrics().Speaker(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *transcript.Speaker
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *transcript.Speaker
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Speaker) graphql.Marshaler {
 			return ec.marshalOSpeaker2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeaker(ctx, selections, v)
 		},
@@ -15692,25 +14835,7 @@ func (ec *executionContext) _TagConnection_nodes(ctx context.Context, field grap
 		func(ctx context.Context) (any, error) {
 			return obj.Nodes(), nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
-				if err != nil {
-					var zeroVal []*tag.Tag
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*tag.Tag
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*tag.Tag) graphql.Marshaler {
 			return ec.marshalNTag2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐTagᚄ(ctx, selections, v)
 		},
@@ -15820,25 +14945,7 @@ func (ec *executionContext) _TagEdge_node(ctx context.Context, field graphql.Col
 		func(ctx context.Context) (any, error) {
 			return obj.Node, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
-				if err != nil {
-					var zeroVal *tag.Tag
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *tag.Tag
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *tag.Tag) graphql.Marshaler {
 			return ec.marshalNTag2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐTag(ctx, selections, v)
 		},
@@ -15870,25 +14977,7 @@ func (ec *executionContext) _TagPayload_tag(ctx context.Context, field graphql.C
 		func(ctx context.Context) (any, error) {
 			return obj.Tag, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
-				if err != nil {
-					var zeroVal *tag.Tag
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *tag.Tag
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *tag.Tag) graphql.Marshaler {
 			return ec.marshalOTag2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐTag(ctx, selections, v)
 		},
@@ -16076,25 +15165,7 @@ func (ec *executionContext) _Transcript_session(ctx context.Context, field graph
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Transcript().Session(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *session.Session
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *session.Session
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
 			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
 		},
@@ -16319,25 +15390,7 @@ func (ec *executionContext) _Transcript_speakers(ctx context.Context, field grap
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Transcript().Speakers(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal []*transcript.Speaker
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*transcript.Speaker
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*transcript.Speaker) graphql.Marshaler {
 			return ec.marshalNSpeaker2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerᚄ(ctx, selections, v)
 		},
@@ -16413,25 +15466,7 @@ func (ec *executionContext) _Transcript_metrics(ctx context.Context, field graph
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Transcript().Metrics(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
-				if err != nil {
-					var zeroVal *insight.Metrics
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *insight.Metrics
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.Metrics) graphql.Marshaler {
 			return ec.marshalOSessionMetrics2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐMetrics(ctx, selections, v)
 		},
@@ -16608,25 +15643,7 @@ func (ec *executionContext) _TranscriptConnection_nodes(ctx context.Context, fie
 		func(ctx context.Context) (any, error) {
 			return obj.Nodes(), nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal []*transcript.Transcript
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*transcript.Transcript
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*transcript.Transcript) graphql.Marshaler {
 			return ec.marshalNTranscript2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscriptᚄ(ctx, selections, v)
 		},
@@ -16736,25 +15753,7 @@ func (ec *executionContext) _TranscriptEdge_node(ctx context.Context, field grap
 		func(ctx context.Context) (any, error) {
 			return obj.Node, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
 			return ec.marshalNTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
 		},
@@ -16878,25 +15877,7 @@ func (ec *executionContext) _TranscriptStateChanged_transcript(ctx context.Conte
 		func(ctx context.Context) (any, error) {
 			return obj.Transcript, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
 			return ec.marshalNTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
 		},
@@ -17075,25 +16056,7 @@ func (ec *executionContext) _UpdateClientPayload_client(ctx context.Context, fie
 		func(ctx context.Context) (any, error) {
 			return obj.Client, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *client.Client
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *client.Client
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
 			return ec.marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
 		},
@@ -17157,25 +16120,7 @@ func (ec *executionContext) _UpdateEngagementPayload_engagement(ctx context.Cont
 		func(ctx context.Context) (any, error) {
 			return obj.Engagement, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *engagement.Engagement
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *engagement.Engagement
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *engagement.Engagement) graphql.Marshaler {
 			return ec.marshalOEngagement2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagement(ctx, selections, v)
 		},
@@ -17239,25 +16184,7 @@ func (ec *executionContext) _UpdateSessionPayload_session(ctx context.Context, f
 		func(ctx context.Context) (any, error) {
 			return obj.Session, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *session.Session
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *session.Session
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
 			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
 		},
@@ -17321,25 +16248,7 @@ func (ec *executionContext) _UpdateTranscriptPayload_transcript(ctx context.Cont
 		func(ctx context.Context) (any, error) {
 			return obj.Transcript, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *transcript.Transcript
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
 			return ec.marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
 		},
@@ -17646,25 +16555,7 @@ func (ec *executionContext) _Utterance_speaker(ctx context.Context, field graphq
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Utterance().Speaker(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *transcript.Speaker
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *transcript.Speaker
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Speaker) graphql.Marshaler {
 			return ec.marshalNSpeaker2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeaker(ctx, selections, v)
 		},
@@ -17829,25 +16720,7 @@ func (ec *executionContext) _UtteranceConnection_nodes(ctx context.Context, fiel
 		func(ctx context.Context) (any, error) {
 			return obj.Nodes(), nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal []*transcript.Utterance
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*transcript.Utterance
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*transcript.Utterance) graphql.Marshaler {
 			return ec.marshalNUtterance2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUtteranceᚄ(ctx, selections, v)
 		},
@@ -17957,25 +16830,7 @@ func (ec *executionContext) _UtteranceEdge_node(ctx context.Context, field graph
 		func(ctx context.Context) (any, error) {
 			return obj.Node, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
-				if err != nil {
-					var zeroVal *transcript.Utterance
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *transcript.Utterance
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Utterance) graphql.Marshaler {
 			return ec.marshalNUtterance2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUtterance(ctx, selections, v)
 		},
@@ -18007,25 +16862,7 @@ func (ec *executionContext) _Viewer_user(ctx context.Context, field graphql.Coll
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Viewer().User(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF", "ADMIN", "COACH", "SUPERVISOR", "CLIENT", "SPONSOR"})
-				if err != nil {
-					var zeroVal *org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
 			return ec.marshalNUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
 		},
@@ -18057,25 +16894,7 @@ func (ec *executionContext) _Viewer_organization(ctx context.Context, field grap
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Viewer().Organization(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF"})
-				if err != nil {
-					var zeroVal *org.Organization
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *org.Organization
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *org.Organization) graphql.Marshaler {
 			return ec.marshalNOrganization2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐOrganization(ctx, selections, v)
 		},
@@ -18107,25 +16926,7 @@ func (ec *executionContext) _Viewer_membership(ctx context.Context, field graphq
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Viewer().Membership(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF", "ADMIN"})
-				if err != nil {
-					var zeroVal *org.Membership
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal *org.Membership
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *org.Membership) graphql.Marshaler {
 			return ec.marshalNMembership2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐMembership(ctx, selections, v)
 		},
@@ -22587,6 +21388,11 @@ func (ec *executionContext) _Insight(ctx context.Context, sel ast.SelectionSet, 
 		case "createdAt":
 			out.Values[i] = ec._Insight_createdAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "retractedAt":
+			out.Values[i] = ec._Insight_retractedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:

@@ -20,14 +20,9 @@ var grants = map[model.Relation]auth.Grants{
 	model.RelationSponsor:    auth.AsSponsor,
 }
 
-// Access enforces @access on fields: the field is null for who sees the row through other relations only.
-//
-// On types there is nothing left to do: which rows a viewer sees at all is in the scope of every statement, and the
-// policy test holds it against the schema. gqlgen calls it there too, with no object.
+// Access enforces @access: the field is null for who sees the row through other relations only. Which rows a viewer sees
+// at all (@scope) is in the SQL of every statement.
 func Access(ctx context.Context, obj any, next graphql.Resolver, to []model.Relation) (any, error) {
-	if obj == nil {
-		return next(ctx)
-	}
 	row, ok := obj.(auth.Granted)
 	if !ok {
 		return nil, fmt.Errorf("@access on a field of %T, which knows no grants", obj)

@@ -123,7 +123,7 @@ func storeWords(ctx context.Context, tx pgx.Tx, organization id.UUID, key ID, do
 		pgx.CopyFromSlice(len(voices), func(i int) ([]any, error) {
 			ids[i] = SpeakerID{id.New()}
 			return []any{ids[i], organization, key, i, voices[i].Name, voices[i].Name,
-				roles[i].Role, float32(roles[i].Confidence), roles[i].Reason}, nil
+				roles[i].Role, roles[i].Confidence, roles[i].Reason}, nil
 		}))
 	if err != nil {
 		return fmt.Errorf("speakers: %w", err)
