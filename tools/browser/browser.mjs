@@ -51,7 +51,11 @@ export async function openExplorer(browser, url, options = {}) {
 export const editorsReady = page => page.locator('.graphiql-query-editor .view-line').first().waitFor()
 
 /** Opens a tab of GraphiQL by its operation's name. */
-export const openTab = (page, name) => page.locator('.graphiql-tab-button', {hasText: name}).click()
+export async function openTab(page, name) {
+  await page.locator('.graphiql-tab-button', {hasText: name}).click()
+  // GraphiQL parses the tab a moment later; until then it would run it under the name of the tab before.
+  await page.waitForTimeout(500)
+}
 
 /** Runs what is in the open tab; on a running subscription it stops it. */
 export const execute = page => page.locator('.graphiql-execute-button').click()

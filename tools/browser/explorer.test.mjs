@@ -104,9 +104,13 @@ check('documentation comes from the server', async page => {
 
 check('a dropped file is imported; its insights reach the panel and the subscription tab', async page => {
   await openTab(page, 'InsightEvents')
-  const socket = page.waitForEvent('websocket')
+  const subscribed = new Promise(resolve =>
+    page.on('websocket', socket =>
+      socket.on('framesent', ({payload}) => String(payload).includes('insightEvents') && resolve()),
+    ),
+  )
   await execute(page)
-  await (await socket).waitForEvent('framesent', frame => String(frame.payload).includes('insightEvents'))
+  await subscribed
 
   await chooseSession(page)
   await drop(page, transcript('week.vtt'))
