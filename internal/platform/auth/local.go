@@ -16,3 +16,6 @@ func LocalOnly(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// DevIssuerName is the iss of development tokens.
+const DevIssuerName = devIssuerName

@@ -1,0 +1,72 @@
+# Rapport. `make help` lists what can be done; prerequisites are Go 1.26 and Node 20 (npm), nothing else.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+
+export RAPPORT_HOME ?= $(CURDIR)/.rapport
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: prerequisites graphiql ## Start everything for development and open the explorer's address
+	@go build -o bin/rapport-server . || { echo "the server does not build"; exit 1; }
+	@exec ./bin/rapport-server
+
+.PHONY: build
+build: ## Build the server and the operator's command line into bin/
+	go build -o bin/rapport-server .
+	go build -o bin/rapport ./cmd/rapport
+
+.PHONY: test
+test: prerequisites graphiql browser ## Install what is needed and run the whole suite on real components
+	cd graphiql && npm test --silent
+	go run ./tools/testrun -- go test -race -timeout 15m ./...
+
+.PHONY: verify
+verify: prerequisites ## Check format, vet, staticcheck, generated code, migrations, import rules and schema
+	@echo "format";     out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not gofmt'ed:"; echo "$$out"; exit 1; }
+	@echo "modules";    go mod tidy -diff && go mod verify >/dev/null
+	@echo "vet";        go vet ./...
+	@echo "staticcheck"; go tool staticcheck ./...
+	@echo "generated";  $(MAKE) generate && git diff --exit-code -- graph docs/configuration.md || { echo "generated files are stale: run make generate and commit"; exit 1; }
+	@echo "import rules, schema, migrations"; go run ./tools/testrun -- go test ./internal/importtest ./graph/... ./internal/platform/postgres
+
+.PHONY: bench
+bench: ## Measure and print what the README promises; never fails on a time
+	go run ./tools/bench
+
+.PHONY: generate
+generate: ## Generate graph/ from the schema and docs/configuration.md from the config struct
+	go tool gqlgen generate
+	go run ./tools/configdoc
+
+.PHONY: fuzz
+fuzz: ## Fuzz the transcript readers for a minute
+	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./internal/coaching/transcript/format
+
+.PHONY: graphiql
+graphiql: ## Bundle GraphiQL into the binary's files (only when something changed)
+	@node graphiql/build.mjs
+
+.PHONY: browser
+browser: tools/browser/node_modules/.stamp
+
+tools/browser/node_modules/.stamp: tools/browser/package-lock.json
+	@echo "… installing the browser checks"
+	@cd tools/browser && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: prerequisites
+prerequisites:
+	@command -v go >/dev/null   || { echo "Go 1.26 is needed: https://go.dev/dl/"; exit 1; }
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Node 20 with npm is needed: https://nodejs.org/"; exit 1; }
+	@node -e 'if (+process.versions.node.split(".")[0] < 20) { console.error("Node 20 is needed, this is " + process.version); process.exit(1) }'
+
+.PHONY: clean
+clean: ## Remove what was built and installed, but not the data
+	rm -rf bin graphiql/node_modules tools/browser/node_modules $(RAPPORT_HOME)/postgres/*-*
+	find graphiql/dist -mindepth 1 ! -name .gitkeep -delete
