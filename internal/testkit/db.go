@@ -41,6 +41,56 @@ func DatabaseURL(t testing.TB) string {
 	return create(t, server, "TEMPLATE "+name+" STRATEGY file_copy")
 }
 
+// Filled is a database that Fill fills once per test process, and that tests get copies of.
+type Filled struct {
+	// Fill writes into a migrated database and closes every connection to it.
+	Fill func(ctx context.Context, url string) error
+
+	once sync.Once
+	name string
+	err  error
+}
+
+// DatabaseURL is DatabaseURL with what Fill has written.
+func (f *Filled) DatabaseURL(t testing.TB) string {
+	t.Helper()
+	server := serverURL(t)
+	f.once.Do(func() {
+		// Not the test's context: the other tests of the process wait for the same copy.
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+		defer cancel()
+		f.name, f.err = f.make(ctx, server)
+	})
+	if f.err != nil {
+		t.Fatalf("testkit: filled database: %v", f.err)
+	}
+	return create(t, server, "TEMPLATE "+f.name+" STRATEGY file_copy")
+}
+
+func (f *Filled) make(ctx context.Context, server string) (name string, err error) {
+	migrated, err := template(ctx, server)
+	if err != nil {
+		return "", err
+	}
+	name = "filled_" + strings.ToLower(rand.Text())
+	if err := admin(ctx, server, "CREATE DATABASE "+name+" TEMPLATE "+migrated+" STRATEGY file_copy"); err != nil {
+		return "", err
+	}
+	if err := f.Fill(ctx, databaseOf(server, name)); err != nil {
+		return "", errors.Join(err, admin(ctx, server, "DROP DATABASE "+name+" WITH (FORCE)"))
+	}
+	return name, nil
+}
+
+// Drop removes the original, for TestMain: copies live and die with their tests.
+func (f *Filled) Drop(ctx context.Context) error {
+	url := os.Getenv("RAPPORT_TEST_DATABASE_URL")
+	if f.name == "" || url == "" { // this process's own server goes with the process
+		return nil
+	}
+	return admin(ctx, url, "DROP DATABASE IF EXISTS "+f.name+" WITH (FORCE)")
+}
+
 // EmptyDB is DB without any table.
 func EmptyDB(t testing.TB) *pgxpool.Pool {
 	t.Helper()

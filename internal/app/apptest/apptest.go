@@ -1,0 +1,298 @@
+// Package apptest runs the whole product for a test: a real database, the real HTTP handler, and clients that speak to it
+// as a front end does.
+package apptest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rapporthq/rapport/internal/app"
+	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+	"github.com/rapporthq/rapport/internal/platform/stream"
+	"github.com/rapporthq/rapport/internal/testkit"
+)
+
+// The people of the demo organizations.
+const (
+	Owner      = "owner@harbor.example"
+	Coach      = "coach@harbor.example"
+	Coach2     = "coach2@harbor.example"
+	Supervisor = "supervisor@harbor.example"
+	ClientUser = "client@harbor.example"
+	Sponsor    = "sponsor@harbor.example"
+	Lumen      = "coach@lumen.example" // of the second tenant
+)
+
+// Env is a running product.
+type Env struct {
+	App         *app.App
+	DB          *pgxpool.Pool // the app's own
+	DatabaseURL string
+	Config      config.Config
+	URL         string // of the server, without a path
+	Statements  *Statements
+	Log         *Log
+
+	settings settings
+	stop     func() error // of Running
+}
+
+type settings struct {
+	config  []func(*config.Config)
+	app     []app.Option
+	running bool
+	env     *Env // whose database and home are used
+}
+
+// Option changes an Env.
+type Option func(*settings)
+
+// Config changes the configuration.
+func Config(change func(*config.Config)) Option {
+	return func(s *settings) { s.config = append(s.config, change) }
+}
+
+// AppOptions are handed to app.New.
+func AppOptions(opts ...app.Option) Option {
+	return func(s *settings) { s.app = append(s.app, opts...) }
+}
+
+// Running serves as the program does, jobs included (App.Run), instead of behind httptest with jobs on demand (Env.Work).
+func Running() Option { return func(s *settings) { s.running = true } }
+
+// Production runs in production mode. The tokens of the demo's people come from an identity provider of the test's own.
+func Production(t testing.TB) Option {
+	return Config(func(c *config.Config) {
+		p := provider(t, c.Home)
+		c.Mode, c.Demo = config.Production, false
+		c.Auth = config.Auth{Issuer: devIssuer, Audience: devAudience, JWKSURL: p.URL, OrganizationClaim: "org"}
+	})
+}
+
+// New runs the product over an empty database.
+func New(t testing.TB, opts ...Option) *Env {
+	t.Helper()
+	return start(t, testkit.DatabaseURL(t), opts)
+}
+
+// Demo runs the product with the demo organizations, their conversations imported and analysed.
+func Demo(t testing.TB, opts ...Option) *Env {
+	t.Helper()
+	return start(t, DemoDatabase(t), opts)
+}
+
+// DemoDatabase is a database of the test's own with the demo organizations.
+func DemoDatabase(t testing.TB) string {
+	t.Helper()
+	return demo.DatabaseURL(t)
+}
+
+// Another runs the product a second time, over the same database and with the same keys, as a second process would.
+func (e *Env) Another(t testing.TB, opts ...Option) *Env {
+	t.Helper()
+	return start(t, e.DatabaseURL, append([]Option{func(s *settings) { s.env = e }}, opts...))
+}
+
+// Drop removes what Demo keeps between tests; for TestMain.
+func Drop(ctx context.Context) error { return demo.Drop(ctx) }
+
+// The demo is loaded once per process, and copied.
+var demo = testkit.Filled{Fill: func(ctx context.Context, url string) error {
+	home, err := os.MkdirTemp("", "rapport-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(home) }()
+	db, err := postgres.Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	a, err := app.New(ctx, configuration(home, nil), slog.New(slog.DiscardHandler), db)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	return a.LoadDemo(ctx, func(string) {})
+}}
+
+func configuration(home string, change []func(*config.Config)) config.Config {
+	cfg, err := config.Load(func(name string) (string, bool) {
+		values := map[string]string{"RAPPORT_HOME": home, "RAPPORT_DEMO": "false", "RAPPORT_ADDR": "127.0.0.1:0"}
+		v, ok := values[name]
+		return v, ok
+	})
+	if err != nil {
+		panic(err) // these values are right
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	return cfg
+}
+
+func start(t testing.TB, url string, opts []Option) *Env {
+	t.Helper()
+	var s settings
+	for _, o := range opts {
+		o(&s)
+	}
+	home := ""
+	if s.env != nil {
+		home = s.env.Config.Home
+	} else {
+		home = t.TempDir()
+	}
+	e := &Env{DatabaseURL: url, Config: configuration(home, s.config), Statements: &Statements{}, Log: &Log{}, settings: s}
+	db, err := postgres.Open(t.Context(), url, postgres.WithMaxConns(8), postgres.WithApplicationName("apptest"), postgres.WithTracer(e.Statements))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.DB = db
+	t.Cleanup(func() {
+		closed := make(chan struct{})
+		go func() { db.Close(); close(closed) }()
+		select {
+		case <-closed:
+		case <-time.After(20 * time.Second):
+			t.Errorf("apptest: %d connections were never released", db.Stat().AcquiredConns())
+		}
+	})
+	log := slog.New(slog.NewTextHandler(e.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	e.App, err = app.New(t.Context(), e.Config, log, db, s.app...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.App.Close)
+	if s.running {
+		e.run(t)
+	} else {
+		server := httptest.NewServer(e.App.Handler())
+		t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+		e.URL = server.URL
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log of the server:\n%s", e.Log.Tail(40))
+		}
+	})
+	return e
+}
+
+// run lets the app live as it does in the program.
+func (e *Env) run(t testing.TB) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.URL = "http://" + ln.Addr().String()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- e.App.Run(ctx, ln) }()
+	e.stop = sync.OnceValue(func() error {
+		cancel()
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(30 * time.Second):
+			return fmt.Errorf("the app does not stop")
+		}
+	})
+	t.Cleanup(func() { _ = e.stop() })
+}
+
+// Stop ends a Running app as SIGTERM does, and returns what Run returns.
+func (e *Env) Stop() error { return e.stop() }
+
+// Work runs the jobs that are due.
+func (e *Env) Work(t testing.TB) {
+	t.Helper()
+	if _, err := e.App.Runner().Drain(t.Context()); err != nil {
+		t.Fatalf("jobs: %v", err)
+	}
+}
+
+// Login signs a person in: POST /dev/login, or, in production, a token of the test's identity provider.
+func (e *Env) Login(t testing.TB, email string) *Client {
+	t.Helper()
+	if e.Config.Mode == config.Production {
+		return e.With(e.Token(t, email, time.Hour))
+	}
+	var out struct{ Token string }
+	status, body := e.Send(t, http.MethodPost, "/dev/login", http.Header{"Content-Type": {"application/json"}}, fmt.Sprintf(`{"email": %q}`, email))
+	if err := unmarshal(body, &out); err != nil || status != http.StatusOK || out.Token == "" {
+		t.Fatalf("cannot sign in as %s: %d %s", email, status, body)
+	}
+	return e.With(out.Token)
+}
+
+// Anonymous is a client without a token.
+func (e *Env) Anonymous() *Client { return e.With("") }
+
+// With is a client with the given token.
+func (e *Env) With(token string) *Client { return &Client{env: e, Token: token} }
+
+// Send sends a request as it stands, and returns status and body.
+func (e *Env) Send(t testing.TB, method, path string, header http.Header, body string) (int, []byte) {
+	t.Helper()
+	status, _, answer := e.send(t, method, path, header, []byte(body))
+	return status, answer
+}
+
+// Beginning is the cursor before the first event of a session, given by the session's id as the API writes it.
+func (e *Env) Beginning(t testing.TB, sessionID string) string {
+	t.Helper()
+	return e.cursor(t, sessionID, 0)
+}
+
+func (e *Env) cursor(t testing.TB, sessionID string, n int64) string {
+	t.Helper()
+	_, key, err := id.Parse(sessionID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var org id.UUID
+	if err := e.DB.QueryRow(t.Context(), `SELECT org_id FROM sessions WHERE id = $1`, key).Scan(&org); err != nil {
+		t.Fatal(err)
+	}
+	return string(stream.CursorOf(org, sessionTopic(key), n))
+}
+
+// Log is what the server has logged.
+type Log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// Tail is the last n lines.
+func (l *Log) Tail(n int) string {
+	lines := bytes.Split(bytes.TrimSpace([]byte(l.String())), []byte("\n"))
+	return string(bytes.Join(lines[max(0, len(lines)-n):], []byte("\n")))
+}

@@ -1,0 +1,119 @@
+package apptest
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapporthq/rapport/internal/testkit"
+)
+
+// Statements is a tracer that keeps the text of all SQL the app has run. The queue and the listener share it: count
+// statements in an Env that is not Running.
+type Statements struct {
+	mu    sync.Mutex
+	begun []string
+	ended []string
+}
+
+var (
+	_ pgx.QueryTracer    = (*Statements)(nil)
+	_ pgx.BatchTracer    = (*Statements)(nil)
+	_ pgx.CopyFromTracer = (*Statements)(nil)
+)
+
+type statementKey struct{}
+
+func (s *Statements) start(ctx context.Context, sql string) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun = append(s.begun, sql)
+	return context.WithValue(ctx, statementKey{}, sql)
+}
+
+func (s *Statements) end(ctx context.Context) {
+	sql, _ := ctx.Value(statementKey{}).(string)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = append(s.ended, sql)
+}
+
+// TraceQueryStart implements pgx.QueryTracer.
+func (s *Statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
+	return s.start(ctx, d.SQL)
+}
+
+// TraceQueryEnd implements pgx.QueryTracer.
+func (s *Statements) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryEndData) {
+	s.end(ctx)
+}
+
+// TraceBatchStart implements pgx.BatchTracer.
+func (s *Statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+// TraceBatchQuery implements pgx.BatchTracer.
+func (s *Statements) TraceBatchQuery(_ context.Context, _ *pgx.Conn, d pgx.TraceBatchQueryData) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun, s.ended = append(s.begun, d.SQL), append(s.ended, d.SQL)
+}
+
+// TraceBatchEnd implements pgx.BatchTracer.
+func (s *Statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+// TraceCopyFromStart implements pgx.CopyFromTracer.
+func (s *Statements) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceCopyFromStartData) context.Context {
+	return s.start(ctx, "COPY "+d.TableName.Sanitize())
+}
+
+// TraceCopyFromEnd implements pgx.CopyFromTracer.
+func (s *Statements) TraceCopyFromEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromEndData) {
+	s.end(ctx)
+}
+
+// Of returns the statements that run while do runs, without LISTEN and what opens a connection.
+func (s *Statements) Of(do func()) []string {
+	s.mu.Lock()
+	from := len(s.begun)
+	s.mu.Unlock()
+	do()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []string
+	for _, sql := range s.begun[from:] {
+		if sql != ";" && sql != "-- ping" && !strings.HasPrefix(strings.ToUpper(sql), "LISTEN") {
+			found = append(found, sql)
+		}
+	}
+	return found
+}
+
+// Ended counts the statements that contain a text and have ended.
+func (s *Statements) Ended(text string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sql := range s.ended {
+		if strings.Contains(sql, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// Await waits until more than n statements that contain a text have ended: that a subscription, whose protocol does not
+// confirm it, has begun, can be seen by what it reads.
+func (s *Statements) Await(t testing.TB, text string, n int) {
+	t.Helper()
+	testkit.Eventually(t, 10*time.Second, func() error {
+		if got := s.Ended(text); got <= n {
+			return errNotYet{text, got}
+		}
+		return nil
+	})
+}
