@@ -257,6 +257,115 @@ func TestSubscribersOutwaitAFailingDatabase(t *testing.T) {
 	}
 }
 
+// staged runs a function at a point that a test wants to meet: before or after a read of topic a from a position.
+type staged struct {
+	postgres.DB
+	before, after atomic.Pointer[stage]
+}
+
+type stage struct {
+	position int64
+	do       func()
+}
+
+func (s *staged) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if f := s.before.Load(); f != nil && args[1] == "a" && args[2] == f.position && s.before.CompareAndSwap(f, nil) {
+		f.do()
+	}
+	rows, err := s.DB.Query(ctx, sql, args...)
+	if f := s.after.Load(); f != nil && args[1] == "a" && args[2] == f.position && s.after.CompareAndSwap(f, nil) && err == nil {
+		return &stagedRows{Rows: rows, after: f.do}, nil
+	}
+	return rows, err
+}
+
+type stagedRows struct {
+	pgx.Rows
+	after func()
+}
+
+func (r *stagedRows) Close() {
+	r.Rows.Close()
+	r.after()
+}
+
+func TestAReaderBehindItsSubscriberRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	db := &staged{DB: b.pool}
+	s := b.open(t, db, pgstream.Options{})
+	other := b.subscribe(t, s, "a", "")
+	b.publish(t, s, "a", 1)
+	expect(t, other, 1)
+
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	db.before.Store(&stage{1, func() { close(reached); <-goOn }})
+	b.publish(t, s, "a", 2)
+	<-reached                         // the reader is about to read 2,
+	sub := b.subscribe(t, s, "a", "") // which is no news to this one
+	close(goOn)
+	expect(t, other, 2)
+	b.publish(t, s, "a", 3)
+	expect(t, sub, 3)
+}
+
+func TestWhatLiesBetweenThePageAndTheReaderComesOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	db := &staged{DB: b.pool}
+	s := b.open(t, db, pgstream.Options{})
+	other := b.subscribe(t, s, "a", "")
+	start := other.Cursor()
+	b.publish(t, s, "a", 1)
+	expect(t, other, 1)
+
+	db.after.Store(&stage{0, func() { b.publish(t, s, "a", 2); expect(t, other, 2) }})
+	sub := b.subscribe(t, s, "a", start) // reads 1, then joins a reader that has handed out 2
+	b.publish(t, s, "a", 3)
+	expect(t, other, 3) // sub has been handed 3, and will read it as well when it looks for 2
+	b.publish(t, s, "a", 4)
+	expect(t, sub, 1, 2, 3, 4)
+}
+
+func TestWhatIsPublishedWhileAReaderStartsIsNotMissed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	db := &staged{DB: b.pool}
+	s := b.open(t, db, pgstream.Options{})
+	b.publish(t, s, "a", 1)
+	start := stream.CursorOf(b.org, "a", 0)
+	other := b.subscribe(t, s, "b", "")
+	b.publish(t, s, "b", 1)
+	expect(t, other, 1)
+
+	db.after.Store(&stage{0, func() {
+		b.publish(t, s, "a", 2)
+		b.publish(t, s, "b", 2)
+		expect(t, other, 2) // so the notification for a has come too, and met nobody
+	}})
+	expect(t, b.subscribe(t, s, "a", start), 1, 2)
+}
+
+// Not parallel: it counts goroutines.
+func TestClosedSubscriptionsLeaveNoReader(t *testing.T) {
+	b := setup(t)
+	s := b.open(t, b.pool, pgstream.Options{})
+	b.publish(t, s, "warm", 1)
+	before := goleak.IgnoreCurrent()
+	ctx, cancel := context.WithCancel(t.Context())
+	for i := range 20 {
+		sub, err := s.Subscribe(ctx, b.org, fmt.Sprint(i), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			sub.Close()
+		}
+	}
+	cancel()
+	goleak.VerifyNone(t, before)
+}
+
 // A table that was restored to an earlier moment must not leave subscribers waiting for numbers that come a second time.
 func TestATopicThatWentBackIsLost(t *testing.T) {
 	t.Parallel()
