@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -186,7 +188,7 @@ func start(t testing.TB, url string, opts []Option) *Env {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("log of the server:\n%s", e.Log.Tail(40))
+			t.Logf("log of the server:\n%s", e.Log.Tail(20))
 		}
 	})
 	return e
@@ -291,8 +293,10 @@ func (l *Log) String() string {
 	return l.buf.String()
 }
 
-// Tail is the last n lines.
+// Tail is the last n lines that are no requests.
 func (l *Log) Tail(n int) string {
-	lines := bytes.Split(bytes.TrimSpace([]byte(l.String())), []byte("\n"))
-	return string(bytes.Join(lines[max(0, len(lines)-n):], []byte("\n")))
+	lines := slices.DeleteFunc(strings.Split(strings.TrimSpace(l.String()), "\n"), func(line string) bool {
+		return strings.Contains(line, "msg=request ")
+	})
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
