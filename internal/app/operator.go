@@ -41,7 +41,7 @@ var ErrUsage = errors.New("usage")
 // RAPPORT_HOME, which it starts if no server does.
 func Operate(ctx context.Context, lookup config.Lookup, args []string, out, errs io.Writer) error {
 	commands := map[string]func(context.Context, *operator, []string) error{
-		"init": initialize, "import": importFile, "migrate": func(context.Context, *operator, []string) error { return nil },
+		"init": initialize, "import": importFile, "migrate": migrate,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
 		fmt.Fprint(errs, usage)
@@ -52,7 +52,20 @@ func Operate(ctx context.Context, lookup config.Lookup, args []string, out, errs
 		return err
 	}
 	o := &operator{cfg: cfg, out: out, errs: errs}
-	return commands[args[0]](ctx, o, args[1:])
+	return plain(commands[args[0]](ctx, o, args[1:]))
+}
+
+// plain leaves out which functions an error came through: a person at a terminal needs what was wrong.
+func plain(err error) error {
+	faults := fault.All(err)
+	if len(faults) == 0 {
+		return err
+	}
+	problems := make([]error, len(faults))
+	for i, f := range faults {
+		problems[i] = f
+	}
+	return errors.Join(problems...)
 }
 
 // operator is a command at work.
@@ -80,6 +93,17 @@ func (o *operator) open(ctx context.Context) (db *pgxpool.Pool, alone bool, clos
 	}
 	db, closeDB, err = OpenDatabase(ctx, o.cfg, Guest(), func(line string) { fmt.Fprintln(o.errs, "… "+line) })
 	return db, alone, closeDB, err
+}
+
+// migrate brings the database to this version, which opening it does.
+func migrate(ctx context.Context, o *operator, _ []string) error {
+	db, _, closeDB, err := o.open(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := postgres.Version(ctx, db)
+	fmt.Fprintf(o.out, "the database is at version %d\n", v.Current)
+	return errors.Join(err, closeDB())
 }
 
 // initialize makes the first organization of an installation, with somebody who can sign in to it.

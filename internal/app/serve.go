@@ -96,9 +96,9 @@ func Owner(address string) Role { return Role{address: address} }
 func Guest() Role { return Role{} }
 
 // OpenDatabase opens and migrates the configured database, or the private one of the home folder, which it starts.
-func OpenDatabase(ctx context.Context, cfg config.Config, role Role, progress func(string)) (_ *pgxpool.Pool, closeAll func() error, err error) {
+func OpenDatabase(ctx context.Context, cfg config.Config, role Role, progress func(string)) (_ *pgxpool.Pool, _ func() error, err error) {
 	var undo []func() error
-	closeAll = func() error {
+	closeAll := func() error {
 		var errs []error
 		for i := len(undo) - 1; i >= 0; i-- {
 			errs = append(errs, undo[i]())

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/app"
+	"github.com/rapporthq/rapport/internal/testkit"
+)
+
+// The tests run the real server as a process of its own: this binary again.
+func TestMain(m *testing.M) {
+	if os.Getenv("SERVER_TEST_CHILD") != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// process is a server at work in a home of its own, with its own PostgreSQL.
+type process struct {
+	*exec.Cmd
+	address string // host:port
+	done    chan error
+	mu      sync.Mutex
+	printed bytes.Buffer
+}
+
+var readyLine = regexp.MustCompile(`Rapport is ready after .*: http://(\S+)`)
+
+// start starts a server; with wait it returns when the server is ready, and fails the test if it ends instead.
+func start(t *testing.T, home string, wait bool, env ...string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.Command(os.Args[0]), done: make(chan error, 1)}
+	p.Env = append(os.Environ(), "SERVER_TEST_CHILD=1", "DATABASE_URL=", "RAPPORT_HOME="+home, "RAPPORT_ADDR=127.0.0.1:0")
+	p.Env = append(p.Env, env...)
+	out, in := io.Pipe()
+	p.Stdout, p.Stderr = in, in
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Process.Kill() })
+	ready := make(chan struct{})
+	go func() {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			p.mu.Lock()
+			fmt.Fprintln(&p.printed, lines.Text())
+			p.mu.Unlock()
+			if m := readyLine.FindStringSubmatch(lines.Text()); m != nil {
+				p.address = m[1]
+			}
+			if strings.Contains(lines.Text(), "Ctrl-C stops it") { // the block's last line
+				close(ready)
+			}
+		}
+	}()
+	go func() {
+		err := p.Wait()
+		_ = in.Close()
+		p.done <- err
+	}()
+	if wait {
+		select {
+		case <-ready:
+		case err := <-p.done:
+			t.Fatalf("the server ended: %v\n%s", err, p.output())
+		case <-time.After(2 * time.Minute):
+			t.Fatalf("the server is not ready\n%s", p.output())
+		}
+	}
+	return p
+}
+
+func (p *process) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.printed.String()
+}
+
+// end waits until the process has ended and returns its exit code.
+func (p *process) end(t *testing.T, within time.Duration) int {
+	t.Helper()
+	select {
+	case <-p.done:
+		return p.ProcessState.ExitCode()
+	case <-time.After(within):
+		t.Fatalf("the server still runs after %s\n%s", within, p.output())
+		return -1
+	}
+}
+
+// home is a home folder that shares the installed PostgreSQL with the repository's, but no data.
+func home(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "rapport-server-") // t.TempDir is closed to the user that PostgreSQL runs as
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	installed, _ := filepath.Glob(filepath.Join(testkit.Home(testkit.RepoRoot(t)), "postgres", "*-*-*"))
+	if err := os.MkdirAll(filepath.Join(dir, "postgres"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, programs := range installed {
+		_ = os.Symlink(programs, filepath.Join(dir, "postgres", filepath.Base(programs)))
+	}
+	return dir
+}
+
+func (p *process) post(t *testing.T, path, token string, body any) map[string]any {
+	t.Helper()
+	raw, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequest(http.MethodPost, "http://"+p.address+path, bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var answer map[string]any
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return answer
+}
+
+func (p *process) sessions(t *testing.T) string {
+	t.Helper()
+	token, _ := p.post(t, "/dev/login", "", map[string]string{"email": "coach@harbor.example"})["token"].(string)
+	answer, _ := json.Marshal(p.post(t, "/graphql", token, map[string]string{
+		"query": `{ sessions(first: 50, orderBy: {direction: ASC}) { nodes { id title transcript { status } insights { totalCount } } } }`,
+	}))
+	return string(answer)
+}
+
+// One life of an installation: first start, a second one that must not begin, the operator's commands beside the server,
+// an orderly end, a second life with the same data, a violent end, and a third life.
+func TestServerLives(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts PostgreSQL several times")
+	}
+	dir := home(t)
+	first := start(t, dir, true)
+	if out := first.output(); !strings.Contains(out, "coach@harbor.example") || !strings.Contains(out, "queue") {
+		t.Errorf("the ready block lacks logins or adapters:\n%s", out)
+	}
+	demo := first.sessions(t)
+	if strings.Count(demo, `"READY"`) < 6 {
+		t.Errorf("the demo has fewer than six analysed sessions: %s", demo)
+	}
+
+	second := start(t, dir, false)
+	if code := second.end(t, time.Minute); code == 0 || !strings.Contains(second.output(), fmt.Sprintf("process %d is running here", first.Process.Pid)) ||
+		!strings.Contains(second.output(), first.address) {
+		t.Errorf("a second server ended with %d and said %q", code, second.output())
+	}
+
+	operate := func(args ...string) (string, error) {
+		var out bytes.Buffer
+		lookup := func(name string) (string, bool) {
+			if name == "RAPPORT_HOME" {
+				return dir, true
+			}
+			return "", false
+		}
+		err := app.Operate(context.Background(), lookup, args, &out, &out)
+		return out.String(), err
+	}
+	if out, err := operate("init", "--organization", "acme", "--owner", "owner@acme.example"); err != nil || !strings.Contains(out, "org_") {
+		t.Errorf("rapport init: %v\n%s", err, out)
+	}
+	if _, err := operate("init", "--organization", "acme", "--owner", "owner@acme.example"); err == nil || !strings.Contains(err.Error(), "exists already") {
+		t.Errorf("rapport init again: %v", err)
+	}
+	token, _ := first.post(t, "/dev/login", "", map[string]string{"email": "owner@acme.example"})["token"].(string)
+	if answer := fmt.Sprint(first.post(t, "/graphql", token, map[string]string{"query": "{ viewer { organization { slug } membership { roles } } }"})); !strings.Contains(answer, "acme") || !strings.Contains(answer, "OWNER") {
+		t.Errorf("the new owner sees %s", answer)
+	}
+	session := regexp.MustCompile(`session_\w+`).FindString(demo)
+	file := filepath.Join(t.TempDir(), "talk.txt")
+	if err := os.WriteFile(file, []byte("Ruth Calloway: What will you do?\nAmara Okafor: I will write to Marcus by Friday.\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := operate("import", file, "--session", session); err != nil || !strings.Contains(out, "READY") {
+		t.Errorf("rapport import beside a server: %v\n%s", err, out)
+	}
+	if out, err := operate("import", file, "--session", session); err != nil || !strings.Contains(out, "nothing was changed") {
+		t.Errorf("rapport import again: %v\n%s", err, out)
+	}
+
+	if err := first.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := first.end(t, 10*time.Second); code != 0 {
+		t.Errorf("SIGTERM: exit code %d\n%s", code, first.output())
+	}
+	if err := os.WriteFile(file, []byte("Ruth Calloway: And then?\nAmara Okafor: I will call Priya on Monday.\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := operate("import", file, "--session", session); err != nil || !strings.Contains(out, "READY") {
+		t.Errorf("rapport import without a server: %v\n%s", err, out)
+	}
+
+	again := start(t, dir, true)
+	after := again.sessions(t)
+	if err := again.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	again.end(t, 10*time.Second)
+	third := start(t, dir, true)
+	if now := third.sessions(t); now != after || !strings.Contains(now, session) {
+		t.Errorf("kill -9 changed what is there:\nbefore %s\nafter  %s", after, now)
+	}
+	if err := third.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := third.end(t, 10*time.Second); code != 0 {
+		t.Errorf("Ctrl-C: exit code %d\n%s", code, third.output())
+	}
+}
