@@ -82,9 +82,13 @@ func TestALimitPerOrganizationHoldsAcrossRunners(t *testing.T) {
 					if running[j.Org] == limit && most[j.Org] < limit {
 						close(full[j.Org])
 					}
+					first := most[j.Org] < limit
 					most[j.Org] = max(most[j.Org], running[j.Org])
 					mu.Unlock()
-					<-full[j.Org] // the first ones wait until there are as many as there may be
+					if first { // the first ones wait until there are as many as there may be, and for one too many
+						<-full[j.Org]
+						<-time.After(quiet)
+					}
 					mu.Lock()
 					running[j.Org]--
 					mu.Unlock()

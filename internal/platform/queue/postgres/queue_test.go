@@ -27,7 +27,11 @@ type bundle struct {
 	org      id.UUID
 }
 
+// setup makes a queue that does not poll unless told to.
 func setup(t *testing.T, opts pgqueue.Options) *bundle {
+	if opts.Poll == 0 {
+		opts.Poll = time.Hour
+	}
 	b := &bundle{pool: testkit.DB(t), org: id.New()}
 	b.listener = postgres.Listen(context.Background(), b.pool, slog.New(slog.DiscardHandler))
 	t.Cleanup(b.listener.Close)
@@ -116,7 +120,7 @@ func TestConformance(t *testing.T) {
 
 func TestReceiveWakesUpWhenARowBecomesDue(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pgqueue.Options{Poll: time.Hour})
+	b := setup(t, pgqueue.Options{})
 	const after = 300 * time.Millisecond
 	start := time.Now()
 	b.add(t, b.org, "test", 1, after)
@@ -140,7 +144,7 @@ func TestReceivePollsWhenNotificationsAreLost(t *testing.T) {
 // A row that an enqueuing transaction has locked comes free without a notification if that rolls back.
 func TestReceiveComesBackToLockedRows(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pgqueue.Options{Poll: time.Hour})
+	b := setup(t, pgqueue.Options{})
 	b.add(t, b.org, "test", 1, 0)
 	tx, err := b.pool.Begin(t.Context())
 	if err != nil {
@@ -162,7 +166,7 @@ func TestReceiveComesBackToLockedRows(t *testing.T) {
 
 func TestReceiveOnlyKindsAskedFor(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pgqueue.Options{Kinds: []string{"mail"}, Poll: time.Hour})
+	b := setup(t, pgqueue.Options{Kinds: []string{"mail"}})
 	b.add(t, b.org, "analyse", 3, 0)
 	b.expectQuiet(t)
 	want := b.add(t, b.org, "mail", 1, 0)
@@ -173,7 +177,7 @@ func TestReceiveOnlyKindsAskedFor(t *testing.T) {
 
 func TestPerOrgLimitsWhatIsInFlight(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pgqueue.Options{PerOrg: 2, Poll: time.Hour})
+	b := setup(t, pgqueue.Options{PerOrg: 2})
 	b.add(t, b.org, "test", 5, 0)
 	held := b.receive(t, 10)
 	if len(held) != 2 {
