@@ -4,10 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +18,10 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/lestrrat-go/jwx/v3/jwa"
+	"github.com/lestrrat-go/jwx/v3/jwk"
+	"github.com/lestrrat-go/jwx/v3/jwt"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
@@ -38,9 +39,8 @@ const (
 // DevIssuer signs in anybody who asks from this machine. It stands in for the customer's identity provider in development, and
 // is never made in production: there is no switch that turns it on.
 type DevIssuer struct {
-	private ed25519.PrivateKey
-	kid     string
-	now     func() time.Time
+	key jwk.Key // private, with its thumbprint for kid
+	now func() time.Time
 }
 
 // Person is what a development token says.
@@ -59,20 +59,19 @@ type People interface {
 // outlive a restart. A key that others can read is refused.
 func OpenDevIssuer(home string) (*DevIssuer, error) {
 	path := filepath.Join(home, devKeyFile)
-	private, err := readDevKey(path)
+	key, err := readDevKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = makeDevKey(home, path); err == nil {
-			private, err = readDevKey(path) // another process may have been faster: its key is the key
+			key, err = readDevKey(path) // another process may have been faster: its key is the key
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("auth: development key: %w", err)
 	}
-	sum := sha256.Sum256(private.Public().(ed25519.PublicKey))
-	return &DevIssuer{private: private, kid: "dev-" + b64.EncodeToString(sum[:9]), now: time.Now}, nil
+	return &DevIssuer{key: key, now: time.Now}, nil
 }
 
-func readDevKey(path string) (ed25519.PrivateKey, error) {
+func readDevKey(path string) (jwk.Key, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -84,19 +83,15 @@ func readDevKey(path string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	block, _ := pem.Decode(raw)
-	if block == nil {
-		return nil, fmt.Errorf("%s is not a PEM file: remove it for a new one", path)
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, err := jwk.ParseKey(raw, jwk.WithPEM(true))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s is not a PEM file with a key: remove it for a new one", path)
 	}
-	private, ok := parsed.(ed25519.PrivateKey)
-	if !ok {
+	var private ed25519.PrivateKey
+	if err := jwk.Export(key, &private); err != nil {
 		return nil, fmt.Errorf("%s is not an Ed25519 key: remove it for a new one", path)
 	}
-	return private, nil
+	return key, jwk.AssignKeyID(key)
 }
 
 // makeDevKey writes a new key to path unless there is one. The file appears whole, with its final mode.
@@ -108,7 +103,7 @@ func makeDevKey(home, path string) error {
 	if err != nil {
 		return err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
+	body, err := jwk.EncodePEM(private)
 	if err != nil {
 		return err
 	}
@@ -117,7 +112,8 @@ func makeDevKey(home, path string) error {
 		return err
 	}
 	defer func() { _ = os.Remove(tmp.Name()) }()
-	if err := errors.Join(pem.Encode(tmp, &pem.Block{Type: "PRIVATE KEY", Bytes: der}), tmp.Close()); err != nil {
+	_, err = tmp.Write(body)
+	if err := errors.Join(err, tmp.Close()); err != nil {
 		return err
 	}
 	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -128,30 +124,27 @@ func makeDevKey(home, path string) error {
 
 // Issuer returns what a Verifier must know to believe the development tokens.
 func (d *DevIssuer) Issuer() Issuer {
-	return Issuer{
-		Name: devIssuerName, Audience: devAudience, OrganizationClaim: devOrgClaim,
-		Keys: staticKeys{{id: d.kid, alg: "EdDSA", public: d.private.Public()}},
-	}
+	set := jwk.NewSet()
+	_ = set.AddKey(d.key)      // fails for a key that is there already
+	keys, _ := usableKeys(set) // an Ed25519 key is usable
+	return Issuer{Name: devIssuerName, Audience: devAudience, OrganizationClaim: devOrgClaim, Keys: keys}
 }
 
 // Issue returns a token for p that is valid for 12 hours.
 func (d *DevIssuer) Issue(p Person) (token string, expiresAt time.Time, err error) {
 	now := d.now().Truncate(time.Second)
 	expiresAt = now.Add(devTokenLife).UTC()
-	claims := map[string]any{
-		"iss": devIssuerName, "aud": devAudience, "sub": p.Subject, "email": p.Email,
-		"iat": now.Unix(), "exp": expiresAt.Unix(),
-	}
+	claims := jwt.NewBuilder().Issuer(devIssuerName).Audience([]string{devAudience}).Subject(p.Subject).
+		Claim("email", p.Email).IssuedAt(now).Expiration(expiresAt)
 	if p.Organization != "" {
-		claims[devOrgClaim] = p.Organization
+		claims.Claim(devOrgClaim, p.Organization)
 	}
-	header, err1 := json.Marshal(map[string]string{"alg": "EdDSA", "typ": "JWT", "kid": d.kid})
-	payload, err2 := json.Marshal(claims)
-	if err := errors.Join(err1, err2); err != nil {
+	t, err := claims.Build()
+	if err != nil {
 		return "", time.Time{}, err
 	}
-	signed := b64.EncodeToString(header) + "." + b64.EncodeToString(payload)
-	return signed + "." + b64.EncodeToString(ed25519.Sign(d.private, []byte(signed))), expiresAt, nil
+	signed, err := jwt.Sign(t, jwt.WithKey(jwa.EdDSA(), d.key))
+	return string(signed), expiresAt, err
 }
 
 // LoginHandler answers POST {"email": "…"} with {"token": "…", "expiresAt": "…"}. It serves this machine alone: the

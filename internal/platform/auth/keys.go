@@ -11,6 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lestrrat-go/jwx/v3/jwa"
+	"github.com/lestrrat-go/jwx/v3/jwk"
+
 	"github.com/rapporthq/rapport/internal/platform/fault"
 )
 
@@ -18,20 +21,7 @@ import (
 type Keys interface {
 	// find returns the keys that a token naming kid and alg may be verified with: none is no error. It returns an
 	// Unavailable fault if the keys have never been seen and cannot be had now.
-	find(ctx context.Context, kid, alg string) ([]key, error)
-}
-
-// staticKeys never change.
-type staticKeys []key
-
-func (s staticKeys) find(_ context.Context, kid, alg string) ([]key, error) {
-	var found []key
-	for _, k := range s {
-		if k.fits(kid, alg) {
-			found = append(found, k)
-		}
-	}
-	return found, nil
+	find(ctx context.Context, kid string, alg jwa.SignatureAlgorithm) ([]key, error)
 }
 
 // The pace of asking an issuer for its keys.
@@ -47,6 +37,10 @@ const (
 // RemoteKeys are the keys at a JWKS URL. They are fetched when first needed, renewed while they are used, and fetched
 // at once, but rarely, when a token names a key that is not among them: that is how a rotation looks. While the issuer
 // cannot be reached the last keys stay. It has no goroutine of its own and needs no closing.
+//
+// It is not jwk.Cache, whose Refresh neither shares nor rates the fetches that unknown kids ask for, and in httprc 3.0.1
+// ends one of its five workers whenever it fails (lestrrat-go/jwx#1551): after five failures it waits for ever. Nor can
+// that cache be given a clock.
 type RemoteKeys struct {
 	url    string
 	client *http.Client
@@ -97,7 +91,7 @@ func NewRemoteKeys(jwksURL string, opts ...RemoteOption) (*RemoteKeys, error) {
 	return r, nil
 }
 
-func (r *RemoteKeys) find(ctx context.Context, kid, alg string) ([]key, error) {
+func (r *RemoteKeys) find(ctx context.Context, kid string, alg jwa.SignatureAlgorithm) ([]key, error) {
 	keys, fetching := r.current()
 	if keys == nil || fetching != nil {
 		if err := wait(ctx, fetching); err != nil {
@@ -173,7 +167,8 @@ func (r *RemoteKeys) startLocked(pause time.Duration) <-chan struct{} {
 	return done
 }
 
-// fetch asks the issuer once.
+// fetch asks the issuer once. jwk.Fetch would read an answer of any size, and cannot be told to go on past a key that it
+// does not know.
 func (r *RemoteKeys) fetch() (staticKeys, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
@@ -190,14 +185,15 @@ func (r *RemoteKeys) fetch() (staticKeys, error) {
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the JWKS URL answers %s", res.Status)
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxSetBytes+1))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, res.Body, maxSetBytes))
 	if err != nil {
 		return nil, err
 	}
-	if len(body) > maxSetBytes {
-		return nil, fmt.Errorf("the JWK set is larger than %d bytes", maxSetBytes)
+	set, err := jwk.Parse(body, jwk.WithIgnoreParseError(true))
+	if err != nil {
+		return nil, err
 	}
-	return parseKeys(body)
+	return usableKeys(set)
 }
 
 // wait waits for a fetch; nil is over already.
