@@ -17,8 +17,8 @@ import (
 // Directory knows the people whom tokens name.
 type Directory interface {
 	// Identify returns the person with the claims, acting in the organization that they name or else in the person's
-	// own. It runs once for each request and each socket, so it must be cheap: one statement. Nobody known is an
-	// Unauthenticated fault; a person with no place in that organization is Forbidden.
+	// own. It runs once for each request and each socket, so it must be cheap: one statement. Somebody unknown, somebody
+	// revoked and somebody of another organization alike are an Unauthenticated fault: who is refused learns no more.
 	Identify(ctx context.Context, c Claims) (Viewer, error)
 }
 
