@@ -23,11 +23,6 @@ var users = page.Table[User]{
 	Key:     func(u *User) id.UUID { return u.ID.UUID },
 }
 
-var usersByName = page.Order[User]{Name: "user-name", Keys: []page.Key[User]{
-	{SQL: "u.name", Type: "text", Of: func(u *User) string { return u.Name }},
-	{SQL: "u.id", Type: "uuid", Of: func(u *User) string { return u.ID.UUID.String() }},
-}}
-
 var memberships = page.Table[Membership]{
 	From:    "memberships m",
 	ID:      "m.id",
