@@ -33,7 +33,7 @@ func present(ctx context.Context, err error) *gqlerror.Error {
 	}
 	switch {
 	case g != nil && g.Err == nil: // said by the executor or the validator about the request
-		out.Message = g.Message
+		out.Message = clip(g.Message)
 		if out.Extensions["code"] == nil {
 			out.Extensions["code"] = string(fault.KindInvalid)
 		}
@@ -49,6 +49,15 @@ func present(ctx context.Context, err error) *gqlerror.Error {
 		out.Extensions["requestId"] = httpx.RequestIDFrom(ctx)
 	}
 	return out
+}
+
+// clip keeps what the executor quotes of a request from becoming as long as the request.
+func clip(message string) string {
+	const limit = 500
+	if len(message) <= limit {
+		return message
+	}
+	return strings.ToValidUTF8(message[:limit], "") + "…"
 }
 
 func describe(out *gqlerror.Error, faults []*fault.Error) {
@@ -81,4 +90,3 @@ func argument(path ast.Path) string {
 	}
 	return strings.Join(names, ".")
 }
-

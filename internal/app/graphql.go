@@ -31,20 +31,23 @@ func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 	})
 	srv := handler.New(schema)
 	srv.AddTransport(a.webSocket(who))
-	srv.AddTransport(transport.SSE{KeepAlivePingInterval: 15 * time.Second})
+	srv.AddTransport(strict{transport.SSE{KeepAlivePingInterval: 15 * time.Second}})
 	srv.AddTransport(transport.GET{})
-	srv.AddTransport(transport.POST{})
+	srv.AddTransport(strict{transport.POST{}})
 
 	srv.SetQueryCache(lru.New[*ast.QueryDocument](1000))
 	srv.SetParserTokenLimit(a.config.HTTP.MaxQueryTokens)
-	srv.SetDisableSuggestion(!a.config.DevLogin()) // "Did you mean" tells names
+	if !a.config.DevLogin() {
+		srv.SetDisableSuggestion(true)
+		srv.SetValidationRulesFn(silentRules)
+	}
 	srv.SetErrorPresenter(resolvers.Present)
 	srv.SetRecoverFunc(a.recovered)
 	srv.Use(extension.Introspection{})
 
 	srv.AroundOperations(a.admit)
 	srv.AroundResponses(func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-		return next(loaders.With(ctx, a.services)) // fresh for every event of a subscription
+		return few(next(loaders.With(ctx, a.services))) // fresh for every event of a subscription
 	})
 	srv.AroundRootFields(func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 		if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
