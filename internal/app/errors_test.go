@@ -1,0 +1,204 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/app/apptest"
+)
+
+// A statement that fails tells the client nothing but where to look.
+func TestUnknownErrorsAreMasked(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := amara2.id(t, env)
+	exec(t, env, `ALTER TABLE session_metrics RENAME TO hidden_metrics`)
+	exec(t, env, `ALTER TABLE participants RENAME TO hidden_participants`)
+	for name, query := range map[string]string{
+		"nullable":  `query($id: ID!) {session(id: $id) {id metrics {id}}}`,
+		"required":  `query($id: ID!) {session(id: $id) {id participants {name}}}`,
+		"mutation":  `mutation($id: ID!) {updateSession(input: {id: $id, title: "x"}) {session {participants {id}} userErrors {code}}}`,
+		"two lists": `query($id: ID!) {a: session(id: $id) {participants {name}} b: session(id: $id) {metrics {id}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := coach.Do(t, query, apptest.Vars{"id": session})
+			if len(r.Errors) == 0 {
+				t.Fatalf("got %s", r.Body)
+			}
+			for _, e := range r.Errors {
+				if e.Code != "INTERNAL" || e.RequestID == "" || e.RequestID != r.Header.Get("X-Request-Id") || len(e.Path) == 0 {
+					t.Errorf("got %+v", e)
+				}
+			}
+			for _, leak := range []string{"SQL", "relation", "metrics\" does", "42P01", "postgres", "pgx", ".go:"} {
+				if strings.Contains(string(r.Body), leak) {
+					t.Errorf("%s leaks %q", r.Body, leak)
+				}
+			}
+		})
+	}
+}
+
+func TestErrorCodesAndFields(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	for _, tc := range []struct{ query, code, field string }{
+		{`{session(id: "session_01h455vb4pex5vsknk084sn02q") {id}}`, "NOT_FOUND", ""},
+		{`{transcript(id: "transcript_01h455vb4pex5vsknk084sn02q") {id}}`, "NOT_FOUND", ""},
+		{fmt.Sprintf(`{session(id: %q) {id}}`, theo2.id(t, env)), "NOT_FOUND", ""},
+		{fmt.Sprintf(`{session(id: %q) {id}}`, sofia2.id(t, env)), "NOT_FOUND", ""},
+		{`{session(id: "client_01h455vb4pex5vsknk084sn02q") {id}}`, "INVALID", "id"},
+		{`{session(id: "nonsense") {id}}`, "INVALID", "id"},
+		{`{session(id: "session_zzzz") {id}}`, "INVALID", "id"},
+		{`{sessions(first: -1) {nodes {id}}}`, "INVALID", "first"},
+		{`{sessions(first: 10000) {nodes {id}}}`, "INVALID", "first"},
+		{`{sessions(last: 101) {nodes {id}}}`, "INVALID", "last"},
+		{`{clients(filter: {tagIds: ["client_01h455vb4pex5vsknk084sn02q"]}) {nodes {id}}}`, "INVALID", "filter.tagIds"},
+		{`{sessions(filter: {startsAfter: "yesterday"}) {nodes {id}}}`, "INVALID", "filter.startsAfter"},
+		{`{node(id: "unicorn_01h455vb4pex5vsknk084sn02q") {id}}`, "INVALID", "id"},
+		{`{nothing}`, "GRAPHQL_VALIDATION_FAILED", ""},
+		{`{viewer {user {name}}`, "GRAPHQL_PARSE_FAILED", ""},
+		{`query($id: ID!) {session(id: $id) {id}}`, "GRAPHQL_VALIDATION_FAILED", ""},
+		{``, "GRAPHQL_VALIDATION_FAILED", ""},
+	} {
+		r := coach.Do(t, tc.query, nil)
+		if r.Code() != tc.code || r.Errors[0].Field != tc.field {
+			t.Errorf("%s\ngot  %s\nwant %s %s", tc.query, r.Body, tc.code, tc.field)
+		}
+		if r.Status >= 500 {
+			t.Errorf("%s: status %d", tc.query, r.Status)
+		}
+	}
+	if r := env.Anonymous().Do(t, `{viewer {user {name}}}`, nil); r.Code() != "UNAUTHENTICATED" || r.Data != nil && string(r.Data) != "null" {
+		t.Errorf("nobody: %s", r.Body)
+	}
+	if r := env.With("no.good.token").Do(t, `{viewer {user {name}}}`, nil); r.Code() != "UNAUTHENTICATED" || r.Status != http.StatusUnauthorized {
+		t.Errorf("a bad token: %d %s", r.Status, r.Body)
+	}
+	if r := env.With(env.Token(t, apptest.Coach, -time.Minute)).Do(t, `{viewer {user {name}}}`, nil); r.Status != http.StatusUnauthorized {
+		t.Errorf("an expired token: %d %s", r.Status, r.Body)
+	}
+	if r := env.With(env.Token(t, apptest.Coach, time.Minute)).Do(t, `{viewer {user {name}}}`, nil); len(r.Errors) > 0 {
+		t.Errorf("a good token: %d %s", r.Status, r.Body)
+	}
+}
+
+// Queries made to hurt are answered soon and briefly.
+func TestHostileQueries(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t, apptest.Production(t))
+	coach := env.Login(t, apptest.Coach)
+	fragments := func(levels int) string {
+		var b strings.Builder
+		b.WriteString("{viewer {user {...F0}}}")
+		for i := range levels {
+			fmt.Fprintf(&b, " fragment F%d on User {...F%d ...F%d}", i, i+1, i+1)
+		}
+		fmt.Fprintf(&b, " fragment F%d on User {name}", levels)
+		return b.String()
+	}
+	aliased := func(n int, of func(i int) string) string {
+		var b strings.Builder
+		b.WriteString("{")
+		for i := range n {
+			b.WriteString(of(i))
+		}
+		return b.String() + "}"
+	}
+	// Generous, because of the race detector and a busy machine: what is meant to be caught takes minutes or bytes by the million.
+	const soon, brief = 5 * time.Second, 20_000
+	for name, query := range map[string]string{
+		"4,000 fields":            "{" + strings.Repeat("viewer{user{name}} ", 4000) + "}",
+		"1,990 fields":            "{viewer{user{" + strings.Repeat("name ", 1990) + "}}}",
+		"600 objects":             "{viewer{" + strings.Repeat("user{name} ", 490) + "}}",
+		"1 MB of [":               strings.Repeat("[", 1_000_000),
+		"1 MB of {":               strings.Repeat("{", 1_000_000),
+		"a list of lists":         `{sessions(first: ` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `) {totalCount}}`,
+		"fragments":               fragments(20),
+		"many fragments":          fragments(180),
+		"10,000 directives":       "{viewer" + strings.Repeat(" @a", 10_000) + " {user{name}}}",
+		"600 directives":          "{viewer" + strings.Repeat(" @a", 600) + " {user{name}}}",
+		"600 unknown fields":      aliased(600, func(i int) string { return fmt.Sprintf("f%d ", i) }),
+		"600 unknown arguments":   "{sessions(" + strings.Repeat("a:1 ", 600) + "){totalCount}}",
+		"a fragment in a circle":  "{viewer{user{...A}}} fragment A on User {...B} fragment B on User {...A}",
+		"a long name":             "{" + strings.Repeat("a", 900_000) + "}",
+		"a long string":           `{node(id: "` + strings.Repeat("a", 900_000) + `") {id}}`,
+		"400 wrong values":        aliased(250, func(i int) string { return fmt.Sprintf("a%d:sessions(first:\"x\"){totalCount}", i) }),
+		"180 failing fields":      aliased(180, func(i int) string { return fmt.Sprintf("a%d:node(id:\"unicorn_01h455vb4pex5vsknk084sn02q\"){id}", i) }),
+		"unused variables":        "query(" + aliasedVariables(300) + "){viewer{user{name}}}",
+		"introspection in depth":  "{__schema{types{" + strings.Repeat("fields{type{", 50) + "name" + strings.Repeat("}}", 50) + "}}}",
+		"overlapping sub-selects": "{viewer{" + strings.Repeat("user{...on User{name}}", 200) + "}}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			began := time.Now()
+			r := coach.Do(t, query, nil)
+			took := time.Since(began)
+			t.Logf("%s, %d bytes, status %d, %d errors", took.Round(time.Millisecond), len(r.Body), r.Status, len(r.Errors))
+			if took > soon || r.Status >= 500 {
+				t.Errorf("%s, status %d", took, r.Status)
+			}
+			if len(r.Errors) > 0 && len(r.Body) > brief && (r.Data == nil || string(r.Data) == "null") {
+				t.Errorf("%d bytes: %.300s", len(r.Body), r.Body)
+			}
+			if len(r.Errors) > 21 && (r.Data == nil || string(r.Data) == "null") {
+				t.Errorf("%d errors", len(r.Errors))
+			}
+		})
+	}
+	if r := coach.Do(t, "{viewer"+strings.Repeat(" @a", 600)+" {user{name}}}", nil); len(r.Errors) != 21 || !strings.Contains(r.Errors[20].Message, "more") {
+		t.Errorf("%d errors, the last: %+v", len(r.Errors), r.Errors[len(r.Errors)-1])
+	}
+	if r := coach.Do(t, `{viewer {user {name}}}`, nil); len(r.Errors) > 0 {
+		t.Errorf("afterwards: %s", r.Body)
+	}
+}
+
+func aliasedVariables(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "$v%d: Int ", i)
+	}
+	return b.String()
+}
+
+// A body that is no request is answered with a position, never with its own words, and never logged.
+func TestMalformedBodies(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	for name, body := range map[string]string{
+		"cut":           `{"query": "{ viewer { user { name } } }", "variables": {"secret": "marzipan"`,
+		"no JSON":       `marzipan`,
+		"a list":        `[{"query": "{ marzipan }"}]`,
+		"query no text": `{"query": {"marzipan": 1}}`,
+		"garbage after": `{"query": "{viewer{user{name}}}"} marzipan`,
+		"two":           `{"query": "{viewer{user{name}}}"}{"query": "{marzipan}"}`,
+		"variables":     `{"query": "{viewer{user{name}}}", "variables": ["marzipan"]}`,
+		"null":          `null`,
+		"nothing":       ``,
+	} {
+		for _, accept := range []string{"application/json", "text/event-stream"} {
+			t.Run(name+" "+accept, func(t *testing.T) {
+				h := coach.Header()
+				h.Set("Accept", accept)
+				status, answer := env.Send(t, http.MethodPost, "/graphql", h, body)
+				var r apptest.Response
+				if err := json.Unmarshal(answer, &r); err != nil || len(r.Errors) != 1 || status != http.StatusBadRequest {
+					t.Errorf("%d %s", status, answer)
+				}
+				if strings.Contains(string(answer), "marzipan") {
+					t.Errorf("the answer quotes the body: %s", answer)
+				}
+			})
+		}
+	}
+	if strings.Contains(env.Log.String(), "marzipan") {
+		t.Error("the log quotes a body")
+	}
+}
