@@ -67,6 +67,10 @@ func (a *App) admit(ctx context.Context, next graphql.OperationHandler) graphql.
 	if defers(op.Doc) {
 		return refuse(ctx, fault.Invalid("", "@defer is not supported"))
 	}
+	if c, limit := cost(op.Operation, op.Variables), a.config.HTTP.MaxQueryCost; c > limit {
+		return refuse(ctx, fault.Limited("the query may answer %d fields, the limit is %d: ask for smaller pages, or in several queries", c, limit).
+			WithCode("COST_LIMIT_EXCEEDED"))
+	}
 	if op.Operation.Operation == ast.Subscription {
 		if err := a.subscribe(ctx); err != nil {
 			return refuse(ctx, err)

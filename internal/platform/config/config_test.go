@@ -36,7 +36,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := Config{
 		Mode: Development, Home: ".rapport", Demo: true,
-		HTTP: HTTP{Port: 8080, Addr: "127.0.0.1:8080", MaxBodyBytes: 1 << 20, MaxQueryTokens: 2000,
+		HTTP: HTTP{Port: 8080, Addr: "127.0.0.1:8080", MaxBodyBytes: 1 << 20, MaxQueryTokens: 2000, MaxQueryCost: 50000,
 			MaxSubscriptionsPerSocket: 100, ShutdownTimeout: 10 * time.Second},
 		Database: Database{MaxConns: 20},
 		Jobs:     Jobs{Concurrency: 4, Lease: time.Minute},

@@ -130,6 +130,7 @@ func (c Config) check() (problems []error) {
 	}
 	atLeast("RAPPORT_MAX_BODY_BYTES", c.HTTP.MaxBodyBytes, 1024)
 	atLeast("RAPPORT_MAX_QUERY_TOKENS", int64(c.HTTP.MaxQueryTokens), 100)
+	atLeast("RAPPORT_MAX_QUERY_COST", int64(c.HTTP.MaxQueryCost), 100)
 	atLeast("RAPPORT_MAX_SUBSCRIPTIONS_PER_SOCKET", int64(c.HTTP.MaxSubscriptionsPerSocket), 1)
 	atLeast("DATABASE_MAX_CONNS", int64(c.Database.MaxConns), 2)
 	atLeast("RAPPORT_WORKER_CONCURRENCY", int64(c.Jobs.Concurrency), 1)
