@@ -6,6 +6,7 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory
 
 export RAPPORT_HOME ?= $(CURDIR)/.rapport
+export npm_config_update_notifier := false
 
 .PHONY: help
 help: ## List the targets
@@ -13,6 +14,7 @@ help: ## List the targets
 
 .PHONY: run
 run: prerequisites graphiql ## Start everything for development and open the explorer's address
+	@[ -x bin/rapport-server ] || echo "… building the server (a minute or two the first time)"
 	@go build -o bin/rapport-server . || { echo "the server does not build"; exit 1; }
 	@exec ./bin/rapport-server
 
