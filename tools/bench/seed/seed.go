@@ -1,0 +1,229 @@
+// Package seed fills a database with made-up practices of a known size, always the same ones, for measurements.
+package seed
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/id"
+)
+
+// Size says how large the practice of the coach is. Beside it stand a colleague's in the same organization and one of
+// another organization, each a fifth of it.
+type Size struct {
+	Clients    int // each with one engagement
+	Sessions   int // a client
+	Utterances int // a session; the latest session has ten times as many
+	Insights   int // a session, with one or two citations each
+}
+
+// Full is the size that `make bench` measures with: 500 sessions, 5,000 insights, more than 100,000 utterances.
+var Full = Size{Clients: 10, Sessions: 50, Utterances: 200, Insights: 10}
+
+// Small is the least that fills every list of the dashboard: 50 sessions.
+var Small = Size{Clients: 10, Sessions: 5, Utterances: 12, Insights: 5}
+
+// Coach is the subject and the address of the coach.
+const Coach = "coach@bench.example"
+
+// Practice is what there is now.
+type Practice struct {
+	Viewer     auth.Viewer // the coach
+	Engagement engagement.ID
+	Session    session.ID    // the latest
+	Insight    insight.ID    // one of its insights
+	Transcript transcript.ID // of the latest session, the longest one
+	Utterances int           // in the whole database
+}
+
+// Load fills a migrated, empty database. The people sign in by tokens of issuer.
+func Load(ctx context.Context, db *pgxpool.Pool, issuer string, size Size) (*Practice, error) {
+	b := &builder{words: NewWords(1), ids: rand.New(rand.NewPCG(2, 2)), issuer: issuer}
+	fifth := size
+	fifth.Clients = max(1, size.Clients/5)
+	home := b.organization("bench", "Bench Coaching")
+	p := b.coach(home, Coach, "Vera Lindqvist", size)
+	b.coach(home, "colleague@bench.example", "Piet Oosterhuis", fifth)
+	b.coach(b.organization("noise", "Elsewhere Coaching"), "coach@noise.example", "Ilse Marquardt", fifth)
+	p.Utterances = len(b.rows["utterances"])
+	for _, t := range tables {
+		if _, err := db.CopyFrom(ctx, pgx.Identifier{t.name}, t.columns, pgx.CopyFromRows(b.rows[t.name])); err != nil {
+			return nil, fmt.Errorf("seed: %s: %w", t.name, err)
+		}
+	}
+	for _, t := range tables { // the planner's figures, which autovacuum would gather in a minute or so
+		if _, err := db.Exec(ctx, "VACUUM ANALYZE "+t.name); err != nil {
+			return nil, fmt.Errorf("seed: %s: %w", t.name, err)
+		}
+	}
+	return p, nil
+}
+
+// tables in the order of their references.
+var tables = []struct {
+	name    string
+	columns []string
+}{
+	{"organizations", []string{"id", "slug", "name", "created_at"}},
+	{"users", []string{"id", "email", "name", "created_at"}},
+	{"user_identities", []string{"issuer", "subject", "user_id", "created_at"}},
+	{"memberships", []string{"id", "org_id", "user_id", "roles", "created_at"}},
+	{"clients", []string{"id", "org_id", "coach_id", "name", "email", "created_at", "updated_at"}},
+	{"engagements", []string{"id", "org_id", "client_id", "coach_id", "title", "status", "created_at", "updated_at"}},
+	{"sessions", []string{"id", "org_id", "engagement_id", "client_id", "coach_id", "number", "status", "title", "starts_at", "duration_minutes", "created_at", "updated_at"}},
+	{"participants", []string{"id", "org_id", "session_id", "user_id", "client_id", "name", "role", "consents", "created_at"}},
+	{"transcripts", []string{"id", "org_id", "session_id", "version", "status", "format", "filename", "duration_ms", "utterance_count", "sha256", "size_bytes", "imported_by", "created_at", "updated_at"}},
+	{"speakers", []string{"id", "org_id", "transcript_id", "ordinal", "label", "display_name", "role", "created_at"}},
+	{"utterances", []string{"id", "org_id", "transcript_id", "index", "speaker_id", "start_ms", "end_ms", "text", "cues"}},
+	{"analysis_runs", []string{"id", "org_id", "transcript_id", "session_id", "status", "engine", "engine_version", "input_hash", "insight_count", "created_at", "finished_at"}},
+	{"insights", []string{"id", "org_id", "session_id", "transcript_id", "run_id", "fingerprint", "ordinal", "kind", "audience", "title", "body", "confidence", "status", "created_at"}},
+	{"citations", []string{"id", "org_id", "insight_id", "ordinal", "transcript_id", "first_index", "last_index", "quote", "start_ms", "end_ms"}},
+	{"tags", []string{"id", "org_id", "owner_id", "name", "color", "created_at"}},
+	{"taggings", []string{"id", "org_id", "tag_id", "session_id", "created_at"}},
+}
+
+type builder struct {
+	words  *Words
+	ids    *rand.Rand
+	issuer string
+	rows   map[string][][]any
+	at     time.Time // of the next id
+}
+
+func (b *builder) add(table string, values ...any) {
+	if b.rows == nil {
+		b.rows = map[string][][]any{}
+	}
+	b.rows[table] = append(b.rows[table], values)
+}
+
+// id makes a UUIDv7 as a server that runs since January would have made it.
+func (b *builder) id() id.UUID {
+	if b.at.IsZero() {
+		b.at = time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+	}
+	b.at = b.at.Add(time.Millisecond)
+	var u id.UUID
+	binary.BigEndian.PutUint64(u[:8], uint64(b.at.UnixMilli())<<16|0x7000|b.ids.Uint64()&0xfff)
+	binary.BigEndian.PutUint64(u[8:], b.ids.Uint64()&(1<<62-1)|1<<63)
+	return u
+}
+
+func (b *builder) organization(slug, name string) id.UUID {
+	key := b.id()
+	b.add("organizations", key, slug, name, b.at)
+	return key
+}
+
+var kinds = []struct {
+	kind     insight.Kind
+	audience insight.Audience
+}{
+	{insight.KindCommitment, insight.AudienceBoth}, {insight.KindTheme, insight.AudienceBoth}, {insight.KindEmotionShift, insight.AudienceBoth},
+	{insight.KindRiskFlag, insight.AudienceCoachOnly}, {insight.KindCoachSkill, insight.AudienceCoachOnly}, {insight.KindStrength, insight.AudienceClient},
+}
+
+var tagNames = []string{"follow up", "board", "delegation", "new role", "conflict", "energy", "hiring", "quiet quarter"}
+
+// coach makes a coach with a practice.
+func (b *builder) coach(organization id.UUID, address, name string, size Size) *Practice {
+	user := b.id()
+	b.add("users", user, address, name, b.at)
+	b.add("user_identities", b.issuer, address, user, b.at)
+	b.add("memberships", b.id(), organization, user, []string{string(auth.RoleCoach)}, b.at)
+	tags := make([]id.UUID, len(tagNames))
+	for i, tag := range tagNames {
+		tags[i] = b.id()
+		b.add("tags", tags[i], organization, user, tag, fmt.Sprintf("#%06x", b.ids.IntN(1<<24)), b.at)
+	}
+	p := &Practice{Viewer: auth.Viewer{Org: organization, User: user, Roles: []auth.Role{auth.RoleCoach}}}
+	type relation struct {
+		client, engagement id.UUID
+		name               string
+	}
+	relations := make([]relation, size.Clients)
+	for i := range relations {
+		r := relation{b.id(), b.id(), b.words.Name()}
+		b.add("clients", r.client, organization, user, r.name, fmt.Sprintf("client%d.%s", i, address), b.at, b.at)
+		b.add("engagements", r.engagement, organization, r.client, user, "Coaching with "+r.name, engagement.Active, b.at, b.at)
+		relations[i] = r
+	}
+	// The clients take turns, as they do in a coach's week; so neighbours in a list are of different clients.
+	start := time.Date(2026, 1, 6, 9, 0, 0, 0, time.UTC)
+	for n := range size.Sessions {
+		for i, r := range relations {
+			b.at = start.Add(time.Duration(n*size.Clients+i) * 5 * time.Hour)
+			words := size.Utterances
+			if n == size.Sessions-1 && i == len(relations)-1 {
+				words *= 10
+			}
+			s := meeting{organization: organization, user: user, coach: name, id: b.id(), number: n + 1, size: size,
+				client: client.ID{UUID: r.client}, engagement: r.engagement, clientName: r.name, utterances: words}
+			b.session(&s)
+			for t := range b.ids.IntN(3) { // none, one or two different ones
+				b.add("taggings", b.id(), organization, tags[(n+i+3*t)%len(tags)], s.id, b.at)
+			}
+			p.Engagement = engagement.ID{UUID: r.engagement}
+			p.Session, p.Transcript, p.Insight = session.ID{UUID: s.id}, transcript.ID{UUID: s.transcript}, insight.ID{UUID: s.insight}
+		}
+	}
+	return p
+}
+
+type meeting struct {
+	organization, user, id, engagement, transcript, insight id.UUID
+	client                                                  client.ID
+	coach, clientName                                       string
+	number, utterances                                      int
+	size                                                    Size
+}
+
+func (b *builder) session(s *meeting) {
+	b.add("sessions", s.id, s.organization, s.engagement, s.client, s.user, s.number, session.Completed, b.words.Title(), b.at, 60, b.at, b.at)
+	b.add("participants", b.id(), s.organization, s.id, s.user, nil, s.coach, session.AsCoach, []string{}, b.at)
+	b.add("participants", b.id(), s.organization, s.id, nil, s.client, s.clientName, session.AsClient, []string{string(session.ConsentSupervision)}, b.at)
+
+	s.transcript = b.id()
+	hash := sha256.Sum256(s.id[:])
+	b.add("transcripts", s.transcript, s.organization, s.id, 1, transcript.Ready, "WEBVTT", "recording.vtt", int64(s.utterances)*5000, s.utterances,
+		hash[:], s.utterances*100, s.user, b.at, b.at)
+	speakers := [2]id.UUID{b.id(), b.id()}
+	b.add("speakers", speakers[0], s.organization, s.transcript, 0, s.coach, s.coach, "COACH", b.at)
+	b.add("speakers", speakers[1], s.organization, s.transcript, 1, s.clientName, s.clientName, "CLIENT", b.at)
+	said := make([]string, s.utterances)
+	for i := range said {
+		said[i] = b.words.Utterance(i%2 == 0)
+		from := int64(i) * 5000
+		b.add("utterances", b.id(), s.organization, s.transcript, i, speakers[i%2], from, from+4600, said[i],
+			[]map[string]int64{{"startMs": from, "endMs": from + 4600, "offset": 0}})
+	}
+
+	run := b.id()
+	b.add("analysis_runs", run, s.organization, s.transcript, s.id, insight.Succeeded, "rules", "1", hash[:], s.size.Insights, b.at, b.at)
+	for i := range s.size.Insights {
+		s.insight = b.id()
+		k := kinds[i%len(kinds)]
+		print := sha256.Sum256(s.insight[:])
+		b.add("insights", s.insight, s.organization, s.id, s.transcript, run, print[:], i+1, k.kind, k.audience, b.words.Title(),
+			b.words.Utterance(false), float64(50+b.ids.IntN(50))/100, insight.Proposed, b.at)
+		for c := range 1 + b.ids.IntN(2) {
+			at := b.ids.IntN(len(said))
+			quote, _, _ := strings.Cut(said[at], ". ")
+			b.add("citations", b.id(), s.organization, s.insight, c+1, s.transcript, at, at, quote, int64(at)*5000, int64(at)*5000+4600)
+		}
+	}
+}
