@@ -184,7 +184,7 @@ func (a *App) routes() (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", httpx.Chain(a.graphQL(who), sameOrigin, a.streams.track, who.Middleware))
+	mux.Handle("/graphql", httpx.Chain(a.graphQL(who), sameOrigin, who.Middleware, a.streams.track))
 	mux.Handle("GET /healthz", httpx.Healthz())
 	mux.Handle("GET /readyz", a.ready)
 	mux.Handle("/", httpx.PageHeaders(graphiql.Handler(graphiql.Options{})))

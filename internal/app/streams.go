@@ -27,7 +27,7 @@ func newStreams() *streams {
 	return &streams{draining: ctx, drain: cancel, none: make(chan struct{}, 1)}
 }
 
-// track gives streams a context that a drain ends; other requests finish by themselves.
+// track gives streams a context that ends with a drain and with the viewer's token; other requests finish by themselves.
 func (s *streams) track(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" && !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
@@ -37,6 +37,10 @@ func (s *streams) track(next http.Handler) http.Handler {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer context.AfterFunc(s.draining, cancel)()
+		if v, err := auth.FromContext(ctx); err == nil && !v.Until.IsZero() {
+			ctx, cancel = context.WithDeadline(ctx, v.Until)
+			defer cancel()
+		}
 		s.open.Add(1)
 		defer func() {
 			if s.open.Add(-1) == 0 && s.draining.Err() != nil {

@@ -91,6 +91,9 @@ func (s *Service) Events(ctx context.Context, ofSession *session.ID, ofClient *c
 	}
 	var from stream.Cursor
 	if after != nil {
+		if *after == "" { // to the stream that is none, and what happened meanwhile would be missed in silence
+			return nil, fault.Invalid("after", "is not a cursor")
+		}
 		from = stream.Cursor(*after)
 	}
 	subscription, err := s.events.Subscribe(ctx, v.Org, topic, from)

@@ -49,6 +49,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (contex
 	if err != nil {
 		return ctx, time.Time{}, err
 	}
+	viewer.Until = claims.ExpiresAt
 	return WithViewer(ctx, viewer), claims.ExpiresAt, nil
 }
 

@@ -3,6 +3,7 @@ package auth
 
 import (
 	"context"
+	"time"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -26,6 +27,9 @@ type Viewer struct {
 	Org   id.UUID
 	User  id.UUID
 	Roles []Role
+	// Until is when the token expires that the viewer came with: nothing that lasts may outlive it. Zero is never, for what
+	// acts without a token.
+	Until time.Time
 }
 
 // Has says whether the viewer holds one of the roles.
