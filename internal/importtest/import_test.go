@@ -1,0 +1,313 @@
+// Package importtest keeps the direction of imports that docs/architecture.md draws. It reads the import clauses of every
+// file, whatever its build constraints.
+package importtest
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rapporthq/rapport/internal/testkit"
+)
+
+const module = "github.com/rapporthq/rapport"
+
+// order is the one order in which domains may know each other: each only those that stand after it. What goes upward is a
+// job, an event, or a small interface declared by the consumer.
+var order = []string{"insight", "transcript", "conversation", "session", "engagement", "client", "tag", "org"}
+
+// pure packages compute: what they need is handed to them.
+var pure = []string{"internal/coaching/conversation", "internal/coaching/transcript/format"}
+
+// io are the packages through which a program touches the world.
+var io = []string{"os", "net", "database", "syscall", "log", "embed", "io/ioutil", "testing"}
+
+// homes says which packages know a module from elsewhere; in tests any may. A module that is not here has no home yet.
+var homes = []struct {
+	sdk  string
+	dirs []string
+	why  string
+}{
+	{"github.com/99designs/gqlgen", []string{"graph", "graph/model", "resolvers", "internal/app"}, "GraphQL is one way in: domains must work without it"},
+	{"github.com/vektah/gqlparser", []string{"graph", "resolvers", "internal/app"}, "GraphQL is one way in: domains must work without it"},
+	{"github.com/jackc/pgx/v5/stdlib", []string{"internal/platform/postgres"}, "only migrations need database/sql"},
+	{"github.com/jackc/pgx/v5", []string{
+		"internal/platform/postgres", "internal/platform/postgres/local", "internal/platform/id", "internal/platform/page", "internal/platform/jobs",
+		"internal/platform/queue/postgres", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest",
+		"internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
+		"internal/coaching/client", "internal/coaching/tag", "internal/coaching/org",
+		"internal/app", "internal/app/demo", "internal/app/apptest", "internal/testkit",
+	}, "SQL is written where rows are kept"},
+	{"github.com/pressly/goose", []string{"internal/platform/postgres"}, "migrations are postgres's"},
+	{"github.com/graph-gophers/dataloader", []string{"loaders"}, "batching has two shapes, both in loaders"},
+	{"github.com/coder/websocket", []string{"internal/app", "internal/app/apptest"}, "transports are put together in app"},
+	{"github.com/lestrrat-go/jwx", []string{"internal/platform/auth"}, "tokens are auth's"},
+	{"github.com/sethvargo/go-envconfig", []string{"internal/platform/config"}, "the environment is read in one place"},
+	{"github.com/rs/cors", []string{"internal/platform/httpx"}, "HTTP middleware is httpx's"},
+	{"go.jetify.com/typeid", []string{"internal/platform/id"}, "ids are made and read in one place"},
+	{"github.com/google/uuid", []string{"internal/platform/id", "internal/platform/auth", "internal/platform/httpx"}, "ids are made and read in one place"},
+	{"github.com/google/go-cmp", nil, "it panics by design: a test's tool"},
+	{"go.uber.org/goleak", nil, "a test's tool"},
+}
+
+// broken says which rule an import breaks and why, "" if it breaks none. from and to are directories of this module, or to
+// is the path of a package from elsewhere; test says that a test file imports it.
+func broken(from, to string, test bool) string {
+	outside := !strings.HasPrefix(to, module)
+	to = strings.TrimPrefix(strings.TrimPrefix(to, module), "/")
+	if slices.Contains(pure, from) && !test {
+		touches := slices.ContainsFunc(io, func(p string) bool { return outside && within(to, p) })
+		knows := !outside && !slices.Contains(pure, to) && to != "internal/platform/fault"
+		if touches || knows {
+			return from + " is pure: what it reads is handed to it, so that it can be tested on plain values"
+		}
+	}
+	if outside {
+		return homeless(from, to, test)
+	}
+
+	switch {
+	case within(to, "internal/testkit"), within(to, "internal/app/apptest"), isSuite(to):
+		if !test && !within(from, "internal/testkit") && !within(from, "internal/app/apptest") && !within(from, "tools") && !isSuite(from) {
+			return "only tests import what is made for tests: it must not reach production"
+		}
+		if within(to, "internal/app/apptest") && (within(from, "internal/platform") || within(from, "internal/coaching")) {
+			return "the cellar and the ground floor are tested by themselves, not through app"
+		}
+		return ""
+	case from == to: // an external test of the package itself
+		return ""
+	case isAdapter(to):
+		if within(from, "internal/app") && from != "internal/app/demo" || within(from, "tools/bench") ||
+			test && within(from, "internal/platform") || // an adapter is tested beside the port
+			to == "internal/platform/postgres/local" && (within(from, "internal/testkit") || from == "tools/testrun") { // the tests' server
+			return ""
+		}
+		return "only internal/app knows adapters: which one serves a port is configuration"
+	}
+
+	switch {
+	case within(from, "internal/platform"):
+		if !within(to, "internal/platform") {
+			return "platform knows no coaching and nothing above it: it could serve another product"
+		}
+	case within(from, "internal/coaching"):
+		return upward(from, to, test)
+	case within(from, "graph"):
+		if !within(to, "graph") && !within(to, "internal/coaching") && !within(to, "internal/platform") {
+			return "graph binds the schema to coaching's types; resolvers and loaders come after it"
+		}
+	case from == "loaders":
+		if !within(to, "internal/coaching") && !within(to, "internal/platform") {
+			return "loaders batch calls of coaching's services and know no GraphQL"
+		}
+	case from == "resolvers":
+		if !within(to, "graph") && to != "loaders" && !within(to, "internal/coaching") && !within(to, "internal/platform") {
+			return "resolvers call services and loaders; app puts them together"
+		}
+	case within(from, "internal/app"), within(from, "tools/bench"): // the bench measures the house from inside; nothing imports it
+	case from == "", within(from, "cmd"), within(from, "tools"), within(from, "internal/testkit"):
+		if to != "internal/app" && !within(to, "internal/platform") && !within(to, from+"/") {
+			return "a main is thin: it uses app, and platform at most"
+		}
+	case from == "graphiql", from == "internal/importtest":
+		return "it stands alone"
+	default:
+		return "the package has no place in the house yet: give it one here and in docs/architecture.md"
+	}
+	return partOf(from, to)
+}
+
+// upward keeps the order of domains.
+func upward(from, to string, test bool) string {
+	if within(to, "internal/platform") {
+		return ""
+	}
+	if !within(to, "internal/coaching") {
+		return "a domain knows no GraphQL, no loaders and no app: they come and go, it stays"
+	}
+	mine, theirs := domain(from), domain(to)
+	if !slices.Contains(order, mine) || !slices.Contains(order, theirs) {
+		return "a new domain gets a place in the order of domains first"
+	}
+	if mine == theirs {
+		if from == "internal/coaching/"+mine && !slices.Contains(pure, to) && !test {
+			return "a domain does not know what implements its interfaces: app does"
+		}
+		return ""
+	}
+	if test && slices.Contains(pure, to) {
+		return "" // pure functions make test data for everybody
+	}
+	if slices.Index(order, mine) > slices.Index(order, theirs) {
+		return "domains know each other only downward: " + strings.Join(order, " → ") + "; upward goes through a job, an event or the consumer's interface"
+	}
+	return partOf(from, to)
+}
+
+// partOf refuses the parts of a domain that only app chooses, as an analyser.
+func partOf(from, to string) string {
+	if within(to, "internal/coaching") && to != "internal/coaching/"+domain(to) && !slices.Contains(pure, to) && !within(from, "internal/app") && !within(from, "tools/bench") && domain(from) != domain(to) {
+		return "only internal/app chooses between the implementations of a domain's interface"
+	}
+	return ""
+}
+
+func homeless(from, to string, test bool) string {
+	test = test || within(from, "tools/bench")
+	if first, _, _ := strings.Cut(to, "/"); !strings.Contains(first, ".") || within(to, "golang.org/x") {
+		return "" // the standard library and its outskirts
+	}
+	for _, h := range homes {
+		if within(to, h.sdk) {
+			if test || slices.Contains(h.dirs, from) {
+				return ""
+			}
+			return "an SDK stays in its own package (" + h.why + ")"
+		}
+	}
+	return "the module has no home yet: list the packages that may know it"
+}
+
+// isAdapter: the packages below a port, but for its conformance suite.
+func isAdapter(dir string) bool {
+	return within(dir, "internal/platform") && strings.Count(dir, "/") > 2 && !isSuite(dir)
+}
+
+func isSuite(dir string) bool {
+	return within(dir, "internal/platform") && strings.HasSuffix(dir, path.Base(path.Dir(dir))+"test")
+}
+
+// domain is the name of the domain that a package belongs to.
+func domain(dir string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(dir, "internal/coaching/"), "/")
+	return name
+}
+
+func within(dir, parent string) bool {
+	return dir == parent || strings.HasPrefix(dir, strings.TrimSuffix(parent, "/")+"/")
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	root := testkit.RepoRoot(t)
+	files := 0
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := d.Name()
+		if d.IsDir() {
+			if name != root && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "node_modules" || base == "testdata" || base == "dist") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(base, ".go") {
+			return nil
+		}
+		files++
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		short, _ := filepath.Rel(root, name)
+		short = filepath.ToSlash(short)
+		from := strings.TrimPrefix(path.Dir(short), ".")
+		for _, i := range f.Imports {
+			to, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			if why := broken(from, to, strings.HasSuffix(base, "_test.go")); why != "" {
+				t.Errorf("%s imports %s, but %s", short, strings.TrimPrefix(to, module+"/"), why)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 100 {
+		t.Errorf("only %d files were looked at under %s", files, root)
+	}
+}
+
+// The rules are tried on imports that must not be, and on their neighbours that may.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	const platform, coaching = "internal/platform/", "internal/coaching/"
+	for _, c := range []struct {
+		from, to string
+		test     bool
+		want     string // a part of the reason
+	}{
+		{platform + "page", coaching + "session", false, "platform knows no coaching"},
+		{platform + "page", coaching + "session", true, "platform knows no coaching"},
+		{platform + "page", platform + "auth", false, ""},
+		{platform + "stream", platform + "stream/postgres", false, "only internal/app knows adapters"},
+		{platform + "stream/postgres", platform + "stream", false, ""},
+		{platform + "queue/postgres", platform + "stream/postgres", false, "only internal/app knows adapters"},
+		{platform + "jobs", platform + "queue/postgres", true, ""},
+		{platform + "queue/postgres", platform + "queue/queuetest", true, ""},
+		{platform + "queue/postgres", platform + "queue/queuetest", false, "only tests"},
+		{coaching + "session", "graph/model", false, "a domain knows no GraphQL"},
+		{coaching + "session", "loaders", false, "a domain knows no GraphQL"},
+		{coaching + "session", "internal/app", true, "a domain knows no GraphQL"},
+		{coaching + "session", "internal/app/apptest", true, "tested by themselves"},
+		{coaching + "session", platform + "queue/postgres", false, "only internal/app knows adapters"},
+		{coaching + "session", coaching + "insight", false, "only downward"},
+		{coaching + "session", coaching + "transcript", true, "only downward"},
+		{coaching + "insight", coaching + "session", false, ""},
+		{coaching + "tag", coaching + "client", false, "only downward"},
+		{coaching + "weather", coaching + "org", false, "a place in the order"},
+		{coaching + "insight", coaching + "insight/rules", false, "what implements its interfaces"},
+		{coaching + "insight/rules", coaching + "insight", false, ""},
+		{coaching + "transcript", coaching + "transcript/format", false, ""},
+		{coaching + "conversation", "os", false, "is pure"},
+		{coaching + "conversation", "net/http", false, "is pure"},
+		{coaching + "conversation", "os", true, ""},
+		{coaching + "transcript/format", "log/slog", false, "is pure"},
+		{coaching + "conversation", coaching + "session", false, "is pure"},
+		{coaching + "transcript/format", platform + "postgres", false, "is pure"},
+		{coaching + "transcript/format", platform + "fault", false, ""},
+		{coaching + "session", "github.com/99designs/gqlgen/graphql", false, "an SDK stays"},
+		{coaching + "session", "github.com/jackc/pgx/v5/pgxpool", false, ""},
+		{coaching + "session", "github.com/jackc/pgx/v5/stdlib", false, "an SDK stays"},
+		{"resolvers", "github.com/jackc/pgx/v5", false, "an SDK stays"},
+		{"resolvers", "github.com/aws/aws-sdk-go-v2/service/s3", false, "no home"},
+		{platform + "id", "github.com/google/go-cmp/cmp", false, "an SDK stays"},
+		{platform + "id", "github.com/google/go-cmp/cmp", true, ""},
+		{"resolvers", coaching + "insight/rules", false, "only internal/app chooses"},
+		{"resolvers", "internal/app", false, "resolvers call services"},
+		{"resolvers", "loaders", false, ""},
+		{"loaders", "graph/model", false, "know no GraphQL"},
+		{"graph/model", "resolvers", false, "graph binds"},
+		{"graph/model", coaching + "client", false, ""},
+		{"", coaching + "client", false, "a main is thin"},
+		{"cmd/rapport", "internal/app", false, ""},
+		{"cmd/rapport", "resolvers", false, "a main is thin"},
+		{"tools/configdoc", platform + "postgres/local", false, "only internal/app knows adapters"},
+		{"tools/testrun", platform + "postgres/local", false, ""},
+		{"internal/app", "internal/testkit", false, "only tests"},
+		{"internal/app", "internal/app/apptest", true, ""},
+		{"internal/app", platform + "stream/postgres", false, ""},
+		{"internal/app/demo", platform + "stream/postgres", false, "only internal/app knows adapters"},
+		{"helpers", coaching + "client", false, "no place in the house"},
+	} {
+		to := c.to
+		if dir, _, _ := strings.Cut(to, "/"); !strings.Contains(dir, ".") && dir != "os" && dir != "net" && dir != "log" {
+			to = module + "/" + to
+		}
+		got := broken(c.from, to, c.test)
+		if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s imports %s (in a test: %t): got %q, want %q", c.from, c.to, c.test, got, c.want)
+		}
+	}
+}
