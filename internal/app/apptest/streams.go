@@ -139,6 +139,21 @@ func (c *Client) Socket(t testing.TB) *Socket {
 	return s
 }
 
+// Rest reads until the server closes a socket that was not initialised, and returns why it ended; nil if it does not.
+func (s *Socket) Rest(t testing.TB) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
+	for {
+		if _, err := s.read(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
 func (s *Socket) send(t testing.TB, m message) {
 	t.Helper()
 	raw, err := json.Marshal(m)
