@@ -9,6 +9,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
 func TestCost(t *testing.T) {
@@ -19,7 +20,7 @@ func TestCost(t *testing.T) {
 	schema := gqlparser.MustLoadSchema(&ast.Source{Input: string(source)})
 	weigh := func(query string, vars map[string]any) int {
 		t.Helper()
-		doc, err := gqlparser.LoadQuery(schema, query)
+		doc, err := gqlparser.LoadQueryWithRules(schema, query, rules.NewDefaultRules())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +55,7 @@ func TestCost(t *testing.T) {
 		fmt.Fprintf(&b, "fragment F%d on Session { a: client { sessions(first: 100) { nodes { ...F%d } } } b: client { sessions(first: 99) { nodes { ...F%d } } } }\n", i, i+1, i+1)
 	}
 	b.WriteString("fragment F40 on Session { id }")
-	doc, errs := gqlparser.LoadQuery(schema, b.String())
+	doc, errs := gqlparser.LoadQueryWithRules(schema, b.String(), rules.NewDefaultRules())
 	if errs != nil {
 		t.Fatal(errs)
 	}
