@@ -3232,7 +3232,7 @@ enum MembershipStatus {
 }
 
 "A coaching practice or company; nothing is shared between two of them."
-type Organization implements Node @scope(to: [SELF]) {
+type Organization implements Node @scope(to: [SELF, ADMIN]) {
   "Its id."
   id: ID!
   "Its name in addresses and tokens, e.g. harbor."
@@ -3380,7 +3380,7 @@ type Client implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONSO
   "When the client was archived; null if not."
   archivedAt: DateTime @access(to: [ADMIN, COACH, SUPERVISOR])
   "When the client was added."
-  createdAt: DateTime @access(to: [ADMIN, COACH, SUPERVISOR])
+  createdAt: DateTime!
   "When the client was last changed."
   updatedAt: DateTime @access(to: [ADMIN, COACH, SUPERVISOR])
 }
@@ -8435,30 +8435,12 @@ func (ec *executionContext) _Client_createdAt(ctx context.Context, field graphql
 		func(ctx context.Context) (any, error) {
 			return obj.CreatedAt, nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR"})
-				if err != nil {
-					var zeroVal time.Time
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal time.Time
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
-			return ec.marshalODateTime2timeᚐTime(ctx, selections, v)
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
 		},
 		true,
-		false,
+		true,
 	)
 }
 func (ec *executionContext) fieldContext_Client_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -20295,7 +20277,7 @@ func (ec *executionContext) _Client(ctx context.Context, sel ast.SelectionSet, o
 			}
 		case "createdAt":
 			out.Values[i] = ec._Client_createdAt(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
+			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "updatedAt":
