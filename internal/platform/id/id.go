@@ -71,7 +71,8 @@ func Parse(s string) (prefix string, u UUID, err error) {
 		return "", UUID{}, fault.Invalid("", "%q is not an id: expected prefix_suffix", clip(s))
 	}
 	raw, err := base32.Decode(s[i+1:])
-	if err != nil || len(raw) != 16 {
+	// 26 characters of base32 hold two bits more than a UUID: with those set, two strings would be one id.
+	if err != nil || len(raw) != 16 || s[i+1] > '7' {
 		return "", UUID{}, fault.Invalid("", "%q is not an id: its suffix is not 26 characters of base32", clip(s))
 	}
 	return s[:i], UUID(raw), nil
