@@ -1,0 +1,194 @@
+// Bench measures what the README promises and prints it: `make bench`. It judges nothing and fails on no time: figures of
+// different machines, or of a busy one, do not compare. What can be compared are two sides that were measured in turns,
+// here the server and the floor: a handler written by hand that answers the same bytes from one statement.
+//
+// It runs a PostgreSQL of its own, in a temporary folder, with the settings of a server that must survive a power cut.
+// Everything that is measured over HTTP runs in a process of its own, so that the cost of asking is not counted.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+	"github.com/rapporthq/rapport/internal/platform/postgres/local"
+	"github.com/rapporthq/rapport/tools/bench/seed"
+)
+
+type options struct {
+	sections string
+	runs     int
+	length   time.Duration
+	conns    int
+	profile  string
+	serve    string // the role of a child process
+	url      string
+	home     string
+}
+
+// sections in the order in which they are measured.
+var sections = []struct {
+	name    string
+	measure func(context.Context, *bench) error
+}{
+	{"parse", measureParse},
+	{"page", measurePage},
+	{"statements", measureStatements},
+	{"dashboard", measureDashboard},
+	{"import", measureImport},
+	{"memory", measureMemory},
+}
+
+func main() {
+	var o options
+	names := make([]string, len(sections))
+	for i, s := range sections {
+		names[i] = s.name
+	}
+	flag.StringVar(&o.sections, "only", "", "measure only these sections: "+strings.Join(names, ", "))
+	flag.IntVar(&o.runs, "runs", 5, "how often everything is measured; medians are printed")
+	flag.DurationVar(&o.length, "length", 5*time.Second, "how long one run of the dashboard lasts, for each side")
+	flag.IntVar(&o.conns, "conns", 16, "connections that ask for the dashboard at once")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of each side of the dashboard, and the plans of its statements, into this folder")
+	short := flag.Bool("short", false, "three short runs: to see that all works")
+	flag.StringVar(&o.serve, "serve", "", "used by the program itself: be this side's server")
+	flag.StringVar(&o.url, "database", "", "used by the program itself")
+	flag.StringVar(&o.home, "home", "", "used by the program itself")
+	flag.Parse()
+	if *short {
+		o.runs, o.length = 3, time.Second
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	run := measure
+	if o.serve != "" {
+		run = serve
+	}
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is what the sections share.
+type bench struct {
+	options
+	out      io.Writer
+	db       *pgxpool.Pool // the bench's own, not the servers'
+	practice *seed.Practice
+	token    string
+}
+
+func measure(ctx context.Context, o options) (err error) {
+	chosen := map[string]bool{}
+	for name := range strings.SplitSeq(o.sections, ",") {
+		chosen[strings.TrimSpace(name)] = true
+	}
+	b := &bench{options: o, out: os.Stdout}
+	for _, s := range sections {
+		if o.sections != "" && !chosen[s.name] {
+			continue
+		}
+		if b.db == nil && s.name != "parse" {
+			closeAll, err := b.prepare(ctx)
+			if err != nil {
+				return err
+			}
+			defer closeAll()
+		}
+		if err := s.measure(ctx, b); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		delete(chosen, s.name)
+	}
+	delete(chosen, "")
+	for name := range chosen {
+		return fmt.Errorf("there is no section %q", name)
+	}
+	return nil
+}
+
+// durable is what a server that must not lose a commit runs with, and a little memory.
+var durable = map[string]string{
+	"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "wal_level": "replica", "max_wal_senders": "10",
+	"shared_buffers": "256MB", "effective_cache_size": "1GB", "max_wal_size": "1GB", "checkpoint_timeout": "5min", "autovacuum": "on",
+	"max_connections": "100",
+}
+
+func (b *bench) prepare(ctx context.Context) (closeAll func(), err error) {
+	closeAll = func() {}
+	defer func() {
+		if err != nil {
+			closeAll()
+		}
+	}()
+	undo := func(f func()) {
+		before := closeAll
+		closeAll = func() { f(); before() }
+	}
+	installed := os.Getenv("RAPPORT_HOME")
+	if installed == "" {
+		installed = ".rapport"
+	}
+	if b.home, err = os.MkdirTemp("", "rapport-bench-"); err != nil {
+		return closeAll, err
+	}
+	undo(func() { _ = os.RemoveAll(b.home) })
+	server, err := local.Start(ctx, local.Config{Home: installed, Throwaway: true, Settings: durable, Progress: progress})
+	if err != nil {
+		return closeAll, err
+	}
+	undo(func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		_ = server.Stop(stop)
+	})
+	b.url = server.URL()
+	if b.db, err = postgres.Open(ctx, b.url, postgres.WithMaxConns(4), postgres.WithApplicationName("bench")); err != nil {
+		return closeAll, err
+	}
+	undo(b.db.Close)
+	if err := postgres.Migrate(ctx, b.db); err != nil {
+		return closeAll, err
+	}
+	issuer, err := auth.OpenDevIssuer(b.home)
+	if err != nil {
+		return closeAll, err
+	}
+	progress("filling the database")
+	if b.practice, err = seed.Load(ctx, b.db, issuer.Issuer().Name, seed.Full); err != nil {
+		return closeAll, err
+	}
+	if _, err := b.db.Exec(ctx, "CHECKPOINT"); err != nil && !isForbidden(err) {
+		return closeAll, err
+	}
+	if b.token, _, err = issuer.Issue(auth.Person{Subject: seed.Coach, Email: seed.Coach}); err != nil {
+		return closeAll, err
+	}
+	fmt.Fprintf(b.out, "\n%s/%s, %d cores, %s, PostgreSQL of its own with fsync; %d sessions, %d utterances; medians of %d runs\n",
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), seed.Full.Clients*seed.Full.Sessions, b.practice.Utterances, b.runs)
+	return closeAll, nil
+}
+
+// isForbidden says that only a superuser may: a checkpoint is a courtesy.
+func isForbidden(err error) bool {
+	var coded interface{ SQLState() string }
+	return errors.As(err, &coded) && coded.SQLState() == "42501"
+}
+
+func progress(line string) { fmt.Fprintln(os.Stderr, "… "+line) }
+
+func profileFile(dir, side string) string { return filepath.Join(dir, "dashboard-"+side+".pprof") }
