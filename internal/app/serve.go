@@ -159,7 +159,15 @@ func (a *App) announce(ctx context.Context, out io.Writer, addr net.Addr, took t
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nRapport is ready after %.1f s: http://%s\n\n", took.Seconds(), addr)
 	fmt.Fprintf(&b, "  GraphiQL   http://%s/\n  GraphQL    http://%s/graphql   (POST, GET, WebSocket, SSE)\n  Health     http://%s/healthz, /readyz\n", addr, addr, addr)
-	fmt.Fprintf(&b, "\n  queue      postgres\n  stream     postgres\n  analyser   rules (built in)\n")
+	var version string
+	if err := a.db.QueryRow(ctx, "SHOW server_version").Scan(&version); err != nil {
+		return err
+	}
+	where := "private, in " + a.config.Home
+	if a.config.Database.URL != "" {
+		where = "DATABASE_URL"
+	}
+	fmt.Fprintf(&b, "\n  database   PostgreSQL %s (%s)\n  queue      postgres\n  stream     postgres\n  analyser   rules (built in)\n", version, where)
 	if a.dev != nil {
 		everybody, err := people{a.db, a.dev.Issuer().Name}.list(ctx)
 		if err != nil {
