@@ -17,8 +17,8 @@ func TestUnknownErrorsAreMasked(t *testing.T) {
 	env := apptest.Demo(t)
 	coach := env.Login(t, apptest.Coach)
 	session := amara2.id(t, env)
-	exec(t, env, `ALTER TABLE session_metrics RENAME TO hidden_metrics`)
-	exec(t, env, `ALTER TABLE participants RENAME TO hidden_participants`)
+	sql(t, env, `ALTER TABLE session_metrics RENAME TO hidden_metrics`)
+	sql(t, env, `ALTER TABLE participants RENAME TO hidden_participants`)
 	for name, query := range map[string]string{
 		"nullable":  `query($id: ID!) {session(id: $id) {id metrics {id}}}`,
 		"required":  `query($id: ID!) {session(id: $id) {id participants {name}}}`,

@@ -56,10 +56,10 @@ func value[T any](t testing.TB, env *apptest.Env, sql string, args ...any) (v T)
 	return v
 }
 
-func exec(t testing.TB, env *apptest.Env, sql string, args ...any) {
+func sql(t testing.TB, env *apptest.Env, query string, args ...any) {
 	t.Helper()
-	if _, err := env.DB.Exec(t.Context(), sql, args...); err != nil {
-		t.Fatalf("%s: %v", sql, err)
+	if _, err := env.DB.Exec(t.Context(), query, args...); err != nil {
+		t.Fatalf("%s: %v", query, err)
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asServer) != "" {
+		os.Exit(serve())
+	}
 	code := m.Run()
 	if err := apptest.Drop(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)

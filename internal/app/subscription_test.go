@@ -86,9 +86,9 @@ func ready(t testing.TB, env *apptest.Env, transcript string) {
 // begun is the statement by which a subscription without a cursor finds where it begins.
 const begun = "SELECT last_cursor FROM stream_topics"
 
-type opens func(c *apptest.Client, t testing.TB, query string, vars apptest.Vars) *apptest.Subscription
+type transport func(c *apptest.Client, t testing.TB, query string, vars apptest.Vars) *apptest.Subscription
 
-var streaming = map[string]opens{"WebSocket": (*apptest.Client).Subscribe, "SSE": (*apptest.Client).SubscribeSSE}
+var streaming = map[string]transport{"WebSocket": (*apptest.Client).Subscribe, "SSE": (*apptest.Client).SubscribeSSE}
 
 // gate stops whoever is about to do something to a table until it is opened.
 type gate struct {
@@ -100,9 +100,9 @@ type gate struct {
 // shut puts a gate before what condition says: "INSERT ON insights FOR EACH ROW WHEN (NEW.ordinal = 3)".
 func shut(t testing.TB, env *apptest.Env, condition string) *gate {
 	t.Helper()
-	exec(t, env, `CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS
+	sql(t, env, `CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS
 		$$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NEW; END $$`)
-	exec(t, env, `CREATE OR REPLACE TRIGGER gate BEFORE `+condition+` EXECUTE FUNCTION gate()`)
+	sql(t, env, `CREATE OR REPLACE TRIGGER gate BEFORE `+condition+` EXECUTE FUNCTION gate()`)
 	conn, err := env.DB.Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -281,7 +281,7 @@ func TestResumeTooLate(t *testing.T) {
 	env := apptest.Demo(t)
 	coach := env.Login(t, apptest.Coach)
 	session := amara2.id(t, env)
-	exec(t, env, `UPDATE stream_events SET created_at = now() - interval '25 hours'`)
+	sql(t, env, `UPDATE stream_events SET created_at = now() - interval '25 hours'`)
 	env.Another(t, apptest.Running()) // sweeps when it starts
 	testkit.Eventually(t, 20*time.Second, func() error {
 		if n := published(t, env, session); n > 0 {
@@ -311,7 +311,7 @@ func TestClientHearsOfAcceptedInsightsOnly(t *testing.T) {
 			sub := open(client, t, listen, apptest.Vars{"session": session, "after": env.Beginning(t, session)})
 			transcript := imports(t, coach, session, conversation(t))
 			env.Work(t)
-			exec(t, env, `UPDATE insights SET audience = CASE WHEN ordinal % 2 = 0 THEN 'COACH_ONLY' ELSE 'BOTH' END WHERE transcript_id = $1`, uuid(t, transcript))
+			sql(t, env, `UPDATE insights SET audience = CASE WHEN ordinal % 2 = 0 THEN 'COACH_ONLY' ELSE 'BOTH' END WHERE transcript_id = $1`, uuid(t, transcript))
 			all := insightsInOrder(t, env, transcript)
 			for _, insight := range all[:4] {
 				coach.Must(t, `mutation($id: ID!) {reviewInsight(input: {insightId: $id, decision: ACCEPT}) {insight {id}}}`, apptest.Vars{"id": insight}, nil)

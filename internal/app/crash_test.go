@@ -1,0 +1,292 @@
+package app_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/app"
+	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/testkit"
+)
+
+// asServer makes this test binary the server: TestMain calls it, and a test can then kill a whole process.
+const asServer = "RAPPORT_TEST_AS_SERVER"
+
+func serve() int {
+	if err := app.Serve(context.Background(), os.LookupEnv, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// process is a server in a process of its own.
+type process struct {
+	*apptest.Env // over the same database, at the process's address
+	cmd          *exec.Cmd
+}
+
+var readyAt = regexp.MustCompile(`Rapport is ready.*(http://\S+)`)
+
+func startProcess(t testing.TB, env *apptest.Env) *process {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), asServer+"=1", "DATABASE_URL="+env.DatabaseURL, "RAPPORT_HOME="+env.Config.Home,
+		"RAPPORT_DEMO=false", "RAPPORT_ADDR=127.0.0.1:0", "RAPPORT_LOG_LEVEL=warn", "DATABASE_MAX_CONNS=6")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: cmd}
+	t.Cleanup(p.kill)
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if m := readyAt.FindStringSubmatch(lines.Text()); m != nil {
+			at := *env
+			at.URL = m[1]
+			p.Env = &at
+			go func() {
+				for lines.Scan() {
+				}
+			}()
+			return p
+		}
+	}
+	p.kill()
+	t.Fatalf("the server does not start: %s", stderr.String())
+	return nil
+}
+
+// kill is kill -9.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+// request imports and does not mind if there is no answer: its server may be killed meanwhile.
+func (p *process) request(ctx context.Context, token, session, content string) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		body, _ := json.Marshal(map[string]any{"query": importMutation, "variables": apptest.Vars{"session": session, "content": content}})
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL+"/graphql", bytes.NewReader(body))
+		if err != nil {
+			return
+		}
+		req.Header = p.With(token).Header()
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			_ = res.Body.Close()
+		}
+	}()
+	return done
+}
+
+// outcome is all that an import leaves, without ids and moments.
+func outcome(t testing.TB, env *apptest.Env, transcript string) string {
+	t.Helper()
+	key := uuid(t, transcript)
+	var b strings.Builder
+	for _, query := range []string{
+		`SELECT jsonb_build_array('transcript', status, format, utterance_count, duration_ms, warnings, failure_code) FROM transcripts WHERE id = $1`,
+		`SELECT jsonb_build_array('original', length(content) > 0) FROM transcript_originals WHERE transcript_id = $1`,
+		`SELECT jsonb_build_array('speaker', ordinal, label, display_name, role, role_confidence) FROM speakers WHERE transcript_id = $1 ORDER BY ordinal`,
+		`SELECT jsonb_build_array('utterance', u.index, s.ordinal, u.start_ms, u.end_ms, u.text, u.cues) FROM utterances u JOIN speakers s ON s.id = u.speaker_id WHERE u.transcript_id = $1 ORDER BY u.index`,
+		`SELECT jsonb_build_array('metrics', definition_version, measures) FROM session_metrics WHERE transcript_id = $1`,
+		`SELECT jsonb_build_array('run', status, insight_count, rejected_count, error_code) FROM analysis_runs WHERE transcript_id = $1 ORDER BY created_at`,
+		`SELECT jsonb_build_array('insight', ordinal, kind, audience, title, body, confidence, status, retracted_at IS NULL, encode(fingerprint, 'hex')) FROM insights WHERE transcript_id = $1 ORDER BY ordinal, fingerprint`,
+		`SELECT jsonb_build_array('citation', i.ordinal, c.ordinal, c.first_index, c.last_index, c.quote, c.start_ms, c.end_ms) FROM citations c JOIN insights i ON i.id = c.insight_id WHERE c.transcript_id = $1 ORDER BY i.ordinal, c.ordinal`,
+		`SELECT jsonb_build_array('told', i.ordinal, count(*)) FROM stream_events e JOIN insights i ON i.id::text = e.data->>'insightId' JOIN sessions s ON s.id = i.session_id
+			WHERE i.transcript_id = $1 AND e.kind = 'insight.added' AND e.topic LIKE 'session_%' GROUP BY i.ordinal ORDER BY i.ordinal`,
+		`SELECT jsonb_build_array('job', state, count(*)) FROM jobs WHERE entity_id = $1 GROUP BY state ORDER BY state`,
+	} {
+		rows, err := env.DB.Query(t.Context(), query, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var line string
+			if err := rows.Scan(&line); err != nil {
+				t.Fatal(err)
+			}
+			b.WriteString(line + "\n")
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+	}
+	return b.String()
+}
+
+// The server is killed at every step of an import. After a restart the import completes by itself, or, if it had not been
+// confirmed, when it is sent again; and there is nothing to tell it from an import that nobody disturbed.
+func TestKilledDuringAnImport(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	token, session := env.Login(t, apptest.Coach).Token, amara5.id(t, env)
+	// A comment makes another file of it, with the same words.
+	file := func(n int) string { return conversation(t) + fmt.Sprintf("\nNOTE copy %d\n", n) }
+
+	p := startProcess(t, env)
+	undisturbed := imports(t, p.With(token), session, file(0))
+	settled(t, env, undisturbed)
+	want := outcome(t, env, undisturbed)
+	if strings.Count(want, `["insight"`) < 4 || strings.Count(want, `["told"`) != strings.Count(want, `["insight"`) || strings.Count(want, `["utterance"`) < 20 {
+		t.Fatalf("not much to compare with:\n%s", want)
+	}
+	last := strings.Count(want, `["insight"`)
+	whole := t
+
+	for n, tc := range []struct {
+		before    string
+		confirmed bool // whether the client had its answer
+	}{
+		{`INSERT ON transcripts FOR EACH ROW`, false},
+		{`INSERT ON transcript_originals FOR EACH ROW`, false},
+		{`INSERT ON utterances FOR EACH ROW WHEN (NEW.index = 7)`, false},
+		{`INSERT ON jobs FOR EACH ROW`, false},
+		{`INSERT ON stream_events FOR EACH ROW WHEN (NEW.kind LIKE 'transcript%')`, false},
+		{`UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'RUNNING')`, true},
+		{`INSERT ON analysis_runs FOR EACH ROW`, true},
+		{`UPDATE ON transcripts FOR EACH ROW WHEN (NEW.status = 'ANALYZING')`, true},
+		{`INSERT ON insights FOR EACH ROW WHEN (NEW.ordinal = 1)`, true},
+		{`INSERT ON insights FOR EACH ROW WHEN (NEW.ordinal = 2)`, true},
+		{`INSERT ON citations FOR EACH ROW`, true},
+		{fmt.Sprintf(`INSERT ON insights FOR EACH ROW WHEN (NEW.ordinal = %d)`, last), true},
+		{`UPDATE ON analysis_runs FOR EACH ROW WHEN (NEW.status = 'SUCCEEDED')`, true},
+		{`UPDATE ON transcripts FOR EACH ROW WHEN (NEW.status = 'READY')`, true},
+		{`UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'DONE')`, true},
+	} {
+		done := t.Run(tc.before, func(t *testing.T) {
+			content := file(n + 1)
+			table := strings.Fields(tc.before)[2]
+			gate := shut(t, env, tc.before)
+			answered := p.request(t.Context(), token, session, content)
+			if tc.confirmed {
+				<-answered
+			}
+			gate.somebody()
+			p.kill()
+			<-answered
+			gate.release()
+			buried(t, env)
+			sql(t, env, `DROP TRIGGER gate ON `+table)
+			p = startProcess(whole, env)
+			find := `SELECT id FROM transcripts WHERE session_id = $1 ORDER BY version DESC LIMIT 1`
+			before := value[int](t, env, `SELECT count(*) FROM transcripts WHERE session_id = $1`, uuid(t, session))
+			if kept := before == n+2; kept != tc.confirmed || !kept && before != n+1 {
+				t.Fatalf("%d transcripts after the restart", before)
+			}
+			if !tc.confirmed {
+				imports(t, p.With(token), session, content)
+			}
+			transcript := one(t, env, "transcript", find, uuid(t, session))
+			settled(t, env, transcript)
+			if got := outcome(t, env, transcript); got != want {
+				t.Errorf("another outcome:\n%s", difference(got, want))
+			}
+			if got := value[int](t, env, `SELECT count(*) FROM transcripts WHERE session_id = $1`, uuid(t, session)); got != n+2 {
+				t.Errorf("%d transcripts", got)
+			}
+		})
+		if !done {
+			return // the next ones stand on this one
+		}
+	}
+}
+
+// Killed again and again wherever it happens to be, an import still completes.
+func TestKilledAnywhere(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	token, session := env.Login(t, apptest.Coach).Token, amara5.id(t, env)
+	file := func(n int) string { return conversation(t) + fmt.Sprintf("\nNOTE copy %d\n", n) }
+	p := startProcess(t, env)
+	undisturbed := imports(t, p.With(token), session, file(0))
+	settled(t, env, undisturbed)
+	want := outcome(t, env, undisturbed)
+	events := published(t, env, session)
+	for n := range 6 {
+		content := file(n + 1)
+		base := published(t, env, session)
+		answered := p.request(t.Context(), token, session, content)
+		testkit.Eventually(t, 30*time.Second, func() error { // progress, as far as others can see it
+			if got := published(t, env, session); got < base+n*events/6 {
+				return fmt.Errorf("%d events", got-base)
+			}
+			return nil
+		})
+		p.kill()
+		<-answered
+		buried(t, env)
+		p = startProcess(t, env)
+		transcript := imports(t, p.With(token), session, content)
+		settled(t, env, transcript)
+		if got := outcome(t, env, transcript); got != want {
+			t.Errorf("killed after %d events, another outcome:\n%s", n*events/6, difference(got, want))
+		}
+		if got := value[int](t, env, `SELECT count(*) FROM transcripts WHERE session_id = $1`, uuid(t, session)); got != n+2 {
+			t.Errorf("%d transcripts", got)
+		}
+	}
+}
+
+// buried waits until PostgreSQL, too, has done with a process that was killed: it finishes what it was sent, and may commit
+// it, before it notices. Then the leases of the dead end: they would in their time, but nobody has to wait for that here.
+func buried(t testing.TB, env *apptest.Env) {
+	t.Helper()
+	testkit.Eventually(t, 30*time.Second, func() error {
+		if n := value[int](t, env, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'rapport'`); n > 0 {
+			return fmt.Errorf("%d connections of the dead", n)
+		}
+		return nil
+	})
+	sql(t, env, `UPDATE jobs SET lease_until = now(), due_at = now() WHERE state = 'RUNNING'`)
+}
+
+// settled waits until a transcript is READY and its job over.
+func settled(t testing.TB, env *apptest.Env, transcript string) {
+	t.Helper()
+	ready(t, env, transcript)
+	testkit.Eventually(t, 30*time.Second, func() error {
+		if n := value[int](t, env, `SELECT count(*) FROM jobs WHERE entity_id = $1 AND state <> 'DONE'`, uuid(t, transcript)); n > 0 {
+			return fmt.Errorf("%d jobs are not done", n)
+		}
+		return nil
+	})
+}
+
+// difference is the lines that only one of the two has.
+func difference(got, want string) string {
+	var b strings.Builder
+	count := map[string]int{}
+	for line := range strings.Lines(got) {
+		count[line]++
+	}
+	for line := range strings.Lines(want) {
+		count[line]--
+	}
+	for line, n := range count {
+		switch {
+		case n > 0:
+			fmt.Fprintf(&b, "+%d %s", n, line)
+		case n < 0:
+			fmt.Fprintf(&b, "%d %s", n, line)
+		}
+	}
+	return b.String()
+}
