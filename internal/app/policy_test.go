@@ -1,0 +1,395 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/testkit"
+)
+
+// relation is what a viewer is to a row, as the schema's enum Relation names it.
+type relation string
+
+const (
+	self       relation = "SELF"
+	admin      relation = "ADMIN"
+	coach      relation = "COACH"
+	supervisor relation = "SUPERVISOR"
+	client     relation = "CLIENT"
+	sponsor    relation = "SPONSOR"
+)
+
+// related says whether the viewer stands in a relation to a row at all: holds the role, and is the one.
+func related(r relation, v *viewer, f *fact) bool {
+	switch r {
+	case self:
+		return f.everybody || f.self == v.user
+	case admin:
+		return v.is("OWNER", "ADMIN")
+	case coach:
+		return v.is("COACH") && slices.Contains(f.coaches, v.user)
+	case supervisor:
+		return v.is("SUPERVISOR") && slices.ContainsFunc(f.coaches, func(c id.UUID) bool { return slices.Contains(v.coaches, c) })
+	case client:
+		return v.is("CLIENT") && slices.Contains(f.clients, v.user)
+	case sponsor:
+		return v.is("SPONSOR") && slices.Contains(f.sponsors, v.user)
+	}
+	panic(r)
+}
+
+// Which of the rows that a viewer is related to are opened by it.
+type condition func(*fact) bool
+
+func all(*fact) bool           { return true }
+func consented(f *fact) bool   { return f.consent }
+func shared(f *fact) bool      { return f.shared }
+func accepted(f *fact) bool    { return f.accepted }
+func supervisory(f *fact) bool { return f.consent && f.supervisory }
+
+type (
+	opens map[relation]condition
+	only  map[string][]relation
+)
+
+// decision says who sees the rows of a type, and which fields not everybody of them sees.
+type decision struct {
+	rows   opens
+	fields string // that everybody sees who sees the row
+	only   only   // that these see alone
+}
+
+// decisions is "Who sees what" of docs/architecture.md, type by type and field by field. A type or field that is not here
+// fails the test: somebody has to decide.
+var decisions = map[string]decision{
+	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members",
+		only{"retentionDays": {admin}, "aiEnabled": {admin}}},
+	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt", nil},
+	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
+		only{"email": {self, admin}, "timeZone": {self, admin}}},
+
+	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags engagements sessions insights createdAt",
+		only{"email": {admin, coach, client}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
+	"Engagement": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all},
+		"id status client coach sponsors sessionsIncluded sessionsUsed startsOn endsOn sessions createdAt updatedAt",
+		only{"title": {admin, coach, supervisor, client}, "archivedAt": {admin, coach, supervisor}}},
+	"Session": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all},
+		"id number type status startsAt durationMinutes engagement client coach participants tags transcript transcripts metrics insights createdAt updatedAt",
+		only{"title": {coach, supervisor, client}, "insightCount": {admin, coach}, "archivedAt": {admin, coach, supervisor}}},
+	"Participant": {opens{coach: all, supervisor: all, client: all}, "id name role consents user", nil},
+
+	"Transcript": {opens{coach: all, supervisor: consented, client: shared},
+		"id version status failure session title format filename sha256 language durationMs warnings sharedWithClient speakers utterances metrics analysisRuns archivedAt createdAt updatedAt", nil},
+	"Speaker":   {opens{coach: all, supervisor: consented, client: shared}, "id label displayName role roleConfidence roleReason", nil},
+	"Utterance": {opens{coach: all, supervisor: consented, client: shared}, "id index speaker startMs endMs text cues", nil},
+
+	"SessionMetrics": {opens{coach: all, supervisor: consented},
+		"id definitionVersion basis durationMs silenceShare interactivityPerMin patienceMs responseLatencyMs speakers coach client quality", nil},
+	"AnalysisRun": {opens{coach: all, supervisor: consented},
+		"id status engine engineVersion model promptVersion insightCount rejectedCount inputTokens outputTokens costMicros errorCode createdAt finishedAt", nil},
+	"Insight": {opens{coach: all, supervisor: supervisory, client: accepted},
+		"id kind audience title body status reviewedBy reviewedAt citations session analysisRun tags createdAt retractedAt",
+		only{"originalTitle": {coach, supervisor}, "originalBody": {coach, supervisor}, "confidence": {coach, supervisor}}},
+	"Citation": {opens{coach: all, supervisor: supervisory, client: accepted}, "id quote startMs endMs utterances", nil},
+
+	"Tag": {opens{coach: all, supervisor: all}, "id name color createdAt", nil},
+}
+
+// parts are no rows: they are seen with the row, the page or the answer that they are a part of.
+var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue Quantiles SpeakerMetrics RoleMetrics DataQuality
+	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
+
+// roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
+// subscriptions in TestEventsOfOthers.
+var roots = map[string]string{
+	"Query":        "viewer node nodes clients engagements sessions session transcript insights tags",
+	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
+	"Subscription": "insightEvents",
+}
+
+// filters are the conditions of lists: "" tells nothing but what everybody sees who sees the row; else the field whose
+// guard stands before it, or the rows that it looks at.
+var filters = map[string]string{
+	"ClientFilter.nameStartsWith": "", "ClientFilter.lifecycles": "lifecycle", "ClientFilter.coachIds": "", "ClientFilter.tagIds": "tags", "ClientFilter.includeArchived": "",
+	"EngagementFilter.clientIds": "", "EngagementFilter.coachIds": "", "EngagementFilter.statuses": "", "EngagementFilter.includeArchived": "",
+	"SessionFilter.clientIds": "", "SessionFilter.coachIds": "", "SessionFilter.engagementIds": "", "SessionFilter.types": "", "SessionFilter.statuses": "",
+	"SessionFilter.startsAfter": "", "SessionFilter.startsBefore": "", "SessionFilter.tagIds": "tags", "SessionFilter.hasTranscript": "transcripts", "SessionFilter.includeArchived": "",
+	"InsightFilter.sessionIds": "", "InsightFilter.clientIds": "", "InsightFilter.kinds": "", "InsightFilter.statuses": "", "InsightFilter.audiences": "",
+	"InsightFilter.minConfidence": "confidence", "InsightFilter.createdAfter": "", "InsightFilter.tagIds": "tags",
+}
+
+// chosen are edges to one of several: which one it is depends on what the viewer sees.
+var chosen = map[string]bool{"Session.transcript": true, "Session.metrics": true}
+
+// grants are the relations through which a viewer sees a row; none: the row does not exist for the viewer.
+func grants(v *viewer, f *fact) (through []relation) {
+	if f.org != v.org {
+		return nil
+	}
+	for r, open := range decisions[f.typ].rows {
+		if related(r, v, f) && open(f) {
+			through = append(through, r)
+		}
+	}
+	return through
+}
+
+func (w *world) sees(v *viewer, key string) bool {
+	f := w.of(v, key)
+	return f != nil && len(grants(v, f)) > 0
+}
+
+// open says whether a viewer sees a field of a row.
+func (w *world) open(v *viewer, key, field string) bool {
+	f := w.of(v, key)
+	if f == nil {
+		return false
+	}
+	through := grants(v, f)
+	guard, guarded := decisions[f.typ].only[field]
+	return len(through) > 0 && (!guarded || slices.ContainsFunc(through, func(r relation) bool { return slices.Contains(guard, r) }))
+}
+
+func readSchema(t *testing.T) *ast.Schema {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(testkit.RepoRoot(t), "schema.graphqls"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: string(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+// undecided lists what in the schema differs from the decisions.
+func undecided(schema *ast.Schema) (problems []string) {
+	fail := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	same := func(where string, want []relation, d *ast.Directive) {
+		var got []relation
+		if d != nil {
+			for _, c := range d.Arguments.ForName("to").Value.Children {
+				got = append(got, relation(c.Value.Raw))
+			}
+		}
+		slices.Sort(got)
+		if want = slices.Sorted(slices.Values(want)); !slices.Equal(got, want) {
+			fail("%s: the schema says %v, the decision is %v", where, got, want)
+		}
+	}
+	for name, d := range schema.Types {
+		if d.BuiltIn {
+			continue
+		}
+		if strings.HasSuffix(name, "Filter") {
+			for _, f := range d.Fields {
+				if _, ok := filters[name+"."+f.Name]; !ok {
+					fail("%s.%s: decide what it may tell", name, f.Name)
+				}
+			}
+		}
+		if d.Kind != ast.Object || strings.HasSuffix(name, "Connection") || strings.HasSuffix(name, "Edge") || strings.HasSuffix(name, "Payload") || slices.Contains(parts, name) {
+			continue
+		}
+		known, rows, isRow := strings.Fields(roots[name]), decision{}, roots[name] == ""
+		if isRow {
+			var decided bool
+			if rows, decided = decisions[name]; !decided {
+				fail("%s: decide who sees it", name)
+				continue
+			}
+			known = slices.AppendSeq(strings.Fields(rows.fields), maps.Keys(rows.only))
+			same(name, slices.Collect(maps.Keys(rows.rows)), d.Directives.ForName("scope"))
+			if kinds[name].sql == "" {
+				fail("%s: no statement finds its rows", name)
+			}
+		}
+		for _, f := range d.Fields {
+			if strings.HasPrefix(f.Name, "__") {
+				continue
+			}
+			if !slices.Contains(known, f.Name) {
+				fail("%s.%s: decide who sees it", name, f.Name)
+			}
+			if isRow {
+				same(name+"."+f.Name, rows.only[f.Name], f.Directives.ForName("access"))
+			}
+		}
+		for _, f := range known {
+			if d.Fields.ForName(f) == nil {
+				fail("%s.%s: a decision about nothing", name, f)
+			}
+		}
+	}
+	for name := range decisions {
+		if schema.Types[name] == nil {
+			fail("%s: a decision about nothing", name)
+		}
+	}
+	slices.Sort(problems)
+	return problems
+}
+
+func TestEverythingIsDecided(t *testing.T) {
+	t.Parallel()
+	for _, p := range undecided(readSchema(t)) {
+		t.Error(p)
+	}
+	// It can fail: a new type, field, filter or mutation, a wider @scope and a lost @access are seen.
+	for want, change := range map[string]func(*ast.Schema){
+		"Session.notes: decide who sees it": func(s *ast.Schema) {
+			s.Types["Session"].Fields = append(s.Types["Session"].Fields, &ast.FieldDefinition{Name: "notes"})
+		},
+		"Note: decide who sees it": func(s *ast.Schema) { s.Types["Note"] = &ast.Definition{Kind: ast.Object, Name: "Note"} },
+		"SessionFilter.words: decide what it may tell": func(s *ast.Schema) {
+			s.Types["SessionFilter"].Fields = append(s.Types["SessionFilter"].Fields, &ast.FieldDefinition{Name: "words"})
+		},
+		"Mutation.eraseClient: decide who sees it": func(s *ast.Schema) {
+			s.Mutation.Fields = append(s.Mutation.Fields, &ast.FieldDefinition{Name: "eraseClient"})
+		},
+		"Tag: the schema says": func(s *ast.Schema) {
+			to := s.Types["Tag"].Directives.ForName("scope").Arguments.ForName("to")
+			to.Value.Children = append(to.Value.Children, &ast.ChildValue{Value: &ast.Value{Raw: "SPONSOR"}})
+		},
+		"Client.email: the schema says []": func(s *ast.Schema) { s.Types["Client"].Fields.ForName("email").Directives = nil },
+	} {
+		schema := readSchema(t)
+		change(schema)
+		if got := undecided(schema); len(got) != 1 || !strings.HasPrefix(got[0], want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestPolicy shows every row there is, with every field, to everybody, and compares what comes back with the decisions.
+//
+// What a row says is the same for all who see it, but for guarded fields, which are null, and for what it leads to, which
+// is less by exactly what the viewer may not see. So what an edge leads to in full is what all viewers see of it together.
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := &walk{world: w, schema: readSchema(t), full: map[string]map[string]any{}, seen: map[*viewer]map[string]map[string]any{}}
+	for _, v := range w.viewers {
+		k.nodes(t, v)
+	}
+	k.merge()
+	fields := 0
+	for _, v := range w.viewers {
+		fields += k.compare(t, v)
+	}
+	k.witnesses(t)
+	lists := 0
+	for _, v := range w.viewers {
+		lists += k.lists(t, v)
+		k.filters(t, v)
+		k.byID(t, v)
+		k.deep(t, v)
+	}
+	k.listsHaveAll(t)
+	for _, v := range w.viewers {
+		k.leaks(t, v)
+	}
+	t.Logf("%d viewers, %d rows, %d fields compared, %d lists, %d requests, %d MB", len(w.viewers), len(w.byID), fields, lists, k.requests, k.bytes>>20)
+}
+
+// witnesses checks that the world can tell right from wrong: each relation of each type opens a row to somebody who has
+// no other relation to it, each guarded field a value, each relation that opens nothing is tried, and each field has a
+// value somewhere.
+func (k *walk) witnesses(t *testing.T) {
+	t.Helper()
+	tried := map[string]bool{}
+	for _, v := range k.viewers {
+		for key := range k.full {
+			f := k.of(v, key)
+			if f.org != v.org {
+				tried["another tenant's "+f.typ] = true
+				continue
+			}
+			through := grants(v, f)
+			for _, r := range []relation{admin, coach, supervisor, client, sponsor} {
+				if related(r, v, f) && len(through) == 0 {
+					tried[fmt.Sprintf("%s opens no %s", r, f.typ)] = true
+				}
+			}
+			if len(through) != 1 {
+				continue
+			}
+			tried[fmt.Sprintf("%s opens %s", through[0], f.typ)] = true
+			for field, guard := range decisions[f.typ].only {
+				if !empty(k.full[key][field]) {
+					tried[fmt.Sprintf("%s of %s for %s is %t", field, f.typ, through[0], slices.Contains(guard, through[0]))] = true
+				}
+			}
+		}
+	}
+	values := map[string]bool{}
+	for key, row := range k.full {
+		for field, value := range row {
+			if !empty(value) {
+				values[k.world.byID[key].typ+"."+field] = true
+			}
+		}
+	}
+	var want []string
+	for typ, d := range decisions {
+		want = append(want, "another tenant's "+typ)
+		for _, r := range []relation{self, admin, coach, supervisor, client, sponsor} {
+			open, ok := d.rows[r]
+			switch {
+			case ok && (typ == "Organization" && r == admin || typ == "Membership" && r == coach): // always with SELF
+			case ok:
+				want = append(want, fmt.Sprintf("%s opens %s", r, typ))
+			case r == self || typ == "Organization" || typ == "Membership" || typ == "Tag" && r != admin: // nobody is that to it
+			default:
+				want = append(want, fmt.Sprintf("%s opens no %s", r, typ))
+			}
+			for field, guard := range d.only {
+				if open != nil && !(typ == "Organization" && r == admin) {
+					want = append(want, fmt.Sprintf("%s of %s for %s is %t", field, typ, r, slices.Contains(guard, r)))
+				}
+			}
+		}
+		for _, f := range k.schema.Types[typ].Fields {
+			if !values[typ+"."+f.Name] {
+				t.Errorf("no row of the test has a value in %s.%s", typ, f.Name)
+			}
+		}
+	}
+	slices.Sort(want)
+	for _, c := range want {
+		if !tried[c] {
+			t.Errorf("the test cannot tell whether %s", c)
+		}
+	}
+}
+
+func empty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case []any:
+		return len(v) == 0
+	case *page:
+		return len(v.Nodes) == 0
+	}
+	return false
+}
+
+func text(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(raw)
+}

@@ -1,0 +1,374 @@
+package app_test
+
+import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/id"
+)
+
+// viewer is somebody who tries to see things.
+type viewer struct {
+	who     string // for people who read the test's output
+	email   string
+	tenant  string // slug of the organization
+	client  *apptest.Client
+	org     id.UUID
+	user    id.UUID
+	roles   []string
+	coaches []id.UUID // whom the viewer supervises
+}
+
+func (v *viewer) is(roles ...string) bool {
+	return slices.ContainsFunc(roles, func(r string) bool { return slices.Contains(v.roles, r) })
+}
+
+// fact is what the database says about a row: independent of any scope of the product.
+type fact struct {
+	typ, id     string
+	org         id.UUID
+	everybody   bool      // every member's alike
+	self        id.UUID   // whom it is about
+	coaches     []id.UUID // whose it is
+	clients     []id.UUID // the logins of its clients
+	sponsors    []id.UUID
+	consent     bool // every client in the session agrees to supervision
+	shared      bool // the transcript, with the client
+	accepted    bool // the insight, and it is meant for the client
+	supervisory bool // the insight is not private to the coach, or evidence of skill
+	text        map[string]string
+}
+
+// world is a practice with somebody in every position, and everything in it.
+type world struct {
+	env     *apptest.Env
+	viewers []*viewer
+	facts   []*fact
+	byID    map[string]*fact
+}
+
+// The people that the demo lacks. Each stands for a case that a rule may get wrong.
+var others = []struct {
+	tenant, email, name string
+	roles               []auth.Role
+}{
+	{"harbor", "admin@harbor.example", "Ada Quillfeather", []auth.Role{auth.RoleAdmin}},
+	{"harbor", "supervisor2@harbor.example", "Bram Oxenholt", []auth.Role{auth.RoleSupervisor}},
+	{"harbor", "client2@harbor.example", "Jonas Lindqvist", []auth.Role{auth.RoleClient}},
+	{"harbor", "sponsor2@harbor.example", "Petra Wrangham", []auth.Role{auth.RoleSponsor}},
+	{"harbor", "ownercoach@harbor.example", "Olive Trescothick", []auth.Role{auth.RoleOwner, auth.RoleCoach}},
+	{"harbor", "coachclient@harbor.example", "Hanna Vogel", []auth.Role{auth.RoleCoach, auth.RoleClient}},
+	{"harbor", "former@harbor.example", "Fergus Zelenka", []auth.Role{auth.RoleSponsor}},
+	{"harbor", "both@harbor.example", "Xenia Varga", []auth.Role{auth.RoleCoach}},
+	{"lumen", "both@harbor.example", "Xenia Varga", []auth.Role{auth.RoleSponsor}},
+	{"lumen", "admin@lumen.example", "Lorcan Yelland", []auth.Role{auth.RoleAdmin}},
+}
+
+// newWorld fills the demo up with what it lacks: every relation to every kind of row, and a value in every field.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{env: apptest.Demo(t, apptest.Config(func(c *config.Config) {
+		c.HTTP.MaxQueryTokens, c.HTTP.MaxQueryCost = 1<<20, 1<<40 // the walk asks for everything at once
+	}))}
+	for _, o := range others {
+		if err := pgx.BeginFunc(t.Context(), w.env.DB, func(tx pgx.Tx) error {
+			_, err := org.Join(t.Context(), tx, org.ID{UUID: w.id(t, `SELECT id FROM organizations WHERE slug = $1`, o.tenant)}, org.NewMember{
+				Email: o.email, Name: o.name, TimeZone: "Europe/Riga", Roles: o.roles,
+				Identity: &org.Identity{Issuer: "http://rapport.localhost/dev", Subject: o.email},
+			})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.fill(t)
+	for _, who := range []string{apptest.Owner, "admin@harbor.example", apptest.Coach, apptest.Coach2, apptest.Supervisor, "supervisor2@harbor.example",
+		apptest.ClientUser, "client2@harbor.example", apptest.Sponsor, "sponsor2@harbor.example", "ownercoach@harbor.example",
+		"coachclient@harbor.example", "former@harbor.example", apptest.Lumen, "admin@lumen.example"} {
+		tenant, _, _ := strings.Cut(who[strings.Index(who, "@")+1:], ".")
+		w.enter(t, who, who, tenant, w.env.Login(t, who))
+	}
+	for _, tenant := range []string{"harbor", "lumen"} {
+		w.enter(t, "both@ in "+tenant, "both@harbor.example", tenant, w.env.With(tokenFor(t, w.env, "both@harbor.example", tenant)))
+	}
+	w.look(t)
+	return w
+}
+
+// tokenFor signs a person in to one of several organizations.
+func tokenFor(t *testing.T, env *apptest.Env, email, tenant string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(env.Config.Home, "dev-signing-key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(raw)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return apptest.Sign(t, key.(ed25519.PrivateKey), map[string]any{
+		"iss": "http://rapport.localhost/dev", "aud": "rapport", "sub": email, "email": email, "org": tenant,
+		"iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
+	})
+}
+
+func (w *world) id(t *testing.T, sql string, args ...any) (key id.UUID) {
+	t.Helper()
+	if err := w.env.DB.QueryRow(t.Context(), sql, args...).Scan(&key); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return key
+}
+
+func (w *world) exec(t *testing.T, sql string, args ...any) {
+	t.Helper()
+	tag, err := w.env.DB.Exec(t.Context(), sql, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	if tag.RowsAffected() == 0 {
+		t.Fatalf("%s: does nothing", sql)
+	}
+}
+
+func (w *world) person(t *testing.T, email string) id.UUID {
+	t.Helper()
+	return w.id(t, `SELECT id FROM users WHERE email = $1`, email)
+}
+
+func (w *world) session(t *testing.T, engagement string, number int) id.UUID {
+	t.Helper()
+	return w.id(t, `SELECT s.id FROM sessions s JOIN engagements e ON e.id = s.engagement_id WHERE e.title = $1 AND s.number = $2`, engagement, number)
+}
+
+// engage gives a coach an engagement with a client and one session held.
+func (w *world) engage(t *testing.T, client id.UUID, coach, title string) (engagement, session id.UUID) {
+	t.Helper()
+	engagement, session = id.New(), id.New()
+	w.exec(t, `INSERT INTO engagements (id, org_id, client_id, coach_id, title, status, sessions_included, starts_on, ends_on)
+		SELECT $1, org_id, id, $3, $4, 'ACTIVE', 3, '2026-01-05', '2026-12-18' FROM clients WHERE id = $2`, engagement, client, w.person(t, coach), title)
+	w.exec(t, `INSERT INTO sessions (id, org_id, engagement_id, client_id, coach_id, number, status, title, starts_at, duration_minutes)
+		SELECT $1, org_id, id, client_id, coach_id, 1, 'COMPLETED', title || ', opening', '2026-02-03 10:00Z', 45 FROM engagements WHERE id = $2`, session, engagement)
+	w.exec(t, `INSERT INTO participants (id, org_id, session_id, user_id, client_id, name, role, consents)
+		SELECT $1, s.org_id, s.id, c.user_id, c.id, c.name, 'CLIENT', '{RECORDING}' FROM sessions s JOIN clients c ON c.id = s.client_id WHERE s.id = $2`, id.New(), session)
+	return engagement, session
+}
+
+func (w *world) addClient(t *testing.T, coach, name string, login *id.UUID) id.UUID {
+	t.Helper()
+	key := id.New()
+	w.exec(t, `INSERT INTO clients (id, org_id, coach_id, user_id, name, email)
+		SELECT $1, org_id, user_id, $3, $4, 'someone@' || lower(replace($4, ' ', '-')) || '.example' FROM memberships WHERE user_id = $2
+		ORDER BY created_at LIMIT 1`, key, w.person(t, coach), login, name)
+	return key
+}
+
+// talk imports a conversation as the session's coach.
+func (w *world) talk(t *testing.T, coach *apptest.Client, session id.UUID, secret string) {
+	t.Helper()
+	content := "WEBVTT\n"
+	for i, line := range []string{"Vesper: What would you like to leave with today?", "Corvin: I will write to the board about " + secret + " by Friday.",
+		"Vesper: What makes " + secret + " matter to you?", "Corvin: I feel relieved, because " + secret + " was always mine to say."} {
+		content += fmt.Sprintf("\n%d\n00:00:%02d.000 --> 00:00:%02d.000\n%s\n", i+1, i*10, i*10+7, line)
+	}
+	var out struct{ ImportTranscript imported }
+	coach.Must(t, importMutation, apptest.Vars{"session": id.Format("session", session), "content": content, "filename": secret + ".vtt"}, &out)
+	if out.ImportTranscript.Transcript == nil {
+		t.Fatalf("%+v", out)
+	}
+	w.env.Work(t)
+}
+
+func (w *world) fill(t *testing.T) {
+	t.Helper()
+	const amara, jonas, mei = "First year as an engineering manager", "Two founders, one company", "Answering the partnership letter"
+	login := func(email string) *id.UUID { u := w.person(t, email); return &u }
+	clientOf := func(name string) id.UUID { return w.id(t, `SELECT id FROM clients WHERE name = $1`, name) }
+
+	w.exec(t, `UPDATE organizations SET retention_days = 365`)
+	w.exec(t, `UPDATE clients SET user_id = $1 WHERE name = 'Jonas Lindqvist'`, login("client2@harbor.example"))
+	w.exec(t, `UPDATE clients SET user_id = $1 WHERE name = 'Hanna Vogel'`, login("coachclient@harbor.example"))
+	w.exec(t, `UPDATE participants p SET user_id = c.user_id FROM clients c WHERE c.id = p.client_id AND c.user_id IS NOT NULL`)
+	for supervisor, coach := range map[string]string{"supervisor2@harbor.example": apptest.Coach2, "former@harbor.example": apptest.Coach} {
+		w.exec(t, `INSERT INTO supervisions (org_id, supervisor_id, coach_id) SELECT org_id, $1, $2 FROM memberships WHERE user_id = $1`,
+			w.person(t, supervisor), w.person(t, coach))
+	}
+	sponsor := func(email, engagement string) {
+		w.exec(t, `INSERT INTO engagement_sponsors (org_id, engagement_id, user_id) SELECT org_id, id, $2 FROM engagements WHERE title = $1`, engagement, w.person(t, email))
+	}
+	sponsor("sponsor2@harbor.example", "Back from leave")
+	sponsor("both@harbor.example", "After a founder")
+
+	// One client of two coaches: each sees the client, and only their own conversations.
+	_, shared := w.engage(t, clientOf("Mei Tanaka"), apptest.Coach2, "A second opinion for Mei")
+	w.talk(t, w.env.Login(t, apptest.Coach2), shared, "the Montrose ledger")
+	// Owner and coach in one person; a coach who is somebody's client; a coach here who is a sponsor there.
+	_, own := w.engage(t, w.addClient(t, "ownercoach@harbor.example", "Quentin Abernathy", nil), "ownercoach@harbor.example", "Quentin takes the lab")
+	w.talk(t, w.env.Login(t, "ownercoach@harbor.example"), own, "the Pemberley vault")
+	_, own = w.engage(t, w.addClient(t, "coachclient@harbor.example", "Ysolde Marchbanks", nil), "coachclient@harbor.example", "Ysolde and the orchestra")
+	w.talk(t, w.env.Login(t, "coachclient@harbor.example"), own, "the Larkspur fund")
+	_, own = w.engage(t, w.addClient(t, "both@harbor.example", "Roderick Ainslie", nil), "both@harbor.example", "Roderick, between two houses")
+	w.talk(t, w.env.With(tokenFor(t, w.env, "both@harbor.example", "harbor")), own, "the Kestrel merger")
+	// Somebody who was all of it, and holds no role for it any more.
+	gone := w.addClient(t, "former@harbor.example", "Wilhelmina Prowse", login("former@harbor.example"))
+	w.engage(t, gone, "former@harbor.example", "Wilhelmina changes trades")
+
+	// A later transcript that is not shared hides no earlier one that is.
+	ruth := w.env.Login(t, apptest.Coach)
+	w.talk(t, ruth, w.session(t, amara, 2), "the Evenlode recording")
+	// Archived and retracted things keep their rules.
+	w.exec(t, `UPDATE clients SET archived_at = now() WHERE name IN ('Hanna Vogel', 'Sofia Brandt')`)
+	w.exec(t, `UPDATE engagements SET archived_at = now() WHERE title IN ('Taking over the practice', 'Back from leave')`)
+	w.exec(t, `UPDATE sessions SET archived_at = now() WHERE id = ANY($1)`, []id.UUID{w.session(t, jonas, 1), w.session(t, amara, 1)})
+	w.exec(t, `UPDATE transcripts SET archived_at = now() WHERE session_id = $1`, w.session(t, mei, 3))
+	w.exec(t, `UPDATE insights SET retracted_at = now() WHERE ordinal = 2`)
+	// Every decision, and each audience of each decision.
+	w.exec(t, `UPDATE insights SET
+		status = (ARRAY['PROPOSED', 'ACCEPTED', 'EDITED', 'DISMISSED'])[1 + ordinal % 4],
+		audience = (ARRAY['COACH_ONLY', 'BOTH', 'CLIENT'])[1 + (ordinal / 2) % 3]`)
+	w.exec(t, `UPDATE insights i SET reviewed_by = s.coach_id, reviewed_at = now() FROM sessions s WHERE s.id = i.session_id AND i.status <> 'PROPOSED'`)
+	w.exec(t, `UPDATE insights SET original_title = 'First said of ' || title, original_body = 'First said of ' || body WHERE status = 'EDITED'`)
+	// A value in every field.
+	w.exec(t, `UPDATE transcripts SET title = 'Minutes of ' || coalesce(filename, 'a talk'), language = 'en'`)
+	w.exec(t, `UPDATE transcripts SET status = 'FAILED', failure_code = 'TEST', failure_message = 'for the test' WHERE session_id = $1`, w.session(t, jonas, 5))
+	w.exec(t, `UPDATE transcripts SET warnings = '[{"line": 3, "code": "ODD", "message": "odd", "assumed": "even"}]' WHERE session_id = $1`, w.session(t, jonas, 3))
+	w.exec(t, `UPDATE analysis_runs SET model = 'm-1', prompt_version = 'p-1', error_code = 'E', finished_at = now()`)
+	w.exec(t, `INSERT INTO taggings (id, org_id, tag_id, insight_id) SELECT gen_random_uuid(), i.org_id, t.id, i.id
+		FROM insights i JOIN sessions s ON s.id = i.session_id JOIN tags t ON t.org_id = i.org_id AND t.owner_id = s.coach_id
+		WHERE i.ordinal < 4 AND t.name IN ('boundaries', 'feedback')`)
+	w.exec(t, `INSERT INTO taggings (id, org_id, tag_id, client_id) SELECT gen_random_uuid(), t.org_id, t.id, $1
+		FROM tags t WHERE t.owner_id = $2`, clientOf("Mei Tanaka"), w.person(t, apptest.Coach2))
+}
+
+func (w *world) enter(t *testing.T, who, email, tenant string, c *apptest.Client) {
+	t.Helper()
+	v := &viewer{who: who, email: email, tenant: tenant, client: c}
+	if err := w.env.DB.QueryRow(t.Context(), `
+		SELECT m.org_id, m.user_id, m.roles, ARRAY(SELECT coach_id FROM supervisions sv WHERE sv.org_id = m.org_id AND sv.supervisor_id = m.user_id)
+		FROM memberships m JOIN users u ON u.id = m.user_id JOIN organizations o ON o.id = m.org_id WHERE u.email = $1 AND o.slug = $2`, email, tenant).
+		Scan(&v.org, &v.user, &v.roles, &v.coaches); err != nil {
+		t.Fatal(err)
+	}
+	w.viewers = append(w.viewers, v)
+}
+
+// The meetings and who is in them; the other rows hang on it.
+const meetings = `WITH meeting AS (
+	SELECT s.id, s.org_id, s.client_id, s.engagement_id, ARRAY[s.coach_id] AS coaches, array_remove(ARRAY[c.user_id], NULL) AS clients,
+		ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = s.engagement_id) AS sponsors,
+		coalesce((SELECT bool_and('SUPERVISION' = ANY(consents)) FROM participants p WHERE p.session_id = s.id AND p.role = 'CLIENT'), false) AS consent
+	FROM sessions s JOIN clients c ON c.id = s.client_id)
+`
+
+// kinds are the rows of each type: prefix of the id, and a statement that finds id, org_id, self, coaches, clients,
+// sponsors, consent, shared, accepted, supervisory, and the words in it by field.
+var kinds = map[string]struct{ prefix, sql string }{
+	"Organization": {"org", `SELECT id, id, NULL::uuid, '{}'::uuid[], '{}'::uuid[], '{}'::uuid[], false, false, false, false,
+		jsonb_build_object('name', name, 'slug', slug) FROM organizations`},
+	"Membership": {"member", `SELECT id, org_id, user_id, '{}'::uuid[], '{}'::uuid[], '{}'::uuid[], false, false, false, false, '{}'::jsonb FROM memberships`},
+	// Somebody in two organizations is one user: the row is the membership's. People know each other through a client: the
+	// coaches, the client's login, and, not each other, the sponsors.
+	"User": {"user", `SELECT u.id, m.org_id, u.id,
+			array_remove(array_agg(c.coach_id) || array_agg(e.coach_id), NULL), array_remove(array_agg(c.user_id), NULL),
+			array_remove(array_agg(CASE WHEN u.id IN (c.coach_id, c.user_id, e.coach_id) THEN es.user_id END), NULL),
+			false, false, false, false, jsonb_build_object('name', u.name, 'email', u.email)
+		FROM users u JOIN memberships m ON m.user_id = u.id
+		LEFT JOIN (clients c LEFT JOIN engagements e ON e.client_id = c.id LEFT JOIN engagement_sponsors es ON es.engagement_id = e.id)
+			ON c.org_id = m.org_id AND u.id IN (c.coach_id, c.user_id, e.coach_id, es.user_id)
+		GROUP BY u.id, m.org_id`},
+	"Client": {"client", `SELECT c.id, c.org_id, NULL::uuid, c.coach_id || ARRAY(SELECT coach_id FROM engagements e WHERE e.client_id = c.id),
+			array_remove(ARRAY[c.user_id], NULL),
+			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
+			false, false, false, false, jsonb_build_object('name', c.name, 'email', c.email) FROM clients c`},
+	"Engagement": {"engagement", `SELECT e.id, e.org_id, NULL::uuid, ARRAY[e.coach_id], array_remove(ARRAY[c.user_id], NULL),
+			ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = e.id),
+			false, false, false, false, jsonb_build_object('title', e.title) FROM engagements e JOIN clients c ON c.id = e.client_id`},
+	"Session": {"session", meetings + `SELECT m.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false, false, false,
+			jsonb_build_object('title', s.title) FROM meeting m JOIN sessions s ON s.id = m.id`},
+	"Participant": {"participant", meetings + `SELECT p.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false, false, false,
+			jsonb_build_object('name', p.name) FROM participants p JOIN meeting m ON m.id = p.session_id`},
+	"Transcript": {"transcript", meetings + `SELECT t.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
+			jsonb_build_object('title', t.title, 'filename', t.filename, 'sha256', encode(t.sha256, 'hex')) FROM transcripts t JOIN meeting m ON m.id = t.session_id`},
+	"Speaker": {"speaker", meetings + `SELECT sp.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
+			jsonb_build_object('label', sp.label, 'displayName', sp.display_name) FROM speakers sp JOIN transcripts t ON t.id = sp.transcript_id JOIN meeting m ON m.id = t.session_id`},
+	"Utterance": {"utterance", meetings + `SELECT u.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
+			jsonb_build_object('text', u.text) FROM utterances u JOIN transcripts t ON t.id = u.transcript_id JOIN meeting m ON m.id = t.session_id`},
+	"SessionMetrics": {"metrics", meetings + `SELECT x.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false, false, false,
+			'{}'::jsonb FROM session_metrics x JOIN meeting m ON m.id = x.session_id`},
+	"AnalysisRun": {"analysis", meetings + `SELECT r.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false, false, false,
+			'{}'::jsonb FROM analysis_runs r JOIN meeting m ON m.id = r.session_id`},
+	"Insight": {"insight", meetings + `SELECT i.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false,
+			i.audience IN ('CLIENT', 'BOTH') AND i.status IN ('ACCEPTED', 'EDITED'), i.audience IN ('CLIENT', 'BOTH') OR i.kind = 'COACH_SKILL',
+			jsonb_build_object('title', i.title, 'body', i.body, 'originalTitle', i.original_title, 'originalBody', i.original_body)
+			FROM insights i JOIN meeting m ON m.id = i.session_id`},
+	"Citation": {"citation", meetings + `SELECT c.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false,
+			i.audience IN ('CLIENT', 'BOTH') AND i.status IN ('ACCEPTED', 'EDITED'), i.audience IN ('CLIENT', 'BOTH') OR i.kind = 'COACH_SKILL',
+			jsonb_build_object('quote', c.quote) FROM citations c JOIN insights i ON i.id = c.insight_id JOIN meeting m ON m.id = i.session_id`},
+	"Tag": {"tag", `SELECT id, org_id, NULL::uuid, ARRAY[owner_id], '{}'::uuid[], '{}'::uuid[], false, false, false, false, jsonb_build_object('name', name) FROM tags`},
+}
+
+// look reads what there is, straight from the database.
+func (w *world) look(t *testing.T) {
+	t.Helper()
+	w.byID = map[string]*fact{}
+	for typ, k := range kinds {
+		rows, err := w.env.DB.Query(t.Context(), k.sql)
+		if err != nil {
+			t.Fatalf("%s: %v", typ, err)
+		}
+		var key id.UUID
+		var self *id.UUID
+		var words map[string]*string
+		f := fact{}
+		_, err = pgx.ForEachRow(rows, []any{&key, &f.org, &self, &f.coaches, &f.clients, &f.sponsors, &f.consent, &f.shared, &f.accepted, &f.supervisory, &words}, func() error {
+			g := f
+			g.typ, g.id, g.everybody, g.text = typ, id.Format(k.prefix, key), typ == "Organization", map[string]string{}
+			if self != nil {
+				g.self = *self
+			}
+			for field, text := range words {
+				if text != nil {
+					g.text[field] = *text
+				}
+			}
+			w.facts = append(w.facts, &g)
+			if other := w.byID[g.id]; other == nil || typ != "User" {
+				w.byID[g.id] = &g
+			}
+			f, self, words = fact{}, nil, nil
+			return nil
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", typ, err)
+		}
+	}
+	slices.SortFunc(w.facts, func(a, b *fact) int { return strings.Compare(a.id, b.id) })
+}
+
+// of is the row as seen from the viewer's organization: a person in two of them is one user, and known there as a member.
+func (w *world) of(v *viewer, key string) *fact {
+	if f := w.byID[key]; f == nil || f.typ != "User" || f.org == v.org {
+		return f
+	}
+	for _, f := range w.facts {
+		if f.id == key && f.org == v.org {
+			return f
+		}
+	}
+	return w.byID[key]
+}
