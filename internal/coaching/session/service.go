@@ -144,10 +144,10 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Session, err e
 		}
 		_, err := tx.Exec(ctx, `
 			INSERT INTO participants (id, org_id, session_id, user_id, client_id, name, role)
-			SELECT $3, $1, s.id, s.coach_id, NULL::uuid, u.name, 'COACH'
+			SELECT $3::uuid, $1::uuid, s.id, s.coach_id, NULL::uuid, u.name, 'COACH'
 			FROM sessions s JOIN users u ON u.id = s.coach_id WHERE s.org_id = $1 AND s.id = $2
 			UNION ALL
-			SELECT $4, $1, s.id, c.user_id, c.id, c.name, 'CLIENT'
+			SELECT $4::uuid, $1, s.id, c.user_id, c.id, c.name, 'CLIENT'
 			FROM sessions s JOIN clients c ON c.org_id = $1 AND c.id = s.client_id WHERE s.org_id = $1 AND s.id = $2`,
 			v.Org, key, id.New(), id.New())
 		return err
