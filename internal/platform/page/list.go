@@ -271,15 +271,12 @@ func collect[T any](ctx context.Context, db Querier, s *statement, t Table[T]) (
 	return found, clientMistake(err)
 }
 
-// clientMistake turns a cursor whose values PostgreSQL cannot read into what it is: a cursor somebody has edited. All
-// other parameters are typed in Go, so that only a cursor can end up here.
+// clientMistake turns a NUL character, which no text of PostgreSQL can hold, into what it is. Cursors are checked before,
+// and all other parameters are typed in Go, so that only the text of a filter can end up here.
 func clientMistake(err error) error {
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		switch pg.Code {
-		case "22P02", "22007", "22008", "22003", "22021": // bad text, datetime format or overflow, number out of range, NUL
-			return fault.Invalid("after", "is not a cursor of this list").Because(err)
-		}
+	if errors.As(err, &pg) && pg.Code == "22021" {
+		return fault.Invalid("filter", "must not contain NUL characters").Because(err)
 	}
 	return err
 }

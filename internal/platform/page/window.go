@@ -7,8 +7,11 @@ package page
 import (
 	"encoding/base64"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 )
@@ -112,7 +115,28 @@ func (o Order[T]) decode(field, cursor string) ([]string, error) {
 	if parts[0] != o.Name || len(parts) != 1+len(o.Keys) {
 		return nil, fault.Invalid(field, "is a cursor of another list or order")
 	}
+	for i, k := range o.Keys {
+		if !k.reads(parts[1+i]) {
+			return nil, fault.Invalid(field, "is not a cursor of this list")
+		}
+	}
 	return parts[1:], nil
+}
+
+// reads says whether PostgreSQL can read value as the key's type: somebody may have edited a cursor.
+func (k Key[T]) reads(value string) bool {
+	var err error
+	switch k.Type {
+	case "timestamptz":
+		_, err = time.Parse(time.RFC3339Nano, value)
+	case "uuid":
+		err = uuid.Validate(value)
+	case "int":
+		_, err = strconv.ParseInt(value, 10, 32)
+	default:
+		return !strings.ContainsRune(value, 0)
+	}
+	return err == nil
 }
 
 // orderBy renders the ORDER BY list.
