@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"os"
@@ -195,3 +196,5 @@ func transcriptText(n int, line func(i int) string) string {
 	}
 	return b.String()
 }
+
+func b64(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
