@@ -30,7 +30,7 @@ type Services struct {
 	Insights    *insight.Service
 	Tags        *tag.Service
 
-	// Wait is how long a loader waits for more keys; zero is a sensible default. Tests that count statements widen it.
+	// Wait is how long a loader waits for more keys; with zero, until no more come. Tests that count statements widen it.
 	Wait time.Duration
 }
 
@@ -95,11 +95,7 @@ type bundleKey struct{}
 
 // With returns a context with a fresh bundle for one response.
 func With(ctx context.Context, s Services) context.Context {
-	b := &Loaders{wait: s.Wait}
-	if b.wait == 0 {
-		b.wait = defaultWait
-	}
-	b.ctx = ctx
+	b := &Loaders{ctx: ctx, wait: s.Wait}
 
 	b.Organizations = entity(b, s.Orgs.OrganizationsByIDs)
 	b.Users = entity(b, s.Orgs.UsersByIDs)

@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
-
-	"github.com/graph-gophers/dataloader/v7"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -17,13 +18,28 @@ import (
 // capacity is how many keys one statement asks for at most.
 const capacity = 1000
 
-// ByKey loads one value a key. Keys that are asked for within the wait become one call of batch, which returns a value for
-// each key, in the order of the keys.
+// ByKey loads one value a key, once a response. Keys that are asked for together become one call of batch, which returns a
+// value for each key, in the order of the keys.
 type ByKey[K comparable, V any] struct {
 	bundle *Loaders
 	batch  func(ctx context.Context, keys []K) ([]V, error)
-	once   sync.Once // most responses need few of the loaders
-	loader *dataloader.Loader[K, V]
+
+	mu    sync.Mutex
+	known map[K]place[K, V] // made with the first key: most responses need few of the loaders
+	open  *group[K, V]      // takes more keys
+}
+
+// group is keys that are loaded together.
+type group[K comparable, V any] struct {
+	keys   []K
+	loaded chan struct{} // closed when values or err are there
+	values []V
+	err    error
+}
+
+type place[K comparable, V any] struct {
+	group *group[K, V]
+	index int
 }
 
 func byKey[K comparable, V any](b *Loaders, batch func(ctx context.Context, keys []K) ([]V, error)) *ByKey[K, V] {
@@ -31,29 +47,84 @@ func byKey[K comparable, V any](b *Loaders, batch func(ctx context.Context, keys
 }
 
 // Load returns the value of key.
-func (l *ByKey[K, V]) Load(ctx context.Context, key K) (V, error) {
-	l.once.Do(func() {
-		l.loader = dataloader.NewBatchedLoader(l.run, dataloader.WithWait[K, V](l.bundle.wait), dataloader.WithBatchCapacity[K, V](capacity))
-	})
-	return l.loader.Load(ctx, key)()
+func (l *ByKey[K, V]) Load(_ context.Context, key K) (V, error) {
+	p := l.place(key)
+	<-p.group.loaded
+	if p.group.err != nil {
+		var none V
+		return none, p.group.err
+	}
+	return p.group.values[p.index], nil
 }
 
-// run ignores the context of the first caller: its field may be cancelled while others wait for the same batch. The
-// response's context has the viewer, the deadline and the trace.
-func (l *ByKey[K, V]) run(_ context.Context, keys []K) []*dataloader.Result[V] {
-	values, err := l.batch(l.bundle.ctx, keys)
-	if err == nil && len(values) != len(keys) {
-		err = fmt.Errorf("loader: %d values for %d keys", len(values), len(keys))
+// place finds the group that key is in, or puts it into one.
+func (l *ByKey[K, V]) place(key K) place[K, V] {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p, ok := l.known[key]; ok {
+		return p
 	}
-	results := make([]*dataloader.Result[V], len(keys))
-	for i := range keys {
-		if err != nil {
-			results[i] = &dataloader.Result[V]{Error: err}
-		} else {
-			results[i] = &dataloader.Result[V]{Data: values[i]}
+	if l.known == nil {
+		l.known = map[K]place[K, V]{}
+	}
+	if l.open == nil {
+		l.open = &group[K, V]{loaded: make(chan struct{})}
+		go l.load(l.open)
+	}
+	g := l.open
+	p := place[K, V]{g, len(g.keys)}
+	g.keys = append(g.keys, key)
+	l.known[key] = p
+	if len(g.keys) == capacity {
+		l.open = nil
+	}
+	return p
+}
+
+// load gathers keys and loads them. The context is the response's, not the first caller's: that one's field may be
+// cancelled while others wait for the same group. It has the viewer, the deadline and the trace.
+func (l *ByKey[K, V]) load(g *group[K, V]) {
+	defer close(g.loaded)
+	if l.bundle.wait > 0 {
+		time.Sleep(l.bundle.wait)
+	} else {
+		l.settle(g)
+	}
+	l.mu.Lock()
+	if l.open == g {
+		l.open = nil
+	}
+	l.mu.Unlock()
+	defer func() {
+		if v := recover(); v != nil { // here is no resolver whose panic gqlgen would recover
+			g.err = fmt.Errorf("loader: panic: %T\n%s", v, debug.Stack())
 		}
+	}()
+	g.values, g.err = l.batch(l.bundle.ctx, g.keys)
+	if g.err == nil && len(g.values) != len(g.keys) {
+		g.err = fmt.Errorf("loader: %d values for %d keys", len(g.values), len(g.keys))
 	}
-	return results
+}
+
+// settle waits until no more keys come: the siblings of a list, each in its goroutine, have all asked. No fixed time says
+// when that is. On a busy server it takes them many milliseconds to get their turn, and a group cut off too early costs
+// statements, which make the server busier still. So the clock says only how long it must be quiet at least, and the
+// scheduler that others had their turn: Gosched goes behind whoever can run, so that after a few rounds without a
+// new key nobody is left who could bring one.
+func (l *ByKey[K, V]) settle(g *group[K, V]) {
+	for before := 0; ; {
+		time.Sleep(quiet)
+		for range rounds {
+			runtime.Gosched()
+		}
+		l.mu.Lock()
+		now, full := len(g.keys), l.open != g
+		l.mu.Unlock()
+		if full || now == before {
+			return
+		}
+		before = now
+	}
 }
 
 // Entity loads entities by id. What the viewer may not see is nil: the edge to it is null.
@@ -89,13 +160,19 @@ type Pages[Q, T any] struct {
 	counts *ByKey[pageKey, int]
 
 	mu      sync.Mutex
-	queries map[string]*pageQuery[Q]
+	queries map[queryKey]*pageQuery[Q]
 }
 
 // pageKey is comparable; query points to the one pageQuery that equal queries share.
 type pageKey struct {
 	parent id.UUID
 	query  any
+}
+
+// queryKey is what equal queries have in common.
+type queryKey struct {
+	window page.Window
+	query  string // as JSON, "" without filter and order
 }
 
 type pageQuery[Q any] struct {
@@ -108,7 +185,7 @@ func pages[Q, T any](b *Loaders,
 	count func(ctx context.Context, parents []id.UUID, q Q) ([]int, error),
 ) *Pages[Q, T] {
 	return &Pages[Q, T]{
-		queries: map[string]*pageQuery[Q]{},
+		queries: map[queryKey]*pageQuery[Q]{},
 		pages: byKey(b, byQuery(func(ctx context.Context, parents []id.UUID, q *pageQuery[Q]) ([]*page.Connection[T], error) {
 			return load(ctx, parents, q.query, q.window)
 		})),
@@ -137,17 +214,22 @@ func (l *Pages[Q, T]) Load(ctx context.Context, parent id.UUID, query Q, args pa
 }
 
 func (l *Pages[Q, T]) share(query Q, w page.Window) (*pageQuery[Q], error) {
-	text, err := json.Marshal(query)
-	if err != nil {
-		return nil, err
+	key := queryKey{window: w}
+	if !reflect.ValueOf(query).IsZero() {
+		text, err := json.Marshal(query)
+		if err != nil {
+			return nil, err
+		}
+		key.query = string(text)
 	}
-	name := fmt.Sprintf("%v %s", w, text)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, known := l.queries[name]; !known {
-		l.queries[name] = &pageQuery[Q]{query: query, window: w}
+	shared, known := l.queries[key]
+	if !known {
+		shared = &pageQuery[Q]{query: query, window: w}
+		l.queries[key] = shared
 	}
-	return l.queries[name], nil
+	return shared, nil
 }
 
 // byQuery runs load once for each distinct query among the keys.
@@ -175,6 +257,7 @@ func byQuery[Q, V any](load func(ctx context.Context, parents []id.UUID, q *page
 	}
 }
 
-// defaultWait is how long a loader waits for more keys: long enough for the siblings of a list, whose resolvers run at
-// once, and short beside a statement. Latency is the depth of a query times this.
-const defaultWait = 500 * time.Microsecond
+const (
+	quiet  = 100 * time.Microsecond
+	rounds = 4
+)
