@@ -34,6 +34,7 @@ func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 	srv.AddTransport(strict{transport.SSE{KeepAlivePingInterval: 15 * time.Second}})
 	srv.AddTransport(transport.GET{})
 	srv.AddTransport(strict{transport.POST{}})
+	srv.AddTransport(unsupported{})
 
 	srv.SetQueryCache(lru.New[*ast.QueryDocument](1000))
 	srv.SetParserTokenLimit(a.config.HTTP.MaxQueryTokens)

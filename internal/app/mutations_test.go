@@ -418,9 +418,7 @@ func TestSetSpeakerRole(t *testing.T) {
 	env.Work(t)
 	type state struct{ active, retracted []string }
 	read := func() (s state) {
-		for _, key := range insightsInOrder(t, env, transcript) {
-			s.active = append(s.active, key)
-		}
+		s.active = insightsInOrder(t, env, transcript)
 		slices.Sort(s.active)
 		if n := value[int](t, env, `SELECT count(*) FROM insights WHERE transcript_id = $1 AND retracted_at IS NOT NULL`, uuid(t, transcript)); n > 0 {
 			s.retracted = make([]string, n)

@@ -128,9 +128,6 @@ var filters = map[string]string{
 	"InsightFilter.minConfidence": "confidence", "InsightFilter.createdAfter": "", "InsightFilter.tagIds": "tags",
 }
 
-// chosen are edges to one of several: which one it is depends on what the viewer sees.
-var chosen = map[string]bool{"Session.transcript": true, "Session.metrics": true}
-
 // grants are the relations through which a viewer sees a row; none: the row does not exist for the viewer.
 func grants(v *viewer, f *fact) (through []relation) {
 	if f.org != v.org {

@@ -36,6 +36,23 @@ func (s strict) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExe
 	s.Transport.Do(w, r, exec)
 }
 
+// unsupported answers what no transport takes.
+type unsupported struct{}
+
+// Supports implements graphql.Transport.
+func (unsupported) Supports(*http.Request) bool { return true }
+
+// Do implements graphql.Transport.
+func (unsupported) Do(w http.ResponseWriter, r *http.Request, _ graphql.GraphExecutor) {
+	if r.Method != http.MethodPost && r.Method != http.MethodGet {
+		w.Header().Set("Allow", "GET, POST")
+		httpx.Problem{Status: http.StatusMethodNotAllowed, Code: string(fault.KindInvalid), Message: "send a GET or a POST"}.Write(w)
+		return
+	}
+	// Also what a page of another origin can send without a preflight: text, forms, multipart.
+	httpx.Problem{Status: http.StatusUnsupportedMediaType, Code: string(fault.KindInvalid), Message: "send Content-Type: application/json"}.Write(w)
+}
+
 func malformed(w http.ResponseWriter, message string) {
 	httpx.Problem{Status: http.StatusBadRequest, Code: string(fault.KindInvalid), Message: message}.Write(w)
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/coder/websocket"
 
@@ -100,10 +101,14 @@ type socket struct{ subscriptions atomic.Int64 }
 
 type socketKey struct{}
 
-// subscribe counts one more subscription of the socket that ctx belongs to, until ctx ends.
+// subscribe counts one more subscription of the socket that ctx belongs to, until ctx ends. Outside a socket only an event
+// stream can carry one: plain POST would wait for the first event and answer nothing else.
 func (a *App) subscribe(ctx context.Context) error {
 	s, ok := ctx.Value(socketKey{}).(*socket)
 	if !ok {
+		if !strings.Contains(graphql.GetOperationContext(ctx).Headers.Get("Accept"), "text/event-stream") {
+			return fault.Invalid("", "a subscription needs a WebSocket (graphql-transport-ws) or Accept: text/event-stream")
+		}
 		return nil
 	}
 	if most := int64(a.config.HTTP.MaxSubscriptionsPerSocket); s.subscriptions.Add(1) > most {
