@@ -11,9 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
 )
 
 // The sizes of a page.
@@ -130,7 +129,7 @@ func (k Key[T]) reads(value string) bool {
 	case "timestamptz":
 		_, err = time.Parse(time.RFC3339Nano, value)
 	case "uuid":
-		err = uuid.Validate(value)
+		err = new(id.UUID).UnmarshalText([]byte(value))
 	case "int":
 		_, err = strconv.ParseInt(value, 10, 32)
 	default:
