@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -30,6 +31,15 @@ func NewLogger(cfg config.Config, w io.Writer) *slog.Logger {
 	})
 }
 
+// TuneMemory lets the collector wait until the heap has grown to five times what lives, instead of two: a request makes
+// thousands of short-lived objects beside a heap of a few megabytes, and with Go's default a third of the processor's time
+// went into collecting them again and again. GOGC and GOMEMLIMIT, where set, are left alone.
+func TuneMemory() {
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(400)
+	}
+}
+
 // Serve is the server's life: it brings up what it stands on, serves until ctx ends, and drains. What a person at the
 // terminal should see goes to out, the log to stderr.
 func Serve(ctx context.Context, lookup config.Lookup, out io.Writer) (err error) {
@@ -39,6 +49,7 @@ func Serve(ctx context.Context, lookup config.Lookup, out io.Writer) (err error)
 	}
 	log := NewLogger(cfg, os.Stderr)
 	slog.SetDefault(log)
+	TuneMemory()
 	for _, warning := range config.Unknown(os.Environ()) {
 		log.Warn(warning)
 	}

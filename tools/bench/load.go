@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rapporthq/rapport/tools/bench/seed"
 )
 
@@ -28,6 +30,7 @@ type load struct {
 	latencies []time.Duration // sorted
 	took      time.Duration
 	cpu       time.Duration // of the server
+	database  time.Duration // processor time of PostgreSQL
 	sql       int64         // statements
 }
 
@@ -37,13 +40,18 @@ func (l load) quantile(q float64) time.Duration {
 	return l.latencies[min(len(l.latencies)-1, int(q*float64(len(l.latencies))))]
 }
 
-func (l load) cpuPerRequest() time.Duration { return l.cpu / time.Duration(len(l.latencies)) }
+// each is a request's part of what was used.
+func (l load) each(used time.Duration) time.Duration { return used / time.Duration(len(l.latencies)) }
 
 func (l load) perRequest() float64 { return float64(l.sql) / float64(len(l.latencies)) }
 
 // run asks over and over on each of the connections. The client is as plain as can be: it shares the cores with the server.
-func (c *child) run(ctx context.Context, request []byte, conns int, length time.Duration) (load, error) {
+func (b *bench) run(ctx context.Context, c *child, request []byte, conns int, length time.Duration) (load, error) {
 	before, err := c.figures(ctx, false)
+	if err != nil {
+		return load{}, err
+	}
+	database, err := b.databaseCPU(ctx)
 	if err != nil {
 		return load{}, err
 	}
@@ -69,12 +77,26 @@ func (c *child) run(ctx context.Context, request []byte, conns int, length time.
 	if failed == nil {
 		failed = err
 	}
+	if all.database, err = b.databaseCPU(ctx); failed == nil {
+		failed = err
+	}
+	all.database -= database
 	if failed == nil && len(all.latencies) == 0 {
 		failed = fmt.Errorf("no answer within %s", length)
 	}
 	all.cpu, all.sql = after.CPU-before.CPU, after.Statements-before.Statements
 	slices.Sort(all.latencies)
 	return all, failed
+}
+
+// databaseCPU is what the server's connections have cost PostgreSQL so far.
+func (b *bench) databaseCPU(ctx context.Context) (time.Duration, error) {
+	rows, err := b.db.Query(ctx, `SELECT pid FROM pg_stat_activity WHERE application_name = 'rapport'`)
+	if err != nil {
+		return 0, err
+	}
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+	return cpuOf(pids), err
 }
 
 // ask uses one connection until the end.

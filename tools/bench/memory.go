@@ -35,7 +35,7 @@ func (b *bench) listeners(ctx context.Context, w *tabwriter.Writer, sockets int)
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	// Somebody has asked before: connections and plans are there.
-	if _, err := c.run(ctx, b.dashboardRequest(), 2, time.Second); err != nil {
+	if _, err := b.run(ctx, c, b.dashboardRequest(), 2, time.Second); err != nil {
 		return err
 	}
 	arrived := make(chan arrival, subscriptions)

@@ -60,6 +60,7 @@ func serve(ctx context.Context, o options) error {
 	defer stop()
 	go func() { _, _ = io.Copy(io.Discard, os.Stdin); stop() }()
 
+	app.TuneMemory()
 	statements := &counter{}
 	db, err := postgres.Open(ctx, o.url, postgres.WithTracer(statements))
 	if err != nil {
