@@ -82,18 +82,25 @@ func (a *App) webSocket(who *auth.Authenticator) transport.Websocket {
 			ctx = context.WithValue(ctx, socketKey{}, &socket{})
 			bearer := auth.PayloadBearer(payload)
 			if bearer == "" { // a client that can set headers has been checked by them
-				_, err := auth.FromContext(ctx)
-				return ctx, nil, err
+				if _, err := auth.FromContext(ctx); err != nil {
+					return refused(ctx), nil, err
+				}
+				return ctx, nil, nil
 			}
 			ctx, expires, err := who.Authenticate(ctx, bearer)
 			if err != nil {
-				return ctx, nil, err
+				return refused(ctx), nil, err
 			}
 			ctx, cancel := context.WithDeadline(ctx, expires)
 			context.AfterFunc(ctx, cancel)
 			return ctx, nil, nil
 		},
 	}
+}
+
+// refused closes a socket with 4403, should it be refused: with an ordinary code clients would come back at once, for ever.
+func refused(ctx context.Context) context.Context {
+	return transport.WithWebsocketCloseCode(ctx, 4403)
 }
 
 // socket counts what is subscribed to over one WebSocket.

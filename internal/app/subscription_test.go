@@ -381,7 +381,9 @@ func TestSocketsNeedAToken(t *testing.T) {
 			} else if strings.Contains(err.Error(), "no.good.token") {
 				t.Errorf("the answer quotes the token: %v", err)
 			}
-			s.Closed(t)
+			if code := s.Closed(t); code != 4403 { // with an ordinary code a client comes back at once, for ever
+				t.Errorf("closed with %d", code)
+			}
 		})
 	}
 	t.Run("subscribe before connection_init", func(t *testing.T) {
