@@ -440,7 +440,10 @@ func (k *walk) listsHaveAll(t *testing.T) {
 			if err := rows.Scan(&key); err != nil {
 				t.Fatal(err)
 			}
-			all[id.Format(strings.TrimSuffix(base, "s"), key)] = true
+			row := id.Format(strings.TrimSuffix(base, "s"), key)
+			if slices.ContainsFunc(k.viewers, func(v *viewer) bool { return k.sees(v, row) }) {
+				all[row] = true
+			}
 		}
 		if !maps.Equal(all, k.listed[name]) {
 			t.Errorf("%s shows %d rows to somebody, there are %d", name, len(k.listed[name]), len(all))

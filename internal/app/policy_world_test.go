@@ -72,7 +72,7 @@ var others = []struct {
 	{"harbor", "sponsor2@harbor.example", "Petra Wrangham", []auth.Role{auth.RoleSponsor}},
 	{"harbor", "ownercoach@harbor.example", "Olive Trescothick", []auth.Role{auth.RoleOwner, auth.RoleCoach}},
 	{"harbor", "coachclient@harbor.example", "Hanna Vogel", []auth.Role{auth.RoleCoach, auth.RoleClient}},
-	{"harbor", "former@harbor.example", "Fergus Zelenka", []auth.Role{auth.RoleSponsor}},
+	{"harbor", "former@harbor.example", "Fergus Zelenka", []auth.Role{auth.RoleCoach}},
 	{"harbor", "both@harbor.example", "Xenia Varga", []auth.Role{auth.RoleCoach}},
 	{"lumen", "both@harbor.example", "Xenia Varga", []auth.Role{auth.RoleSponsor}},
 	{"lumen", "admin@lumen.example", "Lorcan Yelland", []auth.Role{auth.RoleAdmin}},
@@ -226,7 +226,11 @@ func (w *world) fill(t *testing.T) {
 	w.talk(t, w.env.With(tokenFor(t, w.env, "both@harbor.example", "harbor")), own, "the Kestrel merger")
 	// Somebody who was all of it, and holds no role for it any more.
 	gone := w.addClient(t, "former@harbor.example", "Wilhelmina Prowse", login("former@harbor.example"))
-	w.engage(t, gone, "former@harbor.example", "Wilhelmina changes trades")
+	_, own = w.engage(t, gone, "former@harbor.example", "Wilhelmina changes trades")
+	w.talk(t, w.env.Login(t, "former@harbor.example"), own, "the Hollingbourne will")
+	w.exec(t, `INSERT INTO tags (id, org_id, owner_id, name, color) SELECT gen_random_uuid(), org_id, user_id, 'Zelenka, private', '#123456' FROM memberships WHERE user_id = $1`,
+		w.person(t, "former@harbor.example"))
+	w.exec(t, `UPDATE memberships SET roles = '{SPONSOR}' WHERE user_id = $1`, w.person(t, "former@harbor.example"))
 
 	// A later transcript that is not shared hides no earlier one that is.
 	ruth := w.env.Login(t, apptest.Coach)
