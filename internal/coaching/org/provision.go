@@ -2,12 +2,11 @@ package org
 
 import (
 	"context"
-	"net/mail"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
@@ -35,15 +34,17 @@ var slugPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,62}$`)
 
 // Found creates an organization. An existing slug is a Conflict.
 func Found(ctx context.Context, db postgres.DB, slug, name string) (ID, error) {
+	var problems check.Input
 	if !slugPattern.MatchString(slug) {
-		return ID{}, fault.Invalid("slug", "must be 2 to 63 of a-z, 0-9, dot and hyphen, and begin with a letter or digit")
+		problems.Fail("slug", "must be 2 to 63 of a-z, 0-9, dot and hyphen, and begin with a letter or digit")
 	}
-	if strings.TrimSpace(name) == "" {
-		return ID{}, fault.Invalid("name", "must not be empty")
+	name = problems.Line("name", name, 200)
+	if err := problems.Err(); err != nil {
+		return ID{}, err
 	}
 	organization := ID{id.New()}
 	tag, err := db.Exec(ctx, `INSERT INTO organizations (id, slug, name) VALUES ($1, $2, $3) ON CONFLICT (slug) DO NOTHING`,
-		organization, slug, strings.TrimSpace(name))
+		organization, slug, name)
 	if err != nil {
 		return ID{}, err
 	}
@@ -56,24 +57,26 @@ func Found(ctx context.Context, db postgres.DB, slug, name string) (ID, error) {
 // Join adds a person to an organization. A person who is known by e-mail is the same person; whoever is a member already
 // gets the new roles instead. An identity that belongs to another person is a Conflict.
 func Join(ctx context.Context, db postgres.DB, organization ID, m NewMember) (UserID, error) {
-	address, err := mail.ParseAddress(m.Email)
-	if err != nil || address.Address != m.Email {
-		return UserID{}, fault.Invalid("email", "is not an e-mail address")
+	var problems check.Input
+	m.Email = problems.Email("email", m.Email)
+	m.Name = problems.OptionalLine("name", m.Name, 200)
+	if m.Name == "" {
+		m.Name = m.Email
 	}
 	if m.TimeZone == "" {
 		m.TimeZone = "UTC"
 	}
 	if _, err := time.LoadLocation(m.TimeZone); err != nil {
-		return UserID{}, fault.Invalid("timeZone", "is not in the IANA time zone database")
+		problems.Fail("timeZone", "is not in the IANA time zone database")
 	}
-	if strings.TrimSpace(m.Name) == "" {
-		m.Name = m.Email
+	if err := problems.Err(); err != nil {
+		return UserID{}, err
 	}
 	var user UserID
-	err = db.QueryRow(ctx, `
+	err := db.QueryRow(ctx, `
 		INSERT INTO users (id, email, name, time_zone) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (lower(email)) DO UPDATE SET email = users.email
-		RETURNING id`, id.New(), m.Email, strings.TrimSpace(m.Name), m.TimeZone).Scan(&user)
+		RETURNING id`, id.New(), m.Email, m.Name, m.TimeZone).Scan(&user)
 	if err != nil {
 		return UserID{}, err
 	}

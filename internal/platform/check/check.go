@@ -5,7 +5,7 @@ import (
 	"errors"
 	"net/mail"
 	"strings"
-	"unicode"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/text/language"
@@ -35,8 +35,8 @@ func (in *Input) Line(field, value string, limit int) string {
 
 // OptionalLine checks a line of text of at most limit characters, which may be empty, and returns it trimmed.
 func (in *Input) OptionalLine(field, value string, limit int) string {
-	value = in.Text(field, value, limit)
-	if strings.ContainsAny(value, "\r\n") {
+	value = in.text(field, value, limit, lineBreaks)
+	if strings.ContainsAny(value, lineBreaks) {
 		in.Fail(field, "must be a single line")
 	}
 	return value
@@ -44,12 +44,21 @@ func (in *Input) OptionalLine(field, value string, limit int) string {
 
 // Text checks a text of at most limit characters, which may be empty and have several lines, and returns it trimmed.
 func (in *Input) Text(field, value string, limit int) string {
-	value = strings.TrimSpace(value)
+	return in.text(field, value, limit, "\n\r\t")
+}
+
+func (in *Input) text(field, value string, limit int, allowed string) string {
+	value = Trim(value)
 	if n := utf8.RuneCountInString(value); n > limit {
 		in.Fail(field, "must have at most %d characters, has %d", limit, n)
 	}
-	if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }) {
-		in.Fail(field, "must not contain control characters")
+	place := 0
+	for _, r := range value {
+		place++
+		if kind := unwanted(r); kind != "" && !strings.ContainsRune(allowed, r) {
+			in.Fail(field, "must not contain the %s character U+%04X, which is character %d", kind, r, place)
+			break
+		}
 	}
 	return value
 }
@@ -69,6 +78,14 @@ func (in *Input) Range(field string, value, lowest, highest int) int {
 		in.Fail(field, "must be from %d to %d, got %d", lowest, highest, value)
 	}
 	return value
+}
+
+// Time checks that a day or a moment lies in the years from 1970 to 2199, in UTC. What lies outside is a slip of the
+// keyboard, or the zero or the last value of some program.
+func (in *Input) Time(field string, value time.Time) {
+	if y := value.UTC().Year(); y < 1970 || y > 2199 {
+		in.Fail(field, "must be in the years from 1970 to 2199, is in %d", y)
+	}
 }
 
 // OptionalLanguage checks a BCP 47 language tag, which may be empty, and returns it in its canonical form.

@@ -1,0 +1,111 @@
+package check_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+)
+
+// read is what a check returns, and what it says is wrong.
+func read(f func(in *check.Input) string) (value, wrong string) {
+	var in check.Input
+	value = f(&in)
+	for _, e := range fault.All(in.Err()) {
+		wrong += e.Message
+	}
+	return value, wrong
+}
+
+func TestLine(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ in, want, wrong string }{
+		{"Nadia Berg", "Nadia Berg", ""},
+		{" \t Nadia Berg\u00a0\n", "Nadia Berg", ""},
+		{"", "", "must not be empty"},
+		{" \u3000\t", "", "must not be empty"},
+		{"abcdefghijk", "", "must have at most 10 characters, has 11"},
+		{"äöüäöüäöüß", "äöüäöüäöüß", ""},
+		{"a\nb", "", "must be a single line"},
+		{"a\u2028b", "", "must be a single line"},
+		{"a\u0085b", "", "must be a single line"},
+		{"a\x00b", "", "must not contain the control character U+0000, which is character 2"},
+		{"\x00", "", "must not contain the control character U+0000, which is character 1"},
+		{"a\tb", "", "must not contain the control character U+0009, which is character 2"},
+		{"a\u009fb", "", "must not contain the control character U+009F, which is character 2"},
+
+		// Nothing to see is nothing.
+		{"\u200b\ufeff", "", "must not be empty"},
+		{"\u200d", "", "must not be empty"},
+		{"\ufe0f\u0301", "", "must not be empty"},
+		{"\u3164", "", "must not be empty"},
+		{"\u2800 \u2800", "", "must not be empty"},
+
+		// What copying leaves at the ends goes; inside it is refused, by name and place.
+		{"\ufeffAmara\u200b", "Amara", ""},
+		{"\u202a+49 30 1\u202c", "+49 30 1", ""},
+		{"\u2068Amara\u2069", "Amara", ""},
+		{"Am\u200bara", "", "must not contain the invisible character U+200B, which is character 3"},
+		{"Am\u00adara", "", "must not contain the invisible character U+00AD, which is character 3"},
+		{"Am\ufeffara", "", "must not contain the invisible character U+FEFF, which is character 3"},
+		{"Am\u2060ara", "", "must not contain the invisible character U+2060, which is character 3"},
+		{"Am\u3164ara", "", "must not contain the invisible character U+3164, which is character 3"},
+		{"A\U000e0041\U000e0042b", "", "must not contain the invisible character U+E0041, which is character 2"},
+		{"x\u202etxt.exe", "", "must not contain the text-reordering character U+202E, which is character 2"},
+		{"é\u2066x\u2069y", "", "must not contain the text-reordering character U+2066, which is character 2"},
+
+		// What writing needs stays.
+		{"می\u200cخواهم", "می\u200cخواهم", ""},                                   // Persian
+		{"അവന്\u200d", "അവന്\u200d", ""},                                         // Malayalam, at the end
+		{"👩\u200d💻 ❤\ufe0f", "👩\u200d💻 ❤\ufe0f", ""},                             // one emoji of two, and a red heart
+		{"שלום\u200f!", "שלום\u200f!", ""},                                       // Hebrew, with its sign in place
+		{"\u0600\u0661", "\u0600\u0661", ""},                                     // an Arabic number under its sign, which shows
+		{"e\u0301", "e\u0301", ""},                                               // an accent of its own
+		{"\U0001fae8\U0001f1f5\U0001f1f9", "\U0001fae8\U0001f1f5\U0001f1f9", ""}, // a face and the flag of Portugal
+	} {
+		got, wrong := read(func(in *check.Input) string { return in.Line("name", tc.in, 10) })
+		if wrong != tc.wrong || wrong == "" && got != tc.want {
+			t.Errorf("%+q: got %+q, %q; want %+q, %q", tc.in, got, wrong, tc.want, tc.wrong)
+		}
+	}
+}
+
+func TestText(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ in, want, wrong string }{
+		{"", "", ""},
+		{" one\n\ttwo\r\n", "one\n\ttwo", ""},
+		{"one\vtwo", "", "must not contain the control character U+000B, which is character 4"},
+		{"one\n\u202etwo", "", "must not contain the text-reordering character U+202E, which is character 5"},
+		{strings.Repeat("x", 21), "", "must have at most 20 characters, has 21"},
+	} {
+		got, wrong := read(func(in *check.Input) string { return in.Text("body", tc.in, 20) })
+		if wrong != tc.wrong || wrong == "" && got != tc.want {
+			t.Errorf("%+q: got %+q, %q; want %+q, %q", tc.in, got, wrong, tc.want, tc.wrong)
+		}
+	}
+}
+
+func TestTime(t *testing.T) {
+	t.Parallel()
+	for in, wrong := range map[string]string{
+		"1970-01-01T00:00:00Z":      "",
+		"2199-12-31T23:59:59Z":      "",
+		"2026-03-02T09:30:00+01:00": "",
+		"1969-12-31T23:59:59Z":      "must be in the years from 1970 to 2199, is in 1969",
+		"1970-01-01T00:00:00+01:00": "must be in the years from 1970 to 2199, is in 1969",
+		"0001-01-01T00:00:00Z":      "must be in the years from 1970 to 2199, is in 1",
+		"2200-01-01T00:00:00Z":      "must be in the years from 1970 to 2199, is in 2200",
+		"9999-12-31T23:59:59Z":      "must be in the years from 1970 to 2199, is in 9999",
+	} {
+		value, err := time.Parse(time.RFC3339, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, got := read(func(c *check.Input) string { c.Time("startsAt", value); return "" }); got != wrong {
+			t.Errorf("%s: %q, want %q", in, got, wrong)
+		}
+	}
+}
