@@ -15,13 +15,16 @@ RUN go mod download
 COPY . .
 COPY --from=explorer /src/graphiql/dist graphiql/dist
 RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/rapport-server . \
- && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/rapport ./cmd/rapport
+ && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/rapport ./cmd/rapport \
+ && mkdir /home/rapport
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
 COPY --from=build /out/ /usr/local/bin/
-ENV RAPPORT_MODE=production RAPPORT_ADDR=0.0.0.0:8080 RAPPORT_LOG_FORMAT=json RAPPORT_HOME=/nonexistent
+COPY --from=build --chown=65532:65532 /home/rapport /var/lib/rapport
+ENV RAPPORT_MODE=production RAPPORT_ADDR=0.0.0.0:8080 RAPPORT_LOG_FORMAT=json RAPPORT_HOME=/var/lib/rapport
+VOLUME /var/lib/rapport
 EXPOSE 8080
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/rapport-server"]

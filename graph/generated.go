@@ -154,6 +154,11 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	CompleteTranscriptUploadPayload struct {
+		Transcript func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CreateClientPayload struct {
 		Client     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -210,6 +215,11 @@ type ComplexityRoot struct {
 	EngagementEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	HttpHeader struct {
+		Name  func(childComplexity int) int
+		Value func(childComplexity int) int
 	}
 
 	ImportTranscriptPayload struct {
@@ -289,23 +299,25 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		ArchiveClient     func(childComplexity int, input client.ArchiveInput) int
-		ArchiveEngagement func(childComplexity int, input engagement.ArchiveInput) int
-		ArchiveSession    func(childComplexity int, input session.ArchiveInput) int
-		ArchiveTranscript func(childComplexity int, input transcript.ArchiveInput) int
-		CreateClient      func(childComplexity int, input client.CreateInput) int
-		CreateEngagement  func(childComplexity int, input engagement.CreateInput) int
-		CreateSession     func(childComplexity int, input session.CreateInput) int
-		ImportTranscript  func(childComplexity int, input transcript.ImportInput) int
-		RenameSpeaker     func(childComplexity int, input transcript.RenameSpeakerInput) int
-		ReviewInsight     func(childComplexity int, input insight.ReviewInput) int
-		SetSpeakerRole    func(childComplexity int, input transcript.SetSpeakerRoleInput) int
-		Tag               func(childComplexity int, input tag.AddInput) int
-		Untag             func(childComplexity int, input tag.RemoveInput) int
-		UpdateClient      func(childComplexity int, input client.UpdateInput) int
-		UpdateEngagement  func(childComplexity int, input engagement.UpdateInput) int
-		UpdateSession     func(childComplexity int, input session.UpdateInput) int
-		UpdateTranscript  func(childComplexity int, input transcript.UpdateInput) int
+		ArchiveClient            func(childComplexity int, input client.ArchiveInput) int
+		ArchiveEngagement        func(childComplexity int, input engagement.ArchiveInput) int
+		ArchiveSession           func(childComplexity int, input session.ArchiveInput) int
+		ArchiveTranscript        func(childComplexity int, input transcript.ArchiveInput) int
+		CompleteTranscriptUpload func(childComplexity int, input transcript.CompleteUploadInput) int
+		CreateClient             func(childComplexity int, input client.CreateInput) int
+		CreateEngagement         func(childComplexity int, input engagement.CreateInput) int
+		CreateSession            func(childComplexity int, input session.CreateInput) int
+		ImportTranscript         func(childComplexity int, input transcript.ImportInput) int
+		RenameSpeaker            func(childComplexity int, input transcript.RenameSpeakerInput) int
+		RequestTranscriptUpload  func(childComplexity int, input transcript.UploadInput) int
+		ReviewInsight            func(childComplexity int, input insight.ReviewInput) int
+		SetSpeakerRole           func(childComplexity int, input transcript.SetSpeakerRoleInput) int
+		Tag                      func(childComplexity int, input tag.AddInput) int
+		Untag                    func(childComplexity int, input tag.RemoveInput) int
+		UpdateClient             func(childComplexity int, input client.UpdateInput) int
+		UpdateEngagement         func(childComplexity int, input engagement.UpdateInput) int
+		UpdateSession            func(childComplexity int, input session.UpdateInput) int
+		UpdateTranscript         func(childComplexity int, input transcript.UpdateInput) int
 	}
 
 	Organization struct {
@@ -355,6 +367,13 @@ type ComplexityRoot struct {
 	RenameSpeakerPayload struct {
 		Speaker    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	RequestTranscriptUploadPayload struct {
+		AlreadyImported func(childComplexity int) int
+		Transcript      func(childComplexity int) int
+		Upload          func(childComplexity int) int
+		UserErrors      func(childComplexity int) int
 	}
 
 	ReviewInsightPayload struct {
@@ -562,6 +581,13 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	UploadLink struct {
+		ExpiresAt func(childComplexity int) int
+		Headers   func(childComplexity int) int
+		Method    func(childComplexity int) int
+		URL       func(childComplexity int) int
+	}
+
 	User struct {
 		Email    func(childComplexity int) int
 		ID       func(childComplexity int) int
@@ -650,6 +676,8 @@ type MutationResolver interface {
 	UpdateSession(ctx context.Context, input session.UpdateInput) (*model.UpdateSessionPayload, error)
 	ArchiveSession(ctx context.Context, input session.ArchiveInput) (*model.ArchiveSessionPayload, error)
 	ImportTranscript(ctx context.Context, input transcript.ImportInput) (*model.ImportTranscriptPayload, error)
+	RequestTranscriptUpload(ctx context.Context, input transcript.UploadInput) (*model.RequestTranscriptUploadPayload, error)
+	CompleteTranscriptUpload(ctx context.Context, input transcript.CompleteUploadInput) (*model.CompleteTranscriptUploadPayload, error)
 	UpdateTranscript(ctx context.Context, input transcript.UpdateInput) (*model.UpdateTranscriptPayload, error)
 	ArchiveTranscript(ctx context.Context, input transcript.ArchiveInput) (*model.ArchiveTranscriptPayload, error)
 	RenameSpeaker(ctx context.Context, input transcript.RenameSpeakerInput) (*model.RenameSpeakerPayload, error)
@@ -1086,6 +1114,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ClientEdge.Node(childComplexity), true
 
+	case "CompleteTranscriptUploadPayload.transcript":
+		if e.ComplexityRoot.CompleteTranscriptUploadPayload.Transcript == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompleteTranscriptUploadPayload.Transcript(childComplexity), true
+	case "CompleteTranscriptUploadPayload.userErrors":
+		if e.ComplexityRoot.CompleteTranscriptUploadPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompleteTranscriptUploadPayload.UserErrors(childComplexity), true
+
 	case "CreateClientPayload.client":
 		if e.ComplexityRoot.CreateClientPayload.Client == nil {
 			break
@@ -1302,6 +1343,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EngagementEdge.Node(childComplexity), true
+
+	case "HttpHeader.name":
+		if e.ComplexityRoot.HttpHeader.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HttpHeader.Name(childComplexity), true
+	case "HttpHeader.value":
+		if e.ComplexityRoot.HttpHeader.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HttpHeader.Value(childComplexity), true
 
 	case "ImportTranscriptPayload.alreadyImported":
 		if e.ComplexityRoot.ImportTranscriptPayload.AlreadyImported == nil {
@@ -1633,6 +1687,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ArchiveTranscript(childComplexity, args["input"].(transcript.ArchiveInput)), true
+	case "Mutation.completeTranscriptUpload":
+		if e.ComplexityRoot.Mutation.CompleteTranscriptUpload == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_completeTranscriptUpload_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CompleteTranscriptUpload(childComplexity, args["input"].(transcript.CompleteUploadInput)), true
 	case "Mutation.createClient":
 		if e.ComplexityRoot.Mutation.CreateClient == nil {
 			break
@@ -1688,6 +1753,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RenameSpeaker(childComplexity, args["input"].(transcript.RenameSpeakerInput)), true
+	case "Mutation.requestTranscriptUpload":
+		if e.ComplexityRoot.Mutation.RequestTranscriptUpload == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_requestTranscriptUpload_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RequestTranscriptUpload(childComplexity, args["input"].(transcript.UploadInput)), true
 	case "Mutation.reviewInsight":
 		if e.ComplexityRoot.Mutation.ReviewInsight == nil {
 			break
@@ -2019,6 +2095,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RenameSpeakerPayload.UserErrors(childComplexity), true
+
+	case "RequestTranscriptUploadPayload.alreadyImported":
+		if e.ComplexityRoot.RequestTranscriptUploadPayload.AlreadyImported == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestTranscriptUploadPayload.AlreadyImported(childComplexity), true
+	case "RequestTranscriptUploadPayload.transcript":
+		if e.ComplexityRoot.RequestTranscriptUploadPayload.Transcript == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestTranscriptUploadPayload.Transcript(childComplexity), true
+	case "RequestTranscriptUploadPayload.upload":
+		if e.ComplexityRoot.RequestTranscriptUploadPayload.Upload == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestTranscriptUploadPayload.Upload(childComplexity), true
+	case "RequestTranscriptUploadPayload.userErrors":
+		if e.ComplexityRoot.RequestTranscriptUploadPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestTranscriptUploadPayload.UserErrors(childComplexity), true
 
 	case "ReviewInsightPayload.insight":
 		if e.ComplexityRoot.ReviewInsightPayload.Insight == nil {
@@ -2850,6 +2951,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateTranscriptPayload.UserErrors(childComplexity), true
 
+	case "UploadLink.expiresAt":
+		if e.ComplexityRoot.UploadLink.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadLink.ExpiresAt(childComplexity), true
+	case "UploadLink.headers":
+		if e.ComplexityRoot.UploadLink.Headers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadLink.Headers(childComplexity), true
+	case "UploadLink.method":
+		if e.ComplexityRoot.UploadLink.Method == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadLink.Method(childComplexity), true
+	case "UploadLink.url":
+		if e.ComplexityRoot.UploadLink.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadLink.URL(childComplexity), true
+
 	case "User.email":
 		if e.ComplexityRoot.User.Email == nil {
 			break
@@ -3008,6 +3134,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputArchiveTranscriptInput,
 		ec.unmarshalInputClientFilter,
 		ec.unmarshalInputClientOrder,
+		ec.unmarshalInputCompleteTranscriptUploadInput,
 		ec.unmarshalInputCreateClientInput,
 		ec.unmarshalInputCreateEngagementInput,
 		ec.unmarshalInputCreateSessionInput,
@@ -3017,6 +3144,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputInsightFilter,
 		ec.unmarshalInputInsightOrder,
 		ec.unmarshalInputRenameSpeakerInput,
+		ec.unmarshalInputRequestTranscriptUploadInput,
 		ec.unmarshalInputReviewInsightInput,
 		ec.unmarshalInputSessionFilter,
 		ec.unmarshalInputSessionOrder,
@@ -3802,8 +3930,8 @@ type Transcript implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   session: Session
   "What it is called; null uses the file's name."
   title: String
-  "The format it was imported from."
-  format: TranscriptFormat!
+  "The format it was imported from; null until the file is read."
+  format: TranscriptFormat
   "The name of the imported file, if it had one."
   filename: String
   "The SHA-256 of the imported file, in hexadecimal. The file itself is kept unchanged."
@@ -4480,6 +4608,20 @@ type Mutation {
     "The file and its session."
     input: ImportTranscriptInput!
   ): ImportTranscriptPayload!
+  """
+  Announce a file that is too large for importTranscript: up to 32 MiB, with up to 5 MB of text. Send it by the link, then
+  call completeTranscriptUpload. A file that was imported for this session before needs no sending, and one that was
+  announced before and never came gets a new link.
+  """
+  requestTranscriptUpload(
+    "The file and its session."
+    input: RequestTranscriptUploadInput!
+  ): RequestTranscriptUploadPayload!
+  "Say that an announced file was sent, so that it is read. What is wrong with it is told on the transcript: status FAILED and failure."
+  completeTranscriptUpload(
+    "Which transcript."
+    input: CompleteTranscriptUploadInput!
+  ): CompleteTranscriptUploadPayload!
   "Change a transcript; fields left out stay as they are."
   updateTranscript(
     "What to change."
@@ -4717,6 +4859,66 @@ type ImportTranscriptPayload {
   transcript: Transcript
   "Whether this very file was imported for this session before; transcript is that first one."
   alreadyImported: Boolean!
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A file that will come by a link."
+input RequestTranscriptUploadInput {
+  "The session it was recorded in."
+  sessionId: ID!
+  "The file's name."
+  filename: String!
+  "How many bytes it holds, up to 33554432."
+  sizeBytes: Int!
+  "Its SHA-256, as 64 hexadecimal digits. The link takes no other bytes."
+  sha256: String!
+  "The format; recognised by content if left out."
+  format: TranscriptFormat
+}
+
+"A request that sends a file; whoever holds it needs no token."
+type UploadLink {
+  "The HTTP method."
+  method: String!
+  "Where to."
+  url: String!
+  "The headers that must be sent, as they stand."
+  headers: [HttpHeader!]!
+  "Until when."
+  expiresAt: DateTime!
+}
+
+"A header of an HTTP request."
+type HttpHeader {
+  "Its name."
+  name: String!
+  "Its value."
+  value: String!
+}
+
+"What became of requestTranscriptUpload."
+type RequestTranscriptUploadPayload {
+  "The transcript, waiting for its file; null if there are userErrors."
+  transcript: Transcript
+  "How to send the file; null if it was imported before, or if there are userErrors."
+  upload: UploadLink
+  "Whether this very file was imported for this session before; transcript is that first one."
+  alreadyImported: Boolean!
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"An upload that is done."
+input CompleteTranscriptUploadInput {
+  "Which transcript."
+  transcriptId: ID!
+}
+
+"What became of completeTranscriptUpload."
+type CompleteTranscriptUploadPayload {
+  "The transcript, about to be read; null if there are userErrors."
+  transcript: Transcript
   "What to correct; empty if it was done."
   userErrors: [UserError!]!
 }
@@ -5109,6 +5311,16 @@ func (ec *executionContext) childFields_ClientEdge(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type ClientEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_CompleteTranscriptUploadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "transcript":
+		return ec.fieldContext_CompleteTranscriptUploadPayload_transcript(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CompleteTranscriptUploadPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CompleteTranscriptUploadPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateClientPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "client":
@@ -5223,6 +5435,16 @@ func (ec *executionContext) childFields_EngagementEdge(ctx context.Context, fiel
 		return ec.fieldContext_EngagementEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EngagementEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_HttpHeader(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_HttpHeader_name(ctx, field)
+	case "value":
+		return ec.fieldContext_HttpHeader_value(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HttpHeader", field.Name)
 }
 
 func (ec *executionContext) childFields_ImportTranscriptPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5411,6 +5633,20 @@ func (ec *executionContext) childFields_RenameSpeakerPayload(ctx context.Context
 		return ec.fieldContext_RenameSpeakerPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RenameSpeakerPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RequestTranscriptUploadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "transcript":
+		return ec.fieldContext_RequestTranscriptUploadPayload_transcript(ctx, field)
+	case "upload":
+		return ec.fieldContext_RequestTranscriptUploadPayload_upload(ctx, field)
+	case "alreadyImported":
+		return ec.fieldContext_RequestTranscriptUploadPayload_alreadyImported(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RequestTranscriptUploadPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RequestTranscriptUploadPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ReviewInsightPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5801,6 +6037,20 @@ func (ec *executionContext) childFields_UpdateTranscriptPayload(ctx context.Cont
 		return ec.fieldContext_UpdateTranscriptPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateTranscriptPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UploadLink(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "method":
+		return ec.fieldContext_UploadLink_method(ctx, field)
+	case "url":
+		return ec.fieldContext_UploadLink_url(ctx, field)
+	case "headers":
+		return ec.fieldContext_UploadLink_headers(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_UploadLink_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UploadLink", field.Name)
 }
 
 func (ec *executionContext) childFields_User(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6271,6 +6521,20 @@ func (ec *executionContext) field_Mutation_archiveTranscript_args(ctx context.Co
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_completeTranscriptUpload_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (transcript.CompleteUploadInput, error) {
+			return ec.unmarshalNCompleteTranscriptUploadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐCompleteUploadInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createClient_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6333,6 +6597,20 @@ func (ec *executionContext) field_Mutation_renameSpeaker_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (transcript.RenameSpeakerInput, error) {
 			return ec.unmarshalNRenameSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐRenameSpeakerInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_requestTranscriptUpload_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (transcript.UploadInput, error) {
+			return ec.unmarshalNRequestTranscriptUploadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUploadInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -8662,6 +8940,70 @@ func (ec *executionContext) fieldContext_ClientEdge_node(_ context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _CompleteTranscriptUploadPayload_transcript(ctx context.Context, field graphql.CollectedField, obj *model.CompleteTranscriptUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompleteTranscriptUploadPayload_transcript(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Transcript, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
+			return ec.marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CompleteTranscriptUploadPayload_transcript(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CompleteTranscriptUploadPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Transcript(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CompleteTranscriptUploadPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CompleteTranscriptUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompleteTranscriptUploadPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CompleteTranscriptUploadPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CompleteTranscriptUploadPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CreateClientPayload_client(ctx context.Context, field graphql.CollectedField, obj *model.CreateClientPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9616,6 +9958,52 @@ func (ec *executionContext) fieldContext_EngagementEdge_node(_ context.Context, 
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _HttpHeader_name(ctx context.Context, field graphql.CollectedField, obj *model.HTTPHeader) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HttpHeader_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HttpHeader_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HttpHeader", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _HttpHeader_value(ctx context.Context, field graphql.CollectedField, obj *model.HTTPHeader) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HttpHeader_value(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Value, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HttpHeader_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HttpHeader", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _ImportTranscriptPayload_transcript(ctx context.Context, field graphql.CollectedField, obj *model.ImportTranscriptPayload) (ret graphql.Marshaler) {
@@ -11332,6 +11720,94 @@ func (ec *executionContext) fieldContext_Mutation_importTranscript(ctx context.C
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_requestTranscriptUpload(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_requestTranscriptUpload(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RequestTranscriptUpload(ctx, fc.Args["input"].(transcript.UploadInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RequestTranscriptUploadPayload) graphql.Marshaler {
+			return ec.marshalNRequestTranscriptUploadPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRequestTranscriptUploadPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_requestTranscriptUpload(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RequestTranscriptUploadPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_requestTranscriptUpload_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_completeTranscriptUpload(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_completeTranscriptUpload(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CompleteTranscriptUpload(ctx, fc.Args["input"].(transcript.CompleteUploadInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CompleteTranscriptUploadPayload) graphql.Marshaler {
+			return ec.marshalNCompleteTranscriptUploadPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐCompleteTranscriptUploadPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_completeTranscriptUpload(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CompleteTranscriptUploadPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_completeTranscriptUpload_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_updateTranscript(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12701,6 +13177,125 @@ func (ec *executionContext) _RenameSpeakerPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_RenameSpeakerPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RenameSpeakerPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RequestTranscriptUploadPayload_transcript(ctx context.Context, field graphql.CollectedField, obj *model.RequestTranscriptUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequestTranscriptUploadPayload_transcript(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Transcript, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
+			return ec.marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RequestTranscriptUploadPayload_transcript(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RequestTranscriptUploadPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Transcript(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RequestTranscriptUploadPayload_upload(ctx context.Context, field graphql.CollectedField, obj *model.RequestTranscriptUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequestTranscriptUploadPayload_upload(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Upload, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UploadLink) graphql.Marshaler {
+			return ec.marshalOUploadLink2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUploadLink(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RequestTranscriptUploadPayload_upload(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RequestTranscriptUploadPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UploadLink(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RequestTranscriptUploadPayload_alreadyImported(ctx context.Context, field graphql.CollectedField, obj *model.RequestTranscriptUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequestTranscriptUploadPayload_alreadyImported(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AlreadyImported, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RequestTranscriptUploadPayload_alreadyImported(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RequestTranscriptUploadPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _RequestTranscriptUploadPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RequestTranscriptUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequestTranscriptUploadPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RequestTranscriptUploadPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RequestTranscriptUploadPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -15203,11 +15798,11 @@ func (ec *executionContext) _Transcript_format(ctx context.Context, field graphq
 			return obj.Format, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v format.Format) graphql.Marshaler {
-			return ec.marshalNTranscriptFormat2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚋformatᚐFormat(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *format.Format) graphql.Marshaler {
+			return ec.marshalOTranscriptFormat2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚋformatᚐFormat(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Transcript_format(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -16281,6 +16876,107 @@ func (ec *executionContext) fieldContext_UpdateTranscriptPayload_userErrors(_ co
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _UploadLink_method(ctx context.Context, field graphql.CollectedField, obj *model.UploadLink) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadLink_method(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Method, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UploadLink_method(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UploadLink", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _UploadLink_url(ctx context.Context, field graphql.CollectedField, obj *model.UploadLink) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadLink_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UploadLink_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UploadLink", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _UploadLink_headers(ctx context.Context, field graphql.CollectedField, obj *model.UploadLink) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadLink_headers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Headers, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.HTTPHeader) graphql.Marshaler {
+			return ec.marshalNHttpHeader2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐHTTPHeaderᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UploadLink_headers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UploadLink",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HttpHeader(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UploadLink_expiresAt(ctx context.Context, field graphql.CollectedField, obj *model.UploadLink) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadLink_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UploadLink_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UploadLink", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _User_id(ctx context.Context, field graphql.CollectedField, obj *org.User) (ret graphql.Marshaler) {
@@ -18258,6 +18954,36 @@ func (ec *executionContext) unmarshalInputClientOrder(ctx context.Context, obj a
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCompleteTranscriptUploadInput(ctx context.Context, obj any) (transcript.CompleteUploadInput, error) {
+	var it transcript.CompleteUploadInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"transcriptId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "transcriptId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("transcriptId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TranscriptID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateClientInput(ctx context.Context, obj any) (client.CreateInput, error) {
 	var it client.CreateInput
 	if obj == nil {
@@ -18748,6 +19474,64 @@ func (ec *executionContext) unmarshalInputRenameSpeakerInput(ctx context.Context
 				return it, err
 			}
 			it.DisplayName = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRequestTranscriptUploadInput(ctx context.Context, obj any) (transcript.UploadInput, error) {
+	var it transcript.UploadInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"sessionId", "filename", "sizeBytes", "sha256", "format"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
+		case "filename":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("filename"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Filename = data
+		case "sizeBytes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sizeBytes"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SizeBytes = data
+		case "sha256":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sha256"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Sha256 = data
+		case "format":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("format"))
+			data, err := ec.unmarshalOTranscriptFormat2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚋformatᚐFormat(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Format = data
 		}
 	}
 	return it, nil
@@ -20435,6 +21219,49 @@ func (ec *executionContext) _ClientEdge(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var completeTranscriptUploadPayloadImplementors = []string{"CompleteTranscriptUploadPayload"}
+
+func (ec *executionContext) _CompleteTranscriptUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CompleteTranscriptUploadPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, completeTranscriptUploadPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CompleteTranscriptUploadPayload")
+		case "transcript":
+			out.Values[i] = ec._CompleteTranscriptUploadPayload_transcript(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CompleteTranscriptUploadPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var createClientPayloadImplementors = []string{"CreateClientPayload"}
 
 func (ec *executionContext) _CreateClientPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateClientPayload) graphql.Marshaler {
@@ -21043,6 +21870,49 @@ func (ec *executionContext) _EngagementEdge(ctx context.Context, sel ast.Selecti
 			}
 		case "node":
 			out.Values[i] = ec._EngagementEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var httpHeaderImplementors = []string{"HttpHeader"}
+
+func (ec *executionContext) _HttpHeader(ctx context.Context, sel ast.SelectionSet, obj *model.HTTPHeader) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, httpHeaderImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HttpHeader")
+		case "name":
+			out.Values[i] = ec._HttpHeader_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "value":
+			out.Values[i] = ec._HttpHeader_value(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -21981,6 +22851,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "requestTranscriptUpload":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_requestTranscriptUpload(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "completeTranscriptUpload":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_completeTranscriptUpload(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "updateTranscript":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateTranscript(ctx, field)
@@ -22638,6 +23522,59 @@ func (ec *executionContext) _RenameSpeakerPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._RenameSpeakerPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var requestTranscriptUploadPayloadImplementors = []string{"RequestTranscriptUploadPayload"}
+
+func (ec *executionContext) _RequestTranscriptUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RequestTranscriptUploadPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, requestTranscriptUploadPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RequestTranscriptUploadPayload")
+		case "transcript":
+			out.Values[i] = ec._RequestTranscriptUploadPayload_transcript(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "upload":
+			out.Values[i] = ec._RequestTranscriptUploadPayload_upload(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "alreadyImported":
+			out.Values[i] = ec._RequestTranscriptUploadPayload_alreadyImported(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RequestTranscriptUploadPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -24037,7 +24974,7 @@ func (ec *executionContext) _Transcript(ctx context.Context, sel ast.SelectionSe
 			}
 		case "format":
 			out.Values[i] = ec._Transcript_format(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "filename":
@@ -24722,6 +25659,59 @@ func (ec *executionContext) _UpdateTranscriptPayload(ctx context.Context, sel as
 			}
 		case "userErrors":
 			out.Values[i] = ec._UpdateTranscriptPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var uploadLinkImplementors = []string{"UploadLink"}
+
+func (ec *executionContext) _UploadLink(ctx context.Context, sel ast.SelectionSet, obj *model.UploadLink) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, uploadLinkImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UploadLink")
+		case "method":
+			out.Values[i] = ec._UploadLink_method(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "url":
+			out.Values[i] = ec._UploadLink_url(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "headers":
+			out.Values[i] = ec._UploadLink_headers(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = ec._UploadLink_expiresAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25881,6 +26871,21 @@ func (ec *executionContext) marshalNClientOrderField2githubᚗcomᚋrapporthqᚋ
 	return res
 }
 
+func (ec *executionContext) unmarshalNCompleteTranscriptUploadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐCompleteUploadInput(ctx context.Context, v any) (transcript.CompleteUploadInput, error) {
+	res, err := ec.unmarshalInputCompleteTranscriptUploadInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCompleteTranscriptUploadPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐCompleteTranscriptUploadPayload(ctx context.Context, sel ast.SelectionSet, v *model.CompleteTranscriptUploadPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CompleteTranscriptUploadPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNConsentScope2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐConsent(ctx context.Context, v any) (session.Consent, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := session.Consent(tmp)
@@ -26101,6 +27106,32 @@ func (ec *executionContext) marshalNEngagementStatus2githubᚗcomᚋrapporthqᚋ
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNHttpHeader2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐHTTPHeaderᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.HTTPHeader) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNHttpHeader2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐHTTPHeader(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNHttpHeader2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐHTTPHeader(ctx context.Context, sel ast.SelectionSet, v *model.HTTPHeader) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._HttpHeader(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐID(ctx context.Context, v any) (client.ID, error) {
@@ -26735,6 +27766,21 @@ func (ec *executionContext) marshalNRenameSpeakerPayload2ᚖgithubᚗcomᚋrappo
 	return ec._RenameSpeakerPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRequestTranscriptUploadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUploadInput(ctx context.Context, v any) (transcript.UploadInput, error) {
+	res, err := ec.unmarshalInputRequestTranscriptUploadInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRequestTranscriptUploadPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRequestTranscriptUploadPayload(ctx context.Context, sel ast.SelectionSet, v *model.RequestTranscriptUploadPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RequestTranscriptUploadPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNReviewInsightInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐReviewInput(ctx context.Context, v any) (insight.ReviewInput, error) {
 	res, err := ec.unmarshalInputReviewInsightInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -27129,23 +28175,6 @@ func (ec *executionContext) marshalNTranscriptEdge2ᚕgithubᚗcomᚋrapporthq�
 	}
 
 	return ret
-}
-
-func (ec *executionContext) unmarshalNTranscriptFormat2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚋformatᚐFormat(ctx context.Context, v any) (format.Format, error) {
-	tmp, err := graphql.UnmarshalString(v)
-	res := format.Format(tmp)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNTranscriptFormat2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚋformatᚐFormat(ctx context.Context, sel ast.SelectionSet, v format.Format) graphql.Marshaler {
-	_ = sel
-	res := graphql.MarshalString(string(v))
-	if res == graphql.Null {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-	}
-	return res
 }
 
 func (ec *executionContext) unmarshalNTranscriptStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐStatus(ctx context.Context, v any) (transcript.Status, error) {
@@ -28417,6 +29446,13 @@ func (ec *executionContext) marshalOTranscriptFormat2ᚖgithubᚗcomᚋrapporthq
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) marshalOUploadLink2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUploadLink(ctx context.Context, sel ast.SelectionSet, v *model.UploadLink) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UploadLink(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx context.Context, sel ast.SelectionSet, v *org.User) graphql.Marshaler {

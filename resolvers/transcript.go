@@ -27,6 +27,23 @@ func (r mutationResolver) ImportTranscript(ctx context.Context, input transcript
 	return &model.ImportTranscriptPayload{Transcript: imported.Transcript, AlreadyImported: imported.AlreadyImported, UserErrors: errs}, err
 }
 
+func (r mutationResolver) RequestTranscriptUpload(ctx context.Context, input transcript.UploadInput) (*model.RequestTranscriptUploadPayload, error) {
+	up, err := r.Transcripts.RequestUpload(ctx, input)
+	errs, err := model.UserErrors(err)
+	if up == nil {
+		return &model.RequestTranscriptUploadPayload{UserErrors: errs}, err
+	}
+	return &model.RequestTranscriptUploadPayload{
+		Transcript: up.Transcript, Upload: model.NewUploadLink(up.Link), AlreadyImported: up.AlreadyImported, UserErrors: errs,
+	}, err
+}
+
+func (r mutationResolver) CompleteTranscriptUpload(ctx context.Context, input transcript.CompleteUploadInput) (*model.CompleteTranscriptUploadPayload, error) {
+	t, err := r.Transcripts.CompleteUpload(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.CompleteTranscriptUploadPayload{Transcript: t, UserErrors: errs}, err
+}
+
 func (r mutationResolver) UpdateTranscript(ctx context.Context, input transcript.UpdateInput) (*model.UpdateTranscriptPayload, error) {
 	t, err := r.Transcripts.Update(ctx, input)
 	errs, err := model.UserErrors(err)

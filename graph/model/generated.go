@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
@@ -48,6 +49,14 @@ type ArchiveTranscriptPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of completeTranscriptUpload.
+type CompleteTranscriptUploadPayload struct {
+	// The transcript, about to be read; null if there are userErrors.
+	Transcript *transcript.Transcript `json:"transcript,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of createClient.
 type CreateClientPayload struct {
 	// The new client; null if there are userErrors.
@@ -72,6 +81,14 @@ type CreateSessionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A header of an HTTP request.
+type HTTPHeader struct {
+	// Its name.
+	Name string `json:"name"`
+	// Its value.
+	Value string `json:"value"`
+}
+
 // What became of importTranscript.
 type ImportTranscriptPayload struct {
 	// The transcript; null if there are userErrors.
@@ -94,6 +111,18 @@ type Query struct {
 type RenameSpeakerPayload struct {
 	// The speaker as it is now; null if there are userErrors.
 	Speaker *transcript.Speaker `json:"speaker,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of requestTranscriptUpload.
+type RequestTranscriptUploadPayload struct {
+	// The transcript, waiting for its file; null if there are userErrors.
+	Transcript *transcript.Transcript `json:"transcript,omitempty"`
+	// How to send the file; null if it was imported before, or if there are userErrors.
+	Upload *UploadLink `json:"upload,omitempty"`
+	// Whether this very file was imported for this session before; transcript is that first one.
+	AlreadyImported bool `json:"alreadyImported"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -166,6 +195,18 @@ type UpdateTranscriptPayload struct {
 	Transcript *transcript.Transcript `json:"transcript,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A request that sends a file; whoever holds it needs no token.
+type UploadLink struct {
+	// The HTTP method.
+	Method string `json:"method"`
+	// Where to.
+	URL string `json:"url"`
+	// The headers that must be sent, as they stand.
+	Headers []*HTTPHeader `json:"headers"`
+	// Until when.
+	ExpiresAt time.Time `json:"expiresAt"`
 }
 
 // What a viewer is to a row.

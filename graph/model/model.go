@@ -2,6 +2,9 @@
 package model
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
@@ -9,6 +12,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/blob"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/page"
 )
@@ -67,4 +71,16 @@ func UserErrors(err error) (errs []*UserError, rest error) {
 		errs = append(errs, u)
 	}
 	return errs, nil
+}
+
+// NewUploadLink is the link in the schema's words, its headers in a fixed order; nil for nil.
+func NewUploadLink(l *blob.Link) *UploadLink {
+	if l == nil {
+		return nil
+	}
+	out := &UploadLink{Method: l.Method, URL: l.URL, ExpiresAt: l.ExpiresAt}
+	for _, name := range slices.Sorted(maps.Keys(l.Header)) {
+		out.Headers = append(out.Headers, &HTTPHeader{Name: name, Value: l.Header[name]})
+	}
+	return out
 }

@@ -3,12 +3,14 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -24,6 +26,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/blob/disk"
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -42,6 +45,8 @@ type App struct {
 	listener *postgres.Listener
 	queue    *pgqueue.Queue
 	stream   *pgstream.Stream
+	files    *disk.Store
+	url      atomic.Pointer[string] // how people reach the server
 	runner   *jobs.Runner
 	services loaders.Services
 	dev      *auth.DevIssuer // nil in production
@@ -62,6 +67,11 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	for _, o := range opts {
 		o(a)
 	}
+	a.ServedAt(cmp.Or(cfg.HTTP.PublicURL, "http://"+cfg.HTTP.Addr))
+	var err error
+	if a.files, err = disk.Open(cfg.Home, func() string { return *a.url.Load() }); err != nil {
+		return nil, err
+	}
 	a.listener = postgres.Listen(context.WithoutCancel(ctx), db, log)
 	a.queue = pgqueue.New(db, a.listener, pgqueue.Options{PerOrg: perOrg(cfg)})
 	a.stream = pgstream.New(db, a.listener, log, pgstream.Options{})
@@ -70,7 +80,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Clients = client.NewService(db)
 	a.services.Engagements = engagement.NewService(db, a.services.Clients)
 	a.services.Sessions = session.NewService(db, a.services.Engagements)
-	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.stream)
+	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream)
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, rules.Analyser{}, a.stream)
 	a.services.Tags = tag.NewService(db, taggable(a.services)...)
 
@@ -78,6 +88,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		DB: db, Queue: a.queue, Log: log,
 		Concurrency: cfg.Jobs.Concurrency, PerOrg: perOrg(cfg), Lease: cfg.Jobs.Lease, Drain: cfg.HTTP.ShutdownTimeout * 8 / 10,
 	})
+	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse)
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse)
 
 	a.ready = httpx.Ready(
@@ -85,7 +96,6 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		httpx.Check{Name: "migrations", Adapter: "postgres", Probe: a.migrated},
 		httpx.Check{Name: "queue", Adapter: "postgres", Optional: true, Probe: a.queueAnswers},
 	)
-	var err error
 	if a.handler, err = a.routes(); err != nil {
 		a.Close()
 		return nil, err
@@ -103,6 +113,9 @@ func (a *App) Close() {
 	a.listener.Close()
 }
 
+// ServedAt says by which address people reach the server, where that is known only once it listens.
+func (a *App) ServedAt(url string) { a.url.Store(&url) }
+
 // Services are the domains' use cases.
 func (a *App) Services() loaders.Services { return a.services }
 
@@ -115,6 +128,9 @@ func (a *App) Runner() *jobs.Runner { return a.runner }
 // Run serves on ln and works on jobs until ctx ends, then drains: readiness off, sockets closed, requests and jobs
 // finished within the shutdown timeout.
 func (a *App) Run(ctx context.Context, ln net.Listener) error {
+	if a.config.HTTP.PublicURL == "" {
+		a.ServedAt("http://" + ln.Addr().String())
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return httpx.Serve(ctx, httpx.NewServer(a.handler, a.log), ln, httpx.Drain{
@@ -126,7 +142,7 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 	return g.Wait()
 }
 
-// sweep removes what has served its time: old events, and jobs that are done.
+// sweep removes what has served its time: old events, jobs that are done, files that were handed out or never came.
 func (a *App) sweep(ctx context.Context) error {
 	every := time.NewTicker(10 * time.Minute)
 	defer every.Stop()
@@ -136,6 +152,12 @@ func (a *App) sweep(ctx context.Context) error {
 		}
 		if _, err := jobs.Prune(ctx, a.db, 7*24*time.Hour); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot prune jobs", "err", err)
+		}
+		if _, _, err := a.services.Transcripts.SweepUploads(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot sweep uploads", "err", err)
+		}
+		if _, err := a.files.Sweep(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot sweep files", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -192,8 +214,11 @@ func (a *App) routes() (http.Handler, error) {
 		mux.Handle("/dev/login", a.dev.LoginHandler(people{a.db, a.dev.Issuer().Name}))
 		mux.Handle("GET /dev/people", auth.LocalOnly(people{a.db, a.dev.Issuer().Name}))
 	}
-	return httpx.Chain(mux,
-		httpx.RequestID, httpx.AccessLog(a.log), httpx.Recover(a.log), httpx.CORS(a.config.HTTP.CORSOrigins), httpx.BodyCap(a.config.HTTP.MaxBodyBytes)), nil
+	all := http.NewServeMux()
+	all.Handle(disk.Path, a.files.Handler()) // has a limit of its own
+	all.Handle("/", httpx.BodyCap(a.config.HTTP.MaxBodyBytes)(mux))
+	return httpx.Chain(all,
+		httpx.RequestID, httpx.AccessLog(a.log), httpx.Recover(a.log), httpx.CORS(a.config.HTTP.CORSOrigins)), nil
 }
 
 // authenticator believes the configured identity provider and, in development, the development issuer.

@@ -216,7 +216,7 @@ func importFile(ctx context.Context, o *operator, args []string) (err error) {
 		return err
 	}
 	t := imported.Transcript
-	fmt.Fprintf(o.out, "%s  version %d, %s\n", t.ID, t.Version, t.Format)
+	fmt.Fprintf(o.out, "%s  version %d, %s\n", t.ID, t.Version, *t.Format)
 	for _, w := range t.Warnings {
 		fmt.Fprintf(o.out, "  line %d: %s; assumed: %s\n", w.Line, w.Message, w.Assumed)
 	}

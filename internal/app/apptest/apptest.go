@@ -185,6 +185,7 @@ func start(t testing.TB, url string, opts []Option) *Env {
 		server := httptest.NewServer(e.App.Handler())
 		t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 		e.URL = server.URL
+		e.App.ServedAt(e.URL)
 	}
 	t.Cleanup(func() {
 		if t.Failed() {

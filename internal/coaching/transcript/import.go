@@ -31,12 +31,9 @@ func (s *Service) Import(ctx context.Context, in ImportInput) (_ *Imported, err 
 		return nil, err
 	}
 	defer fault.Wrap(&err, "transcript.Import(%s)", in.SessionID)
-	meeting, err := s.sessions.Get(ctx, in.SessionID)
+	meeting, err := s.importable(ctx, in.SessionID)
 	if err != nil {
 		return nil, err
-	}
-	if !meeting.Any(auth.AsCoach) {
-		return nil, fault.Forbidden("only the coach can import a transcript")
 	}
 	var problems check.Input
 	opts := format.Options{}
@@ -68,27 +65,35 @@ func (s *Service) Import(ctx context.Context, in ImportInput) (_ *Imported, err 
 	return &Imported{Transcript: t, AlreadyImported: known}, err
 }
 
+// importable returns the session if the viewer may import transcripts of it.
+func (s *Service) importable(ctx context.Context, key session.ID) (*session.Session, error) {
+	meeting, err := s.sessions.Get(ctx, key)
+	if err == nil && !meeting.Any(auth.AsCoach) {
+		err = fault.Forbidden("only the coach can import a transcript")
+	}
+	return meeting, err
+}
+
 // store writes what a file says, unless the session has a transcript of the very same file: then that one is meant.
 func (s *Service) store(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref session.Ref, content []byte, filename string, doc *format.Document) (key ID, known bool, err error) {
 	// The session's row is the lock for its versions and for "the same file twice", also at the same moment.
-	var coachName string
-	if err := tx.QueryRow(ctx, `
-		SELECT u.name FROM sessions s JOIN users u ON u.id = s.coach_id
-		WHERE s.org_id = $1 AND s.id = $2 FOR UPDATE OF s`, ref.Org, ref.ID).Scan(&coachName); err != nil {
+	if _, err := tx.Exec(ctx, `SELECT FROM sessions WHERE org_id = $1 AND id = $2 FOR UPDATE`, ref.Org, ref.ID); err != nil {
 		return key, false, err
 	}
 	sum := sha256.Sum256(content)
+	// An announced upload of the same file needs no sending any more.
+	if _, err := tx.Exec(ctx, `DELETE FROM transcripts WHERE org_id = $1 AND session_id = $2 AND sha256 = $3 AND status = 'UPLOADING'`,
+		ref.Org, ref.ID, sum[:]); err != nil {
+		return key, false, err
+	}
 	err = tx.QueryRow(ctx, `SELECT id FROM transcripts WHERE org_id = $1 AND session_id = $2 AND sha256 = $3`,
 		ref.Org, ref.ID, sum[:]).Scan(&key)
 	if err != pgx.ErrNoRows {
 		return key, true, err
 	}
-	warnings, err := json.Marshal(doc.Warnings)
+	warnings, err := warningsOf(doc)
 	if err != nil {
 		return key, false, err
-	}
-	if doc.Warnings == nil {
-		warnings = []byte("[]")
 	}
 	key = ID{id.New()}
 	if _, err := tx.Exec(ctx, `
@@ -104,7 +109,7 @@ func (s *Service) store(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref sessi
 		ref.Org, key, content); err != nil {
 		return key, false, err
 	}
-	if err := storeWords(ctx, tx, ref.Org, key, doc, coachName); err != nil {
+	if err := storeWords(ctx, tx, ref, key, doc); err != nil {
 		return key, false, err
 	}
 	if err := jobs.Enqueue(ctx, tx, jobs.Job{Org: ref.Org, Kind: JobAnalyse, Entity: key.UUID}); err != nil {
@@ -114,7 +119,11 @@ func (s *Service) store(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref sessi
 }
 
 // storeWords writes speakers, with the roles they seem to have, and utterances.
-func storeWords(ctx context.Context, tx pgx.Tx, organization id.UUID, key ID, doc *format.Document, coachName string) error {
+func storeWords(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID, doc *format.Document) error {
+	var coachName string
+	if err := tx.QueryRow(ctx, `SELECT name FROM users WHERE id = $1`, ref.CoachID).Scan(&coachName); err != nil {
+		return err
+	}
 	voices, spoken := conversationOf(doc)
 	roles := conversation.SuggestRoles(voices, spoken, coachName)
 	ids := make([]SpeakerID, len(voices))
@@ -122,7 +131,7 @@ func storeWords(ctx context.Context, tx pgx.Tx, organization id.UUID, key ID, do
 		[]string{"id", "org_id", "transcript_id", "ordinal", "label", "display_name", "role", "role_confidence", "role_reason"},
 		pgx.CopyFromSlice(len(voices), func(i int) ([]any, error) {
 			ids[i] = SpeakerID{id.New()}
-			return []any{ids[i], organization, key, i, voices[i].Name, voices[i].Name,
+			return []any{ids[i], ref.Org, key, i, voices[i].Name, voices[i].Name,
 				roles[i].Role, roles[i].Confidence, roles[i].Reason}, nil
 		}))
 	if err != nil {
@@ -136,7 +145,7 @@ func storeWords(ctx context.Context, tx pgx.Tx, organization id.UUID, key ID, do
 			if cues == nil {
 				cues = []format.Cue{}
 			}
-			return []any{UtteranceID{id.New()}, organization, key, i, ids[spoken[i].Speaker], u.StartMs, u.EndMs, u.Text, cues}, nil
+			return []any{UtteranceID{id.New()}, ref.Org, key, i, ids[spoken[i].Speaker], u.StartMs, u.EndMs, u.Text, cues}, nil
 		}))
 	if err != nil {
 		return fmt.Errorf("utterances: %w", err)

@@ -11,6 +11,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript/format"
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/blob"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -24,12 +25,13 @@ import (
 type Service struct {
 	db       *pgxpool.Pool
 	sessions *session.Service
+	files    blob.Store
 	events   stream.Stream
 }
 
-// NewService returns a Service over db that tells events what it does.
-func NewService(db *pgxpool.Pool, sessions *session.Service, events stream.Stream) *Service {
-	return &Service{db: db, sessions: sessions, events: events}
+// NewService returns a Service over db that keeps larger files in files and tells events what it does.
+func NewService(db *pgxpool.Pool, sessions *session.Service, files blob.Store, events stream.Stream) *Service {
+	return &Service{db: db, sessions: sessions, files: files, events: events}
 }
 
 // ByIDs returns those of the transcripts that the viewer may see.
@@ -324,7 +326,7 @@ func (s *Service) Advance(ctx context.Context, tx pgx.Tx, ref session.Ref, key I
 
 // Fail records why a transcript could not be finished.
 func (s *Service) Fail(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID, why Failure) (bool, error) {
-	return s.advance(ctx, tx, ref, key, Failed, &why, []Status{Parsed, Analyzing, Ready})
+	return s.advance(ctx, tx, ref, key, Failed, &why, []Status{Uploading, Uploaded, Parsing, Parsed, Analyzing, Ready})
 }
 
 func (s *Service) advance(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID, to Status, why *Failure, from []Status) (bool, error) {

@@ -75,7 +75,7 @@ type Transcript struct {
 	Status           Status
 	FailureCode      *string
 	FailureMessage   *string
-	Format           format.Format
+	Format           *format.Format // nil until the file is read
 	Filename         *string
 	Title            *string
 	Language         *string // BCP 47

@@ -33,7 +33,8 @@ type Config struct {
 	// What the process is for. `development` signs in anybody who asks from this machine, and is therefore refused
 	// unless RAPPORT_ADDR is a loopback address. `production` needs DATABASE_URL and the RAPPORT_AUTH_ variables.
 	Mode Mode `env:"RAPPORT_MODE, default=development"`
-	// The folder for what the process keeps on disk: in development the database, the signing key and uploaded files.
+	// The folder for what the process keeps on disk: uploaded files and their signing key; in development also the
+	// database and the sign-in's key.
 	Home string `env:"RAPPORT_HOME, default=.rapport"`
 	// Import the demo organization at start. Refused in production.
 	Demo bool `env:"RAPPORT_DEMO" unset:"true in development"`
@@ -52,6 +53,9 @@ type HTTP struct {
 	Port uint16 `env:"PORT, default=8080"`
 	// The address that is listened on, as host:port. In a container: `0.0.0.0:8080`.
 	Addr string `env:"RAPPORT_ADDR" unset:"127.0.0.1:$PORT"`
+	// The address by which people reach the server, without a path: `https://api.example.com`. Links to files begin with
+	// it. Must be set in production.
+	PublicURL string `env:"RAPPORT_PUBLIC_URL" unset:"http://$RAPPORT_ADDR in development"`
 	// Origins of pages on other hosts that may call the API, separated by commas: `https://app.example.com`. `*` is
 	// refused.
 	CORSOrigins []string `env:"RAPPORT_CORS_ORIGINS"`

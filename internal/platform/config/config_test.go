@@ -21,6 +21,7 @@ func production(with map[string]string) map[string]string {
 	env := map[string]string{
 		"RAPPORT_MODE": "production", "RAPPORT_ADDR": "0.0.0.0:8080",
 		"DATABASE_URL":        "postgres://rapport:hunter2@db.internal:5432/rapport",
+		"RAPPORT_PUBLIC_URL":  "https://api.example.com",
 		"RAPPORT_AUTH_ISSUER": "https://id.example.com/", "RAPPORT_AUTH_AUDIENCE": "rapport",
 		"RAPPORT_AUTH_JWKS_URL": "https://id.example.com/jwks",
 	}
@@ -108,7 +109,7 @@ func TestLoadRefuses(t *testing.T) {
 		"database":                      {map[string]string{"DATABASE_URL": "hunter2"}, []string{"DATABASE_URL"}},
 		"half a provider":               {map[string]string{"RAPPORT_AUTH_ISSUER": "https://id.example.com/"}, []string{"RAPPORT_AUTH_AUDIENCE", "RAPPORT_AUTH_JWKS_URL"}},
 		"production without a database": {without("DATABASE_URL"), []string{"DATABASE_URL"}},
-		"production without a provider": {map[string]string{"RAPPORT_MODE": "production", "DATABASE_URL": "postgres://x/y"}, []string{"RAPPORT_AUTH_ISSUER", "RAPPORT_AUTH_AUDIENCE", "RAPPORT_AUTH_JWKS_URL"}},
+		"production without a provider": {map[string]string{"RAPPORT_MODE": "production", "DATABASE_URL": "postgres://x/y"}, []string{"RAPPORT_PUBLIC_URL", "RAPPORT_AUTH_ISSUER", "RAPPORT_AUTH_AUDIENCE", "RAPPORT_AUTH_JWKS_URL"}},
 		"production, keys over http":    {production(map[string]string{"RAPPORT_AUTH_JWKS_URL": "http://id.example.com/jwks"}), []string{"RAPPORT_AUTH_JWKS_URL"}},
 		"production with the demo":      {production(map[string]string{"RAPPORT_DEMO": "true"}), []string{"RAPPORT_DEMO"}},
 	} {

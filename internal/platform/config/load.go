@@ -149,6 +149,13 @@ func (c Config) check() (problems []error) {
 			wrong("DATABASE_URL", "must be a URL like postgres://user:password@host:5432/rapport")
 		}
 	}
+	if u := c.HTTP.PublicURL; u != "" {
+		if why := notAnOrigin(u); why != "" {
+			wrong("RAPPORT_PUBLIC_URL", "%s", why)
+		}
+	} else if c.Mode == Production {
+		wrong("RAPPORT_PUBLIC_URL", "must be set in production")
+	}
 	c.checkAddr(wrong)
 	c.checkAuth(wrong)
 	if c.Mode == Production {

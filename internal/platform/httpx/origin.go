@@ -17,7 +17,7 @@ func CORS(origins []string) Middleware {
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
-		AllowedMethods: []string{http.MethodGet, http.MethodPost},
+		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut},
 		AllowedHeaders: []string{"Authorization", "Content-Type", "Accept", "Last-Event-ID", requestIDHeader},
 		ExposedHeaders: []string{requestIDHeader, "Retry-After"},
 		MaxAge:         600,

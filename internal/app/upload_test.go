@@ -1,0 +1,272 @@
+package app_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/platform/blob"
+)
+
+type uploaded struct {
+	Transcript *struct {
+		ID, Status string
+		Format     *string
+		Failure    *struct{ Code, Message string }
+		Utterances struct{ TotalCount int }
+		Warnings   []struct{ Line int }
+	}
+	Upload *struct {
+		Method, URL string
+		Headers     []struct{ Name, Value string }
+	}
+	AlreadyImported bool
+	UserErrors      []struct{ Code, Field, Message string }
+}
+
+const uploadFields = `transcript {id status format failure {code message} utterances {totalCount} warnings {line}} userErrors {code field message}`
+
+// announce asks for a link for content, with some of the input replaced.
+func announce(t *testing.T, c *apptest.Client, session, content string, change apptest.Vars) uploaded {
+	t.Helper()
+	sum := sha256.Sum256([]byte(content))
+	in := apptest.Vars{"sessionId": session, "filename": "long.vtt", "sizeBytes": len(content), "sha256": hex.EncodeToString(sum[:])}
+	for name, value := range change {
+		in[name] = value
+	}
+	var out struct{ Up uploaded }
+	c.Must(t, `mutation($in: RequestTranscriptUploadInput!) {up: requestTranscriptUpload(input: $in) {`+uploadFields+`
+		upload {method url headers {name value} expiresAt} alreadyImported}}`, apptest.Vars{"in": in}, &out)
+	return out.Up
+}
+
+func complete(t *testing.T, c *apptest.Client, transcript string) uploaded {
+	t.Helper()
+	var out struct{ Up uploaded }
+	c.Must(t, `mutation($id: ID!) {up: completeTranscriptUpload(input: {transcriptId: $id}) {`+uploadFields+`}}`, apptest.Vars{"id": transcript}, &out)
+	return out.Up
+}
+
+func look(t *testing.T, c *apptest.Client, transcript string) uploaded {
+	t.Helper()
+	var out uploaded
+	c.Must(t, `query($id: ID!) {transcript(id: $id) {id status format failure {code message} utterances {totalCount} warnings {line}}}`,
+		apptest.Vars{"id": transcript}, &out)
+	return out
+}
+
+// send follows the link as a browser does, without a token.
+func (u uploaded) send(t *testing.T, content string) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), u.Upload.Method, u.Upload.URL, strings.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range u.Upload.Headers {
+		r.Header.Set(h.Name, h.Value)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	return answer.StatusCode
+}
+
+// long is a transcript that no request body takes.
+func long(utterances int) string {
+	var b strings.Builder
+	b.WriteString("WEBVTT\n\n")
+	for i := range utterances {
+		fmt.Fprintf(&b, "%02d:%02d:%02d.000 --> %02d:%02d:%02d.500\n%s: What shall we do with the matter number %d, now that it has come up again and will not go away by itself?\n\n",
+			i*4/3600, i*4/60%60, i*4%60, i*4/3600, i*4/60%60, i*4%60+3, []string{"Ruth Adeyemi", "Amara Osei"}[i%2], i)
+	}
+	return b.String()
+}
+
+func TestUpload(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session, content := amara5.id(t, env), long(9000)
+	if len(content) <= int(env.Config.HTTP.MaxBodyBytes) {
+		t.Fatalf("%d bytes would fit into a request", len(content))
+	}
+	up := announce(t, coach, session, content, nil)
+	if up.Transcript == nil || up.Upload == nil || up.AlreadyImported || up.Transcript.Status != "UPLOADING" || up.Transcript.Format != nil {
+		t.Fatalf("announced: %+v", up)
+	}
+	if early := complete(t, coach, up.Transcript.ID); len(early.UserErrors) != 1 || early.UserErrors[0].Field != "transcriptId" {
+		t.Errorf("completed before it came: %+v", early)
+	}
+	if code := up.send(t, strings.ToUpper(content)); code != http.StatusBadRequest {
+		t.Errorf("other bytes: %d", code)
+	}
+	if code := up.send(t, content); code != http.StatusNoContent {
+		t.Fatalf("the file: %d", code)
+	}
+	for range 2 {
+		if done := complete(t, coach, up.Transcript.ID); done.Transcript == nil || done.Transcript.Status != "UPLOADED" {
+			t.Fatalf("completed: %+v", done)
+		}
+	}
+	env.Work(t)
+	if now := look(t, coach, up.Transcript.ID).Transcript; now.Status != "READY" || *now.Format != "WEBVTT" || now.Utterances.TotalCount != 9000 {
+		t.Errorf("afterwards: %+v", now)
+	}
+	if done := complete(t, coach, up.Transcript.ID); done.Transcript == nil || done.Transcript.Status != "READY" {
+		t.Errorf("completed once more: %+v", done)
+	}
+	if again := announce(t, coach, session, content, nil); !again.AlreadyImported || again.Upload != nil || again.Transcript.ID != up.Transcript.ID {
+		t.Errorf("announced again: %+v", again)
+	}
+}
+
+func TestUploadRefused(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	session := amara5.id(t, env)
+	coach := env.Login(t, apptest.Coach)
+	before := rowCounts(t, env)
+	for name, tc := range map[string]struct {
+		change apptest.Vars
+		field  string
+	}{
+		"nothing":    {apptest.Vars{"sizeBytes": 0}, "sizeBytes"},
+		"negative":   {apptest.Vars{"sizeBytes": -1}, "sizeBytes"},
+		"too much":   {apptest.Vars{"sizeBytes": blob.MaxBytes + 1}, "sizeBytes"},
+		"no sum":     {apptest.Vars{"sha256": ""}, "sha256"},
+		"short sum":  {apptest.Vars{"sha256": "abcd"}, "sha256"},
+		"no hex":     {apptest.Vars{"sha256": strings.Repeat("z", 64)}, "sha256"},
+		"no name":    {apptest.Vars{"filename": " "}, "filename"},
+		"two lines":  {apptest.Vars{"filename": "a\nb"}, "filename"},
+		"everything": {apptest.Vars{"filename": "", "sha256": "", "sizeBytes": 0}, "filename"},
+	} {
+		if up := announce(t, coach, session, "x", tc.change); len(up.UserErrors) == 0 || up.UserErrors[0].Field != tc.field || up.Transcript != nil {
+			t.Errorf("%s: %+v", name, up)
+		}
+	}
+	for who, want := range map[string]string{apptest.Owner: "FORBIDDEN", apptest.Coach2: "NOT_FOUND", apptest.ClientUser: "FORBIDDEN", apptest.Lumen: "NOT_FOUND"} {
+		r := env.Login(t, who).Do(t, `mutation($in: RequestTranscriptUploadInput!) {requestTranscriptUpload(input: $in) {alreadyImported}}`,
+			apptest.Vars{"in": apptest.Vars{"sessionId": session, "filename": "a.vtt", "sizeBytes": 1, "sha256": strings.Repeat("0", 64)}})
+		if r.Code() != want {
+			t.Errorf("%s: %s", who, r.Body)
+		}
+	}
+	if after := rowCounts(t, env); !maps.Equal(after, before) {
+		t.Errorf("something was written: %v, before: %v", after, before)
+	}
+	up := announce(t, coach, session, "A: Hello.\n", nil)
+	for who, want := range map[string]string{apptest.Coach2: "NOT_FOUND", apptest.ClientUser: "NOT_FOUND", apptest.Lumen: "NOT_FOUND"} {
+		r := env.Login(t, who).Do(t, `mutation($id: ID!) {completeTranscriptUpload(input: {transcriptId: $id}) {transcript {id}}}`, apptest.Vars{"id": up.Transcript.ID})
+		if r.Code() != want {
+			t.Errorf("%s completes: %s", who, r.Body)
+		}
+	}
+}
+
+// What is wrong with the file is told on the transcript, and a file that was lost can be sent again.
+func TestUploadFails(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := amara5.id(t, env)
+
+	unreadable := announce(t, coach, session, "PK\x03\x04 not a transcript", nil)
+	unreadable.send(t, "PK\x03\x04 not a transcript")
+	complete(t, coach, unreadable.Transcript.ID)
+	env.Work(t)
+	if got := look(t, coach, unreadable.Transcript.ID).Transcript; got.Status != "FAILED" || got.Failure.Code != "UNREADABLE" || got.Failure.Message == "" {
+		t.Errorf("unreadable: %+v", got)
+	}
+
+	content := sample(t, "zoom.vtt") + "\n"
+	for code, harm := range map[string]func(path string) error{
+		"FILE_MISSING": os.Remove,
+		"FILE_CHANGED": func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), len(content)), 0o600) },
+	} {
+		up := announce(t, coach, session, content, nil)
+		if up.Upload == nil {
+			t.Fatalf("%s: announced: %+v", code, up)
+		}
+		up.send(t, content)
+		complete(t, coach, up.Transcript.ID)
+		found, err := filepath.Glob(filepath.Join(env.Config.Home, "files", "*", "transcripts", "*", "original"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range found {
+			if info, err := os.Stat(path); err == nil && info.Size() == int64(len(content)) {
+				if err := harm(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		env.Work(t)
+		if got := look(t, coach, up.Transcript.ID).Transcript; got.Status != "FAILED" || got.Failure == nil || got.Failure.Code != code {
+			t.Errorf("want %s: %+v", code, got)
+		}
+		again := announce(t, coach, session, content, nil)
+		if again.Upload == nil || again.Transcript.ID != up.Transcript.ID || again.Transcript.Failure != nil {
+			t.Errorf("%s, announced again: %+v", code, again)
+		}
+	}
+	again := announce(t, coach, session, content, nil)
+	again.send(t, content)
+	complete(t, coach, again.Transcript.ID)
+	env.Work(t)
+	if got := look(t, coach, again.Transcript.ID).Transcript; got.Status != "READY" {
+		t.Errorf("sent again: %+v", got)
+	}
+}
+
+// A sender that forgets to say so is served all the same, and an announcement that nothing follows goes away.
+func TestUploadsAreSwept(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session, content := amara5.id(t, env), sample(t, "zoom.vtt")+"\n"
+	came, never, young := announce(t, coach, session, content, nil), announce(t, coach, session, "never sent", nil), announce(t, coach, session, "A: Young.", nil)
+	came.send(t, content)
+	sweep := func(completed, removed int) {
+		t.Helper()
+		if c, r, err := env.App.Services().Transcripts.SweepUploads(t.Context()); err != nil || c != completed || r != removed {
+			t.Errorf("swept %d, %d (%v), want %d, %d", c, r, err, completed, removed)
+		}
+	}
+	sweep(0, 0)
+	age := func(hours, size int) {
+		t.Helper()
+		if _, err := env.DB.Exec(t.Context(), `
+			UPDATE transcripts SET created_at = now() - make_interval(hours => $1) WHERE status = 'UPLOADING' AND size_bytes = $2`, hours, size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	age(2, len(content))
+	age(2, len("never sent"))
+	sweep(1, 0)
+	age(25, len("never sent"))
+	sweep(0, 1)
+	env.Work(t)
+	if got := look(t, coach, came.Transcript.ID).Transcript; got.Status != "READY" {
+		t.Errorf("the one that came: %+v", got)
+	}
+	if r := coach.Do(t, `query($id: ID!) {transcript(id: $id) {id}}`, apptest.Vars{"id": never.Transcript.ID}); r.Code() != "NOT_FOUND" {
+		t.Errorf("the one that never came: %s", r.Body)
+	}
+	if got := look(t, coach, young.Transcript.ID).Transcript; got.Status != "UPLOADING" {
+		t.Errorf("the young one: %+v", got)
+	}
+	// A paste of the announced file is as good as the upload.
+	if in := importInto(t, coach, session, "A: Young.", nil); in.AlreadyImported {
+		t.Errorf("pasted: %+v", in)
+	}
+}
