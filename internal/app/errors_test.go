@@ -159,6 +159,47 @@ func TestHostileQueries(t *testing.T) {
 	}
 }
 
+// Documents that gqlparser would check for long are refused unchecked, and large ones of a real front end are not.
+func TestLongValidationIsRefused(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	numbered := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(strings.NewReplacer("#", fmt.Sprint(i), "+", fmt.Sprint(i+1)).Replace(format))
+		}
+		return b.String()
+	}
+	const long = "takes too long to check"
+	for name, tc := range map[string]struct {
+		query   string
+		refused string // "" is not refused
+	}{
+		"identical fields":         {"{viewer{user{" + strings.Repeat("name ", 1990) + "}}}", long},
+		"identical objects":        {"{viewer{" + strings.Repeat("user{name} ", 490) + "}}", long},
+		"within inline fragments":  {"{viewer{user{" + strings.Repeat("...{", 220) + strings.Repeat("name ", 1300) + strings.Repeat("}", 220) + "}}}", long},
+		"inline fragments, a comb": {"{viewer{user{" + strings.Repeat("...on User{name ", 280) + strings.Repeat("}", 280) + "}}}", long},
+		"spreads within inline":    {"{viewer{user{" + strings.Repeat("...{", 220) + strings.Repeat("...A ...B ", 300) + strings.Repeat("}", 220) + "}}} fragment A on User{name} fragment B on User{id}", long},
+		"names in a chain":         {"{viewer{user{" + strings.Repeat("...{", 150) + numbered(500, "n# ") + "...F0" + strings.Repeat("}", 150) + "}}}" + numbered(100, " fragment F# on User{...F+}") + " fragment F100 on User{name}", long},
+		"a chain of fragments":     {"{viewer{user{...F0}}}" + numbered(120, " fragment F# on User{...F+ a b c d e f g h}") + " fragment F120 on User{name}", long},
+		"many operations":          {numbered(120, "query Q#{viewer{user{...A}}} ") + "fragment A on User{" + numbered(300, "n# ") + "name}", long},
+		"doubling fragments":       {"{viewer{user{...F0}}}" + numbered(40, " fragment F# on User{...F+ ...F+}") + " fragment F40 on User{name}", "may answer 10995"}, // 2^40, weighed at once
+		"a front end of many components": {"{sessions{nodes{...F0 " + numbered(39, "...F+ ") + "}}}" +
+			numbered(40, " fragment F# on Session{id title client{id name} coach{id name} t#:tags{id name}}"), ""},
+		"aliases": {"{viewer{user{" + numbered(600, "n#:name ") + "}}}", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			began := time.Now()
+			r := coach.Do(t, tc.query, nil)
+			t.Logf("%s, %d bytes of query", time.Since(began).Round(100*time.Microsecond), len(tc.query))
+			if refused := r.Code() == "COST_LIMIT_EXCEEDED"; refused != (tc.refused != "") || !strings.Contains(string(r.Body), tc.refused) {
+				t.Errorf("%.500s, want %q", r.Body, tc.refused)
+			}
+		})
+	}
+}
+
 func aliasedVariables(n int) string {
 	var b strings.Builder
 	for i := range n {

@@ -11,7 +11,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -36,8 +35,7 @@ func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 	srv.AddTransport(strict{transport.POST{}})
 	srv.AddTransport(unsupported{})
 
-	srv.SetQueryCache(lru.New[*ast.QueryDocument](1000))
-	srv.SetParserTokenLimit(a.config.HTTP.MaxQueryTokens)
+	limitDocuments(srv, a.config.HTTP.MaxQueryTokens)
 	if !a.config.DevLogin() {
 		srv.SetDisableSuggestion(true)
 		srv.SetValidationRulesFn(silentRules)
