@@ -13,6 +13,7 @@ import (
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"github.com/rapporthq/rapport/internal/app/apptest"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/testkit"
 )
@@ -290,6 +291,9 @@ func TestPolicy(t *testing.T) {
 	for _, v := range w.viewers {
 		lists += k.lists(t, v)
 		k.filters(t, v)
+		if n := k.tagged(t, v); n == 0 && (v.who == apptest.Coach || v.who == apptest.Supervisor) {
+			t.Errorf("%s is shown no tag on anything", v.who)
+		}
 		k.byID(t, v)
 		k.deep(t, v)
 	}

@@ -488,10 +488,8 @@ func (k *walk) filters(t *testing.T, v *viewer) {
 					open := true
 					switch guard := filters[input.Name+"."+c.Name]; guard {
 					case "":
-					case "tags": // the viewer's own
-						open = slices.ContainsFunc(k.full[string(r)]["tags"].([]any), func(tag any) bool {
-							return v.is("COACH") && slices.Contains(k.world.byID[string(tag.(ref))].coaches, v.user)
-						})
+					case "tags":
+						open = len(k.seen[v][string(r)]["tags"].([]any)) > 0 // which of them: tagged
 					case "transcripts":
 						p := k.project(v, k.full[string(r)]["transcripts"]).(*page)
 						open = (len(p.Nodes) > 0) == (value == "true")
@@ -505,6 +503,48 @@ func (k *walk) filters(t *testing.T, v *viewer) {
 			}
 		}
 	}
+}
+
+// tagged checks that each list by each tag there is shows exactly the rows on which the viewer is shown that tag, and
+// returns how many such pairs there are.
+func (k *walk) tagged(t *testing.T, v *viewer) (n int) {
+	t.Helper()
+	var query strings.Builder
+	want := map[string][]string{} // by the alias
+	for _, of := range []string{"clients", "sessions", "insights"} {
+		listed, archived := of, ""
+		if k.archivable(k.schema.Query.Fields.ForName(of)) {
+			listed, archived = of+"__all", ", includeArchived: true"
+		}
+		for key, f := range k.world.byID {
+			if f.typ != "Tag" {
+				continue
+			}
+			alias := of + "__" + key
+			want[alias] = nil
+			for row := range k.listedTo[v][listed] {
+				if slices.Contains(k.seen[v][row]["tags"].([]any), any(ref(key))) {
+					want[alias] = append(want[alias], row)
+				}
+			}
+			n += len(want[alias])
+			fmt.Fprintf(&query, "%s: %s(first: 100, filter: {tagIds: [%q]%s}) {nodes {id}} ", alias, of, key, archived)
+		}
+	}
+	var out map[string]struct{ Nodes []struct{ ID string } }
+	k.must(t, v, "{"+query.String()+"}", nil, &out)
+	for alias, rows := range want {
+		var got []string
+		for _, row := range out[alias].Nodes {
+			got = append(got, row.ID)
+		}
+		slices.Sort(rows)
+		slices.Sort(got)
+		if !slices.Equal(got, rows) {
+			t.Errorf("%s: %s finds %v, and the tag shows on %v", v.who, alias, got, rows)
+		}
+	}
+	return n
 }
 
 // values are values for a condition.

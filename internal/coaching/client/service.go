@@ -50,7 +50,7 @@ func (s *Service) List(ctx context.Context, f *Filter, o *OrderBy, args page.Arg
 		return nil, err
 	}
 	visible := scope(v)
-	return page.List(ctx, s.db, v, clients, visible, f.where(visible), o.order(), w)
+	return page.List(ctx, s.db, v, clients, visible, f.where(v, visible), o.order(), w)
 }
 
 // Create adds a client. Coaches add their own; owners and admins may name the coach.

@@ -3,6 +3,7 @@ package client
 import (
 	"strings"
 
+	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -40,7 +41,7 @@ func (o *OrderBy) order() page.Order[Client] {
 // likeEscaper makes what a person types literal in a LIKE pattern.
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-func (f *Filter) where(scope *page.Scope) (w page.Filter) {
+func (f *Filter) where(v auth.Viewer, scope *page.Scope) (w page.Filter) {
 	if f == nil || !f.IncludeArchived {
 		w.And("c.archived_at IS NULL")
 	}
@@ -57,7 +58,7 @@ func (f *Filter) where(scope *page.Scope) (w page.Filter) {
 		w.And("c.coach_id = ANY(?)", f.CoachIds)
 	}
 	if f.TagIds != nil {
-		w.And("EXISTS (SELECT FROM taggings g JOIN tags t ON t.org_id = $1 AND t.id = g.tag_id AND t.owner_id = $2 WHERE g.org_id = $1 AND g.client_id = c.id AND g.tag_id = ANY(?))", f.TagIds)
+		w.And(tag.Carries(v, "client_id", "c.id"), f.TagIds)
 	}
 	return w
 }

@@ -63,7 +63,7 @@ func (s *Service) List(ctx context.Context, f *Filter, o *OrderBy, args page.Arg
 		return nil, err
 	}
 	visible := scope(v, "i.org_id")
-	return page.List(ctx, s.db, v, insights, visible, f.where(visible), o.order(), w)
+	return page.List(ctx, s.db, v, insights, visible, f.where(v, visible), o.order(), w)
 }
 
 // Parent is what insights are children of.
@@ -82,7 +82,7 @@ func (s *Service) Children(ctx context.Context, of Parent, parents []id.UUID, f 
 		return nil, err
 	}
 	visible := scope(v, "i.org_id")
-	return page.Children(ctx, s.db, v, insights, visible, f.where(visible), o.order(), w, string(of), parents)
+	return page.Children(ctx, s.db, v, insights, visible, f.where(v, visible), o.order(), w, string(of), parents)
 }
 
 // CountChildren counts what Children pages through.
@@ -92,7 +92,7 @@ func (s *Service) CountChildren(ctx context.Context, of Parent, parents []id.UUI
 		return nil, err
 	}
 	visible := scope(v, "i.org_id")
-	return page.CountChildren(ctx, s.db, v, insights, visible, f.where(visible), string(of), parents)
+	return page.CountChildren(ctx, s.db, v, insights, visible, f.where(v, visible), string(of), parents)
 }
 
 // CountOfSessions counts the insights of each session, whoever may read them, in the order of the sessions. The ids are of

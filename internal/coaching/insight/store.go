@@ -1,6 +1,7 @@
 package insight
 
 import (
+	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -32,7 +33,7 @@ func (o *OrderBy) order() page.Order[Insight] {
 	return orderBy[o.Field].Directed(o.Direction)
 }
 
-func (f *Filter) where(scope *page.Scope) (w page.Filter) {
+func (f *Filter) where(v auth.Viewer, scope *page.Scope) (w page.Filter) {
 	w.And("i.retracted_at IS NULL AND s.archived_at IS NULL")
 	w.And("EXISTS (SELECT FROM transcripts t WHERE t.org_id = $1 AND t.id = i.transcript_id AND t.archived_at IS NULL)")
 	if f == nil {
@@ -60,7 +61,7 @@ func (f *Filter) where(scope *page.Scope) (w page.Filter) {
 		w.And("i.created_at >= ?", *f.CreatedAfter)
 	}
 	if f.TagIds != nil {
-		w.And("EXISTS (SELECT FROM taggings g JOIN tags t ON t.org_id = $1 AND t.id = g.tag_id AND t.owner_id = $2 WHERE g.org_id = $1 AND g.insight_id = i.id AND g.tag_id = ANY(?))", f.TagIds)
+		w.And(tag.Carries(v, "insight_id", "i.id"), f.TagIds)
 	}
 	return w
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -64,7 +65,7 @@ func (f *Filter) where(v auth.Viewer) (w page.Filter) {
 		w.And("s.starts_at < ?", *f.StartsBefore)
 	}
 	if f.TagIds != nil {
-		w.And("EXISTS (SELECT FROM taggings g JOIN tags t ON t.org_id = $1 AND t.id = g.tag_id AND t.owner_id = $2 WHERE g.org_id = $1 AND g.session_id = s.id AND g.tag_id = ANY(?))", f.TagIds)
+		w.And(tag.Carries(v, "session_id", "s.id"), f.TagIds)
 	}
 	if f.HasTranscript != nil {
 		visible := ConversationScope(v, "tr.org_id", "true", "tr.shared_with_client").Where()

@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -54,18 +53,6 @@ var byName = page.Order[Tag]{Name: "tag-name", Keys: []page.Key[Tag]{
 	{SQL: "t.id", Type: "uuid", Of: func(t *Tag) string { return t.ID.UUID.String() }},
 }}
 
-// scope: a tag is its owner's; the owner's supervisor may read it.
-func scope(v auth.Viewer) *page.Scope {
-	s := page.NewScope("t.org_id")
-	if v.Has(auth.RoleCoach) {
-		s.Allow(auth.AsCoach, "t.owner_id = $2")
-	}
-	if v.Has(auth.RoleSupervisor) {
-		s.Allow(auth.AsSupervisor, org.Supervised("t.owner_id"))
-	}
-	return s
-}
-
 // ByIDs returns those of the tags that the viewer may see.
 func (s *Service) ByIDs(ctx context.Context, ids []id.UUID) (map[id.UUID]*Tag, error) {
 	v, err := auth.FromContext(ctx)
@@ -101,7 +88,7 @@ func (s *Service) OnEntities(ctx context.Context, prefix string, entities []id.U
 		return nil, fmt.Errorf("tag: nothing is registered for %s", prefix)
 	}
 	on := tags
-	on.From = "tags t JOIN taggings g ON g.org_id = $1 AND g.tag_id = t.id"
+	on.From = attached
 	return page.AllChildren(ctx, s.db, v, on, scope(v), page.Filter{}, byName, "g."+kind.Column, entities)
 }
 
@@ -157,7 +144,7 @@ func (s *Service) Remove(ctx context.Context, in RemoveInput) (_ Taggable, err e
 		DELETE FROM taggings g USING tags t
 		WHERE t.org_id = $1 AND t.owner_id = $2 AND lower(t.name) = lower($3)
 		  AND g.org_id = $1 AND g.tag_id = t.id AND g.`+kind.Column+` = $4`,
-		v.Org, v.User, strings.TrimSpace(in.Name), in.EntityID.UUID)
+		v.Org, v.User, check.Trim(in.Name), in.EntityID.UUID)
 	return entity, err
 }
 
