@@ -14,6 +14,7 @@
 //   - A handler holds a lease that is renewed while it runs. When the lease is lost its context ends, and it can no
 //     longer change the job. A lease that ran out (the process died) makes the job due again by itself.
 //   - Nothing is lost in silence: a job that cannot be done is DEAD, with a code, until somebody replays or discards it.
+//     What depends on it is told in the same transaction (OnDead), also if a process died and said nothing.
 package jobs
 
 import (

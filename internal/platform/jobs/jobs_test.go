@@ -74,18 +74,18 @@ func (b *bundle) runner(conf jobs.Config) *jobs.Runner {
 }
 
 // start runs a runner over a PostgreSQL queue until the test ends or stop is called, which returns Run's error.
-func (b *bundle) start(t *testing.T, conf jobs.Config, h jobs.Handler) (stop func() error) {
+func (b *bundle) start(t *testing.T, conf jobs.Config, h jobs.Handler, more ...jobs.Option) (stop func() error) {
 	t.Helper()
-	return b.startOver(t, pgqueue.Options{PerOrg: conf.PerOrg}, conf, h)
+	return b.startOver(t, pgqueue.Options{PerOrg: conf.PerOrg}, conf, h, more...)
 }
 
-func (b *bundle) startOver(t *testing.T, opts pgqueue.Options, conf jobs.Config, h jobs.Handler) (stop func() error) {
+func (b *bundle) startOver(t *testing.T, opts pgqueue.Options, conf jobs.Config, h jobs.Handler, more ...jobs.Option) (stop func() error) {
 	t.Helper()
 	opts.Poll = time.Hour // nothing here may depend on it
 	q := pgqueue.New(b.pool, b.listener, opts)
 	conf.Queue = q
 	r := b.runner(conf)
-	r.Handle("test", h)
+	r.Handle("test", h, more...)
 	ctx, cancel := context.WithCancel(context.Background())
 	result := make(chan error, 1)
 	go func() { result <- r.Run(ctx) }()

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
@@ -113,6 +115,18 @@ func TestWhatWaitsBehindAnOrphanRunsAfterIt(t *testing.T) {
 	b.expect(t, j.Entity, "DONE 2", "DONE 1")
 }
 
+func TestWhatWaitsBehindTheDeadRuns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := b.job()
+	j.MaxAttempts = 2
+	b.enqueue(t, j)
+	b.orphan(t, j, 2)
+	b.enqueue(t, j)
+	b.start(t, jobs.Config{}, func(context.Context, jobs.Job) error { return nil })
+	b.expect(t, j.Entity, "DEAD 2 LEASE_LOST", "DONE 1")
+}
+
 func TestTheLeaseIsRenewedWhileTheHandlerRuns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -189,7 +203,7 @@ func TestAHandlerThatFinishesWithoutItsLeaseChangesNothing(t *testing.T) {
 					t.Error(err)
 				}
 				return result
-			})
+			}, jobs.OnDead(func(context.Context, pgx.Tx, jobs.Job) error { t.Error("declared dead"); return nil }))
 			b.enqueue(t, j)
 			b.drain(t, r)
 			b.expect(t, j.Entity, "RUNNING 1")

@@ -29,17 +29,14 @@ func Dead(ctx context.Context, db postgres.DB, org, before id.UUID, limit int) (
 		}
 	}
 	rows, err := db.Query(ctx, `
-		SELECT id, org_id, kind, entity_id, run_at, max_attempts, coalesce(trace_context, ''), attempt, created_at,
-			coalesce(last_error_code, ''), coalesce(last_error, ''), finished_at
-		FROM jobs WHERE org_id = $1 AND state = 'DEAD' AND id < $2
+		SELECT `+jobColumns+`, coalesce(last_error_code, ''), coalesce(last_error, ''), finished_at
+		FROM jobs j WHERE org_id = $1 AND state = 'DEAD' AND id < $2
 		ORDER BY id DESC LIMIT $3`, org, before, limit)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d DeadJob, err error) {
-		err = row.Scan(&d.ID, &d.Org, &d.Kind, &d.Entity, &d.RunAt, &d.MaxAttempts, &d.TraceContext, &d.Attempt, &d.CreatedAt,
-			&d.Code, &d.Reason, &d.FinishedAt)
-		return d, err
+		return d, row.Scan(append(d.dest(), &d.Code, &d.Reason, &d.FinishedAt)...)
 	})
 }
 

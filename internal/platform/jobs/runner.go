@@ -12,14 +12,16 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/rapporthq/rapport/internal/platform/id"
-	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/queue"
 )
 
 // Config of a runner. Only DB and Log must be set, and Queue for Run.
 type Config struct {
-	DB    postgres.DB // a pool: claims and outcomes are transactions of their own
+	DB    *pgxpool.Pool
 	Queue queue.Queue
 	Log   *slog.Logger
 
@@ -38,7 +40,13 @@ type Config struct {
 type Runner struct {
 	conf     Config
 	store    store
-	handlers map[string]Handler
+	handlers map[string]registration
+}
+
+// registration is what is known about a kind.
+type registration struct {
+	handler Handler
+	onDead  func(ctx context.Context, tx pgx.Tx, job Job) error
 }
 
 // NewRunner returns a runner without handlers.
@@ -61,22 +69,47 @@ func NewRunner(conf Config) *Runner {
 	if conf.Backoff == nil {
 		conf.Backoff = DefaultBackoff
 	}
-	return &Runner{
-		conf:     conf,
-		store:    store{db: conf.DB, lease: conf.Lease, perOrg: conf.PerOrg},
-		handlers: map[string]Handler{},
-	}
+	r := &Runner{conf: conf, handlers: map[string]registration{}}
+	r.store = store{db: conf.DB, lease: conf.Lease, perOrg: conf.PerOrg, tell: r.tell}
+	return r
+}
+
+// Option adds to what Handle registers.
+type Option func(*registration)
+
+// OnDead has f told of every job of the kind that dies, in the transaction that declares it dead and whatever it dies of:
+// the error of its last attempt, Permanent, or the end of a process in its last attempt. So what depends on the job can say
+// that it will not happen.
+//
+// If f fails, the job is not dead yet, and it is told again within a lease. No handler that could still finish the job runs
+// meanwhile, but perhaps one that has lost its lease and not noticed. f must be cheap and safe: what killed a process,
+// such as reading what is too large, would kill the next one too.
+func OnDead(f func(ctx context.Context, tx pgx.Tx, job Job) error) Option {
+	return func(r *registration) { r.onDead = f }
 }
 
 // Handle registers the handler of a kind. All of it happens before Run and Drain; a kind can be registered once.
-func (r *Runner) Handle(kind string, h Handler) {
-	if kind == "" || h == nil || r.handlers[kind] != nil {
+func (r *Runner) Handle(kind string, h Handler, opts ...Option) {
+	if kind == "" || h == nil || r.handlers[kind].handler != nil {
 		panic(fmt.Sprintf("jobs: kind %q needs exactly one handler", kind))
 	}
 	if r.conf.Around != nil {
 		h = r.conf.Around(h)
 	}
-	r.handlers[kind] = h
+	reg := registration{handler: h}
+	for _, o := range opts {
+		o(&reg)
+	}
+	r.handlers[kind] = reg
+}
+
+// tell tells who wants to know that a job is dead.
+func (r *Runner) tell(ctx context.Context, tx pgx.Tx, job Job) error {
+	onDead := r.handlers[job.Kind].onDead
+	if onDead == nil {
+		return nil
+	}
+	return call(ctx, func(ctx context.Context, job Job) error { return onDead(ctx, tx, job) }, job)
 }
 
 // Run works until ctx ends. It then takes no more jobs and waits for the running handlers; those that need longer than
@@ -183,17 +216,21 @@ func (r *Runner) drainRound(ctx context.Context, ids []id.UUID) (runs int, progr
 	var mu sync.Mutex
 	for _, jobID := range ids {
 		wg.Go(func() {
-			c, claimErr := r.store.claim(ctx, jobID)
-			if claimErr == nil && c.claimed {
+			c, failed := r.store.claim(ctx, jobID)
+			switch {
+			case failed != nil:
+			case c.claimed:
 				r.run(ctx, c)
+			case c.lapsed:
+				failed = r.bury(ctx, jobID, r.conf.Log.With("job", jobID))
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			err = errors.Join(err, claimErr)
-			if claimErr == nil && (c.claimed || c.dead) {
+			err = errors.Join(err, failed)
+			if failed == nil && (c.claimed || c.lapsed) {
 				progress = true
 			}
-			if claimErr == nil && c.claimed {
+			if failed == nil && c.claimed {
 				runs++
 			}
 		})
@@ -211,7 +248,7 @@ func (r *Runner) deliver(ctx context.Context, d queue.Delivery) {
 			log.WarnContext(ctx, "settling a delivery failed", "how", what, "error", err)
 		}
 	}
-	if r.handlers[d.Kind] == nil {
+	if r.handlers[d.Kind].handler == nil {
 		// Another version of the program may know it, and this one must not be asked again at once.
 		log.WarnContext(ctx, "no handler for this kind of job")
 		settle("release", r.conf.Queue.Release(ctx, d, time.Minute))
@@ -222,17 +259,32 @@ func (r *Runner) deliver(ctx context.Context, d queue.Delivery) {
 		settle("release", r.conf.Queue.Release(ctx, d, r.pause(1)))
 		return
 	}
+	if c.lapsed && r.bury(ctx, d.ID, log) != nil {
+		settle("release", r.conf.Queue.Release(ctx, d, r.conf.Lease))
+		return
+	}
 	if !c.claimed && c.again > 0 {
 		settle("release", r.conf.Queue.Release(ctx, d, c.again))
 		return
 	}
 	settle("ack", r.conf.Queue.Ack(ctx, d))
-	switch {
-	case c.dead:
-		log.ErrorContext(ctx, "job is dead", "code", CodeLeaseLost)
-	case c.claimed:
+	if c.claimed {
 		r.run(ctx, c)
 	}
+}
+
+// bury declares a job dead whose last attempt's lease has run out.
+func (r *Runner) bury(ctx context.Context, jobID id.UUID, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, r.conf.Lease)
+	defer cancel()
+	buried, err := r.store.bury(ctx, jobID, nil, outcome{code: CodeLeaseLost, text: "the lease of the last attempt ran out"})
+	switch {
+	case err != nil:
+		log.ErrorContext(ctx, "declaring a job dead failed", "error", describe(err))
+	case buried:
+		log.ErrorContext(ctx, "job is dead", "code", CodeLeaseLost)
+	}
+	return err
 }
 
 // claim tries a few times: after a failover every connection of the pool may have to fail once, and giving up means
@@ -261,7 +313,7 @@ func (r *Runner) run(ctx context.Context, c claim) {
 	defer stopBeat() // also if the handler ends its goroutine: the lease then runs out
 	var heart sync.WaitGroup
 	heart.Go(func() { r.heartbeat(beat, job, c.lease, started, lose, log) })
-	err := call(hctx, r.handlers[job.Kind], job)
+	err := call(hctx, r.handlers[job.Kind].handler, job)
 	stopBeat()
 	heart.Wait()
 
@@ -274,7 +326,7 @@ func (r *Runner) run(ctx context.Context, c claim) {
 	took := time.Since(started)
 	switch {
 	case err != nil: // the lease runs out and the job runs again
-		log.ErrorContext(ctx, "recording the outcome of a job failed", "error", err, "took", took)
+		log.ErrorContext(ctx, "recording the outcome of a job failed", "error", describe(err), "took", took)
 	case !held:
 		log.WarnContext(ctx, "job lost its lease while it ran", "took", took)
 	case o.verdict == done:

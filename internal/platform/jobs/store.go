@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -19,9 +20,17 @@ import (
 // store changes jobs. Every statement that changes a state also writes due_at, when the row next wants a worker, and
 // ends the queue's hold on the row (receipt).
 type store struct {
-	db     postgres.DB
+	db     *pgxpool.Pool
 	lease  time.Duration
 	perOrg int
+	tell   func(ctx context.Context, tx pgx.Tx, dead Job) error
+}
+
+// jobColumns of jobs j go where dest says.
+const jobColumns = `j.id, j.org_id, j.kind, j.entity_id, j.run_at, j.max_attempts, coalesce(j.trace_context, ''), j.attempt, j.created_at`
+
+func (j *Job) dest() []any {
+	return []any{&j.ID, &j.Org, &j.Kind, &j.Entity, &j.RunAt, &j.MaxAttempts, &j.TraceContext, &j.Attempt, &j.CreatedAt}
 }
 
 // claim is what became of the attempt to claim a job.
@@ -30,41 +39,39 @@ type claim struct {
 	lease id.UUID
 
 	claimed bool
-	dead    bool          // its last attempt's lease had run out
+	lapsed  bool          // the lease of its last attempt has run out: it is to be buried
 	again   time.Duration // not claimed: if positive it may be claimable after this long, otherwise there is nothing to do
 }
 
 // Serializes the count of an organization's running jobs with the claims that change it.
 const lockOrgSQL = `SELECT pg_advisory_xact_lock(hashtextextended('jobs:' || org_id, 0)) FROM jobs WHERE id = $1`
 
-const buryLapsedSQL = `
-UPDATE jobs SET state = 'DEAD', lease = NULL, lease_until = NULL, due_at = NULL, receipt = NULL,
-	finished_at = clock_timestamp(), last_error_code = $2, last_error = 'the lease of the last attempt ran out'
-WHERE id = (SELECT id FROM jobs WHERE id = $1 FOR UPDATE SKIP LOCKED)
-	AND state = 'RUNNING' AND lease_until <= clock_timestamp() AND attempt >= max_attempts`
-
 // A locked row is not waited for: either somebody else claims it, or an enqueue covers itself by it and has yet to commit.
+// Nor is a row locked that cannot be claimed: whom the end of a run wakes must not seem taken (wakeTwinSQL).
 const claimSQL = `
 WITH clock AS MATERIALIZED (
 	SELECT clock_timestamp() AS now
 ), row AS MATERIALIZED (
-	SELECT id FROM jobs WHERE id = $1 FOR UPDATE SKIP LOCKED
+	SELECT j.id FROM jobs j, clock
+	WHERE j.id = $1
+		AND (j.state = 'PENDING' AND j.run_at <= clock.now OR j.state = 'RUNNING' AND j.lease_until <= clock.now AND j.attempt < j.max_attempts)
+		AND NOT EXISTS (
+			SELECT FROM jobs s
+			WHERE s.org_id = j.org_id AND s.kind = j.kind AND s.entity_id = j.entity_id AND s.state = 'RUNNING' AND s.id <> j.id)
+		AND ($4 = 0 OR $4 > (
+			SELECT count(*) FROM jobs r
+			WHERE r.org_id = j.org_id AND r.state = 'RUNNING' AND r.lease_until > clock.now AND r.id <> j.id))
+	FOR UPDATE OF j SKIP LOCKED
 )
 UPDATE jobs AS j SET state = 'RUNNING', attempt = j.attempt + 1, lease = $2,
 	lease_until = clock.now + $3::interval, due_at = clock.now + $3::interval, receipt = NULL, started_at = clock.now
 FROM clock, row
 WHERE j.id = row.id
-	AND (j.state = 'PENDING' AND j.run_at <= clock.now OR j.state = 'RUNNING' AND j.lease_until <= clock.now)
-	AND NOT EXISTS (
-		SELECT FROM jobs s
-		WHERE s.org_id = j.org_id AND s.kind = j.kind AND s.entity_id = j.entity_id AND s.state = 'RUNNING' AND s.id <> j.id)
-	AND ($4 = 0 OR $4 > (
-		SELECT count(*) FROM jobs r
-		WHERE r.org_id = j.org_id AND r.state = 'RUNNING' AND r.lease_until > clock.now AND r.id <> j.id))
-RETURNING j.id, j.org_id, j.kind, j.entity_id, j.run_at, j.max_attempts, coalesce(j.trace_context, ''), j.attempt, j.created_at`
+RETURNING ` + jobColumns
 
 const whyNotSQL = `
 SELECT (j.state = 'PENDING' AND j.run_at <= clock_timestamp() OR j.state = 'RUNNING' AND j.lease_until <= clock_timestamp()),
+	j.state = 'RUNNING' AND j.lease_until <= clock_timestamp() AND j.attempt >= j.max_attempts,
 	(SELECT extract(epoch FROM s.lease_until - clock_timestamp())::float8 FROM jobs s
 	WHERE s.org_id = j.org_id AND s.kind = j.kind AND s.entity_id = j.entity_id AND s.state = 'RUNNING' AND s.id <> j.id)
 FROM jobs j WHERE j.id = $1`
@@ -76,13 +83,8 @@ func (s *store) claim(ctx context.Context, jobID id.UUID) (c claim, err error) {
 	if s.perOrg > 0 {
 		batch.Queue(lockOrgSQL, jobID)
 	}
-	batch.Queue(buryLapsedSQL, jobID, CodeLeaseLost).Exec(func(tag pgconn.CommandTag) error {
-		c.dead = tag.RowsAffected() > 0
-		return nil
-	})
 	batch.Queue(claimSQL, jobID, c.lease, s.lease, s.perOrg).QueryRow(func(row pgx.Row) error {
-		j := &c.job
-		err := row.Scan(&j.ID, &j.Org, &j.Kind, &j.Entity, &j.RunAt, &j.MaxAttempts, &j.TraceContext, &j.Attempt, &j.CreatedAt)
+		err := row.Scan(c.job.dest()...)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -90,14 +92,16 @@ func (s *store) claim(ctx context.Context, jobID id.UUID) (c claim, err error) {
 		return err
 	})
 	batch.Queue(whyNotSQL, jobID).QueryRow(func(row pgx.Row) error {
-		var ready bool
+		var ready, lapsed bool
 		var sibling *float64 // seconds until the lease of a running job about the same entity ends
-		err := row.Scan(&ready, &sibling)
+		err := row.Scan(&ready, &lapsed, &sibling)
 		switch {
 		case c.claimed || errors.Is(err, pgx.ErrNoRows):
 			return nil
 		case err != nil:
 			return err
+		case lapsed:
+			c.lapsed = true
 		case ready && sibling != nil:
 			c.again = max(time.Duration(*sibling*float64(time.Second)), retryClaim)
 		case ready:
@@ -122,10 +126,17 @@ func (s *store) renew(ctx context.Context, jobID, lease id.UUID) (held bool, err
 	return tag.RowsAffected() > 0, err
 }
 
-const finishSQL = `
-UPDATE jobs SET state = $3, lease = NULL, lease_until = NULL, due_at = NULL, receipt = NULL, finished_at = clock_timestamp(),
-	last_error_code = coalesce(nullif($4, ''), last_error_code), last_error = coalesce(nullif($5, ''), last_error)
+const doneSQL = `
+UPDATE jobs SET state = 'DONE', lease = NULL, lease_until = NULL, due_at = NULL, receipt = NULL, finished_at = clock_timestamp()
 WHERE id = $1 AND lease = $2`
+
+// Who runs the job buries it by its lease; without one anybody may, once the lease of its last attempt has run out.
+const burySQL = `
+UPDATE jobs AS j SET state = 'DEAD', lease = NULL, lease_until = NULL, due_at = NULL, receipt = NULL, finished_at = clock_timestamp(),
+	last_error_code = coalesce(nullif($3, ''), last_error_code), last_error = coalesce(nullif($4, ''), last_error)
+WHERE id = $1 AND CASE WHEN $2::uuid IS NOT NULL THEN lease = $2
+	ELSE state = 'RUNNING' AND lease_until <= clock_timestamp() AND attempt >= max_attempts END
+RETURNING ` + jobColumns
 
 // If another job about the same entity waits already, it does the work, no later than this one would have.
 const againSQL = `
@@ -163,6 +174,9 @@ SELECT pg_notify($1, '') WHERE EXISTS (
 // finish records the outcome of a run; false means that the lease was lost before and nothing was changed.
 func (s *store) finish(ctx context.Context, job Job, lease id.UUID, o outcome) (held bool, err error) {
 	defer fault.Wrap(&err, "jobs.finish(%s)", job.ID)
+	if o.verdict == dead {
+		return s.bury(ctx, job.ID, &lease, o)
+	}
 	for range 3 {
 		held, err = s.tryFinish(ctx, job, lease, o)
 		// Between looking for a waiting job and becoming one, another was enqueued: look again.
@@ -179,9 +193,8 @@ func (s *store) tryFinish(ctx context.Context, job Job, lease id.UUID, o outcome
 	count := func(tag pgconn.CommandTag) error { held = tag.RowsAffected() > 0; return nil }
 	switch o.verdict {
 	case done:
-		batch.Queue(finishSQL, job.ID, lease, StateDone, "", "").Exec(count)
-	case dead:
-		batch.Queue(finishSQL, job.ID, lease, StateDead, o.code, o.text).Exec(count)
+		batch.Queue(doneSQL, job.ID, lease).Exec(count)
+		batch.Queue(wakeTwinSQL, job.Org, job.Kind, job.Entity)
 	case retry, snooze:
 		refund := 0
 		if o.verdict == snooze {
@@ -190,12 +203,33 @@ func (s *store) tryFinish(ctx context.Context, job Job, lease id.UUID, o outcome
 		batch.Queue(againSQL, job.ID, lease, o.delay, refund, o.code, o.text, CodeSuperseded).Exec(count)
 		batch.Queue(`SELECT pg_notify($1, $2)`, channel, job.Kind)
 	}
-	if o.verdict == done || o.verdict == dead {
-		batch.Queue(wakeTwinSQL, job.Org, job.Kind, job.Entity)
-	}
 	batch.Queue(notifySQL, channel, job.Org)
 	err = s.db.SendBatch(ctx, batch).Close()
 	return held, err
+}
+
+// bury declares a job dead and tells who wants to know, in one transaction; false means that it is not to be buried, or not
+// by the holder of this lease, and nothing was changed.
+func (s *store) bury(ctx context.Context, jobID id.UUID, lease *id.UUID, o outcome) (buried bool, err error) {
+	defer fault.Wrap(&err, "jobs.bury(%s)", jobID)
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		var job Job
+		err := tx.QueryRow(ctx, burySQL, jobID, lease, o.code, o.text).Scan(job.dest()...)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		buried = true
+		if err := s.tell(ctx, tx, job); err != nil {
+			return err
+		}
+		batch := &pgx.Batch{}
+		batch.Queue(wakeTwinSQL, job.Org, job.Kind, job.Entity)
+		batch.Queue(notifySQL, channel, job.Org)
+		return tx.SendBatch(ctx, batch).Close()
+	})
+	return buried && err == nil, err
 }
 
 // due names jobs of the given kinds that could be claimed now, the longest waiting first.
