@@ -7,6 +7,7 @@ package loaders
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
@@ -93,8 +94,13 @@ type Loaders struct {
 
 type bundleKey struct{}
 
-// With returns a context with a fresh bundle for one response.
+// With returns a context with a fresh bundle for one response. It is made when somebody asks for it: a thousand subscriptions
+// that wait for their next event hold none.
 func With(ctx context.Context, s Services) context.Context {
+	return context.WithValue(ctx, bundleKey{}, sync.OnceValue(func() *Loaders { return bundle(ctx, s) }))
+}
+
+func bundle(ctx context.Context, s Services) *Loaders {
 	b := &Loaders{ctx: ctx, wait: s.Wait}
 
 	b.Organizations = entity(b, s.Orgs.OrganizationsByIDs)
@@ -156,11 +162,11 @@ func With(ctx context.Context, s Services) context.Context {
 	b.TagsOfClient = tagsOf(b, s, "client")
 	b.TagsOfSession = tagsOf(b, s, "session")
 	b.TagsOfInsight = tagsOf(b, s, "insight")
-	return context.WithValue(ctx, bundleKey{}, b)
+	return b
 }
 
 // From returns the bundle of the response. Without one it panics: every response begins with With.
-func From(ctx context.Context) *Loaders { return ctx.Value(bundleKey{}).(*Loaders) }
+func From(ctx context.Context) *Loaders { return ctx.Value(bundleKey{}).(func() *Loaders)() }
 
 func sessionsOf(b *Loaders, s Services, parent session.Parent) *Pages[SessionQuery, session.Session] {
 	return pages(b,
