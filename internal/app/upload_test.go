@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,8 +13,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rapporthq/rapport/internal/app/apptest"
 	"github.com/rapporthq/rapport/internal/platform/blob"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/jobs"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
 type uploaded struct {
@@ -268,5 +274,43 @@ func TestUploadsAreSwept(t *testing.T) {
 	// A paste of the announced file is as good as the upload.
 	if in := importInto(t, coach, session, "A: Young.", nil); in.AlreadyImported {
 		t.Errorf("pasted: %+v", in)
+	}
+}
+
+// A job that dies leaves no transcript between two states, and can be done again.
+func TestUploadDies(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	up := announce(t, coach, amara5.id(t, env), "A: Hello.\nB: Well, hello to you.\n", nil)
+	up.send(t, "A: Hello.\nB: Well, hello to you.\n")
+	complete(t, coach, up.Transcript.ID)
+	files := filepath.Join(env.Config.Home, "files")
+	if err := os.Rename(files, files+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(files, nil, 0o600); err != nil { // "not a directory" is no "not found"
+		t.Fatal(err)
+	}
+	if _, err := env.DB.Exec(t.Context(), `UPDATE jobs SET attempt = max_attempts - 1 WHERE kind = 'transcript.parse'`); err != nil {
+		t.Fatal(err)
+	}
+	env.Work(t)
+	if got := look(t, coach, up.Transcript.ID).Transcript; got.Status != "FAILED" || got.Failure.Code != "READ_FAILED" {
+		t.Fatalf("after its death: %+v", got)
+	}
+	if err := errors.Join(os.Remove(files), os.Rename(files+".away", files)); err != nil {
+		t.Fatal(err)
+	}
+	err := postgres.InTx(t.Context(), env.DB, func(tx pgx.Tx) error {
+		return jobs.Replay(t.Context(), tx, value[id.UUID](t, env, `SELECT org_id FROM jobs WHERE kind = 'transcript.parse'`),
+			value[id.UUID](t, env, `SELECT id FROM jobs WHERE kind = 'transcript.parse'`))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.Work(t)
+	if got := look(t, coach, up.Transcript.ID).Transcript; got.Status != "READY" || got.Failure != nil {
+		t.Errorf("done again: %+v", got)
 	}
 }

@@ -33,10 +33,12 @@ const (
 	uploadAbandoned = 24 * time.Hour
 )
 
-// What can have become of an uploaded file. Announcing it again begins anew.
+// What can be wrong with an uploaded file. The first two begin anew when the file is announced again.
 const (
 	fileMissing = "FILE_MISSING"
 	fileChanged = "FILE_CHANGED"
+	unreadable  = "UNREADABLE"  // announcing it again does not help
+	readFailed  = "READ_FAILED" // our mistake: replaying the job helps
 )
 
 // UploadInput announces a file that will come by a link.
@@ -157,13 +159,11 @@ func (s *Service) CompleteUpload(ctx context.Context, in CompleteUploadInput) (_
 
 // complete takes a transcript from UPLOADING on if its file is there, and says whether it is.
 func (s *Service) complete(ctx context.Context, organization id.UUID, key ID) (there bool, err error) {
-	var status Status
-	var where *string
-	ref, err := s.upload(ctx, organization, key, &status, &where)
-	if err != nil || status != Uploading {
+	ref, u, err := sent(ctx, s.db, organization, key)
+	if err != nil || u.status != Uploading {
 		return true, err
 	}
-	file, _, err := s.files.Open(ctx, *where)
+	file, _, err := s.files.Open(ctx, *u.where)
 	if fault.KindOf(err) == fault.KindNotFound {
 		return false, nil
 	} else if err != nil {
@@ -181,16 +181,28 @@ func (s *Service) complete(ctx context.Context, organization id.UUID, key ID) (t
 	})
 }
 
-func (s *Service) upload(ctx context.Context, organization id.UUID, key ID, status *Status, where **string) (ref session.Ref, err error) {
-	err = s.db.QueryRow(ctx, `
-		SELECT t.status, t.blob_key, s.org_id, s.id, s.client_id, s.coach_id
+// uploaded is what a job needs to know of an upload.
+type uploaded struct {
+	status  Status
+	failure *string
+	where   *string // nil if it came in a request
+}
+
+func sent(ctx context.Context, db postgres.DB, organization id.UUID, key ID) (ref session.Ref, u uploaded, err error) {
+	err = db.QueryRow(ctx, `
+		SELECT t.status, t.failure_code, t.blob_key, s.org_id, s.id, s.client_id, s.coach_id
 		FROM transcripts t JOIN sessions s ON s.org_id = t.org_id AND s.id = t.session_id
 		WHERE t.org_id = $1 AND t.id = $2`, organization, key).
-		Scan(status, where, &ref.Org, &ref.ID, &ref.ClientID, &ref.CoachID)
+		Scan(&u.status, &u.failure, &u.where, &ref.Org, &ref.ID, &ref.ClientID, &ref.CoachID)
 	if err == pgx.ErrNoRows {
 		err = fault.NotFound("transcript")
 	}
-	return ref, err
+	return ref, u, err
+}
+
+// unread says whether the file is still to be read.
+func (u uploaded) unread() bool {
+	return u.status == Uploaded || u.status == Parsing || u.failure != nil && *u.failure == readFailed
 }
 
 // Parse handles JobParse. It may be repeated at any point: the words are written together with the step to PARSED, once.
@@ -198,25 +210,23 @@ func (s *Service) upload(ctx context.Context, organization id.UUID, key ID, stat
 func (s *Service) Parse(ctx context.Context, job jobs.Job) (err error) {
 	key := ID{job.Entity}
 	defer fault.Wrap(&err, "transcript.Parse(%s)", key)
-	var status Status
-	var where *string
-	ref, err := s.upload(ctx, job.Org, key, &status, &where)
+	ref, u, err := sent(ctx, s.db, job.Org, key)
 	if fault.KindOf(err) == fault.KindNotFound {
 		return nil // erased since
 	} else if err != nil {
 		return err
 	}
-	if status != Uploaded && status != Parsing {
+	if !u.unread() {
 		return nil
 	}
 	if err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		_, err := s.Advance(ctx, tx, ref, key, Parsing, Uploaded)
+		_, err := s.Advance(ctx, tx, ref, key, Parsing, Uploaded, Failed)
 		return err
 	}); err != nil {
 		return err
 	}
 
-	doc, why, err := s.readUpload(ctx, job.Org, key, *where)
+	doc, why, err := s.readUpload(ctx, job.Org, key, *u.where)
 	if err != nil {
 		return err
 	}
@@ -243,6 +253,22 @@ func (s *Service) Parse(ctx context.Context, job jobs.Job) (err error) {
 		}
 		return jobs.Enqueue(ctx, tx, jobs.Job{Org: job.Org, Kind: JobAnalyse, Entity: key.UUID})
 	})
+}
+
+// ParseDied tells on the transcript that its file will not be read unless somebody has the job done again.
+func (s *Service) ParseDied(ctx context.Context, tx pgx.Tx, job jobs.Job) (err error) {
+	key := ID{job.Entity}
+	defer fault.Wrap(&err, "transcript.ParseDied(%s)", key)
+	ref, u, err := sent(ctx, tx, job.Org, key)
+	if fault.KindOf(err) == fault.KindNotFound {
+		return nil
+	} else if err != nil || !u.unread() {
+		return err
+	}
+	_, err = s.Fail(ctx, tx, ref, key, Failure{
+		Code: readFailed, Message: "The file is there but reading it failed, which is our mistake. It can be tried again.",
+	})
+	return err
 }
 
 // readUpload returns what the file says, or why it says nothing.
@@ -280,7 +306,7 @@ func (s *Service) readUpload(ctx context.Context, organization id.UUID, key ID, 
 	}
 	doc, err := format.Parse(content, opts)
 	if faults := fault.All(err); len(faults) > 0 {
-		return nil, &Failure{Code: "UNREADABLE", Message: faults[0].Message}, nil
+		return nil, &Failure{Code: unreadable, Message: faults[0].Message}, nil
 	}
 	return doc, nil, err
 }
