@@ -31,28 +31,40 @@ func IsQuestion(sentence string) bool {
 	return marked && !isTag(words) && !mirrors(words) && !seeksNod(sentence)
 }
 
-// IsOpenQuestion tells whether a sentence asks for more than yes, no or a fact: what, how, why, or an invitation to
-// tell. It is an estimate: two trained coders do not always agree on openness either.
+// IsOpenQuestion tells whether a sentence asks for more than yes, no or a fact: what, how, why, anything else, or an
+// invitation to tell, in the first of its clauses that asks. It is an estimate: two trained coders do not always agree on
+// openness either.
 func IsOpenQuestion(sentence string) bool {
 	if !IsQuestion(sentence) {
 		return false
 	}
 	var room [maxQuestionWords]string
-	words := questionWords(sentence, room[:0])
-	if invites(words) {
-		return true
-	}
-	for i, w := range words {
-		switch w {
-		case "what", "what's", "why", "how's", "where":
+	for clause := range strings.SplitSeq(sentence, ",") {
+		words := questionWords(clause, room[:0])
+		if invites(words) || asksForMore(words) {
 			return true
-		case "how":
-			return i+1 == len(words) || !isMeasure(words[i+1])
-		case "do", "does", "did", "are", "is", "was", "were", "can", "could", "would", "will", "have", "has":
-			return false // an auxiliary came first: yes or no is an answer
+		}
+		for i, w := range words {
+			switch w {
+			case "what", "what's", "what'd", "why", "why'd", "how's", "how'd", "where":
+				return true
+			case "how":
+				return i+1 == len(words) || !isMeasure(words[i+1])
+			}
+			if isAuxiliary(w) && i+1 < len(words) && isSubject(words[i+1]) {
+				return false // yes or no is an answer
+			}
 		}
 	}
 	return false
+}
+
+// asksForMore is for "anything else?" and "is there anything else …", which ask for whatever there is.
+func asksForMore(words []string) bool {
+	if len(words) > 2 && words[0] == "is" && words[1] == "there" {
+		words = words[2:]
+	}
+	return len(words) > 1 && (words[0] == "anything" || words[0] == "what") && words[1] == "else" || len(words) > 2 && words[0] == "any" && words[1] == "other"
 }
 
 // CountQuestions counts the sentences of a text that are questions.
@@ -121,11 +133,12 @@ func isFiller(w string) bool {
 }
 
 func isTag(words []string) bool {
-	return len(words) <= 2 && slices.Contains(tags, strings.Join(words, " "))
+	return len(words) <= 5 && slices.Contains(tags, strings.Join(words, " "))
 }
 
 // tags ask whether the other is still listening. "Right?", "Okay?" and the like are fillers, and gone already.
-var tags = []string{"you know", "you see", "huh", "eh", "sorry", "pardon", "really", "excuse me", "is it", "isn't it", "know"}
+var tags = []string{"you know", "you see", "huh", "eh", "sorry", "pardon", "really", "excuse me", "is it", "isn't it", "know",
+	"you know what", "know what", "you know what i mean", "know what i mean", "you see what i mean", "see what i mean"}
 
 // seeksNod is for a statement with a tag after a comma, that seeks no more than a nod.
 func seeksNod(sentence string) bool {
@@ -135,7 +148,15 @@ func seeksNod(sentence string) bool {
 	}
 	var room [maxQuestionWords]string
 	words := questionWords(sentence[comma:], room[:0])
-	return len(words) == 0 || slices.Contains(nods, strings.Join(words, " "))
+	if len(words) == 0 {
+		// "…, or?" and "…, like?" trail off instead: they leave the rest to the other.
+		last := ""
+		for w := range Words(sentence[comma:]) {
+			last = strings.ToLower(w)
+		}
+		return last != "or" && last != "like"
+	}
+	return slices.Contains(nods, strings.Join(words, " "))
 }
 
 var nods = []string{
@@ -239,7 +260,7 @@ func invites(words []string) bool {
 
 var invitations = phrases(
 	"tell me", "can you tell", "could you tell", "would you tell", "can you share", "could you share", "can you describe",
-	"could you describe", "can you talk", "maybe you could tell", "you could tell me", "remind me", "talk to me about", "say more", "describe", "walk me through",
+	"could you describe", "can you talk", "maybe you could tell", "you could tell me", "remind me", "talk to me", "say more", "describe", "walk me through",
 	"help me understand", "i wonder if", "i wonder what", "i wonder how", "i wonder whether", "i'm wondering", "i was wondering", "i am wondering",
 	"i wondered if", "i guess i'm wondering", "wondering if", "i'm curious", "i am curious", "i'd love to hear", "i'd like to hear", "i'd like to know",
 	"i'd be interested", "i'm interested to know", "i'm really interested to know", "give me an example",
