@@ -12,10 +12,12 @@ import (
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
 // Present is the one place where errors become GraphQL errors. A fault shows its message and code; what the executor
-// itself says about the request stays; everything else is masked, with the request's id to find it in the log by.
+// itself says about the request stays; everything else is masked, with the request's id to find it in the log by. A fault
+// with a cause stays in the result's Err, so that whoever sees the whole response can log it once.
 func Present(ctx context.Context, err error) *gqlerror.Error { return present(ctx, err) }
 
 func present(ctx context.Context, err error) *gqlerror.Error {
@@ -27,8 +29,9 @@ func present(ctx context.Context, err error) *gqlerror.Error {
 			out.Extensions[k] = v
 		}
 	}
-	if faults := fault.All(err); len(faults) > 0 {
+	if faults := fault.All(postgres.Fault(err)); len(faults) > 0 {
 		describe(out, faults)
+		out.Err = faults[0]
 		return out
 	}
 	switch {

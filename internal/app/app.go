@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -28,6 +27,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/blob/disk"
 	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
@@ -91,10 +91,10 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse, jobs.OnDead(a.services.Transcripts.ParseDied))
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse)
 
-	a.ready = httpx.Ready(
-		httpx.Check{Name: "database", Adapter: "postgres", Probe: db.Ping},
-		httpx.Check{Name: "migrations", Adapter: "postgres", Probe: a.migrated},
-		httpx.Check{Name: "queue", Adapter: "postgres", Optional: true, Probe: a.queueAnswers},
+	a.ready = httpx.Ready(log,
+		httpx.Check{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
+		httpx.Check{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
+		httpx.Check{Name: "queue", Adapter: "postgres", Optional: true, Probe: connects(a.queueAnswers)},
 	)
 	if a.handler, err = a.routes(); err != nil {
 		a.Close()
@@ -167,10 +167,21 @@ func (a *App) sweep(ctx context.Context) error {
 	}
 }
 
+// connects is probe, saying in few words to anybody that the database cannot be reached.
+func connects(probe func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := probe(ctx)
+		if postgres.Unavailable(err) {
+			return fault.Unavailable("cannot connect").Because(err)
+		}
+		return err
+	}
+}
+
 func (a *App) migrated(ctx context.Context) error {
 	v, err := postgres.Version(ctx, a.db)
 	if err == nil && !v.Ready() {
-		err = fmt.Errorf("the database is at version %d, this program needs %d", v.Current, v.Target)
+		err = fault.Unavailable("at version %d, needs %d", v.Current, v.Target)
 	}
 	return err
 }
@@ -246,5 +257,5 @@ func (a *App) authenticator() (*auth.Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return auth.NewAuthenticator(v, a.services.Orgs, a.log), nil
+	return auth.NewAuthenticator(v, directory{a.services.Orgs}, a.log), nil
 }

@@ -43,6 +43,7 @@ func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 	srv.SetErrorPresenter(resolvers.Present)
 	srv.SetRecoverFunc(a.recovered)
 	srv.Use(extension.Introspection{})
+	srv.Use(outages{a.log})
 
 	srv.AroundOperations(a.admit)
 	srv.AroundResponses(func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {

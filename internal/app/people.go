@@ -11,6 +11,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
 // people are those whom the development issuer can sign in. It serves their list to the explorer's page.
@@ -29,7 +30,7 @@ func (p people) PersonByEmail(ctx context.Context, email string) (auth.Person, e
 	if errors.Is(err, pgx.ErrNoRows) {
 		return found, fault.NotFound("person")
 	}
-	return found, err
+	return found, postgres.Fault(err)
 }
 
 // person is a line of the list.

@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/rapporthq/rapport/internal/platform/fault"
 )
 
 const (
@@ -32,12 +35,14 @@ type Check struct {
 	// server out of rotation.
 	Optional bool
 	Timeout  time.Duration // default 2 s
-	// Probe returns nil if the dependency answers. Its error text is shown, so it must hold no secret.
+	// Probe returns nil if the dependency answers. Of its error only a fault's own message is shown, for anybody may ask;
+	// the rest is in the log.
 	Probe func(context.Context) error
 }
 
 // Readiness says whether the process wants traffic: every required dependency answers, and it is not draining.
 type Readiness struct {
+	log      *slog.Logger
 	checks   []*checkState
 	draining atomic.Bool
 
@@ -48,6 +53,7 @@ type Readiness struct {
 type checkState struct {
 	Check
 	busy atomic.Bool // a probe that ignores its deadline is not started a second time
+	last string      // what was logged: "" is well
 }
 
 type round struct {
@@ -64,9 +70,10 @@ type result struct {
 	Error     string  `json:"error,omitempty"`
 }
 
-// Ready returns the readiness of the checks, which are asked at once and reported in the given order.
-func Ready(checks ...Check) *Readiness {
-	r := &Readiness{}
+// Ready returns the readiness of the checks, which are asked at once and reported in the given order. Why one fails goes to
+// log, when it begins to and when the reason changes.
+func Ready(log *slog.Logger, checks ...Check) *Readiness {
+	r := &Readiness{log: log}
 	for _, c := range checks {
 		if c.Timeout <= 0 {
 			c.Timeout = 2 * time.Second
@@ -125,7 +132,11 @@ func (r *Readiness) ask(ctx context.Context) ([]result, error) {
 func (r *Readiness) run(ctx context.Context, cur *round) {
 	var wg sync.WaitGroup
 	for i, c := range r.checks {
-		wg.Go(func() { cur.results[i] = c.probe(ctx) })
+		wg.Go(func() {
+			var err error
+			cur.results[i], err = c.probe(ctx)
+			c.note(ctx, r.log, err)
+		})
 	}
 	wg.Wait()
 	r.mu.Lock()
@@ -134,22 +145,55 @@ func (r *Readiness) run(ctx context.Context, cur *round) {
 	close(cur.done)
 }
 
+// note logs err if it is news. Rounds come one after the other, so it is alone.
+func (c *checkState) note(ctx context.Context, log *slog.Logger, err error) {
+	now := ""
+	if err != nil {
+		now = shown(err)
+	}
+	switch {
+	case now == c.last:
+	case err != nil:
+		var known *fault.Error
+		if errors.As(err, &known) {
+			err = errors.Unwrap(known) // what the message does not tell
+		}
+		log.WarnContext(ctx, "not ready", "check", c.Name, "adapter", c.Adapter, "reason", now, "err", err)
+	default:
+		log.InfoContext(ctx, "ready again", "check", c.Name, "adapter", c.Adapter)
+	}
+	c.last = now
+}
+
 var (
-	errProbeBusy  = errors.New("the last probe has not come back yet")
-	errProbePanic = errors.New("the probe panicked")
+	errProbeBusy  = fault.Unavailable("timed out, and the last probe has not come back yet")
+	errProbePanic = fault.Unavailable("the probe panicked")
+	errProbeSlow  = fault.Unavailable("timed out")
 )
 
+// shown is what anybody may know of err: a driver's words name hosts and users.
+func shown(err error) string {
+	var known *fault.Error
+	switch {
+	case errors.As(err, &known):
+		return oneLine(known.Message)
+	case errors.Is(err, context.DeadlineExceeded):
+		return errProbeSlow.Message
+	}
+	return "failed"
+}
+
 // probe runs the check under its timeout, and returns at the timeout even if the check does not.
-func (c *checkState) probe(ctx context.Context) result {
+func (c *checkState) probe(ctx context.Context) (result, error) {
 	res := result{Name: c.Name, Adapter: c.Adapter, Optional: c.Optional}
 	start := time.Now()
-	err := errProbeBusy
+	var err error = errProbeBusy
 	if c.busy.CompareAndSwap(false, true) {
 		ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 		answer := make(chan error, 1)
 		go func() {
-			err := errProbePanic
+			var err error = errProbePanic
 			defer func() {
 				_ = recover() // a health check must not be what kills the process
 				c.busy.Store(false)
@@ -160,15 +204,15 @@ func (c *checkState) probe(ctx context.Context) result {
 		select {
 		case err = <-answer:
 		case <-ctx.Done():
-			err = errors.New("no answer within " + c.Timeout.String())
+			err = errProbeSlow
 		}
 	}
 	res.LatencyMS = float64(time.Since(start).Microseconds()) / 1000
 	res.OK = err == nil
 	if err != nil {
-		res.Error = oneLine(err.Error())
+		res.Error = shown(err)
 	}
-	return res
+	return res, err
 }
 
 func oneLine(s string) string {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/rapporthq/rapport/internal/platform/fault"
 )
 
 type report struct {
@@ -28,7 +31,7 @@ func ask(t *testing.T, r *Readiness) (int, report) {
 
 func up(context.Context) error { return nil }
 func fails(context.Context) error {
-	return errors.New("connection\nrefused " + strings.Repeat("x", 500))
+	return fault.Unavailable("connection\nrefused %s", strings.Repeat("x", 500))
 }
 
 func TestReady(t *testing.T) {
@@ -51,7 +54,7 @@ func TestReady(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			code, rep := ask(t, Ready(tc.checks...))
+			code, rep := ask(t, Ready(quiet(), tc.checks...))
 			if code != tc.code || rep.Status != tc.status || len(rep.Checks) != len(tc.checks) {
 				t.Fatalf("got %d %+v", code, rep)
 			}
@@ -66,9 +69,42 @@ func TestReady(t *testing.T) {
 
 func hang(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 
+// What a driver says names hosts and users: anybody may read the answer, so that stays in the log, where it is said once.
+func TestReadyKeepsDetailsToTheLog(t *testing.T) {
+	t.Parallel()
+	log, lines := newLog()
+	driver := errors.New("failed to connect to `user=rapport database=rapport`: 10.1.2.3")
+	var now atomic.Pointer[error]
+	r := Ready(log, Check{Name: "database", Adapter: "postgres", Probe: func(context.Context) error { return *now.Load() }})
+	for _, tc := range []struct {
+		err    error
+		shown  string
+		logged int // lines so far
+	}{
+		{nil, "", 0},
+		{driver, "failed", 1},
+		{driver, "failed", 1},
+		{fault.Unavailable("cannot connect").Because(driver), "cannot connect", 2},
+		{fmt.Errorf("ping: %w", context.DeadlineExceeded), "timed out", 3},
+		{nil, "", 4},
+		{nil, "", 4},
+	} {
+		now.Store(&tc.err)
+		if _, rep := ask(t, r); rep.Checks[0].Error != tc.shown {
+			t.Errorf("%v is shown as %q, want %q", tc.err, rep.Checks[0].Error, tc.shown)
+		}
+		if got := strings.Count(lines.String(), "\n"); got != tc.logged {
+			t.Errorf("after %v %d lines, want %d:\n%s", tc.err, got, tc.logged, lines)
+		}
+	}
+	if got := strings.Count(lines.String(), "10.1.2.3"); got != 2 {
+		t.Errorf("the log tells the details %d times:\n%s", got, lines)
+	}
+}
+
 func TestReadyNamesTheAdapter(t *testing.T) {
 	t.Parallel()
-	w := do(Ready(Check{Name: "queue", Adapter: "sqs", Probe: up}), httptest.NewRequest("GET", "/readyz", nil))
+	w := do(Ready(quiet(), Check{Name: "queue", Adapter: "sqs", Probe: up}), httptest.NewRequest("GET", "/readyz", nil))
 	if !strings.Contains(w.Body.String(), `{"name":"queue","adapter":"sqs","ok":true,"latencyMs":`) {
 		t.Errorf("got %s", w.Body)
 	}
@@ -76,7 +112,7 @@ func TestReadyNamesTheAdapter(t *testing.T) {
 
 func TestDrainTurnsReadinessOff(t *testing.T) {
 	t.Parallel()
-	r := Ready(Check{Name: "database", Probe: up})
+	r := Ready(quiet(), Check{Name: "database", Probe: up})
 	r.Drain()
 	if code, rep := ask(t, r); code != 503 || rep.Status != "draining" || !rep.Checks[0].OK {
 		t.Errorf("got %d %+v", code, rep)
@@ -88,7 +124,7 @@ func TestReadyDoesNotPileUp(t *testing.T) {
 	t.Parallel()
 	var started atomic.Int32
 	release := make(chan struct{})
-	r := Ready(Check{Name: "slow", Timeout: time.Minute, Probe: func(context.Context) error {
+	r := Ready(quiet(), Check{Name: "slow", Timeout: time.Minute, Probe: func(context.Context) error {
 		started.Add(1)
 		<-release
 		return nil
@@ -125,7 +161,7 @@ func TestReadyDoesNotPileUp(t *testing.T) {
 	var stuck atomic.Int32
 	never := make(chan struct{})
 	t.Cleanup(func() { close(never) })
-	r = Ready(Check{Name: "stuck", Timeout: time.Millisecond, Probe: func(context.Context) error {
+	r = Ready(quiet(), Check{Name: "stuck", Timeout: time.Millisecond, Probe: func(context.Context) error {
 		stuck.Add(1)
 		<-never
 		return nil

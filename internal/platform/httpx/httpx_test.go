@@ -173,6 +173,39 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
+// What is deep inside turns the answer into a 503, whichever way the handler sends it; an answer that has begun stays.
+func TestRetryLater(t *testing.T) {
+	t.Parallel()
+	log, out := newLog()
+	for name, tc := range map[string]struct {
+		answer func(w http.ResponseWriter, later func())
+		status int
+	}{
+		"without a status": {func(w http.ResponseWriter, later func()) { later(); _, _ = io.WriteString(w, "{}") }, 503},
+		"with a status":    {func(w http.ResponseWriter, later func()) { later(); w.WriteHeader(200); _, _ = io.WriteString(w, "{}") }, 503},
+		"flushed": {func(w http.ResponseWriter, later func()) {
+			later()
+			w.(http.Flusher).Flush()
+			_, _ = io.WriteString(w, "{}")
+		}, 503},
+		"too late": {func(w http.ResponseWriter, later func()) { _, _ = io.WriteString(w, "{}"); later() }, 200},
+		"never":    {func(w http.ResponseWriter, _ func()) { _, _ = io.WriteString(w, "{}") }, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := do(Chain(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				tc.answer(w, func() { RetryLater(r.Context()) })
+			}), AccessLog(log), BodyCap(100)), httptest.NewRequest(http.MethodGet, "/graphql", nil))
+			if w.Code != tc.status || w.Body.String() != "{}" || (w.Header().Get("Retry-After") != "") != (tc.status == 503) {
+				t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+			}
+		})
+	}
+	if got := strings.Count(out.String(), `"level":"INFO","msg":"request","method":"GET","path":"/graphql","status":503`); got != 3 {
+		t.Errorf("%d lines of 503 at info level:\n%s", got, out)
+	}
+	RetryLater(t.Context()) // outside a request: nothing
+}
+
 // Whatever a handler makes of a body over the limit, the client gets the one 413.
 func TestBodyCap(t *testing.T) {
 	t.Parallel()

@@ -111,7 +111,8 @@ func describePanic(v any) string {
 }
 
 // AccessLog writes a line for each request when it has been answered: never the query string, headers or a body. A
-// socket's line comes when it closes. Probes are logged at debug, server errors at error level.
+// socket's line comes when it closes. Probes are logged at debug level, our mistakes at error level. A 503 is none: who
+// answers it logs what is out of reach.
 func AccessLog(log *slog.Logger) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +125,7 @@ func AccessLog(log *slog.Logger) Middleware {
 				}
 				level := slog.LevelInfo
 				switch {
-				case status >= 500 && path != readyPath:
+				case status >= 500 && status != http.StatusServiceUnavailable:
 					level = slog.LevelError
 				case path == healthPath || path == readyPath:
 					level = slog.LevelDebug
@@ -134,7 +135,7 @@ func AccessLog(log *slog.Logger) Middleware {
 					slog.Int64("bytes", rec.bytes),
 					slog.Float64("ms", float64(time.Since(start).Microseconds())/1000))
 			}()
-			next.ServeHTTP(rec, r)
+			next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), recorderKey{}, rec)))
 		})
 	}
 }

@@ -36,7 +36,7 @@ func serve(t *testing.T, h http.Handler, d Drain) served {
 func TestServeLetsRequestsFinish(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
-	ready := Ready()
+	ready := Ready(quiet())
 	closing := make(chan struct{})
 	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(entered)
@@ -84,7 +84,7 @@ func TestServeLetsRequestsFinish(t *testing.T) {
 
 func TestServeTakesRequestsDuringTheDelay(t *testing.T) {
 	t.Parallel()
-	ready := Ready()
+	ready := Ready(quiet())
 	s := serve(t, ready, Drain{Ready: ready, Delay: 300 * time.Millisecond, Timeout: time.Minute})
 	s.stop()
 	for { // until readiness is off, requests are answered 200; then 503, but answered

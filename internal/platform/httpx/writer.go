@@ -2,9 +2,11 @@ package httpx
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 )
 
 // recorder sees what a handler answers. It offers Flush and Hijack because gqlgen's transports ask for them by type
@@ -13,6 +15,7 @@ type recorder struct {
 	http.ResponseWriter
 	status int // 0 until the headers are sent
 	bytes  int64
+	later  atomic.Bool // asked for by RetryLater
 }
 
 var _ interface {
@@ -29,11 +32,29 @@ func record(w http.ResponseWriter) *recorder {
 	return &recorder{ResponseWriter: w}
 }
 
+type recorderKey struct{}
+
+// RetryLater makes a 503 with Retry-After of the answer to the request that ctx belongs to, whatever status its handler
+// sends: for one who finds deep inside that nothing can be answered now. It comes too late for an answer that has begun,
+// and needs AccessLog around the handler.
+func RetryLater(ctx context.Context) {
+	if rec, ok := ctx.Value(recorderKey{}).(*recorder); ok {
+		rec.later.Store(true)
+	}
+}
+
+// retryAfter is when to come back, in seconds: pools and listeners find a database again within that time.
+const retryAfter = "5"
+
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *recorder) WriteHeader(status int) {
 	informational := status < 200 && status != http.StatusSwitchingProtocols
 	if w.status == 0 && !informational {
+		if w.later.Load() {
+			status = http.StatusServiceUnavailable
+			w.Header().Set("Retry-After", retryAfter)
+		}
 		w.status = status
 	}
 	w.ResponseWriter.WriteHeader(status)
@@ -71,6 +92,6 @@ func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 func (w *recorder) wrote() {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 }
