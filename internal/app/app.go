@@ -89,7 +89,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		Concurrency: cfg.Jobs.Concurrency, PerOrg: perOrg(cfg), Lease: cfg.Jobs.Lease, Drain: cfg.HTTP.ShutdownTimeout * 8 / 10,
 	})
 	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse, jobs.OnDead(a.services.Transcripts.ParseDied))
-	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse)
+	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))
 
 	a.ready = httpx.Ready(log,
 		httpx.Check{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},

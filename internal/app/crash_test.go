@@ -14,8 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/jobs"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/testkit"
 )
 
@@ -201,6 +206,104 @@ func TestKilledDuringAnImport(t *testing.T) {
 			}
 			if got := value[int](t, env, `SELECT count(*) FROM transcripts WHERE session_id = $1`, uuid(t, session)); got != n+2 {
 				t.Errorf("%d transcripts", got)
+			}
+		})
+		if !done {
+			return // the next ones stand on this one
+		}
+	}
+}
+
+// oneAttempt makes the first attempt of every job the last.
+func oneAttempt(t testing.TB, env *apptest.Env) {
+	t.Helper()
+	sql(t, env, `CREATE FUNCTION one_attempt() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.max_attempts = 1; RETURN NEW; END $$`)
+	sql(t, env, `CREATE TRIGGER one_attempt BEFORE INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION one_attempt()`)
+}
+
+// A server that dies in the last attempt of a job says nothing more; the next one tells that the analysis will not come.
+// Replayed, it comes.
+func TestKilledInTheLastAttempt(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+	oneAttempt(t, env)
+	p, whole := startProcess(t, env), t
+	undisturbed := imports(t, p.With(coach.Token), session, conversation(t))
+	settled(t, env, undisturbed)
+	want := outcome(t, env, undisturbed)
+
+	for n, tc := range []struct {
+		before string
+		runs   string // their states, after the death
+		end    string // the transcript's state
+	}{
+		{`INSERT ON analysis_runs FOR EACH ROW`, "", "FAILED"},
+		{`INSERT ON insights FOR EACH ROW WHEN (NEW.ordinal = 3)`, "FAILED", "FAILED"},
+		{`UPDATE ON transcripts FOR EACH ROW WHEN (NEW.status = 'READY')`, "FAILED", "FAILED"},
+		{`UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'DONE')`, "SUCCEEDED", "READY"}, // it has done all but say so
+	} {
+		done := t.Run(tc.before, func(t *testing.T) {
+			gate := shut(t, env, tc.before)
+			transcript := imports(t, p.With(coach.Token), session, conversation(t)+fmt.Sprintf("\nNOTE copy %d\n", n))
+			gate.somebody()
+			p.kill()
+			// It is all over with what it had sent, too: PostgreSQL would go on with it.
+			sql(t, env, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'rapport'`)
+			gate.release()
+			buried(t, env)
+			sql(t, env, `DROP TRIGGER gate ON `+strings.Fields(tc.before)[2])
+			sub := coach.Subscribe(t, listen, apptest.Vars{"session": session, "after": env.Beginning(t, session)})
+			several(t, sub, published(t, env, session))
+			p = startProcess(whole, env)
+			testkit.Eventually(t, 30*time.Second, func() error {
+				if state := value[string](t, env, `SELECT state || ' ' || coalesce(last_error_code, '') FROM jobs WHERE entity_id = $1`, uuid(t, transcript)); state != "DEAD LEASE_LOST" {
+					return fmt.Errorf("the job is %s", state)
+				}
+				return nil
+			})
+			var out struct {
+				Transcript struct {
+					Status       string
+					Failure      *struct{ Code, Message string }
+					AnalysisRuns struct {
+						Nodes []struct{ Status, ErrorCode, FinishedAt string }
+					}
+				}
+			}
+			coach.Must(t, `query($id: ID!) {transcript(id: $id) {status failure {code message} analysisRuns {nodes {status errorCode finishedAt}}}}`, apptest.Vars{"id": transcript}, &out)
+			got, runs := out.Transcript, ""
+			for _, r := range out.Transcript.AnalysisRuns.Nodes {
+				runs += r.Status
+				if r.FinishedAt == "" || (r.Status == "FAILED") != (r.ErrorCode == "ANALYSIS_FAILED") {
+					t.Errorf("a run: %+v", r)
+				}
+			}
+			if failed := tc.end == "FAILED"; got.Status != tc.end || runs != tc.runs ||
+				failed != (got.Failure != nil) || failed && (got.Failure.Code != "ANALYSIS_FAILED" || got.Failure.Message == "") {
+				t.Fatalf("after the death: %+v", got)
+			}
+			if tc.runs == "FAILED" {
+				if e := next(t, sub); e.AnalysisRun.Status != "FAILED" {
+					t.Errorf("told %+v", e)
+				}
+			}
+			if tc.end == "FAILED" {
+				if e := next(t, sub); e.Transcript.ID != transcript || e.Transcript.Status != "FAILED" {
+					t.Errorf("told %+v", e)
+				}
+			}
+
+			if err := postgres.InTx(t.Context(), env.DB, func(tx pgx.Tx) error {
+				org := value[id.UUID](t, env, `SELECT org_id FROM jobs WHERE entity_id = $1`, uuid(t, transcript))
+				job := value[id.UUID](t, env, `SELECT id FROM jobs WHERE entity_id = $1`, uuid(t, transcript))
+				return jobs.Replay(t.Context(), tx, org, job)
+			}); err != nil {
+				t.Fatal(err)
+			}
+			settled(t, env, transcript)
+			if got := strings.Replace(outcome(t, env, transcript), `["job", "DONE", 2]`, `["job", "DONE", 1]`, 1); got != want {
+				t.Errorf("replayed, another outcome:\n%s", difference(got, want))
 			}
 		})
 		if !done {

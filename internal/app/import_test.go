@@ -330,3 +330,66 @@ func TestImportRealZoomFiles(t *testing.T) {
 		t.Errorf("%d insights cite nothing", n)
 	}
 }
+
+// An analysis that fails for good leaves a transcript that says so, whatever it had come to; the next one, of the same words
+// or of others, makes it READY.
+func TestAnalysisGivenUp(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+	oneAttempt(t, env)
+	sql(t, env, `CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$`)
+	transcript := ""
+	state := func(t *testing.T, want string) {
+		t.Helper()
+		got := value[string](t, env, `SELECT concat_ws(' ', status, failure_code, (SELECT string_agg(concat_ws(' ', status, error_code), ', ' ORDER BY created_at)
+			FROM analysis_runs r WHERE r.transcript_id = t.id)) FROM transcripts t WHERE id = $1`, uuid(t, transcript))
+		if got != want {
+			t.Errorf("it is %s, want %s", got, want)
+		}
+	}
+	// broken works on the jobs while nothing can be written into a table.
+	broken := func(t *testing.T, table string) {
+		t.Helper()
+		sql(t, env, `CREATE TRIGGER broken BEFORE INSERT ON `+table+` FOR EACH ROW EXECUTE FUNCTION broken()`)
+		env.Work(t)
+		sql(t, env, `DROP TRIGGER broken ON `+table)
+	}
+	role := func(t *testing.T, to string) {
+		t.Helper()
+		speaker := one(t, env, "speaker", `SELECT id FROM speakers WHERE transcript_id = $1 AND ordinal = 0`, uuid(t, transcript))
+		does(t, coach, "setSpeakerRole", "speaker", "role", apptest.Vars{"speakerId": speaker, "role": to})
+	}
+
+	transcript = imports(t, coach, session, conversation(t))
+	sub := coach.Subscribe(t, listen, apptest.Vars{"session": session})
+	env.Statements.Await(t, begun, 0)
+	broken(t, "insights")
+	state(t, "FAILED ANALYSIS_FAILED FAILED ANALYSIS_FAILED")
+	if all := several(t, sub, 4); all[2].AnalysisRun.Status != "FAILED" || all[3].Transcript.Status != "FAILED" {
+		t.Errorf("told %+v", all)
+	}
+	role(t, "OTHER")
+	state(t, "ANALYZING FAILED ANALYSIS_FAILED") // at once: what was is over
+	env.Work(t)
+	state(t, "READY FAILED ANALYSIS_FAILED, SUCCEEDED")
+
+	role(t, "OTHER") // the same again: there is nothing to do
+	env.Work(t)
+	state(t, "READY FAILED ANALYSIS_FAILED, SUCCEEDED")
+
+	role(t, "COACH") // given up before it began: what is there is of other roles
+	broken(t, "session_metrics")
+	state(t, "FAILED ANALYSIS_FAILED FAILED ANALYSIS_FAILED, SUCCEEDED")
+	role(t, "OTHER")
+	env.Work(t)
+	state(t, "READY FAILED ANALYSIS_FAILED, SUCCEEDED")
+
+	// Erased meanwhile: there is nobody to tell.
+	other := imports(t, coach, session, sample(t, "zoom.vtt"))
+	sql(t, env, `DELETE FROM transcripts WHERE id = $1`, uuid(t, other))
+	env.Work(t)
+	if n := value[int](t, env, `SELECT count(*) FROM jobs WHERE entity_id = $1 AND state = 'DONE'`, uuid(t, other)); n != 1 {
+		t.Error("the job about nothing is not done")
+	}
+}

@@ -22,7 +22,7 @@ import (
 // It may be repeated at any point: a run is identified by what it reads and what reads it, an insight by the words it
 // rests on. A run that finds its input already analysed does nothing; one interrupted half-way goes on, and what it has
 // found before is not found twice. When a new run ends, what only older runs have found is retracted, unless a person
-// has reviewed it.
+// has reviewed it. If the job dies, AnalyseDied is to be told.
 func (s *Service) Analyse(ctx context.Context, job jobs.Job) (err error) {
 	key := transcript.ID{UUID: job.Entity}
 	defer fault.Wrap(&err, "insight.Analyse(%s)", key)
@@ -39,9 +39,6 @@ func (s *Service) Analyse(ctx context.Context, job jobs.Job) (err error) {
 	if err := run.work(ctx); err != nil {
 		if errors.Is(err, errSuperseded) {
 			return nil
-		}
-		if job.Attempt >= job.MaxAttempts {
-			return errors.Join(err, run.giveUp(ctx))
 		}
 		return err
 	}
@@ -66,6 +63,9 @@ func (s *Service) begin(ctx context.Context, content *transcript.Content) (*run,
 	r := &run{Service: s, content: content}
 	org, ref := content.Session.Org, content.Session
 	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if _, _, err := s.transcripts.Hold(ctx, tx, org, content.ID); err != nil {
+			return err
+		}
 		if err := tx.QueryRow(ctx, `SELECT ai_enabled FROM organizations WHERE id = $1`, org).Scan(&r.aiEnabled); err != nil {
 			return err
 		}
@@ -91,7 +91,8 @@ func (s *Service) begin(ctx context.Context, content *transcript.Content) (*run,
 		}
 		if before != nil && *before == Succeeded {
 			r = nil
-			return nil
+			_, err := s.transcripts.Advance(ctx, tx, ref, content.ID, transcript.Ready, transcript.Analyzing, transcript.Failed)
+			return err
 		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE analysis_runs SET status = 'SUPERSEDED', finished_at = coalesce(finished_at, now())
@@ -222,11 +223,14 @@ func (r *run) cite(ctx context.Context, tx pgx.Tx, key ID, quotes []found) error
 
 // finish closes the run: what it did not find again is retracted, and the transcript is READY.
 func (r *run) finish(ctx context.Context) error {
+	org, ref := r.content.Session.Org, r.content.Session
 	err := postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
+		if _, _, err := r.transcripts.Hold(ctx, tx, org, r.content.ID); err != nil {
+			return err
+		}
 		if err := r.holdRunning(ctx, tx); err != nil {
 			return err
 		}
-		org, ref := r.content.Session.Org, r.content.Session
 		rows, err := tx.Query(ctx, `
 			UPDATE insights SET retracted_at = now()
 			WHERE org_id = $1 AND transcript_id = $2 AND run_id <> $3 AND status = 'PROPOSED' AND retracted_at IS NULL
@@ -261,24 +265,40 @@ func (r *run) finish(ctx context.Context) error {
 	return err
 }
 
-// giveUp records that the last attempt has failed. The cause is in the log and on the dead job.
-func (r *run) giveUp(ctx context.Context) error {
-	return postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
-		org, ref := r.content.Session.Org, r.content.Session
-		if _, err := tx.Exec(ctx, `
-			UPDATE analysis_runs SET status = 'FAILED', finished_at = now(), error_code = 'ANALYSIS_FAILED' WHERE org_id = $1 AND id = $2`,
-			org, r.id); err != nil {
-			return err
-		}
-		if err := r.publish(ctx, tx, ref, eventProgressed, subject{Run: &r.id}); err != nil {
-			return err
-		}
-		_, err := r.transcripts.Fail(ctx, tx, ref, r.content.ID, transcript.Failure{
-			Code:    "ANALYSIS_FAILED",
-			Message: "The transcript could be read but not analysed. What was said is all there; the analysis can be tried again.",
-		})
+// AnalyseDied tells that an analysis will not come, its job being dead; for jobs.OnDead. It reads nothing of what was said: that
+// may be what no process survives. The cause is in the log and on the dead job.
+func (s *Service) AnalyseDied(ctx context.Context, tx pgx.Tx, job jobs.Job) (err error) {
+	key := transcript.ID{UUID: job.Entity}
+	defer fault.Wrap(&err, "insight.AnalyseDied(%s)", key)
+	ref, status, err := s.transcripts.Hold(ctx, tx, job.Org, key)
+	if fault.KindOf(err) == fault.KindNotFound {
+		return nil // erased since
+	} else if err != nil {
 		return err
+	}
+	if status != transcript.Parsed && status != transcript.Analyzing {
+		return nil // all was done, only nobody lived to say so
+	}
+	rows, err := tx.Query(ctx, `
+		UPDATE analysis_runs SET status = 'FAILED', finished_at = now(), error_code = 'ANALYSIS_FAILED'
+		WHERE org_id = $1 AND transcript_id = $2 AND status = 'RUNNING' RETURNING id`, job.Org, key)
+	if err != nil {
+		return err
+	}
+	failed, err := pgx.CollectRows(rows, pgx.RowTo[RunID])
+	if err != nil {
+		return err
+	}
+	for _, run := range failed {
+		if err := s.publish(ctx, tx, ref, eventProgressed, subject{Run: &run}); err != nil {
+			return err
+		}
+	}
+	_, err = s.transcripts.Fail(ctx, tx, ref, key, transcript.Failure{
+		Code:    "ANALYSIS_FAILED",
+		Message: "The transcript could be read but not analysed. What was said is all there; the analysis can be tried again.",
 	})
+	return err
 }
 
 // holdRunning locks the run's row, so that no other run can take over before the transaction ends.

@@ -206,12 +206,20 @@ func (s *Service) SetSpeakerRole(ctx context.Context, in SetSpeakerRoleInput) (_
 	}
 	defer fault.Wrap(&err, "transcript.SetSpeakerRole(%s)", in.SpeakerID)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		ref, _, err := s.Hold(ctx, tx, v.Org, speaker.TranscriptID)
+		if err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE speakers SET role = $3, role_confidence = NULL, role_reason = NULL, role_set_by = $4
 			WHERE org_id = $1 AND id = $2`, v.Org, in.SpeakerID, in.Role, v.User); err != nil {
 			return err
 		}
-		return jobs.Enqueue(ctx, tx, jobs.Job{Org: v.Org, Kind: JobAnalyse, Entity: speaker.TranscriptID.UUID})
+		if err := jobs.Enqueue(ctx, tx, jobs.Job{Org: v.Org, Kind: JobAnalyse, Entity: speaker.TranscriptID.UUID}); err != nil {
+			return err
+		}
+		_, err = s.Advance(ctx, tx, ref, speaker.TranscriptID, Analyzing, Ready, Failed) // what was READY is so no longer
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -316,6 +324,21 @@ func (s *Service) Read(ctx context.Context, organization id.UUID, key ID) (_ *Co
 		return nil
 	})
 	return c, err
+}
+
+// Hold locks a transcript until the transaction ends, and says whose it is and where it stands; NotFound if it was erased.
+// A transaction that changes a transcript, or the runs that analyse it, and tells of it begins with this: if all lock
+// transcript, run and topics in this order, none waits for another in a circle.
+func (s *Service) Hold(ctx context.Context, tx pgx.Tx, organization id.UUID, key ID) (ref session.Ref, status Status, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT t.status, s.org_id, s.id, s.client_id, s.coach_id
+		FROM transcripts t JOIN sessions s ON s.org_id = t.org_id AND s.id = t.session_id
+		WHERE t.org_id = $1 AND t.id = $2 FOR NO KEY UPDATE OF t`, organization, key).
+		Scan(&status, &ref.Org, &ref.ID, &ref.ClientID, &ref.CoachID)
+	if err == pgx.ErrNoRows {
+		err = fault.NotFound("transcript")
+	}
+	return ref, status, err
 }
 
 // Advance moves a transcript from one of the given states to another, in the caller's transaction, and says so on the
