@@ -63,6 +63,11 @@ type DirectiveRoot struct {
 }
 
 type ComplexityRoot struct {
+	AdviceMarkers struct {
+		WithPermission    func(childComplexity int) int
+		WithoutPermission func(childComplexity int) int
+	}
+
 	AnalysisProgressed struct {
 		AnalysisRun func(childComplexity int) int
 		Cursor      func(childComplexity int) int
@@ -116,6 +121,13 @@ type ComplexityRoot struct {
 	ArchiveTranscriptPayload struct {
 		Transcript func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	BucketVoice struct {
+		QuestionCount     func(childComplexity int) int
+		TalkMs            func(childComplexity int) int
+		TalkShareOfSpeech func(childComplexity int) int
+		WordsPerMinute    func(childComplexity int) int
 	}
 
 	Citation struct {
@@ -181,11 +193,25 @@ type ComplexityRoot struct {
 	}
 
 	DataQuality struct {
+		FillersAvailable   func(childComplexity int) int
 		OverlapsAvailable  func(childComplexity int) int
 		PausesAvailable    func(childComplexity int) int
 		ShareWithEndTimes  func(childComplexity int) int
 		ShareWithKnownRole func(childComplexity int) int
 		UtteranceCount     func(childComplexity int) int
+		WordingAvailable   func(childComplexity int) int
+	}
+
+	DyadMetrics struct {
+		ClientEcho          func(childComplexity int) int
+		ClientInterruptions func(childComplexity int) int
+		CoachEcho           func(childComplexity int) int
+		CoachInterruptions  func(childComplexity int) int
+		LanguageStyleMatch  func(childComplexity int) int
+		PatienceMs          func(childComplexity int) int
+		ResponseLatencyMs   func(childComplexity int) int
+		ThinkingPauses      func(childComplexity int) int
+		TurnEntropy         func(childComplexity int) int
 	}
 
 	Engagement struct {
@@ -382,11 +408,19 @@ type ComplexityRoot struct {
 	}
 
 	RoleMetrics struct {
+		Advice             func(childComplexity int) int
+		BackchannelRate    func(childComplexity int) int
+		FillerRate         func(childComplexity int) int
+		Interruptions      func(childComplexity int) int
 		LongestMonologueMs func(childComplexity int) int
 		MeanTurnWords      func(childComplexity int) int
+		OpenQuestionShare  func(childComplexity int) int
 		QuestionCount      func(childComplexity int) int
 		QuestionRate       func(childComplexity int) int
+		ReflectionCount    func(childComplexity int) int
+		ReflectionRate     func(childComplexity int) int
 		SpeakerCount       func(childComplexity int) int
+		StackedQuestions   func(childComplexity int) int
 		TalkMs             func(childComplexity int) int
 		TalkShareOfSession func(childComplexity int) int
 		TalkShareOfSpeech  func(childComplexity int) int
@@ -436,13 +470,16 @@ type ComplexityRoot struct {
 		Coach               func(childComplexity int) int
 		DefinitionVersion   func(childComplexity int) int
 		DurationMs          func(childComplexity int) int
+		Dyad                func(childComplexity int) int
 		ID                  func(childComplexity int) int
 		InteractivityPerMin func(childComplexity int) int
 		PatienceMs          func(childComplexity int) int
 		Quality             func(childComplexity int) int
+		ReflectionEvidence  func(childComplexity int) int
 		ResponseLatencyMs   func(childComplexity int) int
 		SilenceShare        func(childComplexity int) int
 		Speakers            func(childComplexity int) int
+		Timeline            func(childComplexity int) int
 	}
 
 	SetSpeakerRolePayload struct {
@@ -460,12 +497,20 @@ type ComplexityRoot struct {
 	}
 
 	SpeakerMetrics struct {
+		Advice             func(childComplexity int) int
+		BackchannelRate    func(childComplexity int) int
+		FillerRate         func(childComplexity int) int
+		Interruptions      func(childComplexity int) int
 		LongestMonologueMs func(childComplexity int) int
 		MeanTurnWords      func(childComplexity int) int
+		OpenQuestionShare  func(childComplexity int) int
 		QuestionCount      func(childComplexity int) int
 		QuestionRate       func(childComplexity int) int
+		ReflectionCount    func(childComplexity int) int
+		ReflectionRate     func(childComplexity int) int
 		Role               func(childComplexity int) int
 		Speaker            func(childComplexity int) int
+		StackedQuestions   func(childComplexity int) int
 		TalkMs             func(childComplexity int) int
 		TalkShareOfSession func(childComplexity int) int
 		TalkShareOfSpeech  func(childComplexity int) int
@@ -501,6 +546,19 @@ type ComplexityRoot struct {
 		Entity     func(childComplexity int) int
 		Tag        func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	ThinkingPauses struct {
+		Count         func(childComplexity int) int
+		UnbrokenShare func(childComplexity int) int
+	}
+
+	TimelineBucket struct {
+		Client       func(childComplexity int) int
+		Coach        func(childComplexity int) int
+		EndMs        func(childComplexity int) int
+		SilenceShare func(childComplexity int) int
+		StartMs      func(childComplexity int) int
 	}
 
 	Transcript struct {
@@ -757,6 +815,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 	_ = ec
 	switch typeName + "." + field {
 
+	case "AdviceMarkers.withPermission":
+		if e.ComplexityRoot.AdviceMarkers.WithPermission == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AdviceMarkers.WithPermission(childComplexity), true
+	case "AdviceMarkers.withoutPermission":
+		if e.ComplexityRoot.AdviceMarkers.WithoutPermission == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AdviceMarkers.WithoutPermission(childComplexity), true
+
 	case "AnalysisProgressed.analysisRun":
 		if e.ComplexityRoot.AnalysisProgressed.AnalysisRun == nil {
 			break
@@ -950,6 +1021,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ArchiveTranscriptPayload.UserErrors(childComplexity), true
+
+	case "BucketVoice.questionCount":
+		if e.ComplexityRoot.BucketVoice.QuestionCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BucketVoice.QuestionCount(childComplexity), true
+	case "BucketVoice.talkMs":
+		if e.ComplexityRoot.BucketVoice.TalkMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BucketVoice.TalkMs(childComplexity), true
+	case "BucketVoice.talkShareOfSpeech":
+		if e.ComplexityRoot.BucketVoice.TalkShareOfSpeech == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BucketVoice.TalkShareOfSpeech(childComplexity), true
+	case "BucketVoice.wordsPerMinute":
+		if e.ComplexityRoot.BucketVoice.WordsPerMinute == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BucketVoice.WordsPerMinute(childComplexity), true
 
 	case "Citation.endMs":
 		if e.ComplexityRoot.Citation.EndMs == nil {
@@ -1185,6 +1281,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Cue.StartMs(childComplexity), true
 
+	case "DataQuality.fillersAvailable":
+		if e.ComplexityRoot.DataQuality.FillersAvailable == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataQuality.FillersAvailable(childComplexity), true
 	case "DataQuality.overlapsAvailable":
 		if e.ComplexityRoot.DataQuality.OverlapsAvailable == nil {
 			break
@@ -1215,6 +1317,67 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DataQuality.UtteranceCount(childComplexity), true
+	case "DataQuality.wordingAvailable":
+		if e.ComplexityRoot.DataQuality.WordingAvailable == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataQuality.WordingAvailable(childComplexity), true
+
+	case "DyadMetrics.clientEcho":
+		if e.ComplexityRoot.DyadMetrics.ClientEcho == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DyadMetrics.ClientEcho(childComplexity), true
+	case "DyadMetrics.clientInterruptions":
+		if e.ComplexityRoot.DyadMetrics.ClientInterruptions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DyadMetrics.ClientInterruptions(childComplexity), true
+	case "DyadMetrics.coachEcho":
+		if e.ComplexityRoot.DyadMetrics.CoachEcho == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DyadMetrics.CoachEcho(childComplexity), true
+	case "DyadMetrics.coachInterruptions":
+		if e.ComplexityRoot.DyadMetrics.CoachInterruptions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DyadMetrics.CoachInterruptions(childComplexity), true
+	case "DyadMetrics.languageStyleMatch":
+		if e.ComplexityRoot.DyadMetrics.LanguageStyleMatch == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DyadMetrics.LanguageStyleMatch(childComplexity), true
+	case "DyadMetrics.patienceMs":
+		if e.ComplexityRoot.DyadMetrics.PatienceMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DyadMetrics.PatienceMs(childComplexity), true
+	case "DyadMetrics.responseLatencyMs":
+		if e.ComplexityRoot.DyadMetrics.ResponseLatencyMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DyadMetrics.ResponseLatencyMs(childComplexity), true
+	case "DyadMetrics.thinkingPauses":
+		if e.ComplexityRoot.DyadMetrics.ThinkingPauses == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DyadMetrics.ThinkingPauses(childComplexity), true
+	case "DyadMetrics.turnEntropy":
+		if e.ComplexityRoot.DyadMetrics.TurnEntropy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DyadMetrics.TurnEntropy(childComplexity), true
 
 	case "Engagement.archivedAt":
 		if e.ComplexityRoot.Engagement.ArchivedAt == nil {
@@ -2134,6 +2297,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ReviewInsightPayload.UserErrors(childComplexity), true
 
+	case "RoleMetrics.advice":
+		if e.ComplexityRoot.RoleMetrics.Advice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoleMetrics.Advice(childComplexity), true
+	case "RoleMetrics.backchannelRate":
+		if e.ComplexityRoot.RoleMetrics.BackchannelRate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoleMetrics.BackchannelRate(childComplexity), true
+	case "RoleMetrics.fillerRate":
+		if e.ComplexityRoot.RoleMetrics.FillerRate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoleMetrics.FillerRate(childComplexity), true
+	case "RoleMetrics.interruptions":
+		if e.ComplexityRoot.RoleMetrics.Interruptions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoleMetrics.Interruptions(childComplexity), true
 	case "RoleMetrics.longestMonologueMs":
 		if e.ComplexityRoot.RoleMetrics.LongestMonologueMs == nil {
 			break
@@ -2146,6 +2333,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RoleMetrics.MeanTurnWords(childComplexity), true
+	case "RoleMetrics.openQuestionShare":
+		if e.ComplexityRoot.RoleMetrics.OpenQuestionShare == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoleMetrics.OpenQuestionShare(childComplexity), true
 	case "RoleMetrics.questionCount":
 		if e.ComplexityRoot.RoleMetrics.QuestionCount == nil {
 			break
@@ -2158,12 +2351,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RoleMetrics.QuestionRate(childComplexity), true
+	case "RoleMetrics.reflectionCount":
+		if e.ComplexityRoot.RoleMetrics.ReflectionCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoleMetrics.ReflectionCount(childComplexity), true
+	case "RoleMetrics.reflectionRate":
+		if e.ComplexityRoot.RoleMetrics.ReflectionRate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoleMetrics.ReflectionRate(childComplexity), true
 	case "RoleMetrics.speakerCount":
 		if e.ComplexityRoot.RoleMetrics.SpeakerCount == nil {
 			break
 		}
 
 		return e.ComplexityRoot.RoleMetrics.SpeakerCount(childComplexity), true
+	case "RoleMetrics.stackedQuestions":
+		if e.ComplexityRoot.RoleMetrics.StackedQuestions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoleMetrics.StackedQuestions(childComplexity), true
 	case "RoleMetrics.talkMs":
 		if e.ComplexityRoot.RoleMetrics.TalkMs == nil {
 			break
@@ -2400,6 +2611,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SessionMetrics.DurationMs(childComplexity), true
+	case "SessionMetrics.dyad":
+		if e.ComplexityRoot.SessionMetrics.Dyad == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionMetrics.Dyad(childComplexity), true
 	case "SessionMetrics.id":
 		if e.ComplexityRoot.SessionMetrics.ID == nil {
 			break
@@ -2424,6 +2641,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SessionMetrics.Quality(childComplexity), true
+	case "SessionMetrics.reflectionEvidence":
+		if e.ComplexityRoot.SessionMetrics.ReflectionEvidence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionMetrics.ReflectionEvidence(childComplexity), true
 	case "SessionMetrics.responseLatencyMs":
 		if e.ComplexityRoot.SessionMetrics.ResponseLatencyMs == nil {
 			break
@@ -2442,6 +2665,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SessionMetrics.Speakers(childComplexity), true
+	case "SessionMetrics.timeline":
+		if e.ComplexityRoot.SessionMetrics.Timeline == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionMetrics.Timeline(childComplexity), true
 
 	case "SetSpeakerRolePayload.speaker":
 		if e.ComplexityRoot.SetSpeakerRolePayload.Speaker == nil {
@@ -2493,6 +2722,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Speaker.RoleReason(childComplexity), true
 
+	case "SpeakerMetrics.advice":
+		if e.ComplexityRoot.SpeakerMetrics.Advice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerMetrics.Advice(childComplexity), true
+	case "SpeakerMetrics.backchannelRate":
+		if e.ComplexityRoot.SpeakerMetrics.BackchannelRate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerMetrics.BackchannelRate(childComplexity), true
+	case "SpeakerMetrics.fillerRate":
+		if e.ComplexityRoot.SpeakerMetrics.FillerRate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerMetrics.FillerRate(childComplexity), true
+	case "SpeakerMetrics.interruptions":
+		if e.ComplexityRoot.SpeakerMetrics.Interruptions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerMetrics.Interruptions(childComplexity), true
 	case "SpeakerMetrics.longestMonologueMs":
 		if e.ComplexityRoot.SpeakerMetrics.LongestMonologueMs == nil {
 			break
@@ -2505,6 +2758,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SpeakerMetrics.MeanTurnWords(childComplexity), true
+	case "SpeakerMetrics.openQuestionShare":
+		if e.ComplexityRoot.SpeakerMetrics.OpenQuestionShare == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerMetrics.OpenQuestionShare(childComplexity), true
 	case "SpeakerMetrics.questionCount":
 		if e.ComplexityRoot.SpeakerMetrics.QuestionCount == nil {
 			break
@@ -2517,6 +2776,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SpeakerMetrics.QuestionRate(childComplexity), true
+	case "SpeakerMetrics.reflectionCount":
+		if e.ComplexityRoot.SpeakerMetrics.ReflectionCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerMetrics.ReflectionCount(childComplexity), true
+	case "SpeakerMetrics.reflectionRate":
+		if e.ComplexityRoot.SpeakerMetrics.ReflectionRate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerMetrics.ReflectionRate(childComplexity), true
 	case "SpeakerMetrics.role":
 		if e.ComplexityRoot.SpeakerMetrics.Role == nil {
 			break
@@ -2529,6 +2800,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SpeakerMetrics.Speaker(childComplexity), true
+	case "SpeakerMetrics.stackedQuestions":
+		if e.ComplexityRoot.SpeakerMetrics.StackedQuestions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerMetrics.StackedQuestions(childComplexity), true
 	case "SpeakerMetrics.talkMs":
 		if e.ComplexityRoot.SpeakerMetrics.TalkMs == nil {
 			break
@@ -2659,6 +2936,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TagPayload.UserErrors(childComplexity), true
+
+	case "ThinkingPauses.count":
+		if e.ComplexityRoot.ThinkingPauses.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThinkingPauses.Count(childComplexity), true
+	case "ThinkingPauses.unbrokenShare":
+		if e.ComplexityRoot.ThinkingPauses.UnbrokenShare == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThinkingPauses.UnbrokenShare(childComplexity), true
+
+	case "TimelineBucket.client":
+		if e.ComplexityRoot.TimelineBucket.Client == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineBucket.Client(childComplexity), true
+	case "TimelineBucket.coach":
+		if e.ComplexityRoot.TimelineBucket.Coach == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineBucket.Coach(childComplexity), true
+	case "TimelineBucket.endMs":
+		if e.ComplexityRoot.TimelineBucket.EndMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineBucket.EndMs(childComplexity), true
+	case "TimelineBucket.silenceShare":
+		if e.ComplexityRoot.TimelineBucket.SilenceShare == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineBucket.SilenceShare(childComplexity), true
+	case "TimelineBucket.startMs":
+		if e.ComplexityRoot.TimelineBucket.StartMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimelineBucket.StartMs(childComplexity), true
 
 	case "Transcript.analysisRuns":
 		if e.ComplexityRoot.Transcript.AnalysisRuns == nil {
@@ -4084,14 +4405,23 @@ enum MeasureBasis {
   WORDS
 }
 
+"What an estimate rests on. Estimates on different evidence do not compare."
+enum MeasureEvidence {
+  "Phrases that usually mean it."
+  WORDING
+  "Codes that the analysis or a person gave each utterance."
+  CODES
+}
+
 """
 How a session's conversation was shared. A null value could not be computed from the transcript; 0 is a measured zero.
-Shares are 0 to 1. Shown to the coach it is about and to that coach's supervisor.
+Shares are 0 to 1. What rests on the wording is for English only. Shown to the coach it is about and to that coach's
+supervisor. The definitions, and what they do not mean, are in docs/metrics.md.
 """
 type SessionMetrics implements Node @scope(to: [COACH, SUPERVISOR]) {
   "Its id."
   id: ID!
-  "The version of the definitions; values of different versions do not compare."
+  "The version of the definitions; values of different versions do not compare. What a version did not define is null."
   definitionVersion: Int!
   "What shares of speech are measured in."
   basis: MeasureBasis!
@@ -4101,18 +4431,46 @@ type SessionMetrics implements Node @scope(to: [COACH, SUPERVISOR]) {
   silenceShare: Float
   "Changes of speaker per minute."
   interactivityPerMin: Float
+  "What reflections are counted by; null if they are not."
+  reflectionEvidence: MeasureEvidence
   "How long the coach lets silence stand after the client has spoken."
-  patienceMs: Quantiles
+  patienceMs: Quantiles @deprecated(reason: "It is one of the measures between coach and client: use dyad { patienceMs }.")
   "How long the client thinks before answering the coach."
-  responseLatencyMs: Quantiles
+  responseLatencyMs: Quantiles @deprecated(reason: "It is one of the measures between coach and client: use dyad { responseLatencyMs }.")
+  "What happens between coach and client."
+  dyad: DyadMetrics!
   "Each speaker by themselves, in the order of first words."
   speakers: [SpeakerMetrics!]!
   "Everybody in the role of coach, taken together; null if nobody is known to be."
   coach: RoleMetrics
   "Everybody in the role of client, taken together; null if nobody is known to be."
   client: RoleMetrics
+  "The session in parts of equal length: 20, or as many as it has whole minutes if that is less. Empty without times."
+  timeline: [TimelineBucket!]!
   "How far the transcript carries these measures."
   quality: DataQuality!
+}
+
+"What happens between coach and client, with all of a role taken together. Everything is null unless both are known."
+type DyadMetrics {
+  "How long the coach lets silence stand after the client has spoken."
+  patienceMs: Quantiles
+  "How long the client thinks before answering the coach."
+  responseLatencyMs: Quantiles
+  "The silences of at least 3 s after a question of the coach."
+  thinkingPauses: ThinkingPauses
+  "How often the coach interrupts the client; null unless ` + "`" + `overlapsAvailable` + "`" + `."
+  coachInterruptions: Int
+  "How often the client interrupts the coach; null unless ` + "`" + `overlapsAvailable` + "`" + `."
+  clientInterruptions: Int
+  "How alike the two use function words, from 0 to 1; null below 100 words of either."
+  languageStyleMatch: Float
+  "The share of the coach's content words that come back from the client's turn right before; null below 50 of them."
+  coachEcho: Float
+  "The share of the client's content words that come back from the coach's turn right before; null below 50 of them."
+  clientEcho: Float
+  "How evenly the two take turns, in bits: 1 if both take as many, 0 if only one takes any."
+  turnEntropy: Float
 }
 
 "A set of durations summed up, by nearest rank: each value is a duration that did occur."
@@ -4123,6 +4481,14 @@ type Quantiles {
   median: Int!
   "Nine in ten are no longer than this, in milliseconds."
   p90: Int!
+}
+
+"Silences after a question of the coach that coach or client ended."
+type ThinkingPauses {
+  "How many there are."
+  count: Int!
+  "The share that the client ended, and not the coach; null without any."
+  unbrokenShare: Float
 }
 
 "One speaker measured."
@@ -4147,10 +4513,26 @@ type SpeakerMetrics {
   wordsPerMinute: Float
   "The longest turn, in milliseconds."
   longestMonologueMs: Int
+  "Filled pauses (um, uh, er) per 100 words; null unless ` + "`" + `fillersAvailable` + "`" + `."
+  fillerRate: Float
+  "Back-channels (mm-hmm, yeah, right) per 100 words of everybody else."
+  backchannelRate: Float
+  "How often another was interrupted: 300 ms or more before their end, for a second or longer, with more than a back-channel; null unless ` + "`" + `overlapsAvailable` + "`" + `."
+  interruptions: Int
   "How many sentences are questions."
-  questionCount: Int!
+  questionCount: Int
   "The share of turns with at least one question."
   questionRate: Float
+  "An estimate of the share of questions that ask for more than yes, no or a fact. It does not tell good sessions from poor ones."
+  openQuestionShare: Float
+  "How many turns ask two questions or more."
+  stackedQuestions: Int
+  "Phrases of advice, by whether permission came first."
+  advice: AdviceMarkers
+  "How many turns give back what the other has just said: an estimate, see ` + "`" + `reflectionEvidence` + "`" + `."
+  reflectionCount: Int
+  "The share of turns that do."
+  reflectionRate: Float
 }
 
 "Everybody in one role measured together: sums over the speakers, means over their turns."
@@ -4173,10 +4555,63 @@ type RoleMetrics {
   wordsPerMinute: Float
   "The longest turn, in milliseconds."
   longestMonologueMs: Int
+  "Filled pauses (um, uh, er) per 100 words; null unless ` + "`" + `fillersAvailable` + "`" + `."
+  fillerRate: Float
+  "Back-channels (mm-hmm, yeah, right) per 100 words of everybody else."
+  backchannelRate: Float
+  "How often another was interrupted: 300 ms or more before their end, for a second or longer, with more than a back-channel; null unless ` + "`" + `overlapsAvailable` + "`" + `."
+  interruptions: Int
   "How many sentences are questions."
-  questionCount: Int!
+  questionCount: Int
   "The share of turns with at least one question."
   questionRate: Float
+  "An estimate of the share of questions that ask for more than yes, no or a fact. It does not tell good sessions from poor ones."
+  openQuestionShare: Float
+  "How many turns ask two questions or more."
+  stackedQuestions: Int
+  "Phrases of advice, by whether permission came first."
+  advice: AdviceMarkers
+  "How many turns give back what the other has just said: an estimate, see ` + "`" + `reflectionEvidence` + "`" + `."
+  reflectionCount: Int
+  "The share of turns that do."
+  reflectionRate: Float
+}
+
+"""
+Phrases of advice, such as "you should" or "have you tried". Permission is asking for it, or being asked for advice, earlier
+in the same turn or in one of the two turns before.
+"""
+type AdviceMarkers {
+  "How many came after permission."
+  withPermission: Int!
+  "How many came without."
+  withoutPermission: Int!
+}
+
+"A part of a session measured."
+type TimelineBucket {
+  "Where it begins, in milliseconds from the start of the recording."
+  startMs: Int!
+  "Where it ends, in milliseconds from the start of the recording."
+  endMs: Int!
+  "The share of it in which nobody speaks."
+  silenceShare: Float
+  "Everybody in the role of coach; null if nobody is known to be."
+  coach: BucketVoice
+  "Everybody in the role of client; null if nobody is known to be."
+  client: BucketVoice
+}
+
+"A role during a part of a session. The words of an utterance are taken to be spoken evenly."
+type BucketVoice {
+  "The time spent speaking, in milliseconds."
+  talkMs: Int!
+  "The share of all speech; null if nobody speaks."
+  talkShareOfSpeech: Float
+  "Words per minute of speaking; null if the role does not speak."
+  wordsPerMinute: Float
+  "How many questions end in it."
+  questionCount: Int
 }
 
 "How far a transcript carries its measures."
@@ -4191,6 +4626,10 @@ type DataQuality {
   overlapsAvailable: Boolean!
   "Whether there is any silence between utterances; if not, nothing can be said about pauses."
   pausesAvailable: Boolean!
+  "Whether the wording can be read: it is English; if not, nothing can be said about questions, advice, reflections, style and echo."
+  wordingAvailable: Boolean!
+  "Whether filled pauses were written down; if not, nothing can be said about them."
+  fillersAvailable: Boolean!
 }
 
 # ---------------------------------------------------------------- insight
@@ -5141,6 +5580,16 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
 
+func (ec *executionContext) childFields_AdviceMarkers(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "withPermission":
+		return ec.fieldContext_AdviceMarkers_withPermission(ctx, field)
+	case "withoutPermission":
+		return ec.fieldContext_AdviceMarkers_withoutPermission(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AdviceMarkers", field.Name)
+}
+
 func (ec *executionContext) childFields_AnalysisRun(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5237,6 +5686,20 @@ func (ec *executionContext) childFields_ArchiveTranscriptPayload(ctx context.Con
 		return ec.fieldContext_ArchiveTranscriptPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ArchiveTranscriptPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_BucketVoice(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "talkMs":
+		return ec.fieldContext_BucketVoice_talkMs(ctx, field)
+	case "talkShareOfSpeech":
+		return ec.fieldContext_BucketVoice_talkShareOfSpeech(ctx, field)
+	case "wordsPerMinute":
+		return ec.fieldContext_BucketVoice_wordsPerMinute(ctx, field)
+	case "questionCount":
+		return ec.fieldContext_BucketVoice_questionCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BucketVoice", field.Name)
 }
 
 func (ec *executionContext) childFields_Citation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5375,8 +5838,36 @@ func (ec *executionContext) childFields_DataQuality(ctx context.Context, field g
 		return ec.fieldContext_DataQuality_overlapsAvailable(ctx, field)
 	case "pausesAvailable":
 		return ec.fieldContext_DataQuality_pausesAvailable(ctx, field)
+	case "wordingAvailable":
+		return ec.fieldContext_DataQuality_wordingAvailable(ctx, field)
+	case "fillersAvailable":
+		return ec.fieldContext_DataQuality_fillersAvailable(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DataQuality", field.Name)
+}
+
+func (ec *executionContext) childFields_DyadMetrics(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "patienceMs":
+		return ec.fieldContext_DyadMetrics_patienceMs(ctx, field)
+	case "responseLatencyMs":
+		return ec.fieldContext_DyadMetrics_responseLatencyMs(ctx, field)
+	case "thinkingPauses":
+		return ec.fieldContext_DyadMetrics_thinkingPauses(ctx, field)
+	case "coachInterruptions":
+		return ec.fieldContext_DyadMetrics_coachInterruptions(ctx, field)
+	case "clientInterruptions":
+		return ec.fieldContext_DyadMetrics_clientInterruptions(ctx, field)
+	case "languageStyleMatch":
+		return ec.fieldContext_DyadMetrics_languageStyleMatch(ctx, field)
+	case "coachEcho":
+		return ec.fieldContext_DyadMetrics_coachEcho(ctx, field)
+	case "clientEcho":
+		return ec.fieldContext_DyadMetrics_clientEcho(ctx, field)
+	case "turnEntropy":
+		return ec.fieldContext_DyadMetrics_turnEntropy(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DyadMetrics", field.Name)
 }
 
 func (ec *executionContext) childFields_Engagement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5679,10 +6170,26 @@ func (ec *executionContext) childFields_RoleMetrics(ctx context.Context, field g
 		return ec.fieldContext_RoleMetrics_wordsPerMinute(ctx, field)
 	case "longestMonologueMs":
 		return ec.fieldContext_RoleMetrics_longestMonologueMs(ctx, field)
+	case "fillerRate":
+		return ec.fieldContext_RoleMetrics_fillerRate(ctx, field)
+	case "backchannelRate":
+		return ec.fieldContext_RoleMetrics_backchannelRate(ctx, field)
+	case "interruptions":
+		return ec.fieldContext_RoleMetrics_interruptions(ctx, field)
 	case "questionCount":
 		return ec.fieldContext_RoleMetrics_questionCount(ctx, field)
 	case "questionRate":
 		return ec.fieldContext_RoleMetrics_questionRate(ctx, field)
+	case "openQuestionShare":
+		return ec.fieldContext_RoleMetrics_openQuestionShare(ctx, field)
+	case "stackedQuestions":
+		return ec.fieldContext_RoleMetrics_stackedQuestions(ctx, field)
+	case "advice":
+		return ec.fieldContext_RoleMetrics_advice(ctx, field)
+	case "reflectionCount":
+		return ec.fieldContext_RoleMetrics_reflectionCount(ctx, field)
+	case "reflectionRate":
+		return ec.fieldContext_RoleMetrics_reflectionRate(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RoleMetrics", field.Name)
 }
@@ -5771,16 +6278,22 @@ func (ec *executionContext) childFields_SessionMetrics(ctx context.Context, fiel
 		return ec.fieldContext_SessionMetrics_silenceShare(ctx, field)
 	case "interactivityPerMin":
 		return ec.fieldContext_SessionMetrics_interactivityPerMin(ctx, field)
+	case "reflectionEvidence":
+		return ec.fieldContext_SessionMetrics_reflectionEvidence(ctx, field)
 	case "patienceMs":
 		return ec.fieldContext_SessionMetrics_patienceMs(ctx, field)
 	case "responseLatencyMs":
 		return ec.fieldContext_SessionMetrics_responseLatencyMs(ctx, field)
+	case "dyad":
+		return ec.fieldContext_SessionMetrics_dyad(ctx, field)
 	case "speakers":
 		return ec.fieldContext_SessionMetrics_speakers(ctx, field)
 	case "coach":
 		return ec.fieldContext_SessionMetrics_coach(ctx, field)
 	case "client":
 		return ec.fieldContext_SessionMetrics_client(ctx, field)
+	case "timeline":
+		return ec.fieldContext_SessionMetrics_timeline(ctx, field)
 	case "quality":
 		return ec.fieldContext_SessionMetrics_quality(ctx, field)
 	}
@@ -5837,10 +6350,26 @@ func (ec *executionContext) childFields_SpeakerMetrics(ctx context.Context, fiel
 		return ec.fieldContext_SpeakerMetrics_wordsPerMinute(ctx, field)
 	case "longestMonologueMs":
 		return ec.fieldContext_SpeakerMetrics_longestMonologueMs(ctx, field)
+	case "fillerRate":
+		return ec.fieldContext_SpeakerMetrics_fillerRate(ctx, field)
+	case "backchannelRate":
+		return ec.fieldContext_SpeakerMetrics_backchannelRate(ctx, field)
+	case "interruptions":
+		return ec.fieldContext_SpeakerMetrics_interruptions(ctx, field)
 	case "questionCount":
 		return ec.fieldContext_SpeakerMetrics_questionCount(ctx, field)
 	case "questionRate":
 		return ec.fieldContext_SpeakerMetrics_questionRate(ctx, field)
+	case "openQuestionShare":
+		return ec.fieldContext_SpeakerMetrics_openQuestionShare(ctx, field)
+	case "stackedQuestions":
+		return ec.fieldContext_SpeakerMetrics_stackedQuestions(ctx, field)
+	case "advice":
+		return ec.fieldContext_SpeakerMetrics_advice(ctx, field)
+	case "reflectionCount":
+		return ec.fieldContext_SpeakerMetrics_reflectionCount(ctx, field)
+	case "reflectionRate":
+		return ec.fieldContext_SpeakerMetrics_reflectionRate(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SpeakerMetrics", field.Name)
 }
@@ -5893,6 +6422,32 @@ func (ec *executionContext) childFields_TagPayload(ctx context.Context, field gr
 		return ec.fieldContext_TagPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TagPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ThinkingPauses(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_ThinkingPauses_count(ctx, field)
+	case "unbrokenShare":
+		return ec.fieldContext_ThinkingPauses_unbrokenShare(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ThinkingPauses", field.Name)
+}
+
+func (ec *executionContext) childFields_TimelineBucket(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "startMs":
+		return ec.fieldContext_TimelineBucket_startMs(ctx, field)
+	case "endMs":
+		return ec.fieldContext_TimelineBucket_endMs(ctx, field)
+	case "silenceShare":
+		return ec.fieldContext_TimelineBucket_silenceShare(ctx, field)
+	case "coach":
+		return ec.fieldContext_TimelineBucket_coach(ctx, field)
+	case "client":
+		return ec.fieldContext_TimelineBucket_client(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TimelineBucket", field.Name)
 }
 
 func (ec *executionContext) childFields_Transcript(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7351,6 +7906,52 @@ func (ec *executionContext) field___Type_fields_args(ctx context.Context, rawArg
 
 // region    **************************** field.gotpl *****************************
 
+func (ec *executionContext) _AdviceMarkers_withPermission(ctx context.Context, field graphql.CollectedField, obj *conversation.AdviceMarkers) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdviceMarkers_withPermission(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WithPermission, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdviceMarkers_withPermission(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdviceMarkers", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AdviceMarkers_withoutPermission(ctx context.Context, field graphql.CollectedField, obj *conversation.AdviceMarkers) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdviceMarkers_withoutPermission(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WithoutPermission, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdviceMarkers_withoutPermission(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdviceMarkers", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _AnalysisProgressed_cursor(ctx context.Context, field graphql.CollectedField, obj *insight.Progressed) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8179,6 +8780,98 @@ func (ec *executionContext) fieldContext_ArchiveTranscriptPayload_userErrors(_ c
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _BucketVoice_talkMs(ctx context.Context, field graphql.CollectedField, obj *conversation.BucketVoice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BucketVoice_talkMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TalkMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BucketVoice_talkMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BucketVoice", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _BucketVoice_talkShareOfSpeech(ctx context.Context, field graphql.CollectedField, obj *conversation.BucketVoice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BucketVoice_talkShareOfSpeech(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TalkShareOfSpeech, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_BucketVoice_talkShareOfSpeech(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BucketVoice", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _BucketVoice_wordsPerMinute(ctx context.Context, field graphql.CollectedField, obj *conversation.BucketVoice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BucketVoice_wordsPerMinute(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WordsPerMinute, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_BucketVoice_wordsPerMinute(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BucketVoice", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _BucketVoice_questionCount(ctx context.Context, field graphql.CollectedField, obj *conversation.BucketVoice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BucketVoice_questionCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.QuestionCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_BucketVoice_questionCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BucketVoice", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _Citation_id(ctx context.Context, field graphql.CollectedField, obj *insight.Citation) (ret graphql.Marshaler) {
@@ -9378,6 +10071,286 @@ func (ec *executionContext) _DataQuality_pausesAvailable(ctx context.Context, fi
 }
 func (ec *executionContext) fieldContext_DataQuality_pausesAvailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DataQuality", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _DataQuality_wordingAvailable(ctx context.Context, field graphql.CollectedField, obj *conversation.DataQuality) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataQuality_wordingAvailable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WordingAvailable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataQuality_wordingAvailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DataQuality", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _DataQuality_fillersAvailable(ctx context.Context, field graphql.CollectedField, obj *conversation.DataQuality) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataQuality_fillersAvailable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FillersAvailable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataQuality_fillersAvailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DataQuality", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _DyadMetrics_patienceMs(ctx context.Context, field graphql.CollectedField, obj *conversation.Dyad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DyadMetrics_patienceMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PatienceMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *conversation.Quantiles) graphql.Marshaler {
+			return ec.marshalOQuantiles2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐQuantiles(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DyadMetrics_patienceMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DyadMetrics",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Quantiles(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DyadMetrics_responseLatencyMs(ctx context.Context, field graphql.CollectedField, obj *conversation.Dyad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DyadMetrics_responseLatencyMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ResponseLatencyMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *conversation.Quantiles) graphql.Marshaler {
+			return ec.marshalOQuantiles2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐQuantiles(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DyadMetrics_responseLatencyMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DyadMetrics",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Quantiles(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DyadMetrics_thinkingPauses(ctx context.Context, field graphql.CollectedField, obj *conversation.Dyad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DyadMetrics_thinkingPauses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ThinkingPauses, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *conversation.ThinkingPauses) graphql.Marshaler {
+			return ec.marshalOThinkingPauses2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐThinkingPauses(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DyadMetrics_thinkingPauses(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DyadMetrics",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ThinkingPauses(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DyadMetrics_coachInterruptions(ctx context.Context, field graphql.CollectedField, obj *conversation.Dyad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DyadMetrics_coachInterruptions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CoachInterruptions, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DyadMetrics_coachInterruptions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DyadMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _DyadMetrics_clientInterruptions(ctx context.Context, field graphql.CollectedField, obj *conversation.Dyad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DyadMetrics_clientInterruptions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientInterruptions, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DyadMetrics_clientInterruptions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DyadMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _DyadMetrics_languageStyleMatch(ctx context.Context, field graphql.CollectedField, obj *conversation.Dyad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DyadMetrics_languageStyleMatch(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LanguageStyleMatch, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DyadMetrics_languageStyleMatch(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DyadMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DyadMetrics_coachEcho(ctx context.Context, field graphql.CollectedField, obj *conversation.Dyad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DyadMetrics_coachEcho(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CoachEcho, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DyadMetrics_coachEcho(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DyadMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DyadMetrics_clientEcho(ctx context.Context, field graphql.CollectedField, obj *conversation.Dyad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DyadMetrics_clientEcho(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientEcho, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DyadMetrics_clientEcho(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DyadMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DyadMetrics_turnEntropy(ctx context.Context, field graphql.CollectedField, obj *conversation.Dyad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DyadMetrics_turnEntropy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TurnEntropy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DyadMetrics_turnEntropy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DyadMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
 func (ec *executionContext) _Engagement_id(ctx context.Context, field graphql.CollectedField, obj *engagement.Engagement) (ret graphql.Marshaler) {
@@ -13577,6 +14550,75 @@ func (ec *executionContext) fieldContext_RoleMetrics_longestMonologueMs(_ contex
 	return graphql.NewScalarFieldContext("RoleMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _RoleMetrics_fillerRate(ctx context.Context, field graphql.CollectedField, obj *conversation.RoleMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoleMetrics_fillerRate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FillerRate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoleMetrics_fillerRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoleMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _RoleMetrics_backchannelRate(ctx context.Context, field graphql.CollectedField, obj *conversation.RoleMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoleMetrics_backchannelRate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BackchannelRate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoleMetrics_backchannelRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoleMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _RoleMetrics_interruptions(ctx context.Context, field graphql.CollectedField, obj *conversation.RoleMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoleMetrics_interruptions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Interruptions, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoleMetrics_interruptions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoleMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _RoleMetrics_questionCount(ctx context.Context, field graphql.CollectedField, obj *conversation.RoleMetrics) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13589,11 +14631,11 @@ func (ec *executionContext) _RoleMetrics_questionCount(ctx context.Context, fiel
 			return obj.QuestionCount, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_RoleMetrics_questionCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -13620,6 +14662,130 @@ func (ec *executionContext) _RoleMetrics_questionRate(ctx context.Context, field
 	)
 }
 func (ec *executionContext) fieldContext_RoleMetrics_questionRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoleMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _RoleMetrics_openQuestionShare(ctx context.Context, field graphql.CollectedField, obj *conversation.RoleMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoleMetrics_openQuestionShare(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OpenQuestionShare, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoleMetrics_openQuestionShare(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoleMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _RoleMetrics_stackedQuestions(ctx context.Context, field graphql.CollectedField, obj *conversation.RoleMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoleMetrics_stackedQuestions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StackedQuestions, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoleMetrics_stackedQuestions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoleMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RoleMetrics_advice(ctx context.Context, field graphql.CollectedField, obj *conversation.RoleMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoleMetrics_advice(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Advice, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *conversation.AdviceMarkers) graphql.Marshaler {
+			return ec.marshalOAdviceMarkers2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐAdviceMarkers(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoleMetrics_advice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RoleMetrics",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AdviceMarkers(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RoleMetrics_reflectionCount(ctx context.Context, field graphql.CollectedField, obj *conversation.RoleMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoleMetrics_reflectionCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReflectionCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoleMetrics_reflectionCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoleMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RoleMetrics_reflectionRate(ctx context.Context, field graphql.CollectedField, obj *conversation.RoleMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoleMetrics_reflectionRate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReflectionRate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoleMetrics_reflectionRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RoleMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
@@ -14554,6 +15720,29 @@ func (ec *executionContext) fieldContext_SessionMetrics_interactivityPerMin(_ co
 	return graphql.NewScalarFieldContext("SessionMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
+func (ec *executionContext) _SessionMetrics_reflectionEvidence(ctx context.Context, field graphql.CollectedField, obj *insight.Metrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionMetrics_reflectionEvidence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReflectionEvidence, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *conversation.Evidence) graphql.Marshaler {
+			return ec.marshalOMeasureEvidence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐEvidence(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SessionMetrics_reflectionEvidence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionMetrics", field, false, false, errors.New("field of type MeasureEvidence does not have child fields"))
+}
+
 func (ec *executionContext) _SessionMetrics_patienceMs(ctx context.Context, field graphql.CollectedField, obj *insight.Metrics) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14613,6 +15802,38 @@ func (ec *executionContext) fieldContext_SessionMetrics_responseLatencyMs(_ cont
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Quantiles(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SessionMetrics_dyad(ctx context.Context, field graphql.CollectedField, obj *insight.Metrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionMetrics_dyad(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Dyad, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v conversation.Dyad) graphql.Marshaler {
+			return ec.marshalNDyadMetrics2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐDyad(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionMetrics_dyad(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SessionMetrics",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DyadMetrics(ctx, field)
 		},
 	}
 	return fc, nil
@@ -14709,6 +15930,38 @@ func (ec *executionContext) fieldContext_SessionMetrics_client(_ context.Context
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_RoleMetrics(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SessionMetrics_timeline(ctx context.Context, field graphql.CollectedField, obj *insight.Metrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionMetrics_timeline(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Timeline, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []conversation.TimelineBucket) graphql.Marshaler {
+			return ec.marshalNTimelineBucket2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐTimelineBucketᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionMetrics_timeline(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SessionMetrics",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TimelineBucket(ctx, field)
 		},
 	}
 	return fc, nil
@@ -15187,6 +16440,75 @@ func (ec *executionContext) fieldContext_SpeakerMetrics_longestMonologueMs(_ con
 	return graphql.NewScalarFieldContext("SpeakerMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _SpeakerMetrics_fillerRate(ctx context.Context, field graphql.CollectedField, obj *insight.SpeakerMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerMetrics_fillerRate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FillerRate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerMetrics_fillerRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SpeakerMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _SpeakerMetrics_backchannelRate(ctx context.Context, field graphql.CollectedField, obj *insight.SpeakerMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerMetrics_backchannelRate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BackchannelRate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerMetrics_backchannelRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SpeakerMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _SpeakerMetrics_interruptions(ctx context.Context, field graphql.CollectedField, obj *insight.SpeakerMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerMetrics_interruptions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Interruptions, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerMetrics_interruptions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SpeakerMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _SpeakerMetrics_questionCount(ctx context.Context, field graphql.CollectedField, obj *insight.SpeakerMetrics) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15199,11 +16521,11 @@ func (ec *executionContext) _SpeakerMetrics_questionCount(ctx context.Context, f
 			return obj.QuestionCount, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_SpeakerMetrics_questionCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -15230,6 +16552,130 @@ func (ec *executionContext) _SpeakerMetrics_questionRate(ctx context.Context, fi
 	)
 }
 func (ec *executionContext) fieldContext_SpeakerMetrics_questionRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SpeakerMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _SpeakerMetrics_openQuestionShare(ctx context.Context, field graphql.CollectedField, obj *insight.SpeakerMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerMetrics_openQuestionShare(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OpenQuestionShare, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerMetrics_openQuestionShare(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SpeakerMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _SpeakerMetrics_stackedQuestions(ctx context.Context, field graphql.CollectedField, obj *insight.SpeakerMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerMetrics_stackedQuestions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StackedQuestions, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerMetrics_stackedQuestions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SpeakerMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SpeakerMetrics_advice(ctx context.Context, field graphql.CollectedField, obj *insight.SpeakerMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerMetrics_advice(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Advice, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *conversation.AdviceMarkers) graphql.Marshaler {
+			return ec.marshalOAdviceMarkers2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐAdviceMarkers(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerMetrics_advice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SpeakerMetrics",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AdviceMarkers(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SpeakerMetrics_reflectionCount(ctx context.Context, field graphql.CollectedField, obj *insight.SpeakerMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerMetrics_reflectionCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReflectionCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerMetrics_reflectionCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SpeakerMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SpeakerMetrics_reflectionRate(ctx context.Context, field graphql.CollectedField, obj *insight.SpeakerMetrics) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerMetrics_reflectionRate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReflectionRate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerMetrics_reflectionRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("SpeakerMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
@@ -15625,6 +17071,185 @@ func (ec *executionContext) fieldContext_TagPayload_userErrors(_ context.Context
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ThinkingPauses_count(ctx context.Context, field graphql.CollectedField, obj *conversation.ThinkingPauses) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThinkingPauses_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ThinkingPauses_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ThinkingPauses", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ThinkingPauses_unbrokenShare(ctx context.Context, field graphql.CollectedField, obj *conversation.ThinkingPauses) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThinkingPauses_unbrokenShare(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UnbrokenShare, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ThinkingPauses_unbrokenShare(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ThinkingPauses", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _TimelineBucket_startMs(ctx context.Context, field graphql.CollectedField, obj *conversation.TimelineBucket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TimelineBucket_startMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TimelineBucket_startMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TimelineBucket", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TimelineBucket_endMs(ctx context.Context, field graphql.CollectedField, obj *conversation.TimelineBucket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TimelineBucket_endMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TimelineBucket_endMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TimelineBucket", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TimelineBucket_silenceShare(ctx context.Context, field graphql.CollectedField, obj *conversation.TimelineBucket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TimelineBucket_silenceShare(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SilenceShare, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TimelineBucket_silenceShare(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TimelineBucket", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _TimelineBucket_coach(ctx context.Context, field graphql.CollectedField, obj *conversation.TimelineBucket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TimelineBucket_coach(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Coach, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *conversation.BucketVoice) graphql.Marshaler {
+			return ec.marshalOBucketVoice2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐBucketVoice(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TimelineBucket_coach(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TimelineBucket",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BucketVoice(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TimelineBucket_client(ctx context.Context, field graphql.CollectedField, obj *conversation.TimelineBucket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TimelineBucket_client(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Client, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *conversation.BucketVoice) graphql.Marshaler {
+			return ec.marshalOBucketVoice2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐBucketVoice(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TimelineBucket_client(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TimelineBucket",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BucketVoice(ctx, field)
 		},
 	}
 	return fc, nil
@@ -20251,6 +21876,49 @@ func (ec *executionContext) _Taggable(ctx context.Context, sel ast.SelectionSet,
 
 // region    **************************** object.gotpl ****************************
 
+var adviceMarkersImplementors = []string{"AdviceMarkers"}
+
+func (ec *executionContext) _AdviceMarkers(ctx context.Context, sel ast.SelectionSet, obj *conversation.AdviceMarkers) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, adviceMarkersImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AdviceMarkers")
+		case "withPermission":
+			out.Values[i] = ec._AdviceMarkers_withPermission(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "withoutPermission":
+			out.Values[i] = ec._AdviceMarkers_withoutPermission(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var analysisProgressedImplementors = []string{"AnalysisProgressed", "InsightEvent"}
 
 func (ec *executionContext) _AnalysisProgressed(ctx context.Context, sel ast.SelectionSet, obj *insight.Progressed) graphql.Marshaler {
@@ -20680,6 +22348,59 @@ func (ec *executionContext) _ArchiveTranscriptPayload(ctx context.Context, sel a
 		case "userErrors":
 			out.Values[i] = ec._ArchiveTranscriptPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var bucketVoiceImplementors = []string{"BucketVoice"}
+
+func (ec *executionContext) _BucketVoice(ctx context.Context, sel ast.SelectionSet, obj *conversation.BucketVoice) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, bucketVoiceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BucketVoice")
+		case "talkMs":
+			out.Values[i] = ec._BucketVoice_talkMs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "talkShareOfSpeech":
+			out.Values[i] = ec._BucketVoice_talkShareOfSpeech(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "wordsPerMinute":
+			out.Values[i] = ec._BucketVoice_wordsPerMinute(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "questionCount":
+			out.Values[i] = ec._BucketVoice_questionCount(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -21474,6 +23195,94 @@ func (ec *executionContext) _DataQuality(ctx context.Context, sel ast.SelectionS
 		case "pausesAvailable":
 			out.Values[i] = ec._DataQuality_pausesAvailable(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "wordingAvailable":
+			out.Values[i] = ec._DataQuality_wordingAvailable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "fillersAvailable":
+			out.Values[i] = ec._DataQuality_fillersAvailable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var dyadMetricsImplementors = []string{"DyadMetrics"}
+
+func (ec *executionContext) _DyadMetrics(ctx context.Context, sel ast.SelectionSet, obj *conversation.Dyad) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, dyadMetricsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DyadMetrics")
+		case "patienceMs":
+			out.Values[i] = ec._DyadMetrics_patienceMs(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "responseLatencyMs":
+			out.Values[i] = ec._DyadMetrics_responseLatencyMs(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "thinkingPauses":
+			out.Values[i] = ec._DyadMetrics_thinkingPauses(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "coachInterruptions":
+			out.Values[i] = ec._DyadMetrics_coachInterruptions(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "clientInterruptions":
+			out.Values[i] = ec._DyadMetrics_clientInterruptions(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "languageStyleMatch":
+			out.Values[i] = ec._DyadMetrics_languageStyleMatch(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "coachEcho":
+			out.Values[i] = ec._DyadMetrics_coachEcho(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "clientEcho":
+			out.Values[i] = ec._DyadMetrics_clientEcho(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "turnEntropy":
+			out.Values[i] = ec._DyadMetrics_turnEntropy(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -23699,13 +25508,53 @@ func (ec *executionContext) _RoleMetrics(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "fillerRate":
+			out.Values[i] = ec._RoleMetrics_fillerRate(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "backchannelRate":
+			out.Values[i] = ec._RoleMetrics_backchannelRate(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "interruptions":
+			out.Values[i] = ec._RoleMetrics_interruptions(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "questionCount":
 			out.Values[i] = ec._RoleMetrics_questionCount(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "questionRate":
 			out.Values[i] = ec._RoleMetrics_questionRate(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "openQuestionShare":
+			out.Values[i] = ec._RoleMetrics_openQuestionShare(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "stackedQuestions":
+			out.Values[i] = ec._RoleMetrics_stackedQuestions(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "advice":
+			out.Values[i] = ec._RoleMetrics_advice(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "reflectionCount":
+			out.Values[i] = ec._RoleMetrics_reflectionCount(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "reflectionRate":
+			out.Values[i] = ec._RoleMetrics_reflectionRate(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -24364,6 +26213,11 @@ func (ec *executionContext) _SessionMetrics(ctx context.Context, sel ast.Selecti
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "reflectionEvidence":
+			out.Values[i] = ec._SessionMetrics_reflectionEvidence(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "patienceMs":
 			out.Values[i] = ec._SessionMetrics_patienceMs(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -24372,6 +26226,11 @@ func (ec *executionContext) _SessionMetrics(ctx context.Context, sel ast.Selecti
 		case "responseLatencyMs":
 			out.Values[i] = ec._SessionMetrics_responseLatencyMs(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "dyad":
+			out.Values[i] = ec._SessionMetrics_dyad(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "speakers":
@@ -24387,6 +26246,11 @@ func (ec *executionContext) _SessionMetrics(ctx context.Context, sel ast.Selecti
 		case "client":
 			out.Values[i] = ec._SessionMetrics_client(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "timeline":
+			out.Values[i] = ec._SessionMetrics_timeline(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "quality":
@@ -24616,13 +26480,53 @@ func (ec *executionContext) _SpeakerMetrics(ctx context.Context, sel ast.Selecti
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "fillerRate":
+			out.Values[i] = ec._SpeakerMetrics_fillerRate(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "backchannelRate":
+			out.Values[i] = ec._SpeakerMetrics_backchannelRate(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "interruptions":
+			out.Values[i] = ec._SpeakerMetrics_interruptions(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "questionCount":
 			out.Values[i] = ec._SpeakerMetrics_questionCount(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "questionRate":
 			out.Values[i] = ec._SpeakerMetrics_questionRate(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "openQuestionShare":
+			out.Values[i] = ec._SpeakerMetrics_openQuestionShare(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "stackedQuestions":
+			out.Values[i] = ec._SpeakerMetrics_stackedQuestions(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "advice":
+			out.Values[i] = ec._SpeakerMetrics_advice(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reflectionCount":
+			out.Values[i] = ec._SpeakerMetrics_reflectionCount(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reflectionRate":
+			out.Values[i] = ec._SpeakerMetrics_reflectionRate(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -24874,6 +26778,107 @@ func (ec *executionContext) _TagPayload(ctx context.Context, sel ast.SelectionSe
 		case "userErrors":
 			out.Values[i] = ec._TagPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var thinkingPausesImplementors = []string{"ThinkingPauses"}
+
+func (ec *executionContext) _ThinkingPauses(ctx context.Context, sel ast.SelectionSet, obj *conversation.ThinkingPauses) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, thinkingPausesImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ThinkingPauses")
+		case "count":
+			out.Values[i] = ec._ThinkingPauses_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unbrokenShare":
+			out.Values[i] = ec._ThinkingPauses_unbrokenShare(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var timelineBucketImplementors = []string{"TimelineBucket"}
+
+func (ec *executionContext) _TimelineBucket(ctx context.Context, sel ast.SelectionSet, obj *conversation.TimelineBucket) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, timelineBucketImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TimelineBucket")
+		case "startMs":
+			out.Values[i] = ec._TimelineBucket_startMs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endMs":
+			out.Values[i] = ec._TimelineBucket_endMs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "silenceShare":
+			out.Values[i] = ec._TimelineBucket_silenceShare(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "coach":
+			out.Values[i] = ec._TimelineBucket_coach(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "client":
+			out.Values[i] = ec._TimelineBucket_client(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -27018,6 +29023,10 @@ func (ec *executionContext) marshalNDateTime2timeᚐTime(ctx context.Context, se
 	return res
 }
 
+func (ec *executionContext) marshalNDyadMetrics2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐDyad(ctx context.Context, sel ast.SelectionSet, v conversation.Dyad) graphql.Marshaler {
+	return ec._DyadMetrics(ctx, sel, &v)
+}
+
 func (ec *executionContext) marshalNEngagement2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagementᚄ(ctx context.Context, sel ast.SelectionSet, v []*engagement.Engagement) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -28121,6 +30130,26 @@ func (ec *executionContext) marshalNTagPayload2ᚖgithubᚗcomᚋrapporthqᚋrap
 	return ec._TagPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNTimelineBucket2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐTimelineBucket(ctx context.Context, sel ast.SelectionSet, v conversation.TimelineBucket) graphql.Marshaler {
+	return ec._TimelineBucket(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNTimelineBucket2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐTimelineBucketᚄ(ctx context.Context, sel ast.SelectionSet, v []conversation.TimelineBucket) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTimelineBucket2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐTimelineBucket(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNTranscript2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscriptᚄ(ctx context.Context, sel ast.SelectionSet, v []*transcript.Transcript) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -28547,6 +30576,13 @@ func (ec *executionContext) marshalN__TypeKind2string(ctx context.Context, sel a
 	return res
 }
 
+func (ec *executionContext) marshalOAdviceMarkers2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐAdviceMarkers(ctx context.Context, sel ast.SelectionSet, v *conversation.AdviceMarkers) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AdviceMarkers(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOAnalysisRun2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRun(ctx context.Context, sel ast.SelectionSet, v *insight.Run) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -28582,6 +30618,13 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	_ = ctx
 	res := graphql.MarshalBoolean(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOBucketVoice2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐBucketVoice(ctx context.Context, sel ast.SelectionSet, v *conversation.BucketVoice) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._BucketVoice(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx context.Context, sel ast.SelectionSet, v *client.Client) graphql.Marshaler {
@@ -29203,6 +31246,25 @@ func (ec *executionContext) marshalOInt2ᚖint64(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) unmarshalOMeasureEvidence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐEvidence(ctx context.Context, v any) (*conversation.Evidence, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := conversation.Evidence(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOMeasureEvidence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐEvidence(ctx context.Context, sel ast.SelectionSet, v *conversation.Evidence) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) marshalONode2githubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐNode(ctx context.Context, sel ast.SelectionSet, v model.Node) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -29413,6 +31475,13 @@ func (ec *executionContext) marshalOTaggable2githubᚗcomᚋrapporthqᚋrapport�
 		return graphql.Null
 	}
 	return ec._Taggable(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOThinkingPauses2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐThinkingPauses(ctx context.Context, sel ast.SelectionSet, v *conversation.ThinkingPauses) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ThinkingPauses(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx context.Context, sel ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {

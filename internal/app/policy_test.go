@@ -95,7 +95,7 @@ var decisions = map[string]decision{
 	"Utterance": {opens{coach: all, supervisor: consented, client: shared}, "id index speaker startMs endMs text cues", nil},
 
 	"SessionMetrics": {opens{coach: all, supervisor: consented},
-		"id definitionVersion basis durationMs silenceShare interactivityPerMin patienceMs responseLatencyMs speakers coach client quality", nil},
+		"id definitionVersion basis durationMs silenceShare interactivityPerMin reflectionEvidence patienceMs responseLatencyMs dyad speakers coach client timeline quality", nil},
 	"AnalysisRun": {opens{coach: all, supervisor: consented},
 		"id status engine engineVersion model promptVersion insightCount rejectedCount inputTokens outputTokens costMicros errorCode createdAt finishedAt", nil},
 	"Insight": {opens{coach: all, supervisor: supervisory, client: accepted},
@@ -107,7 +107,8 @@ var decisions = map[string]decision{
 }
 
 // parts are no rows: they are seen with the row, the page or the answer that they are a part of.
-var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue Quantiles SpeakerMetrics RoleMetrics DataQuality
+var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
+	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,

@@ -31,7 +31,7 @@ func measureParse(_ context.Context, b *bench) error {
 			said[i] = conversation.Utterance{Speaker: u.Speaker, StartMs: u.StartMs, EndMs: u.EndMs, Text: u.Text}
 		}
 		begin = time.Now()
-		m := conversation.Measure(speakers, said, nil)
+		m := conversation.Measure(conversation.Talk{Speakers: speakers, Utterances: said})
 		measured = append(measured, time.Since(begin))
 		if len(m.Speakers) != len(speakers) {
 			return fmt.Errorf("%d speakers were measured, %d spoke", len(m.Speakers), len(speakers))

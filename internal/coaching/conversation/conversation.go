@@ -29,3 +29,19 @@ type Utterance struct {
 	EndMs   *int64
 	Text    string
 }
+
+// Talk is a conversation to be measured.
+type Talk struct {
+	Speakers []Speaker
+
+	// Utterances may be in any order if they have times. One whose Speaker is not an index into the speakers is nobody's:
+	// it counts as speech and as data quality, and to no speaker.
+	Utterances []Utterance
+
+	Language  string // BCP 47; "" if nobody said, and then the words tell
+	SessionMs *int64 // the length of the recording or the session in milliseconds, nil if unknown
+
+	// Reflects tells whether an utterance, by its index, is coded as a reflection. Nil if there are no codes, and then
+	// the wording is looked at.
+	Reflects func(utterance int) bool
+}

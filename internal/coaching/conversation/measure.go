@@ -1,201 +1,188 @@
 package conversation
 
-import "slices"
+import "strings"
 
 const (
-	minTimedShare = 0.95 // of the utterances must be timed for shares to be measured in time
-	minOverlapMs  = 300  // below, two voices touch rather than overlap
-	msPerMinute   = 60_000.0
+	minTimedShare    = 0.95 // of the utterances must be timed for shares to be measured in time
+	minEnglishWords  = 100  // below, the words do not tell their language
+	minEnglishShare  = 0.3  // of the words are function words in any English talk; in other languages far fewer look like one
+	minFillersPer100 = 0.1  // filled pauses, below which somebody has left them out
+	msPerMinute      = 60_000
 )
 
 // Measure computes the metrics of a conversation. It is pure and does not change its arguments.
-//
-// The utterances may be in any order if they have times. An utterance whose Speaker is not an index into the speakers
-// is nobody's: it counts as speech and as data quality, and to no speaker. sessionMs is the length of the recording or
-// the session in milliseconds, nil if unknown.
-func Measure(speakers []Speaker, utterances []Utterance, sessionMs *int64) Metrics {
-	spoken := spokenOf(len(speakers), utterances)
-	quality := qualityOf(speakers, spoken)
-	m := Metrics{DefinitionVersion: DefinitionVersion, Basis: BasisWords, Quality: quality}
-	if share := quality.ShareWithEndTimes; share != nil && *share >= minTimedShare {
+func Measure(talk Talk) Metrics {
+	h := hear(talk)
+	m := Metrics{
+		DefinitionVersion:   DefinitionVersion,
+		Basis:               BasisWords,
+		DurationMs:          h.duration,
+		InteractivityPerMin: h.interactivity(),
+		ReflectionEvidence:  h.reflectionEvidence(),
+		Dyad:                h.dyad(),
+		Speakers:            make([]SpeakerMetrics, len(h.Speakers)),
+		Coach:               h.role(RoleCoach),
+		Client:              h.role(RoleClient),
+		Timeline:            h.timeline(),
+		Quality:             h.quality,
+	}
+	if h.timed {
 		m.Basis = BasisTime
 	}
-	timed := m.Basis == BasisTime
-
-	runs := runsOf(spoken)
-	turns := turnsOf(runs)
-	m.DurationMs = durationOf(spoken, sessionMs, timed)
-	m.InteractivityPerMin = interactivity(turns, m.DurationMs)
-	if timed && quality.PausesAvailable {
-		m.SilenceShare = silenceShare(spoken, m.DurationMs)
-		m.PatienceMs = latency(speakers, turns, RoleClient, RoleCoach)
-		m.ResponseLatencyMs = latency(speakers, turns, RoleCoach, RoleClient)
+	if h.pausesKnown() && h.duration != nil {
+		m.SilenceShare = h.silence()
 	}
-
-	tallies := tallyOf(len(speakers), spoken, turns)
-	var all tally
-	for _, t := range tallies {
-		all.add(t)
+	for i, s := range h.Speakers {
+		m.Speakers[i] = SpeakerMetrics{Speaker: i, Role: s.Role, VoiceMetrics: h.voice(h.tallies[i])}
 	}
-	m.Speakers = make([]SpeakerMetrics, len(speakers))
-	for i, s := range speakers {
-		r := tallies[i].metrics(all, m.Basis, m.DurationMs)
-		m.Speakers[i] = SpeakerMetrics{
-			Speaker: i, Role: s.Role,
-			TalkMs: r.TalkMs, TalkShareOfSpeech: r.TalkShareOfSpeech, TalkShareOfSession: r.TalkShareOfSession,
-			TurnCount: r.TurnCount, WordCount: r.WordCount, MeanTurnWords: r.MeanTurnWords,
-			WordsPerMinute: r.WordsPerMinute, LongestMonologueMs: r.LongestMonologueMs,
-			QuestionCount: r.QuestionCount, QuestionRate: r.QuestionRate,
-		}
-	}
-	m.Coach = roleMetrics(RoleCoach, speakers, tallies, all, m.Basis, m.DurationMs)
-	m.Client = roleMetrics(RoleClient, speakers, tallies, all, m.Basis, m.DurationMs)
 	return m
 }
 
-func roleMetrics(role Role, speakers []Speaker, tallies []tally, all tally, basis Basis, duration *int64) *RoleMetrics {
-	var sum tally
-	count := 0
-	for i, s := range speakers {
-		if s.Role == role {
-			sum.add(tallies[i])
-			count++
-		}
-	}
-	if count == 0 {
-		return nil
-	}
-	r := sum.metrics(all, basis, duration)
-	r.SpeakerCount = count
-	return &r
+// heard is a talk made ready for measuring.
+type heard struct {
+	Talk
+	spoken      []speech
+	runs        []turn
+	interrupted []int // by run
+	turns       []turn
+	quality     DataQuality
+	timed       bool   // the basis is time
+	origin      int64  // where the duration begins
+	duration    *int64 // nil if unknown
+	tallies     []tally
+	all         tally
 }
 
-// qualityOf expects the utterances in order of time.
-func qualityOf(speakers []Speaker, spoken []speech) DataQuality {
-	q := DataQuality{UtteranceCount: len(spoken)}
-	withTimes, withRole := 0, 0
-	// Two voices: the one that ends last so far, and the last end of any other.
-	lastSpeaker, lastEnd, otherEnd := nobody, int64(-1), int64(-1)
-	for _, u := range spoken {
-		if u.speaker != nobody && speakers[u.speaker].known() {
+func hear(talk Talk) *heard {
+	h := &heard{Talk: talk, spoken: spokenOf(len(talk.Speakers), talk.Utterances)}
+	h.quality = h.timing()
+	h.timed = h.quality.ShareWithEndTimes != nil && *h.quality.ShareWithEndTimes >= minTimedShare
+	h.span()
+	h.runs = runsOf(h.spoken)
+	h.quality.OverlapsAvailable = overlap(h.runs)
+	h.turns = turnsOf(h.runs)
+	h.interrupted = interruptionsOf(h.runs)
+	h.tallies = h.tallyOf()
+	for i := range h.tallies {
+		h.all.add(&h.tallies[i])
+	}
+	words := h.all.turnWords
+	h.quality.WordingAvailable = words > 0 && isEnglish(talk.Language) &&
+		(talk.Language != "" || words < minEnglishWords || *ratio(h.all.function, words) >= minEnglishShare)
+	h.quality.FillersAvailable = h.quality.WordingAvailable && *per100(h.all.fillers, words) >= minFillersPer100
+	return h
+}
+
+func isEnglish(language string) bool {
+	primary, _, _ := strings.Cut(strings.ToLower(language), "-")
+	return primary == "" || primary == "en" || primary == "eng"
+}
+
+// timing judges times and roles of what was spoken.
+func (h *heard) timing() DataQuality {
+	q := DataQuality{UtteranceCount: len(h.spoken)}
+	withTimes, withRole, until := 0, 0, int64(-1)
+	for i := range h.spoken {
+		u := &h.spoken[i]
+		if u.speaker != nobody && h.Speakers[u.speaker].known() {
 			withRole++
 		}
-		if !u.timed {
-			continue
-		}
-		withTimes++
-		if lastEnd >= 0 && u.start > lastEnd {
-			q.PausesAvailable = true
-		}
-		against := lastEnd
-		if u.speaker == lastSpeaker {
-			against = otherEnd
-		}
-		if against >= 0 && min(against, u.end)-u.start >= minOverlapMs {
-			q.OverlapsAvailable = true
-		}
-		switch {
-		case u.end <= lastEnd:
-			if u.speaker != lastSpeaker {
-				otherEnd = max(otherEnd, u.end)
-			}
-		case u.speaker == lastSpeaker:
-			lastEnd = u.end
-		default:
-			lastSpeaker, lastEnd, otherEnd = u.speaker, u.end, lastEnd
+		if u.timed {
+			withTimes++
+			q.PausesAvailable = q.PausesAvailable || until >= 0 && u.start > until
+			until = max(until, u.end)
 		}
 	}
-	if len(spoken) > 0 {
-		q.ShareWithEndTimes = ratio(withTimes, len(spoken))
-		q.ShareWithKnownRole = ratio(withRole, len(spoken))
-	}
+	q.ShareWithEndTimes = ratio(withTimes, len(h.spoken))
+	q.ShareWithKnownRole = ratio(withRole, len(h.spoken))
 	return q
 }
 
-func durationOf(spoken []speech, sessionMs *int64, timed bool) *int64 {
-	if sessionMs != nil && *sessionMs <= 0 {
-		sessionMs = nil
+// span finds out where the session begins and how long it is.
+func (h *heard) span() {
+	given := h.SessionMs
+	if given != nil && *given <= 0 {
+		given = nil
 	}
-	if !timed {
-		return sessionMs
+	if !h.timed {
+		h.duration = given
+		return
 	}
 	var first, last int64 = -1, 0
-	for _, u := range spoken {
-		if u.timed {
+	for i := range h.spoken {
+		if u := &h.spoken[i]; u.timed {
 			if first < 0 {
 				first = u.start
 			}
 			last = max(last, u.end)
 		}
 	}
-	d := last - first
-	if sessionMs != nil {
-		d = max(*sessionMs, last)
+	if given != nil {
+		first, last = 0, max(last, *given)
 	}
-	if d <= 0 {
-		return nil
+	if d := last - first; d > 0 {
+		h.origin, h.duration = first, &d
 	}
-	return &d
 }
 
-func silenceShare(spoken []speech, duration *int64) *float64 {
-	if duration == nil {
+// pausesKnown tells whether silence can be told from what nobody has written down.
+func (h *heard) pausesKnown() bool { return h.timed && h.quality.PausesAvailable }
+
+// overlapsKnown tells whether the recorder lets voices overlap.
+func (h *heard) overlapsKnown() bool { return h.timed && h.quality.OverlapsAvailable }
+
+func (h *heard) reflectionEvidence() *Evidence {
+	evidence := EvidenceWording
+	switch {
+	case h.Reflects != nil && len(h.spoken) > 0:
+		evidence = EvidenceCodes
+	case h.Reflects != nil || !h.quality.WordingAvailable:
 		return nil
 	}
-	var union, heard int64 // heard: up to where speech is counted already
-	for _, u := range spoken {
-		if u.timed && u.end > heard {
-			union += u.end - max(u.start, heard)
-			heard = u.end
+	return &evidence
+}
+
+func (h *heard) silence() *float64 {
+	var speech int64
+	for i := range h.spoken {
+		if u := &h.spoken[i]; u.timed {
+			speech += u.end - u.new
 		}
 	}
-	share := 1 - float64(union)/float64(*duration)
-	return &share
+	return ratio(*h.duration-speech, *h.duration)
 }
 
-func interactivity(turns []turn, duration *int64) *float64 {
-	if duration == nil || len(turns) == 0 {
+func (h *heard) interactivity() *float64 {
+	if h.duration == nil || len(h.turns) == 0 {
 		return nil
 	}
 	switches := 0
-	for i := 1; i < len(turns); i++ {
-		if turns[i].speaker != turns[i-1].speaker {
+	for i := 1; i < len(h.turns); i++ {
+		if h.turns[i].speaker != h.turns[i-1].speaker {
 			switches++
 		}
 	}
-	perMin := float64(switches) / (float64(*duration) / msPerMinute)
-	return &perMin
+	return perMinute(float64(switches), *h.duration)
 }
 
-// latency collects max(0, next.start − prev.end) where a turn of the role from is followed by one of the role to.
-// Back-channels that stayed turns of their own are stepped over: "mm-hmm" is not the answer that was waited for.
-func latency(speakers []Speaker, turns []turn, from, to Role) *Quantiles {
-	var gaps []int64
-	var prev *turn
-	for i := range turns {
-		t := &turns[i]
-		if t.backchannel || t.speaker == nobody {
-			continue
-		}
-		if prev != nil && prev.timed && t.timed &&
-			speakers[prev.speaker].Role == from && speakers[t.speaker].Role == to {
-			gaps = append(gaps, max(0, t.start-prev.end))
-		}
-		prev = t
-	}
-	if len(gaps) == 0 {
+// ratio is nil for a part of nothing.
+func ratio[N int | int64](part, whole N) *float64 {
+	if whole == 0 {
 		return nil
 	}
-	slices.Sort(gaps)
-	return &Quantiles{Count: len(gaps), Median: nearestRank(gaps, 50), P90: nearestRank(gaps, 90)}
-}
-
-// nearestRank is the smallest value that at least percent of the sorted values do not exceed.
-func nearestRank(sorted []int64, percent int) int64 {
-	return sorted[(len(sorted)*percent+99)/100-1]
-}
-
-func ratio(part, whole int) *float64 {
 	r := float64(part) / float64(whole)
+	return &r
+}
+
+func per100(count, words int) *float64 {
+	return ratio(100*count, words)
+}
+
+// perMinute is nil without time.
+func perMinute(count float64, ms int64) *float64 {
+	if ms == 0 {
+		return nil
+	}
+	r := count / (float64(ms) / msPerMinute)
 	return &r
 }

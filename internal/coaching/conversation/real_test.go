@@ -60,6 +60,121 @@ func TestQuestionsOnRealConversations(t *testing.T) {
 	t.Logf("open among found questions: %s", open)
 }
 
+// session is an annotated conversation. It has no times.
+type session struct {
+	good bool
+	talk conversation.Talk
+	rows []map[string]string
+}
+
+func sessions(t *testing.T) []*session {
+	t.Helper()
+	var all []*session
+	byID := map[string]*session{}
+	for _, r := range annomi(t) {
+		s := byID[r["transcript_id"]]
+		if s == nil {
+			s = &session{good: r["mi_quality"] == "high", talk: conversation.Talk{Speakers: pair(), Language: "en"}}
+			byID[r["transcript_id"]] = s
+			all = append(all, s)
+		}
+		speaker := coach
+		if r["interlocutor"] == "client" {
+			speaker = client
+		}
+		s.talk.Utterances = append(s.talk.Utterances, line(speaker, r["utterance_text"]))
+		s.rows = append(s.rows, r)
+	}
+	return all
+}
+
+// separation is how well a measure tells good sessions from poor ones: the area under the ROC curve, 0.5 for chance.
+func separation(all []*session, measure func(*session) *float64) (auc float64, measured int) {
+	var good, poor []float64
+	for _, s := range all {
+		switch v := measure(s); {
+		case v == nil:
+		case s.good:
+			good = append(good, *v)
+		default:
+			poor = append(poor, *v)
+		}
+	}
+	wins := 0.0
+	for _, g := range good {
+		for _, p := range poor {
+			if g > p {
+				wins++
+			} else if g == p {
+				wins += 0.5
+			}
+		}
+	}
+	return wins / float64(len(good)*len(poor)), len(good) + len(poor)
+}
+
+// docs/metrics.md tells which measures separate good from poor sessions: by people's annotations, and as estimated here.
+func TestWhatSeparatesGoodFromPoorSessions(t *testing.T) {
+	t.Parallel()
+	all := sessions(t)
+	per := func(n, turns int) *float64 {
+		v := float64(n) / float64(turns)
+		return &v
+	}
+	coded := func(s *session) conversation.Metrics {
+		talk := s.talk
+		talk.Reflects = func(u int) bool { return s.rows[u]["reflection_exists"] == "True" }
+		return conversation.Measure(talk)
+	}
+	for name, measure := range map[string]func(*session, conversation.Metrics) *float64{
+		"reflectionRate, coded":        func(s *session, _ conversation.Metrics) *float64 { return coded(s).Coach.ReflectionRate },
+		"reflectionRate, from wording": func(_ *session, m conversation.Metrics) *float64 { return m.Coach.ReflectionRate },
+		"advice without permission, per turn": func(_ *session, m conversation.Metrics) *float64 {
+			return per(-m.Coach.Advice.WithoutPermission, m.Coach.TurnCount)
+		},
+		"openQuestionShare": func(_ *session, m conversation.Metrics) *float64 { return m.Coach.OpenQuestionShare },
+		"questionRate":      func(_ *session, m conversation.Metrics) *float64 { return m.Coach.QuestionRate },
+		"stackedQuestions, per turn": func(_ *session, m conversation.Metrics) *float64 {
+			return per(-*m.Coach.StackedQuestions, m.Coach.TurnCount)
+		},
+		"talkShareOfSpeech":  func(_ *session, m conversation.Metrics) *float64 { return m.Coach.TalkShareOfSpeech },
+		"meanTurnWords":      func(_ *session, m conversation.Metrics) *float64 { return m.Coach.MeanTurnWords },
+		"backchannelRate":    func(_ *session, m conversation.Metrics) *float64 { return m.Coach.BackchannelRate },
+		"languageStyleMatch": func(_ *session, m conversation.Metrics) *float64 { return m.LanguageStyleMatch },
+		"coachEcho":          func(_ *session, m conversation.Metrics) *float64 { return m.CoachEcho },
+		"clientEcho":         func(_ *session, m conversation.Metrics) *float64 { return m.ClientEcho },
+		"turnEntropy":        func(_ *session, m conversation.Metrics) *float64 { return m.TurnEntropy },
+	} {
+		auc, n := separation(all, func(s *session) *float64 { return measure(s, conversation.Measure(s.talk)) })
+		t.Logf("AUC %.2f (n=%d) %s", auc, n, name)
+		if want, ok := map[string]float64{"reflectionRate, coded": 0.85, "reflectionRate, from wording": 0.70, "advice without permission, per turn": 0.70}[name]; ok && auc < want {
+			t.Errorf("%s: AUC %.2f, want at least %.2f", name, auc, want)
+		}
+	}
+}
+
+func TestReflectionsOnRealConversations(t *testing.T) {
+	t.Parallel()
+	var found, advised f1
+	for _, s := range sessions(t) {
+		for i, r := range s.rows {
+			if r["interlocutor"] != "therapist" || i == 0 {
+				continue
+			}
+			m := conversation.Measure(conversation.Talk{
+				Speakers: pair(), Utterances: []conversation.Utterance{line(client, "So that is how it is."), s.talk.Utterances[i]}, Language: "en",
+			})
+			found.add(*m.Coach.ReflectionCount > 0, r["reflection_exists"] == "True")
+			advised.add(m.Coach.Advice.WithPermission+m.Coach.Advice.WithoutPermission > 0, r["therapist_input_subtype"] == "advice")
+		}
+	}
+	t.Logf("reflection_exists: %s", found)
+	t.Logf("advice: %s", advised)
+	if found.score() < 0.45 {
+		t.Errorf("F1 %.3f of reflection_exists, want 0.45", found.score())
+	}
+}
+
 func TestMetricsOfRealCalls(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../../../shared/data/zoom/*.vtt")
@@ -84,7 +199,7 @@ func TestMetricsOfRealCalls(t *testing.T) {
 			utterances[i] = conversation.Utterance{Speaker: u.Speaker, StartMs: u.StartMs, EndMs: u.EndMs, Text: u.Text}
 		}
 		began := time.Now()
-		m := conversation.Measure(speakers, utterances, nil)
+		m := conversation.Measure(conversation.Talk{Speakers: speakers, Utterances: utterances})
 		took := time.Since(began)
 		equal(t, "basis", m.Basis, conversation.BasisTime)
 		equal(t, "pausesAvailable", m.Quality.PausesAvailable, true)

@@ -6,95 +6,190 @@ type tally struct {
 	timedWords    int // words of utterances that have times
 	turnWords     int // words within turns: all but those of bridged back-channels
 	turns         int
-	questions     int
-	questionTurns int
+	backchannels  int
+	interruptions int
 	talkMs        int64
 	longestMs     int64
 	hasLongest    bool
+
+	function        int // of turnWords
+	classes         [functionClasses]int
+	fillers         int
+	questions       int
+	open            int
+	questionTurns   int
+	stackedTurns    int
+	advice          AdviceMarkers
+	reflectionTurns int
 }
 
 // tallyOf counts per speaker; the last tally is nobody's.
-func tallyOf(speakers int, spoken []speech, turns []turn) []tally {
-	tallies := make([]tally, speakers+1)
+func (h *heard) tallyOf() []tally {
+	tallies := make([]tally, len(h.Speakers)+1)
 	of := func(speaker int) *tally {
 		if speaker == nobody {
-			return &tallies[speakers]
+			speaker = len(h.Speakers)
 		}
 		return &tallies[speaker]
 	}
-	heard := make([]int64, speakers+1) // per speaker, up to where talk time is counted already
-	for _, u := range spoken {
+	for i := range h.spoken {
+		u := &h.spoken[i]
 		t := of(u.speaker)
 		t.words += u.words
-		if !u.timed {
-			continue
-		}
-		t.timedWords += u.words
-		h := &heard[speakers]
-		if u.speaker != nobody {
-			h = &heard[u.speaker]
-		}
-		if u.end > *h {
-			t.talkMs += u.end - max(u.start, *h)
-			*h = u.end
+		if u.timed {
+			t.timedWords += u.words
+			t.talkMs += u.end - u.own
 		}
 	}
-	for i := range turns {
-		t := of(turns[i].speaker)
+	for i := range h.runs {
+		t := of(h.runs[i].speaker)
+		if h.runs[i].backchannel {
+			t.backchannels++
+		}
+		if h.interrupted[i] != none {
+			t.interruptions++
+		}
+	}
+	for i := range h.turns {
+		turn := &h.turns[i]
+		t := of(turn.speaker)
 		t.turns++
-		t.turnWords += turns[i].words
-		if n := turns[i].questions; n > 0 {
-			t.questions += n
+		t.turnWords += turn.words
+		if turn.timed {
+			t.longestMs = max(t.longestMs, turn.end-turn.start)
+			t.hasLongest = true
+		}
+		t.function += turn.function
+		for c := range turn.classes {
+			t.classes[c] += turn.classes[c]
+		}
+		t.fillers += turn.fillers
+		t.questions += turn.questions
+		t.open += turn.open
+		if turn.questions > 0 {
 			t.questionTurns++
 		}
-		if turns[i].timed {
-			t.longestMs = max(t.longestMs, turns[i].end-turns[i].start)
-			t.hasLongest = true
+		if turn.questions > 1 {
+			t.stackedTurns++
+		}
+		advice, allowed := turn.advice, turn.allowedAdvice
+		if h.permitted(turn) {
+			advice, allowed = 0, advice+allowed
+		}
+		t.advice.WithoutPermission += advice
+		t.advice.WithPermission += allowed
+		if h.reflects(turn) {
+			t.reflectionTurns++
 		}
 	}
 	return tallies
 }
 
-func (t *tally) add(o tally) {
+// permissionTurns is how many turns permission lasts.
+const permissionTurns = 2
+
+// permitted tells whether one of the turns before asks permission for advice, or for advice.
+func (h *heard) permitted(t *turn) bool {
+	for range permissionTurns {
+		if t.before == none {
+			return false
+		}
+		if t = &h.turns[t.before]; t.permits {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *heard) reflects(t *turn) bool {
+	if h.Reflects == nil {
+		return t.reflects && t.before != none && h.turns[t.before].speaker != t.speaker
+	}
+	for _, part := range t.parts {
+		if h.Reflects(h.spoken[part].index) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *tally) add(o *tally) {
 	t.words += o.words
 	t.timedWords += o.timedWords
 	t.turnWords += o.turnWords
 	t.turns += o.turns
-	t.questions += o.questions
-	t.questionTurns += o.questionTurns
+	t.backchannels += o.backchannels
+	t.interruptions += o.interruptions
 	t.talkMs += o.talkMs
 	t.longestMs = max(t.longestMs, o.longestMs)
 	t.hasLongest = t.hasLongest || o.hasLongest
+	t.function += o.function
+	for c := range o.classes {
+		t.classes[c] += o.classes[c]
+	}
+	t.fillers += o.fillers
+	t.questions += o.questions
+	t.open += o.open
+	t.questionTurns += o.questionTurns
+	t.stackedTurns += o.stackedTurns
+	t.advice.WithPermission += o.advice.WithPermission
+	t.advice.WithoutPermission += o.advice.WithoutPermission
+	t.reflectionTurns += o.reflectionTurns
 }
 
-// metrics turns counts into metrics, relative to everybody's counts.
-func (t tally) metrics(all tally, basis Basis, duration *int64) RoleMetrics {
-	r := RoleMetrics{TurnCount: t.turns, WordCount: t.words, QuestionCount: t.questions}
-	if t.turns > 0 {
-		r.MeanTurnWords = ratio(t.turnWords, t.turns)
-		r.QuestionRate = ratio(t.questionTurns, t.turns)
-	}
-	if basis == BasisWords {
-		if all.words > 0 {
-			r.TalkShareOfSpeech = ratio(t.words, all.words)
+// voice turns counts into metrics, relative to everybody's counts.
+func (h *heard) voice(t tally) VoiceMetrics {
+	v := VoiceMetrics{TurnCount: t.turns, WordCount: t.words, MeanTurnWords: ratio(t.turnWords, t.turns)}
+	if h.timed {
+		v.TalkMs = &t.talkMs
+		v.TalkShareOfSpeech = ratio(t.talkMs, h.all.talkMs)
+		if h.duration != nil {
+			v.TalkShareOfSession = ratio(t.talkMs, *h.duration)
 		}
-		return r
+		v.WordsPerMinute = perMinute(float64(t.timedWords), t.talkMs)
+		if t.hasLongest {
+			v.LongestMonologueMs = &t.longestMs
+		}
+	} else {
+		v.TalkShareOfSpeech = ratio(t.words, h.all.words)
 	}
-	r.TalkMs = &t.talkMs
-	if all.talkMs > 0 {
-		share := float64(t.talkMs) / float64(all.talkMs)
-		r.TalkShareOfSpeech = &share
+	if h.overlapsKnown() {
+		v.Interruptions = &t.interruptions
 	}
-	if duration != nil {
-		share := float64(t.talkMs) / float64(*duration)
-		r.TalkShareOfSession = &share
+	if h.quality.WordingAvailable {
+		v.BackchannelRate = per100(t.backchannels, h.all.turnWords-t.turnWords)
+		v.QuestionCount = &t.questions
+		v.QuestionRate = ratio(t.questionTurns, t.turns)
+		v.OpenQuestionShare = ratio(t.open, t.questions)
+		v.StackedQuestions = &t.stackedTurns
+		v.Advice = &t.advice
 	}
-	if t.talkMs > 0 {
-		wpm := float64(t.timedWords) / (float64(t.talkMs) / msPerMinute)
-		r.WordsPerMinute = &wpm
+	if h.quality.FillersAvailable {
+		v.FillerRate = per100(t.fillers, t.turnWords)
 	}
-	if t.hasLongest {
-		r.LongestMonologueMs = &t.longestMs
+	if h.reflectionEvidence() != nil {
+		v.ReflectionCount = &t.reflectionTurns
+		v.ReflectionRate = ratio(t.reflectionTurns, t.turns)
 	}
-	return r
+	return v
+}
+
+// role measures everybody in a role together; nil if nobody has it.
+func (h *heard) role(role Role) *RoleMetrics {
+	sum, count := h.sum(role)
+	if count == 0 {
+		return nil
+	}
+	return &RoleMetrics{SpeakerCount: count, VoiceMetrics: h.voice(sum)}
+}
+
+// sum adds up those in a role, and says how many they are.
+func (h *heard) sum(role Role) (sum tally, count int) {
+	for i, s := range h.Speakers {
+		if s.Role == role {
+			sum.add(&h.tallies[i])
+			count++
+		}
+	}
+	return sum, count
 }

@@ -13,11 +13,17 @@ const maxTurnGapMs = 2000
 // nobody is the speaker of an utterance that no known speaker said.
 const nobody = -1
 
+// none is the index of no turn.
+const none = -1
+
 // speech is an utterance made ready for measuring: it has words, and its times make sense or are absent.
 type speech struct {
+	index      int // of the utterance
 	speaker    int
 	timed      bool
 	start, end int64
+	own        int64 // from here to the end the speaker was not speaking yet: no one talks twice at once
+	new        int64 // from here to the end nobody was
 	words      int
 	text       string
 }
@@ -28,12 +34,12 @@ func spokenOf(speakers int, utterances []Utterance) []speech {
 	spoken := make([]speech, 0, len(utterances))
 	var last int64
 	sorted := true
-	for _, u := range utterances {
+	for i, u := range utterances {
 		words := CountWords(u.Text)
 		if words == 0 {
 			continue
 		}
-		s := speech{speaker: u.Speaker, words: words, text: u.Text, start: last, end: last}
+		s := speech{index: i, speaker: u.Speaker, words: words, text: u.Text, start: last, end: last}
 		if u.Speaker < 0 || u.Speaker >= speakers {
 			s.speaker = nobody
 		}
@@ -50,6 +56,14 @@ func spokenOf(speakers int, utterances []Utterance) []speech {
 	if !sorted {
 		slices.SortStableFunc(spoken, func(a, b speech) int { return cmp.Compare(a.start, b.start) })
 	}
+	untilOf, until := make([]int64, speakers+1), int64(0) // up to where each, and anybody, has spoken
+	for i := range spoken {
+		if u := &spoken[i]; u.timed {
+			mine := &untilOf[u.speaker+1]
+			u.own, u.new = max(u.start, min(u.end, *mine)), max(u.start, min(u.end, until))
+			*mine, until = max(*mine, u.end), max(until, u.end)
+		}
+	}
 	return spoken
 }
 
@@ -59,9 +73,11 @@ type turn struct {
 	timed       bool
 	start, end  int64
 	words       int
-	questions   int
 	text        []string
+	parts       []int // the speech it consists of, by index
 	backchannel bool
+	before      int // the index of the turn before, none if it is the first; no back-channel is one
+	wording
 }
 
 // runsOf joins what one speaker says in a row with gaps of at most maxTurnGapMs. Utterances that touch are joined even
@@ -69,30 +85,30 @@ type turn struct {
 func runsOf(spoken []speech) []turn {
 	runs := make([]turn, 0, len(spoken))
 	latest := map[int]int{} // speaker → index of the speaker's latest run
-	for _, u := range spoken {
+	for at, u := range spoken {
 		if i, ok := latest[u.speaker]; ok {
 			r := &runs[i]
 			inARow := i == len(runs)-1
 			switch {
 			case !r.timed || !u.timed:
 				if inARow {
-					r.extend(u)
+					r.extend(at, u)
 					continue
 				}
 			case u.start <= r.end || inARow && u.start-r.end <= maxTurnGapMs:
-				r.extend(u)
+				r.extend(at, u)
 				continue
 			}
 		}
 		latest[u.speaker] = len(runs)
 		runs = append(runs, turn{
-			speaker: u.speaker, timed: u.timed, start: u.start, end: u.end, words: u.words, text: []string{u.text},
+			speaker: u.speaker, timed: u.timed, start: u.start, end: u.end, words: u.words, text: []string{u.text}, parts: []int{at},
 		})
 	}
 	return runs
 }
 
-func (t *turn) extend(u speech) {
+func (t *turn) extend(at int, u speech) {
 	if u.timed && !t.timed {
 		t.timed, t.start, t.end = true, u.start, u.end
 	} else if u.timed {
@@ -100,11 +116,12 @@ func (t *turn) extend(u speech) {
 	}
 	t.words += u.words
 	t.text = append(t.text, u.text)
+	t.parts = append(t.parts, at)
 }
 
-// turnsOf bridges the back-channels between runs: a turn goes on if its speaker resumes within maxTurnGapMs of them, or
-// never stopped. A back-channel after which nobody resumes stays a turn of its own, marked as one. What answers a
-// question is no back-channel, however short.
+// turnsOf bridges the back-channels between runs, which it marks, and reads the turns: a turn goes on if its speaker resumes
+// within maxTurnGapMs of them, or never stopped. A back-channel after which nobody resumes stays a turn of its own, marked
+// as one. What answers a question is no back-channel, however short.
 func turnsOf(runs []turn) []turn {
 	turns := make([]turn, 0, len(runs))
 	var pending []turn
@@ -120,7 +137,8 @@ func turnsOf(runs []turn) []turn {
 		}
 		pending = pending[:0]
 	}
-	for _, r := range runs {
+	for i := range runs {
+		r := &runs[i]
 		if len(turns) > 0 {
 			cur := &turns[len(turns)-1]
 			if r.speaker == cur.speaker {
@@ -129,30 +147,61 @@ func turnsOf(runs []turn) []turn {
 					pending = pending[:0]
 					continue
 				}
-			} else if isBackchannel(r) && !cur.asks() {
+			} else if r.signals() && !cur.endsInQuestion() {
 				r.backchannel = true
-				pending = append(pending, r)
+				pending = append(pending, *r)
 				continue
 			}
 		}
 		flush()
-		turns = append(turns, r)
+		turns = append(turns, *r)
 	}
 	flush()
-	for i := range turns {
-		turns[i].questions = CountQuestions(strings.Join(turns[i].text, " "))
-	}
+	read(turns)
 	return turns
 }
 
-func (t *turn) resume(r turn) {
+func (t *turn) resume(r *turn) {
 	t.end = max(t.end, r.end)
 	t.words += r.words
 	t.text = append(t.text, r.text...)
-	t.backchannel = false
+	t.parts = append(t.parts, r.parts...)
 }
 
-func (t *turn) asks() bool { return EndsInQuestion(strings.Join(t.text, " ")) }
+// signals tells whether a run only says "I am listening": at most three words, all of them ones that hearers use so.
+func (t *turn) signals() bool {
+	if t.words > 3 {
+		return false
+	}
+	for _, text := range t.text {
+		if strings.ContainsRune(text, '?') {
+			return false
+		}
+		for w := range Words(text) {
+			if !english.words[strings.ToLower(w)].is(hearerSignal) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// endsInQuestion looks at no more of the turn's end than holds its last sentence: the turn may go on for an hour.
+func (t *turn) endsInQuestion() bool {
+	for n := 1; ; n *= 2 {
+		from := max(0, len(t.text)-n)
+		last, sentences := "", 0
+		for s := range Sentences(strings.Join(t.text[from:], " ")) {
+			if CountWords(s) > 0 {
+				last = s
+				sentences++
+			}
+		}
+		if from == 0 || sentences > 1 {
+			return IsQuestion(last)
+		}
+	}
+}
 
 func endOf(turns []turn) int64 {
 	var end int64
@@ -160,4 +209,75 @@ func endOf(turns []turn) int64 {
 		end = max(end, t.end)
 	}
 	return end
+}
+
+// minOverlapMs: below, two voices touch rather than overlap.
+const minOverlapMs = 300
+
+// overlap tells whether two voices ever do.
+func overlap(runs []turn) bool {
+	// Two voices: the one that ends last so far, and the last end of any other.
+	last, lastEnd, otherEnd := nobody, int64(-1), int64(-1)
+	for i := range runs {
+		r := &runs[i]
+		if !r.timed {
+			continue
+		}
+		against := lastEnd
+		if r.speaker == last {
+			against = otherEnd
+		}
+		if min(against, r.end)-r.start >= minOverlapMs {
+			return true
+		}
+		switch {
+		case r.speaker == last:
+			lastEnd = max(lastEnd, r.end)
+		case r.end > lastEnd:
+			last, lastEnd, otherEnd = r.speaker, r.end, lastEnd
+		default:
+			otherEnd = max(otherEnd, r.end)
+		}
+	}
+	return false
+}
+
+const (
+	minInterruptedWords = 5    // below, there was hardly anything to interrupt
+	minInterruptingMs   = 1000 // below, the floor was not taken
+)
+
+// interruptionsOf finds for each run the one that it interrupts, none for most. The runs are in order of their starts.
+func interruptionsOf(runs []turn) []int {
+	interrupted := make([]int, len(runs))
+	// Of the runs so far that can be interrupted: the one that ends last, and the one that does of the other speakers.
+	last, other := none, none
+	for i := range runs {
+		b := &runs[i]
+		interrupted[i] = none
+		floor := last
+		if floor != none && runs[floor].speaker == b.speaker {
+			floor = other
+		}
+		if floor != none && b.timed && b.end-b.start >= minInterruptingMs && !b.signals() {
+			a, mine := &runs[floor], interrupted[floor]
+			takesBack := mine != none && runs[mine].speaker == b.speaker && b.start-runs[mine].end <= maxTurnGapMs
+			if a.start < b.start && a.end-b.start >= minOverlapMs && !takesBack {
+				interrupted[i] = floor
+			}
+		}
+		switch {
+		case !b.timed || b.words < minInterruptedWords:
+		case last == none:
+			last = i
+		case b.end > runs[last].end:
+			if b.speaker != runs[last].speaker {
+				other = last
+			}
+			last = i
+		case b.speaker != runs[last].speaker && (other == none || b.end > runs[other].end):
+			other = i
+		}
+	}
+	return interrupted
 }

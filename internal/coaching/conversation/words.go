@@ -12,23 +12,10 @@ import (
 // and hyphens inside it. Scripts that write without spaces come out as few, long words.
 func Words(text string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		start := -1
-		for i, r := range text {
-			switch {
-			case isWordRune(r):
-				if start < 0 {
-					start = i
-				}
-			case start >= 0 && isJoiner(r) && followedByWord(text[i+utf8.RuneLen(r):]):
-			case start >= 0:
-				if !yield(text[start:i]) {
-					return
-				}
-				start = -1
+		for start, end := nextWord(text, 0); start < end; start, end = nextWord(text, end) {
+			if !yield(text[start:end]) {
+				return
 			}
-		}
-		if start >= 0 {
-			yield(text[start:])
 		}
 	}
 }
@@ -36,32 +23,72 @@ func Words(text string) iter.Seq[string] {
 // CountWords counts the words that Words yields.
 func CountWords(text string) int {
 	n := 0
-	for range Words(text) {
+	for start, end := nextWord(text, 0); start < end; start, end = nextWord(text, end) {
 		n++
 	}
 	return n
 }
 
-// asciiWord makes the common case cheap: measuring spends most of its time finding words.
-var asciiWord = func() (set [utf8.RuneSelf]bool) {
-	for r := range set {
-		set[r] = 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+// nextWord finds the first word that begins at or after i: text[start:end], empty if there is none. Measuring spends most
+// of its time here, and most of what it finds is ASCII.
+func nextWord(text string, i int) (start, end int) {
+	for i < len(text) && !asciiWord[text[i]] {
+		if text[i] < utf8.RuneSelf {
+			i++
+		} else if n, ok := foreignRune(text[i:]); !ok {
+			i += n
+		} else {
+			break
+		}
+	}
+	start = i
+	for i < len(text) {
+		c := text[i]
+		switch {
+		case asciiWord[c]:
+			i++
+			continue
+		case c == '\'' || c == '-':
+			if beginsWord(text[i+1:]) {
+				i++
+				continue
+			}
+		case c >= utf8.RuneSelf:
+			n, ok := foreignRune(text[i:])
+			if ok || isJoiner(text[i:i+n]) && beginsWord(text[i+n:]) {
+				i += n
+				continue
+			}
+		}
+		break
+	}
+	return start, i
+}
+
+var asciiWord = func() (set [256]bool) {
+	for c := range set {
+		set[c] = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 	}
 	return set
 }()
 
-func isWordRune(r rune) bool {
-	if r < utf8.RuneSelf {
-		return asciiWord[r]
-	}
-	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
+// foreignRune returns the length of the text's first rune, which is not ASCII, and whether it belongs in words.
+func foreignRune(text string) (int, bool) {
+	r, n := utf8.DecodeRuneInString(text)
+	return n, unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
 }
 
-func isJoiner(r rune) bool { return r == '\'' || r == '’' || r == '-' || r == '‑' }
+func isJoiner(r string) bool { return r == "’" || r == "‑" }
 
-func followedByWord(rest string) bool {
-	r, _ := utf8.DecodeRuneInString(rest)
-	return rest != "" && isWordRune(r)
+func beginsWord(text string) bool {
+	if text == "" {
+		return false
+	}
+	if text[0] < utf8.RuneSelf {
+		return asciiWord[text[0]]
+	}
+	_, ok := foreignRune(text)
+	return ok
 }
 
 // Sentences yields the sentences of a text as they stand in it, without surrounding white space. A sentence ends with
@@ -69,24 +96,25 @@ func followedByWord(rest string) bool {
 func Sentences(text string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		start := 0
-		for i, r := range text {
-			if i < start {
+		for i := 0; i < len(text); {
+			if !mayEndSentence[text[i]] {
+				i++
 				continue
 			}
-			end := i + utf8.RuneLen(r)
+			r, n := utf8.DecodeRuneInString(text[i:])
+			end, ends := i+n, false
 			switch r {
 			case '.', '!', '?', '…', '。', '？', '！':
 				end += len(text[end:]) - len(strings.TrimLeft(text[end:], `.!?…"'”’)]`))
-				if !endsSentence(text[start:end], text[end:]) {
-					continue
-				}
+				ends = endsSentence(text[start:end], text[end:])
 			case '\n':
+				ends = true
 			case '-', '—':
-				if !breaksOff(text[i:]) {
-					continue
-				}
 				end += len(text[end:]) - len(strings.TrimLeft(text[end:], "-—"))
-			default:
+				ends = breaksOff(text[i:end], text[end:])
+			}
+			i = end
+			if !ends {
 				continue
 			}
 			if s := strings.TrimSpace(text[start:end]); s != "" && !yield(s) {
@@ -99,6 +127,14 @@ func Sentences(text string) iter.Seq[string] {
 		}
 	}
 }
+
+// mayEndSentence has the first bytes of what Sentences looks at.
+var mayEndSentence = func() (set [256]bool) {
+	for _, mark := range []string{".", "!", "?", "…", "。", "？", "！", "\n", "-", "—"} {
+		set[mark[0]] = true
+	}
+	return set
+}()
 
 // endsSentence is for a candidate that ends with a mark, and what follows it.
 func endsSentence(sentence, rest string) bool {
@@ -117,38 +153,11 @@ func endsSentence(sentence, rest string) bool {
 
 var abbreviations = []string{"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "e.g.", "i.e.", "vs."}
 
-// breaksOff tells whether a dash is a break: doubled, and followed by a capital that starts something new.
-func breaksOff(text string) bool {
-	rest := strings.TrimLeft(text, "-—")
-	if len(text)-len(rest) < 2 || rest == "" || rest[0] != ' ' {
+// breaksOff tells whether dashes are a break: doubled, or long, and followed by a capital that starts something new.
+func breaksOff(dashes, rest string) bool {
+	if len(dashes) < 2 || rest == "" || rest[0] != ' ' {
 		return false
 	}
 	r, _ := utf8.DecodeRuneInString(rest[1:])
 	return unicode.IsUpper(r)
-}
-
-// isBackchannel tells whether a run only signals "I am listening" (Yngve 1970): at most three words, all of them ones
-// that hearers use so.
-func isBackchannel(t turn) bool {
-	if t.words > 3 {
-		return false
-	}
-	for _, text := range t.text {
-		if strings.ContainsRune(text, '?') {
-			return false
-		}
-		for w := range Words(text) {
-			if !slices.Contains(backchannels, strings.ToLower(w)) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// backchannels are single words; "uh" "huh" and "i" "see" are those that come in twos.
-var backchannels = []string{
-	"mm", "mmm", "mhm", "mmhm", "mm-hm", "mm-hmm", "mmm-hmm", "mhmm", "hm", "hmm", "uh-huh", "uh", "huh", "um-hum", "um-hmm",
-	"ah", "oh", "aha", "yeah", "yes", "yep", "yup", "ya", "right", "ok", "okay", "sure", "exactly", "absolutely",
-	"totally", "true", "wow", "great", "good", "nice", "cool", "gotcha", "i", "see", "really", "indeed", "interesting",
 }

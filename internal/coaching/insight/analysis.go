@@ -131,7 +131,9 @@ func (r *run) inputHash() ([]byte, error) {
 }
 
 func (r *run) storeMetrics(ctx context.Context, tx pgx.Tx) error {
-	m := conversation.Measure(r.content.Speakers, r.content.Utterances, r.content.SessionMs)
+	m := conversation.Measure(conversation.Talk{
+		Speakers: r.content.Speakers, Utterances: r.content.Utterances, Language: r.content.Language, SessionMs: r.content.SessionMs,
+	})
 	_, err := tx.Exec(ctx, `
 		INSERT INTO session_metrics (id, org_id, transcript_id, session_id, run_id, definition_version, measures)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
