@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 )
 
@@ -18,27 +19,42 @@ type found struct {
 	endMs       *int64
 }
 
-// find looks for a quote in the utterances it cites. White space, case and the shape of quotation marks, apostrophes
-// and dashes do not matter; words do, and a quote does not begin or end inside a word.
-func find(c *transcript.Content, q Quote) (found, bool) {
-	if q.First < 0 || q.Last < q.First || q.Last >= len(c.Utterances) {
-		return found{}, false
+// Stands tells whether a quote stands in the utterances it cites, as each quote of a finding must. White space, case and
+// the shape of quotation marks, apostrophes and dashes do not matter; words do, and a quote does not begin or end inside a
+// word.
+func Stands(utterances []conversation.Utterance, q Quote) bool {
+	_, _, _, ok := locate(utterances, q)
+	return ok
+}
+
+// locate finds where a quote stands: its first and last character, and itself as quotes are compared.
+func locate(utterances []conversation.Utterance, q Quote) (from, to place, normalized string, ok bool) {
+	if q.First < 0 || q.Last < q.First || q.Last >= len(utterances) {
+		return from, to, "", false
 	}
 	var hay folded
 	for i := q.First; i <= q.Last; i++ {
-		hay.add(i, c.Utterances[i].Text)
+		hay.add(i, utterances[i].Text)
 	}
 	var needle folded
 	needle.add(0, q.Text)
 	if len(needle.runes) == 0 {
-		return found{}, false
+		return from, to, "", false
 	}
 	at := hay.index(needle.runes)
 	if at < 0 {
+		return from, to, "", false
+	}
+	return hay.places[at], hay.places[at+len(needle.runes)-1], string(needle.runes), true
+}
+
+// find looks for a quote in the transcript, and says what stands there and when it was said.
+func find(c *transcript.Content, q Quote) (found, bool) {
+	from, to, normalized, ok := locate(c.Utterances, q)
+	if !ok {
 		return found{}, false
 	}
-	from, to := hay.places[at], hay.places[at+len(needle.runes)-1]
-	f := found{normalized: string(needle.runes), first: from.utterance, last: to.utterance}
+	f := found{normalized: normalized, first: from.utterance, last: to.utterance}
 	var parts []string
 	for i := f.first; i <= f.last; i++ {
 		text := []rune(c.Utterances[i].Text)

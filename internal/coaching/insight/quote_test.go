@@ -44,7 +44,7 @@ func TestQuoteIsFound(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, ok := find(talk(), c.quote)
-			if !ok {
+			if !ok || !Stands(talk().Utterances, c.quote) {
 				t.Fatal("not found")
 			}
 			if got.text != c.text || got.first != c.first || got.last != c.last {
@@ -74,6 +74,9 @@ func TestQuoteIsRefused(t *testing.T) {
 	} {
 		if got, ok := find(talk(), q); ok {
 			t.Errorf("%s: found %q", name, got.text)
+		}
+		if Stands(talk().Utterances, q) {
+			t.Errorf("%s: it is said to stand there", name)
 		}
 	}
 }
