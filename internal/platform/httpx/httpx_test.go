@@ -296,20 +296,29 @@ func TestCORS(t *testing.T) {
 	t.Parallel()
 	const app = "https://app.example.com"
 	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	preflight := func(h http.Handler, origin string) http.Header {
+	preflight := func(h http.Handler, origin string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(http.MethodOptions, "/graphql", nil)
 		r.Header.Set("Origin", origin)
 		r.Header.Set("Access-Control-Request-Method", "POST")
 		r.Header.Set("Access-Control-Request-Headers", "authorization,content-type")
-		return do(h, r).Header()
+		return do(h, r)
 	}
-	got := preflight(CORS([]string{app})(ok), app)
-	if got.Get("Access-Control-Allow-Origin") != app || got.Get("Access-Control-Allow-Headers") == "" || got.Get("Access-Control-Allow-Credentials") != "" {
+	w := preflight(CORS([]string{app})(ok), app)
+	if w.Code != http.StatusNoContent {
+		t.Errorf("the app: %d", w.Code)
+	}
+	if got := w.Header(); got.Get("Access-Control-Allow-Origin") != app || got.Get("Access-Control-Allow-Headers") == "" || got.Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("the app: %v", got)
 	}
 	for name, h := range map[string]http.Handler{"others": CORS([]string{app})(ok), "nobody allowed": CORS(nil)(ok)} {
-		if got := preflight(h, "https://evil.example.com"); got.Get("Access-Control-Allow-Origin") != "" {
-			t.Errorf("%s: %v", name, got)
+		w := preflight(h, "https://evil.example.com")
+		if w.Code != http.StatusForbidden || w.Header().Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s: %d %v", name, w.Code, w.Header())
+		} else if readProblem(t, w.Body.Bytes()).Errors[0].Extensions.Code != "FORBIDDEN" {
+			t.Errorf("%s: %s", name, w.Body)
+		}
+		if w := do(h, httptest.NewRequest(http.MethodOptions, "/graphql", nil)); w.Code != http.StatusOK {
+			t.Errorf("%s: an OPTIONS that is no preflight gets %d", name, w.Code)
 		}
 	}
 }
@@ -323,23 +332,27 @@ func TestSameOrigin(t *testing.T) {
 	h := protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	for name, tc := range map[string]struct {
 		method, origin, site string
-		websocket            bool
+		stream               string
 		status               int
 	}{
-		"program":                     {"POST", "", "", false, 200},
-		"own page":                    {"POST", "http://api.example.com", "same-origin", false, 200},
-		"own page, old browser":       {"POST", "http://api.example.com", "", false, 200},
-		"allowed page":                {"POST", "https://app.example.com", "cross-site", false, 200},
-		"other page":                  {"POST", "https://evil.example.com", "cross-site", false, 403},
-		"other page, old browser":     {"POST", "https://evil.example.com", "", false, 403},
-		"other page hides its origin": {"POST", "null", "cross-site", false, 403},
-		"other page without origin":   {"POST", "", "cross-site", false, 403},
-		"allowed page over http":      {"POST", "http://app.example.com", "cross-site", false, 403},
-		"other page reads":            {"GET", "https://evil.example.com", "cross-site", false, 200},
-		"other page opens a socket":   {"GET", "https://evil.example.com", "cross-site", true, 403},
-		"own page opens a socket":     {"GET", "http://api.example.com", "same-origin", true, 200},
-		"allowed page opens a socket": {"GET", "https://app.example.com", "cross-site", true, 200},
-		"program opens a socket":      {"GET", "", "", true, 200},
+		"program":                     {"POST", "", "", "", 200},
+		"own page":                    {"POST", "http://api.example.com", "same-origin", "", 200},
+		"own page, old browser":       {"POST", "http://api.example.com", "", "", 200},
+		"allowed page":                {"POST", "https://app.example.com", "cross-site", "", 200},
+		"other page":                  {"POST", "https://evil.example.com", "cross-site", "", 403},
+		"other page, old browser":     {"POST", "https://evil.example.com", "", "", 403},
+		"other page hides its origin": {"POST", "null", "cross-site", "", 403},
+		"other page without origin":   {"POST", "", "cross-site", "", 403},
+		"allowed page over http":      {"POST", "http://app.example.com", "cross-site", "", 403},
+		"other page reads":            {"GET", "https://evil.example.com", "cross-site", "", 200},
+		"other page opens a socket":   {"GET", "https://evil.example.com", "cross-site", "socket", 403},
+		"own page opens a socket":     {"GET", "http://api.example.com", "same-origin", "socket", 200},
+		"allowed page opens a socket": {"GET", "https://app.example.com", "cross-site", "socket", 200},
+		"program opens a socket":      {"GET", "", "", "socket", 200},
+		"other page listens":          {"GET", "https://evil.example.com", "cross-site", "events", 403},
+		"own page listens":            {"GET", "http://api.example.com", "same-origin", "events", 200},
+		"allowed page listens":        {"GET", "https://app.example.com", "cross-site", "events", 200},
+		"program listens":             {"GET", "", "", "events", 200},
 	} {
 		r := httptest.NewRequest(tc.method, "http://api.example.com/graphql", nil)
 		for header, value := range map[string]string{"Origin": tc.origin, "Sec-Fetch-Site": tc.site} {
@@ -347,8 +360,11 @@ func TestSameOrigin(t *testing.T) {
 				r.Header.Set(header, value)
 			}
 		}
-		if tc.websocket {
+		switch tc.stream {
+		case "socket":
 			r.Header.Set("Upgrade", "WebSocket")
+		case "events":
+			r.Header.Set("Accept", "text/event-stream")
 		}
 		if w := do(h, r); w.Code != tc.status {
 			t.Errorf("%s: %d, want %d", name, w.Code, tc.status)

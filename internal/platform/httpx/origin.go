@@ -10,22 +10,42 @@ import (
 
 // CORS lets pages of the origins ("https://app.example.com") call the API with a bearer token. Credentials stay off:
 // nothing here is authorised by a cookie. Without origins no CORS header is ever sent, so browsers keep other origins
-// out.
+// out. A preflight is answered here, whatever its path: with a 204, or with a 403 if its origin is none of these.
 func CORS(origins []string) Middleware {
 	if len(origins) == 0 { // rs/cors would take an empty list for "any"
-		return func(next http.Handler) http.Handler { return next }
+		return refusePreflights(func(*http.Request) bool { return false })
 	}
-	return cors.New(cors.Options{
+	c := cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut},
 		AllowedHeaders: []string{"Authorization", "Content-Type", "Accept", "Last-Event-ID", requestIDHeader},
 		ExposedHeaders: []string{requestIDHeader, "Retry-After"},
 		MaxAge:         600,
-	}).Handler
+	})
+	return func(next http.Handler) http.Handler { return refusePreflights(c.OriginAllowed)(c.Handler(next)) }
+}
+
+// refusePreflights says to whoever looks into the network panel why their page may not ask: rs/cors would say "204 No Content".
+func refusePreflights(allowed func(*http.Request) bool) Middleware {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" && !allowed(r) {
+				refuseOrigin(w)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+func refuseOrigin(w http.ResponseWriter) {
+	Problem{Status: http.StatusForbidden, Code: "FORBIDDEN",
+		Message: "requests from pages of this origin are not accepted"}.Write(w)
 }
 
 // SameOrigin refuses what a page of another origin makes a browser send, unless it is one of the origins: requests
-// that may change something, and WebSocket handshakes, which CORS does not cover. Callers that are no browser send
+// that may change something, and those that open a stream: WebSocket handshakes, which CORS does not cover, and
+// EventSource. Callers that are no browser send
 // neither Origin nor Sec-Fetch-Site and pass: they hold a token or get nothing. An origin that is none is an error.
 func SameOrigin(origins []string) (Middleware, error) {
 	check := http.NewCrossOriginProtection()
@@ -37,14 +57,13 @@ func SameOrigin(origins []string) (Middleware, error) {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			probe := r
-			if isWebSocket(r) { // a GET, which the check would let through
+			if opensStream(r) { // by a GET, which the check would let through
 				c := *r
 				c.Method = http.MethodPost
 				probe = &c
 			}
 			if err := check.Check(probe); err != nil {
-				Problem{Status: http.StatusForbidden, Code: "FORBIDDEN",
-					Message: "requests from pages of this origin are not accepted"}.Write(w)
+				refuseOrigin(w)
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -52,8 +71,9 @@ func SameOrigin(origins []string) (Middleware, error) {
 	}, nil
 }
 
-func isWebSocket(r *http.Request) bool {
-	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || r.Header.Get("Sec-WebSocket-Key") != ""
+func opensStream(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || r.Header.Get("Sec-WebSocket-Key") != "" ||
+		strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/event-stream")
 }
 
 // PageHeaders are the security headers of pages we serve. The policy fits a self-hosted GraphiQL: Monaco starts
