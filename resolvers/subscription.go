@@ -3,9 +3,8 @@ package resolvers
 import (
 	"context"
 
-	"github.com/99designs/gqlgen/graphql/handler/transport"
-
 	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/transport"
 )
 
 // source is what a subscription listens to.
@@ -25,7 +24,7 @@ func listen[E any](ctx context.Context, from source[E]) <-chan E {
 			e, err := from.Next(ctx)
 			if err != nil {
 				if ctx.Err() == nil {
-					transport.AddSubscriptionError(ctx, present(ctx, err))
+					transport.Fail(ctx, err)
 				}
 				return
 			}

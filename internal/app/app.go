@@ -34,6 +34,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	pgqueue "github.com/rapporthq/rapport/internal/platform/queue/postgres"
 	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
+	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
 )
 
@@ -52,7 +53,7 @@ type App struct {
 	dev      *auth.DevIssuer // nil in production
 	ready    *httpx.Readiness
 	handler  http.Handler
-	streams  *streams
+	streams  *transport.Streams
 }
 
 // Option changes how an App is put together.
@@ -63,7 +64,7 @@ func WithLoaderWait(d time.Duration) Option { return func(a *App) { a.services.W
 
 // New assembles the product over a migrated database. Close releases what it holds; the pool stays the caller's.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.Pool, opts ...Option) (*App, error) {
-	a := &App{config: cfg, log: log, db: db, streams: newStreams()}
+	a := &App{config: cfg, log: log, db: db, streams: transport.NewStreams()}
 	for _, o := range opts {
 		o(a)
 	}
@@ -134,7 +135,7 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return httpx.Serve(ctx, httpx.NewServer(a.handler, a.log), ln, httpx.Drain{
-			Ready: a.ready, Delay: a.config.HTTP.DrainDelay, Timeout: a.config.HTTP.ShutdownTimeout * 8 / 10, Streams: a.streams.close,
+			Ready: a.ready, Delay: a.config.HTTP.DrainDelay, Timeout: a.config.HTTP.ShutdownTimeout * 8 / 10, Streams: a.streams.Close,
 		})
 	})
 	g.Go(func() error { return a.runner.Run(ctx) })
@@ -217,7 +218,7 @@ func (a *App) routes() (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", httpx.Chain(a.graphQL(who), sameOrigin, who.Middleware, a.streams.track))
+	mux.Handle("/graphql", httpx.Chain(a.graphQL(who), sameOrigin, who.Middleware))
 	mux.Handle("GET /healthz", httpx.Healthz())
 	mux.Handle("GET /readyz", a.ready)
 	mux.Handle("/", httpx.PageHeaders(graphiql.Handler(graphiql.Options{})))

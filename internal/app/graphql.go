@@ -3,37 +3,38 @@ package app
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/rapporthq/rapport/graph"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
 	"github.com/rapporthq/rapport/resolvers"
 )
 
-// graphQL assembles the executable schema and its transports: POST, GET, server-sent events and graphql-transport-ws.
+// graphQL assembles the executable schema and its transports.
 func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 	schema := graph.NewExecutableSchema(graph.Config{
 		Resolvers:  &resolvers.Resolver{Services: a.services},
 		Directives: graph.DirectiveRoot{Access: resolvers.Access},
 	})
 	srv := handler.New(schema)
-	srv.AddTransport(a.webSocket(who))
-	srv.AddTransport(strict{transport.SSE{KeepAlivePingInterval: 15 * time.Second}})
-	srv.AddTransport(transport.GET{})
-	srv.AddTransport(strict{transport.POST{}})
-	srv.AddTransport(unsupported{})
+	srv.AddTransport(&transport.WebSocket{
+		SignIn: signIn(who), Streams: a.streams, Log: a.log,
+		MaxMessage: a.config.HTTP.MaxBodyBytes, MaxSubscriptions: a.config.HTTP.MaxSubscriptionsPerSocket,
+	})
+	srv.AddTransport(transport.HTTP{Streams: a.streams})
 
 	limitDocuments(srv, a.config.HTTP.MaxQueryTokens)
 	if !a.config.DevLogin() {
@@ -58,6 +59,19 @@ func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 	return srv
 }
 
+// signIn checks the bearer token in a connection_init as one in a request's header is checked.
+func signIn(who *auth.Authenticator) func(context.Context, map[string]any) (auth.Viewer, error) {
+	return func(ctx context.Context, payload map[string]any) (auth.Viewer, error) {
+		if bearer := auth.PayloadBearer(payload); bearer != "" {
+			var err error
+			if ctx, _, err = who.Authenticate(ctx, bearer); err != nil {
+				return auth.Viewer{}, err
+			}
+		}
+		return auth.FromContext(ctx) // a client that can set headers has been checked by them
+	}
+}
+
 // admit refuses operations before anything is executed.
 func (a *App) admit(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	op := graphql.GetOperationContext(ctx)
@@ -68,19 +82,22 @@ func (a *App) admit(ctx context.Context, next graphql.OperationHandler) graphql.
 		return refuse(ctx, fault.Invalid("", "@defer is not supported"))
 	}
 	if c, limit := cost(op.Operation, op.Variables), a.config.HTTP.MaxQueryCost; c > limit {
-		return refuse(ctx, fault.Limited("the query may answer %d fields, the limit is %d: ask for smaller pages, or in several queries", c, limit).
-			WithCode("COST_LIMIT_EXCEEDED"))
-	}
-	if op.Operation.Operation == ast.Subscription {
-		if err := a.subscribe(ctx); err != nil {
-			return refuse(ctx, err)
-		}
+		return refuse(ctx, tooMuch(c, limit))
 	}
 	return next(ctx)
 }
 
 func refuse(ctx context.Context, err error) graphql.ResponseHandler {
 	return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{resolvers.Present(ctx, err)}})
+}
+
+func tooMuch(cost, limit int) error {
+	fields := strconv.Itoa(cost)
+	if cost == math.MaxInt { // past counting
+		fields = fmt.Sprintf("more than %d", limit)
+	}
+	return fault.Limited("the query may answer %s fields, the limit is %d: ask for smaller pages, or in several queries", fields, limit).
+		WithCode("COST_LIMIT_EXCEEDED")
 }
 
 // introspects says whether an operation asks for nothing but the schema.

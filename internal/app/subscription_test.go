@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/rapporthq/rapport/internal/app/apptest"
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -390,8 +392,8 @@ func TestSocketsNeedAToken(t *testing.T) {
 		t.Parallel()
 		s := env.Dial(t, nil)
 		s.Subscribe(t, `subscription {insightEvents {cursor}}`, nil)
-		if err := s.Rest(t); err == nil {
-			t.Error("it stays open")
+		if code := websocket.CloseStatus(s.Rest(t)); code != 4401 {
+			t.Errorf("closed with %d", code)
 		}
 	})
 	t.Run("a token in the header", func(t *testing.T) {
@@ -423,8 +425,12 @@ func TestStreamsEndWithTheToken(t *testing.T) {
 		s := env.With(env.Token(t, apptest.Coach, 2*time.Second)).Socket(t)
 		sub := s.Subscribe(t, listen, apptest.Vars{"session": session, "after": env.Beginning(t, session)})
 		next(t, sub)
-		s.Closed(t)
-		sub.End(t)
+		if code := s.Closed(t); code != 4403 {
+			t.Errorf("closed with %d", code)
+		}
+		if rest := sub.End(t); len(rest) > 0 && rest[len(rest)-1].Code() != "" || sub.Completed() {
+			t.Errorf("the subscription ends with %+v", rest)
+		}
 	})
 	t.Run("WebSocket, token in the header", func(t *testing.T) {
 		t.Parallel()
@@ -432,12 +438,54 @@ func TestStreamsEndWithTheToken(t *testing.T) {
 		if err := s.Init(t, nil); err != nil {
 			t.Fatal(err)
 		}
-		s.Closed(t)
+		if code := s.Closed(t); code != 4403 {
+			t.Errorf("closed with %d", code)
+		}
 	})
 	t.Run("SSE", func(t *testing.T) {
 		t.Parallel()
-		env.With(env.Token(t, apptest.Coach, 2*time.Second)).SubscribeSSE(t, listen, apptest.Vars{"session": session}).End(t)
+		sub := env.With(env.Token(t, apptest.Coach, 2*time.Second)).SubscribeSSE(t, listen, apptest.Vars{"session": session})
+		if rest := sub.End(t); len(rest) > 0 || sub.Completed() {
+			t.Errorf("the subscription ends with %+v", rest)
+		}
 	})
+}
+
+// Where a source ends with an error, its subscribers get to know it, and everybody else goes on.
+func TestSubscriptionsThatFail(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		end  func(t *testing.T, env *apptest.Env, session string)
+		code string
+	}{
+		"the stream closes": {func(_ *testing.T, env *apptest.Env, _ string) { env.App.Close() }, "STREAM_CLOSED"},
+		"events are lost": {func(t *testing.T, env *apptest.Env, session string) { // as if trimmed before they were read
+			sql(t, env, `UPDATE stream_topics SET last_cursor = last_cursor + 5, trimmed_to = last_cursor + 5 WHERE topic = $1`, session)
+			env.Login(t, apptest.Coach).Must(t, `mutation($id: ID!) {reviewInsight(input: {insightId: $id, decision: ACCEPT}) {insight {id}}}`,
+				apptest.Vars{"id": one(t, env, "insight", `SELECT id FROM insights WHERE session_id = $1 AND retracted_at IS NULL ORDER BY id LIMIT 1`, uuid(t, session))}, nil)
+		}, "RESUME_WINDOW_LOST"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env := apptest.Demo(t)
+			coach := env.Login(t, apptest.Coach)
+			session := amara2.id(t, env)
+			vars := apptest.Vars{"session": session, "after": env.Beginning(t, session)}
+			subs := map[string]*apptest.Subscription{}
+			n := published(t, env, session)
+			for transport, open := range streaming {
+				subs[transport] = open(coach, t, listen, vars)
+				several(t, subs[transport], n)
+			}
+			tc.end(t, env, session)
+			for transport, sub := range subs {
+				if rest := sub.End(t); len(rest) != 1 || rest[0].Code() != tc.code {
+					t.Errorf("%s: got %+v", transport, rest)
+				}
+			}
+			coach.Must(t, `{viewer {user {name}}}`, nil, nil)
+		})
+	}
 }
 
 func TestSubscriptionsPerSocket(t *testing.T) {
@@ -495,14 +543,18 @@ func TestDrainEndsStreams(t *testing.T) {
 		t.Errorf("stopping took %s", took)
 	}
 	for _, s := range sockets {
-		s.Closed(t)
+		if code := s.Closed(t); code != 1001 { // after a 1000 a client does not come back
+			t.Errorf("closed with %d", code)
+		}
 	}
 	for _, sub := range subs {
 		for _, r := range sub.End(t) {
-			// An event that was being looked up comes without data and cursor: resuming brings it again.
-			if len(r.Errors) > 0 && r.Code() != "STREAM_CLOSED" && (r.Code() != "UNAVAILABLE" || strings.Contains(string(r.Data), "cursor")) {
+			if len(r.Errors) > 0 {
 				t.Errorf("got %s %+v", r.Data, r.Errors)
 			}
+		}
+		if sub.Completed() {
+			t.Error("the client believes that all has been said")
 		}
 	}
 	again := env.Another(t)

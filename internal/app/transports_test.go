@@ -27,6 +27,11 @@ func TestTransports(t *testing.T) {
 		}
 		return h
 	}
+	nobody := func(accept string) http.Header { return with("Authorization", "", "Accept", accept) }
+	preflight := func(origin string) http.Header {
+		return http.Header{"Origin": {origin}, "Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {"authorization,content-type"}}
+	}
+	const listening = "/graphql?query=subscription%7BinsightEvents%7Bcursor%7D%7D"
 	rename := url.QueryEscape(fmt.Sprintf(`mutation {updateSession(input: {id: %q, title: "changed"}) {session {id}}}`, amara2.id(t, env)))
 	changing := fmt.Sprintf(`{"query": "mutation {updateSession(input: {id: \"%s\", title: \"changed\"}) {session {id}}}"}`, amara2.id(t, env))
 	multipart := "--b\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n" + changing + "\r\n--b--\r\n"
@@ -41,7 +46,7 @@ func TestTransports(t *testing.T) {
 		"POST, a charset":       {"POST", "/graphql", with("Content-Type", "application/json; charset=utf-8"), whoAmI, 200, "Ruth Calloway"},
 		"POST, graphql+json":    {"POST", "/graphql", with("Accept", "application/graphql-response+json"), whoAmI, 200, "Ruth Calloway"},
 		"GET":                   {"GET", "/graphql?query=%7Bviewer%7Buser%7Bname%7D%7D%7D", with("Content-Type", ""), "", 200, "Ruth Calloway"},
-		"GET, a mutation":       {"GET", "/graphql?query=" + rename, with("Content-Type", ""), "", 406, "errors"},
+		"GET, a mutation":       {"GET", "/graphql?query=" + rename, with("Content-Type", ""), "", 405, `"code":"INVALID"`},
 		"GET, bad variables":    {"GET", "/graphql?query=%7Bviewer%7Buser%7Bname%7D%7D%7D&variables=%7Bmarzipan", with("Content-Type", ""), "", 400, "errors"},
 		"text/plain":            {"POST", "/graphql", with("Content-Type", "text/plain"), changing, 415, `"code":"INVALID"`},
 		"form":                  {"POST", "/graphql", with("Content-Type", "application/x-www-form-urlencoded"), "query=" + rename, 415, `"code":"INVALID"`},
@@ -55,6 +60,17 @@ func TestTransports(t *testing.T) {
 		"a configured origin":   {"POST", "/graphql", with("Origin", "https://app.example", "Sec-Fetch-Site", "cross-site"), whoAmI, 200, "Ruth Calloway"},
 		"same origin":           {"POST", "/graphql", with("Sec-Fetch-Site", "same-origin"), whoAmI, 200, "Ruth Calloway"},
 		"WebSocket from evil":   {"GET", "/graphql", with("Origin", "https://evil.example", "Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version", "13"), "", 403, "FORBIDDEN"},
+		"listening from evil":   {"GET", listening, with("Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site", "Accept", "text/event-stream"), "", 403, "FORBIDDEN"},
+		"GET, a subscription":   {"GET", listening, with("Content-Type", ""), "", 200, "needs a WebSocket"},
+		"GET, no query":         {"GET", "/graphql", with("Content-Type", ""), "", 400, `"code":"INVALID"`},
+		"SSE, a mutation":       {"GET", "/graphql?query=" + rename, with("Accept", "text/event-stream"), "", 405, `"code":"INVALID"`},
+		"SSE, a query":          {"POST", "/graphql", with("Accept", "text/event-stream"), whoAmI, 200, "event: complete\ndata:\n\n"},
+		"nobody":                {"POST", "/graphql", nobody("application/json"), whoAmI, 401, "UNAUTHENTICATED"},
+		"nobody, graphql+json":  {"POST", "/graphql", nobody("application/graphql-response+json"), whoAmI, 401, "UNAUTHENTICATED"},
+		"nobody, GET":           {"GET", "/graphql?query=%7Bviewer%7Buser%7Bname%7D%7D%7D", nobody("application/json"), "", 401, "UNAUTHENTICATED"},
+		"nobody, the schema":    {"POST", "/graphql", nobody("application/json"), `{"query": "{__schema{queryType{name}}}"}`, 200, `"Query"`},
+		"preflight":             {"OPTIONS", "/graphql", preflight("https://app.example"), "", 204, ""},
+		"preflight of evil":     {"OPTIONS", "/graphql", preflight("https://evil.example"), "", 403, "FORBIDDEN"},
 		"login from evil":       {"POST", "/dev/login", with("Origin", "https://evil.example"), `{"email": "coach@harbor.example"}`, 403, "FORBIDDEN"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,11 +86,27 @@ func TestTransports(t *testing.T) {
 	if title := value[string](t, env, `SELECT title FROM sessions WHERE id = $1`, uuid(t, amara2.id(t, env))); title == "changed" {
 		t.Error("one of them was executed")
 	}
+	if r := env.Anonymous().Do(t, `{viewer {user {name}}}`, nil); r.Header.Get("WWW-Authenticate") != `Bearer realm="rapport"` {
+		t.Errorf("nobody is asked to sign in: %v", r.Header)
+	}
 	if status, answer := env.Send(t, "POST", "/graphql", with(), changing); status != 200 {
 		t.Fatalf("%d %s", status, answer)
 	}
 	if title := value[string](t, env, `SELECT title FROM sessions WHERE id = $1`, uuid(t, amara2.id(t, env))); title != "changed" {
 		t.Error("what should have been refused would not have worked anyway")
+	}
+}
+
+// A cost past counting is not told as the largest number there is.
+func TestCostPastCounting(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	const levels = 6
+	query := "{clients(first: 100) {nodes {" + strings.Repeat("sessions(first: 100) {nodes {client {sessions(first: 100) {nodes {client {", levels) + "id" +
+		strings.Repeat("}}}}}}", levels) + "}}}"
+	r := env.Login(t, apptest.Coach).Do(t, query, nil)
+	if want := fmt.Sprintf("may answer more than %d fields", env.Config.HTTP.MaxQueryCost); r.Code() != "COST_LIMIT_EXCEEDED" || !strings.Contains(r.Errors[0].Message, want) {
+		t.Errorf("got %s", r.Body)
 	}
 }
 

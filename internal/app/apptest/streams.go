@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,9 +31,13 @@ func (e errNotYet) Error() string { return fmt.Sprintf("%d statements with %q", 
 
 // Subscription is what comes of one operation over a stream.
 type Subscription struct {
-	events chan Response // closed at its end
-	close  func()
+	events    chan Response // closed at its end
+	completed atomic.Bool
+	close     func()
 }
+
+// Completed says whether the server has called the subscription complete, rather than just ended it.
+func (s *Subscription) Completed() bool { return s.completed.Load() }
 
 // Next waits for the next event.
 func (s *Subscription) Next(t testing.TB) Response {
@@ -218,6 +223,7 @@ func (s *Socket) loop() {
 			sub.events <- r
 			s.finish(m.ID)
 		case m.Type == "complete":
+			sub.completed.Store(true)
 			s.finish(m.ID)
 		}
 	}
@@ -300,7 +306,7 @@ func (c *Client) SubscribeSSE(t testing.TB, query string, vars Vars) *Subscripti
 	go func() {
 		defer close(sub.events)
 		defer func() { _ = res.Body.Close() }()
-		_ = readEvents(bufio.NewReader(res.Body), sub.events)
+		sub.completed.Store(readEvents(bufio.NewReader(res.Body), sub.events) == nil)
 	}()
 	return sub
 }

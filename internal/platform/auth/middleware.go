@@ -22,6 +22,9 @@ type Directory interface {
 	Identify(ctx context.Context, c Claims) (Viewer, error)
 }
 
+// Challenge is the WWW-Authenticate header for who has sent no token.
+const Challenge = `Bearer realm="rapport"`
+
 // Authenticator turns bearer tokens into viewers.
 type Authenticator struct {
 	verifier  *Verifier
@@ -94,7 +97,7 @@ func (a *Authenticator) refuse(w http.ResponseWriter, r *http.Request, err error
 	switch kind {
 	case fault.KindUnauthenticated:
 		p.Status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", `Bearer realm="rapport", error="invalid_token"`)
+		w.Header().Set("WWW-Authenticate", Challenge+`, error="invalid_token"`)
 	case fault.KindForbidden:
 		p.Status = http.StatusForbidden
 	case fault.KindUnavailable:

@@ -111,7 +111,7 @@ func describePanic(v any) string {
 }
 
 // AccessLog writes a line for each request when it has been answered: never the query string, headers or a body. A
-// socket's line comes when it closes. Probes are logged at debug level, our mistakes at error level. A 503 is none: who
+// socket's line comes when it opens. Probes are logged at debug level, our mistakes at error level. A 503 is none: who
 // answers it logs what is out of reach.
 func AccessLog(log *slog.Logger) Middleware {
 	return func(next http.Handler) http.Handler {

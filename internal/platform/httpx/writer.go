@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// recorder sees what a handler answers. It offers Flush and Hijack because gqlgen's transports ask for them by type
-// assertion, and Unwrap for http.ResponseController.
+// recorder sees what a handler answers. It offers Flush and Hijack to those who ask by type assertion, and Unwrap for
+// http.ResponseController.
 type recorder struct {
 	http.ResponseWriter
 	status int // 0 until the headers are sent

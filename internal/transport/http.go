@@ -1,0 +1,130 @@
+package transport
+
+import (
+	"encoding/json"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/httpx"
+)
+
+// The types of answers.
+const (
+	jsonType   = "application/json"
+	resultType = "application/graphql-response+json"
+	streamType = "text/event-stream"
+)
+
+// HTTP answers POST and GET: with one JSON document, or, where the client accepts text/event-stream, with server-sent
+// events. Whatever the request, it answers; so it is the last of a server's transports.
+//
+// A client that lists text/event-stream first gets everything that way. For one that lists it after JSON it is for
+// subscriptions, which no JSON document can carry.
+type HTTP struct {
+	Streams *Streams
+	Timing  Timing
+}
+
+// Supports implements graphql.Transport.
+func (HTTP) Supports(*http.Request) bool { return true }
+
+// Do implements graphql.Transport.
+func (h HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	params, ok := read(w, r)
+	if !ok {
+		return
+	}
+	params.Headers = r.Header
+	ctx := r.Context()
+	op, errs := exec.CreateOperationContext(ctx, params)
+	best, streams := accepted(r)
+	if errs != nil {
+		errs = present(ctx, exec, op, errs...)
+		if best == streamType {
+			h.stream(w, r, exec, nil, errs)
+			return
+		}
+		status := http.StatusUnprocessableEntity
+		if best == resultType {
+			status = http.StatusBadRequest
+		}
+		reply(w, best, status, answer{Errors: errs})
+		return
+	}
+	kind := op.Operation.Operation
+	switch {
+	case kind == ast.Mutation && r.Method == http.MethodGet: // anything may prefetch or repeat a GET
+		w.Header().Set("Allow", http.MethodPost)
+		httpx.Problem{Status: http.StatusMethodNotAllowed, Code: string(fault.KindInvalid), Message: "send a mutation by POST"}.Write(w)
+	case best == streamType, kind == ast.Subscription && streams:
+		h.stream(w, r, exec, op, nil)
+	case kind == ast.Subscription:
+		refuse(w, best, present(ctx, exec, op, wrap(fault.Invalid("", "a subscription needs a WebSocket (%s) or Accept: %s", protocol, streamType))))
+	default:
+		var result *graphql.Response
+		if errs := execute(ctx, exec, op, func(r *graphql.Response) { result = r }); errs != nil {
+			refuse(w, best, errs)
+			return
+		}
+		if result != nil { // else the client has gone
+			reply(w, best, http.StatusOK, answerOf(result))
+		}
+	}
+}
+
+// refuse answers an operation that was not executed. With application/json that is a 200, as clients of that type are used
+// to, but for who must sign in first.
+func refuse(w http.ResponseWriter, kind string, errs gqlerror.List) {
+	status := http.StatusOK
+	if kind == resultType {
+		status = http.StatusBadRequest
+	}
+	if len(errs) > 0 && errs[0].Extensions["code"] == string(fault.KindUnauthenticated) {
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", auth.Challenge)
+	}
+	reply(w, kind, status, answer{Errors: errs})
+}
+
+func reply(w http.ResponseWriter, kind string, status int, a answer) {
+	body, err := json.Marshal(a)
+	if err != nil {
+		panic(err) // data and extensions are the executor's
+	}
+	w.Header().Set("Content-Type", kind+"; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client has gone: nobody to tell
+}
+
+// accepted reads the Accept header: the first of its types that we have, and whether event streams are among them. Weights
+// are not looked at: GraphQL clients list what they like best first.
+func accepted(r *http.Request) (best string, streams bool) {
+	for _, header := range r.Header.Values("Accept") {
+		for item := range strings.SplitSeq(header, ",") {
+			kind, _, err := mime.ParseMediaType(item)
+			switch {
+			case err != nil:
+				continue
+			case kind == "*/*" || kind == "application/*":
+				kind = jsonType
+			case kind == streamType:
+				streams = true
+			}
+			if best == "" && (kind == jsonType || kind == resultType || kind == streamType) {
+				best = kind
+			}
+		}
+	}
+	if best == "" {
+		best = jsonType
+	}
+	return best, streams
+}

@@ -1,0 +1,105 @@
+package transport
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/httpx"
+)
+
+const shape = `{"query": string, "operationName": string, "variables": object, "extensions": object}`
+
+// decode reads a request. Its error says what is wrong by its position, and never in the request's words: they may be
+// anybody's, and errors are logged.
+func decode(raw []byte) (*graphql.RawParams, error) {
+	var in *struct {
+		Query                 *string
+		OperationName         string
+		Variables, Extensions map[string]any
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber() // an Int is no float64
+	err := d.Decode(&in)
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return nil, fmt.Errorf("is not JSON: it goes wrong at byte %d", syntax.Offset)
+	case errors.As(err, &kind):
+		return nil, fmt.Errorf("must be %s: it is not at byte %d", shape, kind.Offset)
+	case err != nil:
+		return nil, errors.New("is not JSON: it ends too early")
+	case in == nil || in.Query == nil:
+		return nil, errors.New("must be " + shape)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("is not JSON: it goes on after its end at byte %d", d.InputOffset())
+	}
+	return &graphql.RawParams{Query: *in.Query, OperationName: in.OperationName, Variables: in.Variables, Extensions: in.Extensions}, nil
+}
+
+// read reads what is asked by POST or GET, or answers why it cannot be.
+func read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, bool) {
+	refuse := func(status int, message string) (*graphql.RawParams, bool) {
+		httpx.Problem{Status: status, Code: string(fault.KindInvalid), Message: message}.Write(w)
+		return nil, false
+	}
+	switch r.Method {
+	case http.MethodGet:
+		p, err := query(r.URL.RawQuery)
+		if err != nil {
+			return refuse(http.StatusBadRequest, err.Error())
+		}
+		return p, true
+	case http.MethodPost:
+		// Types that a page of another origin can send without a preflight are none of ours: text, forms, multipart.
+		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != jsonType {
+			return refuse(http.StatusUnsupportedMediaType, "send Content-Type: application/json")
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil { // over the cap, which httpx.BodyCap says in our place, or the client has gone
+			return refuse(http.StatusBadRequest, "the body cannot be read")
+		}
+		p, err := decode(body)
+		if err != nil {
+			return refuse(http.StatusBadRequest, "the body "+err.Error())
+		}
+		return p, true
+	default:
+		w.Header().Set("Allow", "GET, POST")
+		return refuse(http.StatusMethodNotAllowed, "send a GET or a POST")
+	}
+}
+
+// query reads a request from the query of a URL, where variables and extensions are JSON.
+func query(raw string) (*graphql.RawParams, error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, errors.New("the query of the URL is malformed")
+	}
+	if !values.Has("query") {
+		return nil, errors.New("the URL has no parameter query")
+	}
+	p := &graphql.RawParams{Query: values.Get("query"), OperationName: values.Get("operationName")}
+	for name, into := range map[string]*map[string]any{"variables": &p.Variables, "extensions": &p.Extensions} {
+		if !values.Has(name) {
+			continue
+		}
+		d := json.NewDecoder(strings.NewReader(values.Get(name)))
+		d.UseNumber()
+		if err := d.Decode(into); err != nil || d.More() {
+			return nil, fmt.Errorf("the parameter %s of the URL is not a JSON object", name)
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,367 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/coder/websocket"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+)
+
+// socket is a connection that speaks graphql-transport-ws: a goroutine that reads, one for each active operation, and
+// timers.
+type socket struct {
+	of     *WebSocket
+	timing Timing
+	exec   graphql.GraphExecutor
+	conn   *websocket.Conn
+	raw    net.Conn
+	began  time.Time
+	ctx    context.Context // ends with the socket
+	stop   context.CancelFunc
+	heard  atomic.Bool // anything since the last ping
+
+	closing sync.Once
+	code    atomic.Int32 // with which we close; 0 while we do not
+
+	// Of the goroutine that reads.
+	viewer     context.Context // ctx with the viewer, once there is one
+	initiation *time.Timer
+	expiry     *time.Timer // of the viewer's token, if it expires
+
+	mu       sync.Mutex // guards what follows, and puts messages in order
+	active   map[string]*operation
+	draining bool
+	beacon   *time.Timer // pings
+	running  sync.WaitGroup
+}
+
+// operation is one whose client waits for it.
+type operation struct {
+	id     string
+	kind   ast.Operation
+	cancel context.CancelFunc
+}
+
+// incoming is a message from the client.
+type incoming struct {
+	ID, Type string
+	Payload  json.RawMessage
+}
+
+// outgoing is a message to the client.
+type outgoing struct {
+	ID      string `json:"id,omitempty"`
+	Type    string `json:"type"`
+	Payload any    `json:"payload,omitempty"`
+}
+
+func newSocket(ctx context.Context, of *WebSocket, exec graphql.GraphExecutor, conn *websocket.Conn, raw net.Conn) *socket {
+	s := &socket{of: of, timing: of.Timing.withDefaults(), exec: exec, conn: conn, raw: raw, began: time.Now(), active: map[string]*operation{}}
+	s.ctx, s.stop = context.WithCancel(ctx)
+	return s
+}
+
+// serve reads until either side closes the socket, and returns when nothing of it is left.
+func (s *socket) serve() {
+	defer s.of.Streams.begin(s.drain)()
+	left := websocket.StatusAbnormalClosure
+	defer func() {
+		if v := recover(); v != nil { // its value may quote anything
+			s.of.Log.ErrorContext(s.ctx, "panic in a socket", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			s.close(closeInternal, "Internal server error")
+		}
+		s.stop()
+		s.stopTimers()
+		_ = s.conn.CloseNow()
+		s.running.Wait()
+		if code := s.code.Load(); code != 0 {
+			left = websocket.StatusCode(code)
+		}
+		s.of.Log.LogAttrs(s.logContext(), slog.LevelInfo, "socket closed", slog.Int("code", int(left)),
+			slog.Float64("ms", float64(time.Since(s.began).Microseconds())/1000))
+	}()
+	if s.conn.Subprotocol() == "" {
+		s.close(closeProtocol, "Subprotocol not acceptable")
+		return
+	}
+	s.heard.Store(true)
+	s.initiation = time.AfterFunc(s.timing.Init, func() { s.close(closeInitTimeout, "Connection initialisation timeout") })
+	s.mu.Lock()
+	s.beacon = time.AfterFunc(s.timing.KeepAlive, s.ping)
+	s.mu.Unlock()
+	for {
+		kind, raw, err := s.conn.Read(context.Background()) // the end of a context would cut the connection without a code
+		if err != nil {
+			if code := websocket.CloseStatus(err); code != -1 {
+				left = code
+			}
+			return
+		}
+		s.heard.Store(true)
+		if refusal := s.handle(kind, raw); refusal != nil {
+			s.close(refusal.Code, refusal.Reason)
+			return
+		}
+	}
+}
+
+// close ends everything on the socket, tells the client why, and waits a few seconds for it to agree. The first reason is
+// the one; who has another waits, too.
+func (s *socket) close(code websocket.StatusCode, reason string) {
+	s.closing.Do(func() {
+		s.code.Store(int32(code))
+		s.stop()
+		_ = s.conn.Close(code, clip(reason)) // the client has gone: nobody to tell
+	})
+}
+
+// cut ends a connection that takes in nothing, or from which nothing comes. s.mu is held; the reading goroutine sees to the
+// rest.
+func (s *socket) cut() {
+	s.stop()
+	_ = s.raw.Close()
+}
+
+// drain ends subscriptions, lets queries and mutations finish as net/http does, and sends the client elsewhere.
+func (s *socket) drain() {
+	s.mu.Lock()
+	s.draining = true
+	for _, op := range s.active {
+		if op.kind == ast.Subscription {
+			op.cancel()
+		}
+	}
+	s.mu.Unlock()
+	s.running.Wait()
+	s.close(websocket.StatusGoingAway, "Going away")
+}
+
+func (s *socket) stopTimers() {
+	for _, t := range []*time.Timer{s.initiation, s.expiry} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.beacon != nil {
+		s.beacon.Stop()
+	}
+}
+
+func (s *socket) logContext() context.Context {
+	if s.viewer != nil {
+		return s.viewer
+	}
+	return s.ctx
+}
+
+// ping asks the client for a sign of life, or gives it up if the last ping got none.
+func (s *socket) ping() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return
+	}
+	if !s.heard.Swap(false) {
+		s.cut()
+		return
+	}
+	s.write(outgoing{Type: "ping"})
+	s.beacon.Reset(s.timing.KeepAlive)
+}
+
+// handle does what a message asks for; it returns why the socket must be closed, nil if it need not.
+func (s *socket) handle(kind websocket.MessageType, raw []byte) *websocket.CloseError {
+	if s.ctx.Err() != nil {
+		return nil // what comes while the socket closes is read over
+	}
+	var m incoming
+	if kind != websocket.MessageText || json.Unmarshal(raw, &m) != nil {
+		return invalid("a message is a text that holds a JSON object")
+	}
+	payload := map[string]any{}
+	switch m.Type {
+	case "connection_init", "ping", "pong":
+		if len(m.Payload) > 0 && json.Unmarshal(m.Payload, &payload) != nil {
+			return invalid("the payload of " + m.Type + " is an object")
+		}
+	case "subscribe", "complete":
+		if m.ID == "" {
+			return invalid(m.Type + " has an id")
+		}
+	default:
+		return invalid("clients send connection_init, ping, pong, subscribe and complete")
+	}
+	switch m.Type {
+	case "connection_init":
+		return s.signIn(payload)
+	case "ping":
+		pong := outgoing{Type: "pong"}
+		if len(payload) > 0 {
+			pong.Payload = m.Payload
+		}
+		s.send(pong)
+	case "subscribe":
+		return s.subscribe(m)
+	case "complete":
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if op := s.active[m.ID]; op != nil { // else our complete has crossed the client's
+			delete(s.active, m.ID)
+			op.cancel()
+		}
+	}
+	return nil
+}
+
+func invalid(reason string) *websocket.CloseError {
+	return &websocket.CloseError{Code: closeInvalid, Reason: reason}
+}
+
+func (s *socket) signIn(payload map[string]any) *websocket.CloseError {
+	if s.viewer != nil {
+		return &websocket.CloseError{Code: closeInitTwice, Reason: "Too many initialisation requests"}
+	}
+	viewer, err := s.of.SignIn(s.ctx, payload)
+	if s.ctx.Err() != nil {
+		return nil // it took too long, and the socket closes
+	}
+	if kind := fault.KindOf(err); err != nil {
+		s.of.Log.LogAttrs(s.ctx, slog.LevelInfo, "sign-in refused", slog.String("kind", string(kind)), slog.Any("error", err))
+		if kind == fault.KindUnauthenticated || kind == fault.KindForbidden {
+			return &websocket.CloseError{Code: closeForbidden, Reason: "Forbidden"}
+		}
+		return &websocket.CloseError{Code: websocket.StatusTryAgainLater, Reason: "Try again later"}
+	}
+	if !s.initiation.Stop() {
+		return nil // too late
+	}
+	s.viewer = auth.WithViewer(s.ctx, viewer)
+	if !viewer.Until.IsZero() {
+		s.expiry = time.AfterFunc(time.Until(viewer.Until), func() { s.close(closeForbidden, "Forbidden") })
+	}
+	s.send(outgoing{Type: "connection_ack"})
+	return nil
+}
+
+func (s *socket) subscribe(m incoming) *websocket.CloseError {
+	if s.viewer == nil {
+		return &websocket.CloseError{Code: closeNotSignedIn, Reason: "Unauthorized"}
+	}
+	params, err := decode(m.Payload)
+	if err != nil {
+		return invalid("the payload of subscribe " + err.Error())
+	}
+	if s.taken(m.ID) {
+		return &websocket.CloseError{Code: closeDuplicate, Reason: "Subscriber for " + m.ID + " already exists"}
+	}
+	ctx := graphql.StartOperationTrace(s.viewer)
+	op, errs := s.exec.CreateOperationContext(ctx, params)
+	if errs == nil {
+		errs = s.start(ctx, m.ID, op)
+	}
+	if errs != nil {
+		s.send(outgoing{m.ID, "error", present(ctx, s.exec, op, errs...)})
+	}
+	return nil
+}
+
+func (s *socket) taken(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.active[id] != nil
+}
+
+// start runs an operation, unless it is one subscription too many.
+func (s *socket) start(ctx context.Context, id string, oc *graphql.OperationContext) gqlerror.List {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return nil // the close to come answers it
+	}
+	op := &operation{id: id, kind: oc.Operation.Operation}
+	if most := s.of.MaxSubscriptions; op.kind == ast.Subscription && s.subscriptions() >= most {
+		return gqlerror.List{gqlerror.Wrap(fault.Limited("a socket can hold %d subscriptions", most))}
+	}
+	ctx, op.cancel = context.WithCancel(ctx)
+	s.active[id] = op
+	s.running.Go(func() { s.run(ctx, op, oc) })
+	return nil
+}
+
+func (s *socket) subscriptions() (n int) {
+	for _, op := range s.active {
+		if op.kind == ast.Subscription {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *socket) run(ctx context.Context, op *operation, oc *graphql.OperationContext) {
+	defer op.cancel()
+	errs := execute(ctx, s.exec, oc, func(r *graphql.Response) {
+		s.tell(ctx, op, outgoing{op.id, "next", answerOf(r)}, false)
+	})
+	last := outgoing{ID: op.id, Type: "complete"}
+	if errs != nil {
+		last = outgoing{op.id, "error", errs}
+	}
+	s.tell(ctx, op, last, true)
+}
+
+// tell sends a message about an operation whose client still waits for it. After the last one its id is free again.
+func (s *socket) tell(ctx context.Context, op *operation, m outgoing, last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.active[op.id] != op { // completed by the client, which may use the id for another one already
+		return
+	}
+	if last {
+		delete(s.active, op.id)
+	}
+	if ctx.Err() == nil {
+		s.write(m)
+	}
+}
+
+func (s *socket) send(m outgoing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.write(m)
+}
+
+// write sends a message unless the socket closes. s.mu is held.
+func (s *socket) write(m outgoing) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	raw, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // data and extensions are the executor's
+	}
+	if err := s.conn.Write(context.Background(), websocket.MessageText, raw); err != nil {
+		s.cut()
+	}
+}
+
+// clip cuts a reason to what a close frame can hold.
+func clip(reason string) string {
+	const most = 123
+	return strings.ToValidUTF8(reason[:min(len(reason), most)], "")
+}

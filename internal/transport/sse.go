@@ -1,0 +1,101 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/rapporthq/rapport/internal/platform/auth"
+)
+
+// stream answers with server-sent events: a next event for each result, or for the errors with which the operation was
+// refused or failed, and then complete. As graphql-sse wants it, errors of the request come as events, too: a client that
+// listens to events gets to see nothing else.
+//
+// A stream that ends without complete was cut off, and the client comes back: its token has expired, or the server stops.
+func (h HTTP) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, op *graphql.OperationContext, errs gqlerror.List) {
+	ctx, cut := context.WithCancel(r.Context())
+	defer cut()
+	if op != nil && op.Operation.Operation == ast.Subscription {
+		defer h.Streams.begin(cut)()
+		if v, err := auth.FromContext(ctx); err == nil && !v.Until.IsZero() {
+			defer time.AfterFunc(time.Until(v.Until), cut).Stop()
+		}
+	}
+	out := &events{out: http.NewResponseController(w), w: w, timing: h.Timing.withDefaults(), broken: cut}
+	defer out.close()
+	out.open()
+	if op != nil {
+		errs = execute(ctx, exec, op, func(r *graphql.Response) { out.next(answerOf(r)) })
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if errs != nil {
+		out.next(answer{Errors: errs})
+	}
+	out.write("event: complete\ndata:\n\n") // without data a browser's EventSource does not dispatch it
+}
+
+// events is an answer of server-sent events.
+type events struct {
+	out    *http.ResponseController
+	timing Timing
+	broken func() // called when the client takes nothing in any more
+
+	mu     sync.Mutex
+	w      http.ResponseWriter // nil when the answer is over
+	beacon *time.Timer         // keeps an idle stream alive
+}
+
+func (e *events) open() {
+	h := e.w.Header()
+	h.Set("Content-Type", streamType+"; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // a proxy that collects before it hands on would hold events back
+	e.mu.Lock()
+	e.beacon = time.AfterFunc(e.timing.KeepAlive, func() { e.write(":\n\n") })
+	e.mu.Unlock()
+	e.write(":\n\n") // the client learns at once that it is heard
+}
+
+func (e *events) next(a answer) {
+	data, err := json.Marshal(a) // has no line breaks
+	if err != nil {
+		panic(err) // data and extensions are the executor's
+	}
+	e.write("event: next\ndata: " + string(data) + "\n\n")
+}
+
+func (e *events) write(frame string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.w == nil {
+		return
+	}
+	_ = e.out.SetWriteDeadline(time.Now().Add(e.timing.Write)) // net/http resets it after the answer
+	_, err := e.w.Write([]byte(frame))
+	if err == nil {
+		err = e.out.Flush()
+	}
+	if err != nil {
+		e.w = nil
+		e.broken()
+		return
+	}
+	e.beacon.Reset(e.timing.KeepAlive)
+}
+
+// close leaves the answer to net/http: nothing is written any more.
+func (e *events) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.w = nil
+	e.beacon.Stop()
+}

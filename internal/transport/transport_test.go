@@ -1,0 +1,213 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+)
+
+// patience is how long a test waits for what must come. Nothing waits for it to pass unless something is wrong.
+const patience = 20 * time.Second
+
+// fields are the root fields of the test's schema, and what they answer.
+type fields map[string]func(ctx context.Context) graphql.ResponseHandler
+
+var schema = gqlparser.MustLoadSchema(&ast.Source{Input: `
+	type Query { hello(name: String): String  slow: String  broken: String }
+	type Mutation { change: String }
+	type Subscription { count: Int!  forever: Int!  failing: Int!  refused: Int! }`})
+
+// Schema implements graphql.ExecutableSchema.
+func (fields) Schema() *ast.Schema { return schema }
+
+// Complexity implements graphql.ExecutableSchema.
+func (fields) Complexity(context.Context, string, string, int, map[string]any) (int, bool) {
+	return 0, false
+}
+
+// Exec implements graphql.ExecutableSchema.
+func (f fields) Exec(ctx context.Context) graphql.ResponseHandler {
+	op := graphql.GetOperationContext(ctx).Operation
+	return f[op.SelectionSet[0].(*ast.Field).Name](ctx)
+}
+
+// once answers data.
+func once(data string) func(context.Context) graphql.ResponseHandler {
+	return func(context.Context) graphql.ResponseHandler {
+		return graphql.OneShot(&graphql.Response{Data: json.RawMessage(data)})
+	}
+}
+
+// each answers what comes out of a channel that produce writes to, as generated code does.
+func each(produce func(ctx context.Context, out chan<- string)) func(context.Context) graphql.ResponseHandler {
+	return func(ctx context.Context) graphql.ResponseHandler {
+		out := make(chan string)
+		go func() { defer close(out); produce(ctx, out) }()
+		return func(ctx context.Context) *graphql.Response {
+			select {
+			case data, ok := <-out:
+				if !ok {
+					return nil
+				}
+				return &graphql.Response{Data: json.RawMessage(data)}
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+// emit writes until ctx ends.
+func emit(ctx context.Context, out chan<- string, data string) bool {
+	select {
+	case out <- data:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// standard is a field of each kind.
+func standard() fields {
+	return fields{
+		"hello":  once(`{"hello":"you"}`),
+		"change": once(`{"change":"done"}`),
+		"broken": func(context.Context) graphql.ResponseHandler { panic("marzipan") },
+		"count": each(func(ctx context.Context, out chan<- string) {
+			_ = emit(ctx, out, `{"count":1}`) && emit(ctx, out, `{"count":2}`)
+		}),
+		"forever": each(func(ctx context.Context, out chan<- string) {
+			for emit(ctx, out, `{"forever":1}`) {
+			}
+		}),
+		"failing": each(func(ctx context.Context, out chan<- string) {
+			if emit(ctx, out, `{"failing":1}`) {
+				Fail(ctx, fault.Limited("too slow"))
+				Fail(ctx, fault.Limited("the second reason"))
+			}
+		}),
+		"refused": func(ctx context.Context) graphql.ResponseHandler {
+			graphql.AddError(ctx, fault.NotFound("it"))
+			return func(context.Context) *graphql.Response { return nil }
+		},
+	}
+}
+
+// server is a server of the fields, with both transports.
+type server struct {
+	*httptest.Server
+	streams *Streams
+	log     *safeBuffer
+}
+
+func serve(t *testing.T, f fields, change ...func(*WebSocket, *HTTP)) server {
+	t.Helper()
+	streams, log := NewStreams(), &safeBuffer{}
+	ws := &WebSocket{SignIn: signIn, Streams: streams, MaxMessage: 1000, MaxSubscriptions: 3, Log: slog.New(slog.NewTextHandler(log, nil))}
+	web := &HTTP{Streams: streams}
+	for _, c := range change {
+		c(ws, web)
+	}
+	h := handler.New(f)
+	h.SetRecoverFunc(func(context.Context, any) error { return errors.New("it broke") })
+	h.AddTransport(ws)
+	h.AddTransport(web)
+	s := server{httptest.NewServer(h), streams, log}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		s.streams.Close(ctx)
+		if n := s.streams.open.Load(); n != 0 {
+			t.Errorf("%d streams never end", n)
+		}
+		s.CloseClientConnections()
+		s.Close()
+	})
+	return s
+}
+
+func signIn(ctx context.Context, payload map[string]any) (auth.Viewer, error) {
+	switch payload["token"] {
+	case "bad":
+		return auth.Viewer{}, fault.Unauthenticated("who are you?")
+	case "unlucky":
+		return auth.Viewer{}, context.DeadlineExceeded
+	case "slow":
+		<-ctx.Done()
+		return auth.Viewer{}, ctx.Err()
+	case "panic":
+		panic("marzipan")
+	case "brief":
+		return auth.Viewer{Until: time.Now().Add(50 * time.Millisecond)}, nil
+	}
+	return auth.Viewer{}, nil
+}
+
+type safeBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// A resolver may fail while its client leaves: neither may see the other half-way.
+func TestFailWhileLeaving(t *testing.T) {
+	t.Parallel()
+	exec := executor(fields{"failing": each(func(ctx context.Context, _ chan<- string) { Fail(ctx, fault.Limited("too slow")) })})
+	for range 500 {
+		ctx, leave := context.WithCancel(t.Context())
+		op, errs := exec.CreateOperationContext(graphql.StartOperationTrace(ctx), &graphql.RawParams{Query: `subscription {failing}`})
+		if errs != nil {
+			t.Fatal(errs)
+		}
+		go leave()
+		refused := execute(ctx, exec, op, func(*graphql.Response) { t.Error("a result") })
+		if refused != nil && !strings.Contains(refused.Error(), "too slow") {
+			t.Errorf("got %v", refused)
+		}
+	}
+	Fail(t.Context(), fault.Limited("outside of a subscription")) // does nothing
+}
+
+// executor is the one that a handler has inside.
+func executor(f fields) graphql.GraphExecutor {
+	var exec graphql.GraphExecutor
+	h := handler.New(f)
+	h.AddTransport(thief(func(e graphql.GraphExecutor) { exec = e }))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	return exec
+}
+
+type thief func(graphql.GraphExecutor)
+
+// Supports implements graphql.Transport.
+func (thief) Supports(*http.Request) bool { return true }
+
+// Do implements graphql.Transport.
+func (f thief) Do(_ http.ResponseWriter, _ *http.Request, exec graphql.GraphExecutor) { f(exec) }
