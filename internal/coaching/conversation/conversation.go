@@ -41,7 +41,7 @@ type Talk struct {
 	Language  string // BCP 47; "" if nobody said, and then the words tell
 	SessionMs *int64 // the length of the recording or the session in milliseconds, nil if unknown
 
-	// Reflects tells whether an utterance, by its index, is coded as a reflection. Nil if there are no codes, and then
-	// the wording is looked at.
-	Reflects func(utterance int) bool
+	// Reflects tells whether an utterance, by its index, gives back what the other has said, and whether anybody has judged
+	// that. Nil if nobody has judged any, and then the wording is looked at.
+	Reflects func(utterance int) (reflects, judged bool)
 }

@@ -132,12 +132,12 @@ func (h *heard) pausesKnown() bool { return h.timed && h.quality.PausesAvailable
 func (h *heard) overlapsKnown() bool { return h.timed && h.quality.OverlapsAvailable }
 
 func (h *heard) reflectionEvidence() *Evidence {
-	evidence := EvidenceWording
-	switch {
-	case h.Reflects != nil && len(h.spoken) > 0:
-		evidence = EvidenceCodes
-	case h.Reflects != nil || !h.quality.WordingAvailable:
+	if !h.quality.WordingAvailable {
 		return nil
+	}
+	evidence := EvidenceWording
+	if h.Reflects != nil {
+		evidence = EvidenceCodes
 	}
 	return &evidence
 }

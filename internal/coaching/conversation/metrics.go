@@ -19,7 +19,7 @@ type Evidence string
 // The kinds of evidence.
 const (
 	EvidenceWording Evidence = "WORDING" // phrases that usually mean it
-	EvidenceCodes   Evidence = "CODES"   // codes that somebody or something gave each utterance
+	EvidenceCodes   Evidence = "CODES"   // a judgement of each utterance
 )
 
 // Metrics describes how a conversation was shared between those in it. docs/metrics.md says where the definitions come
@@ -173,7 +173,8 @@ type VoiceMetrics struct {
 	Advice *AdviceMarkers `json:"advice"`
 
 	// ReflectionCount is the number of turns that give back what the other has just said: an estimate, from codes if there
-	// are any, else from phrases in turns right after another's. ReflectionRate is their share of the turns.
+	// are any, else from phrases in turns right after another's. ReflectionRate is their share of the turns that are judged.
+	// Nil without such turns.
 	ReflectionCount *int     `json:"reflectionCount"`
 	ReflectionRate  *float64 `json:"reflectionRate"`
 }

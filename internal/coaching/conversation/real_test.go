@@ -123,7 +123,7 @@ func TestWhatSeparatesGoodFromPoorSessions(t *testing.T) {
 	}
 	coded := func(s *session) conversation.Metrics {
 		talk := s.talk
-		talk.Reflects = func(u int) bool { return s.rows[u]["reflection_exists"] == "True" }
+		talk.Reflects = func(u int) (bool, bool) { return s.rows[u]["reflection_exists"] == "True", true }
 		return conversation.Measure(talk)
 	}
 	for name, measure := range map[string]func(*session, conversation.Metrics) *float64{

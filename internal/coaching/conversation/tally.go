@@ -21,6 +21,7 @@ type tally struct {
 	stackedTurns    int
 	advice          AdviceMarkers
 	reflectionTurns int
+	judgedTurns     int // of which it is known whether they reflect
 }
 
 // tallyOf counts per speaker; the last tally is nobody's.
@@ -78,8 +79,12 @@ func (h *heard) tallyOf() []tally {
 		}
 		t.advice.WithoutPermission += advice
 		t.advice.WithPermission += allowed
-		if h.reflects(turn) {
+		reflects, judged := h.reflects(turn)
+		if reflects {
 			t.reflectionTurns++
+		}
+		if judged {
+			t.judgedTurns++
 		}
 	}
 	return tallies
@@ -101,16 +106,17 @@ func (h *heard) permitted(t *turn) bool {
 	return false
 }
 
-func (h *heard) reflects(t *turn) bool {
+// reflects tells whether a turn gives back what the other has just said, and whether that is known.
+func (h *heard) reflects(t *turn) (reflects, judged bool) {
 	if h.Reflects == nil {
-		return t.reflects && t.before != none && h.turns[t.before].speaker != t.speaker
+		return t.reflects && t.before != none && h.turns[t.before].speaker != t.speaker, true
 	}
 	for _, part := range t.parts {
-		if h.Reflects(h.spoken[part].index) {
-			return true
-		}
+		is, known := h.Reflects(h.spoken[part].index)
+		reflects = reflects || known && is
+		judged = judged || known
 	}
-	return false
+	return reflects, judged
 }
 
 func (t *tally) add(o *tally) {
@@ -135,6 +141,7 @@ func (t *tally) add(o *tally) {
 	t.advice.WithPermission += o.advice.WithPermission
 	t.advice.WithoutPermission += o.advice.WithoutPermission
 	t.reflectionTurns += o.reflectionTurns
+	t.judgedTurns += o.judgedTurns
 }
 
 // voice turns counts into metrics, relative to everybody's counts.
@@ -167,9 +174,9 @@ func (h *heard) voice(t tally) VoiceMetrics {
 	if h.quality.FillersAvailable {
 		v.FillerRate = per100(t.fillers, t.turnWords)
 	}
-	if h.reflectionEvidence() != nil {
+	if h.reflectionEvidence() != nil && t.judgedTurns > 0 {
 		v.ReflectionCount = &t.reflectionTurns
-		v.ReflectionRate = ratio(t.reflectionTurns, t.turns)
+		v.ReflectionRate = ratio(t.reflectionTurns, t.judgedTurns)
 	}
 	return v
 }

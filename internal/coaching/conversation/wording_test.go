@@ -140,18 +140,19 @@ func TestReflections(t *testing.T) {
 func TestReflectionsFromCodes(t *testing.T) {
 	t.Parallel()
 	talk := talk(example()...)
-	talk.Reflects = func(u int) bool { return u == 4 || u == 5 } // whatever the words are
+	// The coach's utterances are judged, whatever their words are: the first, which is a turn, and the two that follow.
+	talk.Reflects = func(u int) (reflects, judged bool) { return u >= 3, talk.Utterances[u].Speaker == coach }
 	m := conversation.Measure(talk)
 	is(t, "reflectionEvidence", m.ReflectionEvidence, conversation.EvidenceCodes)
 	is(t, "coach.reflectionCount", m.Coach.ReflectionCount, 1)
-	near(t, "coach.reflectionRate", m.Coach.ReflectionRate, 1./2)
-	is(t, "client.reflectionCount", m.Client.ReflectionCount, 1)
+	near(t, "coach.reflectionRate", m.Coach.ReflectionRate, 1./2) // the bridged "Mm-hmm." is no turn
+	none(t, "client.reflectionCount, which nobody has judged", m.Client.ReflectionCount)
+	none(t, "client.reflectionRate", m.Client.ReflectionRate)
 
-	talk.Language = "de" // codes do not depend on what this package can read
-	is(t, "coach.reflectionCount", conversation.Measure(talk).Coach.ReflectionCount, 1)
-	talk.Reflects = func(u int) bool { t.Errorf("asked about %d", u); return false }
-	talk.Utterances = nil
-	none(t, "reflectionCount of nothing", conversation.Measure(talk).Coach.ReflectionCount)
+	talk.Language = "de"
+	m = conversation.Measure(talk)
+	none(t, "reflectionEvidence in German", m.ReflectionEvidence)
+	none(t, "coach.reflectionCount in German", m.Coach.ReflectionCount)
 }
 
 func TestWordingOfOtherLanguagesIsNotRead(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/coding"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -118,11 +119,12 @@ func (r *run) inputHash() ([]byte, error) {
 	input, err := json.Marshal(struct {
 		Engine     Engine
 		Metrics    int
+		Coding     int
 		AIEnabled  bool
 		Language   string
 		Speakers   []conversation.Speaker
 		Utterances []conversation.Utterance
-	}{r.analyser.Engine(), conversation.DefinitionVersion, r.aiEnabled, r.content.Language, r.content.Speakers, r.content.Utterances})
+	}{r.analyser.Engine(), conversation.DefinitionVersion, coding.Version, r.aiEnabled, r.content.Language, r.content.Speakers, r.content.Utterances})
 	if err != nil {
 		return nil, err
 	}
@@ -131,9 +133,14 @@ func (r *run) inputHash() ([]byte, error) {
 }
 
 func (r *run) storeMetrics(ctx context.Context, tx pgx.Tx) error {
-	m := conversation.Measure(conversation.Talk{
+	said := conversation.Talk{
 		Speakers: r.content.Speakers, Utterances: r.content.Utterances, Language: r.content.Language, SessionMs: r.content.SessionMs,
-	})
+	}
+	codes := coding.Apply(said.Speakers, said.Utterances)
+	said.Reflects = func(u int) (reflects, judged bool) {
+		return codes[u].Code == coding.Reflection, said.Speakers[said.Utterances[u].Speaker].Role == conversation.RoleCoach
+	}
+	m := conversation.Measure(said)
 	_, err := tx.Exec(ctx, `
 		INSERT INTO session_metrics (id, org_id, transcript_id, session_id, run_id, definition_version, measures)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
