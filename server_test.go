@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -243,5 +245,54 @@ func TestServerLives(t *testing.T) {
 	}
 	if code := third.end(t, 10*time.Second); code != 0 {
 		t.Errorf("Ctrl-C: exit code %d\n%s", code, third.output())
+	}
+}
+
+// The private PostgreSQL dies under the server: it is started again, and the server goes on; where that cannot be, the server
+// says so and ends.
+func TestPrivatePostgreSQLDies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts PostgreSQL")
+	}
+	dir := home(t)
+	p := start(t, dir, true)
+	before := p.sessions(t)
+	data := filepath.Join(dir, "postgres", "data")
+	kill := func() {
+		t.Helper()
+		content, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, _, _ := strings.Cut(string(content), "\n")
+		pid, err := strconv.Atoi(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		postmaster, err := os.FindProcess(pid)
+		if err == nil {
+			err = postmaster.Kill()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	kill()
+	testkit.Eventually(t, time.Minute, func() error {
+		if now := p.sessions(t); now != before {
+			return errors.New(now)
+		}
+		if out := p.output(); !strings.Contains(out, "PostgreSQL is back") {
+			return errors.New(out)
+		}
+		return nil
+	})
+
+	if err := os.Rename(filepath.Join(data, "global"), filepath.Join(data, "lost")); err != nil {
+		t.Fatal(err)
+	}
+	kill()
+	if code := p.end(t, time.Minute); code != 1 || !strings.Contains(p.output(), "has ended by itself and does not start again") {
+		t.Errorf("exit code %d\n%s", code, p.output())
 	}
 }

@@ -51,7 +51,9 @@ func Operate(ctx context.Context, lookup config.Lookup, args []string, out, errs
 	if err != nil {
 		return err
 	}
-	o := &operator{cfg: cfg, out: out, errs: errs}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	o := &operator{cfg: cfg, out: out, errs: errs, lost: cancel}
 	return plain(commands[args[0]](ctx, o, args[1:]))
 }
 
@@ -72,6 +74,7 @@ func plain(err error) error {
 type operator struct {
 	cfg       config.Config
 	out, errs io.Writer
+	lost      func() // ends the command, for its database is gone
 }
 
 // flags returns the flag set of a command.
@@ -91,7 +94,7 @@ func (o *operator) open(ctx context.Context) (db *pgxpool.Pool, alone bool, clos
 		_, err := local.RunningURL(ctx, o.cfg.Home)
 		alone = err != nil
 	}
-	db, closeDB, err = OpenDatabase(ctx, o.cfg, Guest(), func(line string) { fmt.Fprintln(o.errs, "… "+line) })
+	db, closeDB, err = OpenDatabase(ctx, o.cfg, Guest(), func(line string) { fmt.Fprintln(o.errs, "… "+line) }, o.lost)
 	return db, alone, closeDB, err
 }
 

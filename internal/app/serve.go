@@ -61,7 +61,9 @@ func Serve(ctx context.Context, lookup config.Lookup, out io.Writer) (err error)
 		return busy(cfg, err)
 	}
 	defer ln.Close() // Serve closes it first; this is for the errors before
-	db, closeDB, err := OpenDatabase(ctx, cfg, Owner(ln.Addr().String()), progress)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	db, closeDB, err := OpenDatabase(ctx, cfg, Owner(ln.Addr().String()), progress, cancel)
 	if err != nil {
 		return err
 	}
@@ -106,8 +108,9 @@ func Owner(address string) Role { return Role{address: address} }
 // Guest is a program that uses the running server's database, or starts it for as long as it runs itself.
 func Guest() Role { return Role{} }
 
-// OpenDatabase opens and migrates the configured database, or the private one of the home folder, which it starts.
-func OpenDatabase(ctx context.Context, cfg config.Config, role Role, progress func(string)) (_ *pgxpool.Pool, _ func() error, err error) {
+// OpenDatabase opens and migrates the configured database, or the private one of the home folder, which it starts. Should
+// that one end and not start again, lost is called, and the function that closes the database returns why.
+func OpenDatabase(ctx context.Context, cfg config.Config, role Role, progress func(string), lost func()) (_ *pgxpool.Pool, _ func() error, err error) {
 	var undo []func() error
 	closeAll := func() error {
 		var errs []error
@@ -145,6 +148,10 @@ func OpenDatabase(ctx context.Context, cfg config.Config, role Role, progress fu
 			defer cancel()
 			return server.Stop(stop)
 		})
+		go func() {
+			<-server.Done()
+			lost()
+		}()
 		url = server.URL()
 	}
 	db, err := postgres.Open(ctx, url, postgres.WithMaxConns(cfg.Database.MaxConns))

@@ -7,6 +7,7 @@ package local
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -22,6 +23,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,16 +43,26 @@ type Config struct {
 	Throwaway bool
 	// Settings are further settings of postgresql.conf, such as {"max_connections": "200"}.
 	Settings map[string]string
-	// Progress receives lines for the person who waits; nil discards them.
+	// Progress receives lines for the person who waits, and, from another goroutine, for the one who wonders: nil
+	// discards them.
 	Progress func(line string)
 }
 
 // Server is a running PostgreSQL. The role of its URL may log in, create databases and own them, and is no superuser,
 // just as on a managed server.
+//
+// A server of a home that ends by itself is started again, with its data and at its address, so that whoever uses it
+// has to connect anew and nothing else. A throw-away server is not: its data may be lost.
 type Server struct {
-	url       string
-	proc      *process
-	throwaway bool
+	url  string
+	in   *instance
+	done chan struct{}
+	err  error // why it is gone for good without having been asked to; read after done
+
+	asked context.Context // ends with the first Stop
+	ask   context.CancelFunc
+	mu    sync.Mutex
+	proc  *process // the last one
 }
 
 const (
@@ -63,6 +75,14 @@ const (
 
 // How long a server that outlived its process may take to finish before Start gives up on it.
 const dyingFor = 30 * time.Second
+
+const (
+	// So many times in a row a server that ends by itself is started again, and so long it must live to count as well.
+	restarts = 5
+	steady   = time.Minute
+	// The first pause before it, which then doubles.
+	firstPause = 200 * time.Millisecond
+)
 
 // Start starts the server, creating its data folder the first time, and returns once it answers queries. Crash
 // recovery may take its time, so the only limit is ctx, which limits the start and not the server's life. One
@@ -93,41 +113,98 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := in.start(ctx)
+	proc, err := in.start(ctx)
 	if err != nil {
 		in.cleanUp()
 		return nil, err
 	}
+	s := &Server{url: in.url(role), in: in, done: make(chan struct{}), proc: proc}
+	s.asked, s.ask = context.WithCancel(context.Background())
+	go s.keep(proc)
 	return s, nil
 }
 
 // URL is the connection string of the server's database, with its password.
 func (s *Server) URL() string { return s.url }
 
-// Done is closed when the server has ended, whether asked to or not, and its files and locks are released.
-func (s *Server) Done() <-chan struct{} { return s.proc.done }
+// Done is closed when the server is gone for good, whether asked to or not, and its files and locks are released.
+func (s *Server) Done() <-chan struct{} { return s.done }
 
 // Stop shuts the server down and returns when it has ended: cleanly until ctx ends, then by force, which costs a
-// recovery at the next start but no data. Connections still open are cut. It may be called more than once.
+// recovery at the next start but no data. Connections still open are cut. For a server that was gone before, it returns
+// why. It may be called more than once.
 func (s *Server) Stop(ctx context.Context) error {
-	if s.throwaway {
-		s.proc.signal(immediate)
-	} else {
-		s.proc.signal(fast)
+	s.mu.Lock()
+	s.ask()
+	proc := s.proc
+	s.mu.Unlock()
+	err := proc.stop(ctx, s.in.gentle())
+	<-s.done
+	return cmp.Or(s.err, err)
+}
+
+// keep sees to it that the server runs until it is asked to stop.
+func (s *Server) keep(proc *process) {
+	defer close(s.done)
+	defer s.in.cleanUp()
+	<-proc.done
+	why := proc.err
+	for again := 1; s.asked.Err() == nil; again++ {
+		if s.in.cfg.Throwaway || again > restarts {
+			s.err = fmt.Errorf("local PostgreSQL: it has ended by itself and does not start again: %w", why)
+			return
+		}
+		s.in.cfg.Progress(fmt.Sprintf("PostgreSQL has ended by itself: attempt %d of %d to start it again; see %s", again, restarts, s.in.log))
+		pause(s.asked, firstPause<<(again-1))
+		began := time.Now()
+		proc, err := s.restart()
+		if err != nil {
+			why = err
+			continue
+		}
+		s.in.cfg.Progress("PostgreSQL is back")
+		<-proc.done
+		why = proc.err
+		if time.Since(began) > steady {
+			again = 0
+		}
 	}
+}
+
+// restart starts the server again and makes it the one that Stop stops.
+func (s *Server) restart() (*process, error) {
+	if err := s.in.reclaim(s.asked); err != nil {
+		return nil, err
+	}
+	proc, err := s.in.start(s.asked)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.proc = proc
+	if s.asked.Err() != nil { // Stop has seen the one before
+		proc.signal(s.in.gentle())
+	}
+	return proc, nil
+}
+
+// stop ends the process: in the given way until ctx ends, then by force.
+func (p *process) stop(ctx context.Context, gently string) error {
+	p.signal(gently)
 	select {
-	case <-s.proc.done:
+	case <-p.done:
 		return nil
 	case <-ctx.Done():
 	}
-	s.proc.signal(immediate)
+	p.signal(immediate)
 	force := time.NewTimer(10 * time.Second)
 	defer force.Stop()
 	select {
-	case <-s.proc.done:
+	case <-p.done:
 	case <-force.C:
-		s.proc.kill()
-		<-s.proc.done
+		p.kill()
+		<-p.done
 	}
 	return fmt.Errorf("local PostgreSQL: not stopped in time, so it was forced: %w", context.Cause(ctx))
 }
@@ -146,6 +223,31 @@ type instance struct {
 	undo     []func() // in order of creation
 	scrap    string   // folder that goes when the server goes; "" keeps everything
 	settings map[string]string
+}
+
+// gentle is the way to shut the server down that is worth the while.
+func (in *instance) gentle() string {
+	if in.cfg.Throwaway {
+		return immediate
+	}
+	return fast
+}
+
+// reclaim makes the folders of a server that has ended fit for the next one at the same address.
+func (in *instance) reclaim(ctx context.Context) error {
+	_ = in.lock.Close() // ours; what is left of the server may still hold it
+	if err := in.awaitPrevious(ctx, in.lock.Name()); err != nil {
+		return err
+	}
+	if in.scrap != "" { // its guard has removed it
+		if err := os.Mkdir(in.scrap, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+		if err := in.as.own(in.scrap); err != nil {
+			return err
+		}
+	}
+	return in.removePIDFile()
 }
 
 func (in *instance) cleanUp() {
@@ -246,7 +348,7 @@ func openInstance(ctx context.Context, cfg Config) (_ *instance, err error) {
 	} else if err != nil {
 		return nil, err
 	}
-	in.undo = append(in.undo, owner.Release)
+	in.undo = append(in.undo, owner.Release, func() { _ = in.lock.Close() })
 	if err := in.awaitPrevious(ctx, filepath.Join(base, "server.lock")); err != nil {
 		return nil, err
 	}
@@ -320,7 +422,6 @@ func (in *instance) awaitPrevious(ctx context.Context, path string) error {
 		f, err := tryLock(path)
 		if err == nil {
 			in.lock = f
-			in.undo = append(in.undo, func() { _ = f.Close() })
 			return nil
 		}
 		if !errors.Is(err, errLocked) {
@@ -471,35 +572,39 @@ func (in *instance) url(user string) string {
 }
 
 // start launches the server and waits until its database answers.
-func (in *instance) start(ctx context.Context) (_ *Server, err error) {
+func (in *instance) start(ctx context.Context) (_ *process, err error) {
 	log, err := os.OpenFile(in.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
+	before, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
 	in.cfg.Progress("starting PostgreSQL")
 	in.token = rand.Text()
 	proc, err := launch(in, log)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{url: in.url(role), proc: proc, throwaway: in.cfg.Throwaway}
 	if err := in.awaitReady(ctx, proc); err != nil {
-		told := in.lastWords()
+		told := in.lastWords(before)
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		_ = s.Stop(stop)
+		_ = proc.stop(stop, in.gentle())
 		return nil, fmt.Errorf("it did not start: %w%s", err, told)
 	}
-	return s, nil
+	return proc, nil
 }
 
-func (in *instance) lastWords() string {
+// lastWords is the end of what the log says after the given byte.
+func (in *instance) lastWords(after int64) string {
 	log, err := os.ReadFile(in.log)
-	if err != nil || len(log) == 0 {
+	if err != nil || int64(len(log)) <= after {
 		return ""
 	}
-	return "\n" + tail(log)
+	return "\n" + tail(log[after:])
 }
 
 func (in *instance) awaitReady(ctx context.Context, proc *process) error {

@@ -371,28 +371,126 @@ func TestLeftoversOfThrowawayServersAreSwept(t *testing.T) {
 	}
 }
 
-func TestServerThatEndsByItselfIsNoticed(t *testing.T) {
+// told is what a server has told the person at the terminal.
+type told struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (p *told) progress(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lines = append(p.lines, line)
+}
+
+func (p *told) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(p.lines, "\n")
+}
+
+// back waits until another postmaster than the given one answers.
+func back(t *testing.T, s *local.Server, home string, before int) {
+	t.Helper()
+	testkit.Eventually(t, patience, func() error {
+		conn, err := pgx.Connect(t.Context(), s.URL())
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close(t.Context()) }()
+		if now := postmaster(t, filepath.Join(home, "postgres")); now == before {
+			return fmt.Errorf("postmaster %d still answers", now)
+		}
+		return conn.Ping(t.Context())
+	})
+}
+
+func TestServerThatEndsByItselfComesBack(t *testing.T) {
+	t.Parallel()
+	for name, folder := range map[string]string{"in its home": "", "where the name is too long for a socket": strings.Repeat("long/", 20)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			home := filepath.Join(newHome(t), folder)
+			told := &told{}
+			s := start(t, local.Config{Home: home, Progress: told.progress})
+			exec1(t, s.URL(), "CREATE TABLE kept AS SELECT 42 AS n")
+			for range 2 {
+				old := connect(t, s.URL()) // a backend that outlives its postmaster for a moment
+				pid := postmaster(t, filepath.Join(home, "postgres"))
+				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+				back(t, s, home, pid)
+				if n := ask[int](t, s.URL(), "SELECT n FROM kept"); n != 42 {
+					t.Errorf("n = %d, want 42", n)
+				}
+				if err := old.Ping(t.Context()); err == nil {
+					t.Error("a connection outlived its server")
+				}
+			}
+			if url, err := local.RunningURL(t.Context(), home); err != nil || url != s.URL() {
+				t.Errorf("RunningURL = %q, %v", url, err)
+			}
+			if got := told.String(); strings.Count(got, "ended by itself") != 2 || strings.Count(got, "PostgreSQL is back") != 2 {
+				t.Errorf("the person at the terminal was told:\n%s", got)
+			}
+			pid := postmaster(t, filepath.Join(home, "postgres"))
+			stop(t, s)
+			if alive(pid) {
+				t.Errorf("postmaster %d outlived its stop", pid)
+			}
+			if err := gone(filepath.Join(home, "postgres.url")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestServerThatCannotComeBackSaysSo(t *testing.T) {
 	t.Parallel()
 	home := newHome(t)
-	s := start(t, local.Config{Home: home})
-	exec1(t, s.URL(), "CREATE TABLE kept AS SELECT 42 AS n")
+	s, err := local.Start(t.Context(), local.Config{Home: home, Binaries: binaries(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(home, "postgres", "data")
+	if err := os.Rename(filepath.Join(data, "global"), filepath.Join(data, "lost")); err != nil {
+		t.Fatal(err)
+	}
 	if err := syscall.Kill(postmaster(t, filepath.Join(home, "postgres")), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case <-s.Done():
 	case <-time.After(patience):
-		t.Fatal("nobody noticed")
+		t.Fatal("it is still being tried")
 	}
 	if err := gone(filepath.Join(home, "postgres.url")); err != nil {
 		t.Error(err)
 	}
-	stop(t, s) // nothing left to stop
-	// Its backends may still be dying, and its pid file is still there.
-	s = start(t, local.Config{Home: home})
-	if n := ask[int](t, s.URL(), "SELECT n FROM kept"); n != 42 {
-		t.Errorf("n = %d, want 42", n)
+	if err := s.Stop(t.Context()); err == nil || !strings.Contains(err.Error(), "global/pg_control") {
+		t.Errorf("err = %v, want the server's own words", err)
 	}
+}
+
+func TestStopWhileItComesBack(t *testing.T) {
+	t.Parallel()
+	home := newHome(t)
+	again := make(chan struct{}, 8)
+	s := start(t, local.Config{Home: home, Progress: func(line string) {
+		if strings.Contains(line, "ended by itself") {
+			again <- struct{}{}
+		}
+	}})
+	if err := syscall.Kill(postmaster(t, filepath.Join(home, "postgres")), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-again
+	stop(t, s)
+	if _, err := local.RunningURL(t.Context(), home); err == nil {
+		t.Error("it came back after it was stopped")
+	}
+	start(t, local.Config{Home: home}) // nothing is held
 }
 
 func TestServerDoesNotOutliveItsGuard(t *testing.T) {
@@ -413,7 +511,7 @@ func TestServerDoesNotOutliveItsGuard(t *testing.T) {
 		}
 		return nil
 	})
-	<-s.Done()
+	back(t, s, home, pid)
 }
 
 func TestForcedStop(t *testing.T) {

@@ -226,7 +226,7 @@ type process struct {
 	line *os.File // the guard's pipe: we are alive as long as it is open
 }
 
-// launch starts in's server under a guard. When both have ended, in is cleaned up and done is closed.
+// launch starts in's server under a guard. When both have ended, done is closed.
 func launch(in *instance, log *os.File) (*process, error) {
 	theirs, ours, err := os.Pipe()
 	if err != nil {
@@ -258,7 +258,6 @@ func launch(in *instance, log *os.File) (*process, error) {
 		p.mu.Lock()
 		_ = p.line.Close()
 		p.mu.Unlock()
-		in.cleanUp()
 		close(p.done)
 	}()
 	return p, nil

@@ -122,7 +122,6 @@ func launch(in *instance, log *os.File) (*process, error) {
 		if in.scrap != "" {
 			_ = os.RemoveAll(in.scrap)
 		}
-		in.cleanUp()
 		close(p.done)
 	}()
 	return p, nil
