@@ -14,9 +14,17 @@ import (
 // unresolved lists the fields of a schema that need a resolver and are not in resolvers, which has Type.field.
 //
 // gqlgen binds a field to a struct field of a like name without a word. For an edge that would skip the scope and the
-// batching of its domain: so every field that leads to another row, or takes arguments, is marked `resolver: true`.
+// batching of its domain: so every field that leads to another row, or takes arguments, is marked `resolver: true`. So is
+// every field of an update: bound to a struct field, null would be the same as left out.
 func unresolved(schema *ast.Schema, resolvers map[string]bool) (missing []string) {
 	for _, d := range schema.Types {
+		if d.Kind == ast.InputObject && strings.HasPrefix(d.Name, "Update") {
+			for _, f := range d.Fields {
+				if !f.Type.NonNull && !resolvers[d.Name+"."+strings.ToLower(f.Name)] {
+					missing = append(missing, d.Name+"."+f.Name)
+				}
+			}
+		}
 		if d.Kind != ast.Object || d.BuiltIn || carrier(d) {
 			continue
 		}

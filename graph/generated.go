@@ -56,6 +56,10 @@ type ResolverRoot interface {
 	Transcript() TranscriptResolver
 	Utterance() UtteranceResolver
 	Viewer() ViewerResolver
+	UpdateClientInput() UpdateClientInputResolver
+	UpdateEngagementInput() UpdateEngagementInputResolver
+	UpdateSessionInput() UpdateSessionInputResolver
+	UpdateTranscriptInput() UpdateTranscriptInputResolver
 }
 
 type DirectiveRoot struct {
@@ -795,6 +799,31 @@ type ViewerResolver interface {
 	User(ctx context.Context, obj *auth.Viewer) (*org.User, error)
 	Organization(ctx context.Context, obj *auth.Viewer) (*org.Organization, error)
 	Membership(ctx context.Context, obj *auth.Viewer) (*org.Membership, error)
+}
+
+type UpdateClientInputResolver interface {
+	Name(ctx context.Context, obj *client.UpdateInput, data *string) error
+	Email(ctx context.Context, obj *client.UpdateInput, data *string) error
+	Lifecycle(ctx context.Context, obj *client.UpdateInput, data *client.Lifecycle) error
+}
+type UpdateEngagementInputResolver interface {
+	Title(ctx context.Context, obj *engagement.UpdateInput, data *string) error
+	Status(ctx context.Context, obj *engagement.UpdateInput, data *engagement.Status) error
+	SessionsIncluded(ctx context.Context, obj *engagement.UpdateInput, data *int) error
+	StartsOn(ctx context.Context, obj *engagement.UpdateInput, data *time.Time) error
+	EndsOn(ctx context.Context, obj *engagement.UpdateInput, data *time.Time) error
+}
+type UpdateSessionInputResolver interface {
+	Type(ctx context.Context, obj *session.UpdateInput, data *session.Type) error
+	Title(ctx context.Context, obj *session.UpdateInput, data *string) error
+	Status(ctx context.Context, obj *session.UpdateInput, data *session.Status) error
+	StartsAt(ctx context.Context, obj *session.UpdateInput, data *time.Time) error
+	DurationMinutes(ctx context.Context, obj *session.UpdateInput, data *int) error
+}
+type UpdateTranscriptInputResolver interface {
+	Title(ctx context.Context, obj *transcript.UpdateInput, data *string) error
+	Language(ctx context.Context, obj *transcript.UpdateInput, data *string) error
+	SharedWithClient(ctx context.Context, obj *transcript.UpdateInput, data *bool) error
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -3862,7 +3891,7 @@ input ClientFilter {
   lifecycles: [ClientLifecycle!]
   "Of these responsible coaches."
   coachIds: [ID!]
-  "With any of these tags."
+  "On which the viewer is shown any of these tags."
   tagIds: [ID!]
   "Archived clients too."
   includeArchived: Boolean! = false
@@ -4123,7 +4152,7 @@ input SessionFilter {
   startsAfter: DateTime
   "Beginning before this moment."
   startsBefore: DateTime
-  "With any of these tags."
+  "On which the viewer is shown any of these tags."
   tagIds: [ID!]
   "Only with, or only without, a transcript that the viewer may see."
   hasTranscript: Boolean
@@ -4772,7 +4801,7 @@ input InsightFilter {
   minConfidence: Float
   "Found at this moment or later."
   createdAfter: DateTime
-  "With any of these tags."
+  "On which the viewer is shown any of these tags."
   tagIds: [ID!]
 }
 
@@ -5118,7 +5147,10 @@ type CreateClientPayload {
   userErrors: [UserError!]!
 }
 
-"Changes of a client."
+"""
+Changes of a client. What is left out stays as it is. null removes the e-mail address, as an empty one does; null is INVALID for
+the other fields, which a client always has.
+"""
 input UpdateClientInput {
   "Which client."
   id: ID!
@@ -5162,11 +5194,11 @@ input CreateEngagementInput {
   title: String!
   "The coach; the client's responsible coach if left out. Only owners and admins may name somebody else."
   coachId: ID
-  "How many sessions are agreed; left out if that is open."
+  "How many sessions are agreed, 1 to 1000; left out if that is open."
   sessionsIncluded: Int
-  "The first day."
+  "The first day, in the years from 1970 to 2199."
   startsOn: Date
-  "The last day."
+  "The last day, in the years from 1970 to 2199; not before the first."
   endsOn: Date
 }
 
@@ -5178,7 +5210,10 @@ type CreateEngagementPayload {
   userErrors: [UserError!]!
 }
 
-"Changes of an engagement."
+"""
+Changes of an engagement. What is left out stays as it is. null removes sessionsIncluded, startsOn and endsOn; it is INVALID for
+title and status, which an engagement always has.
+"""
 input UpdateEngagementInput {
   "Which engagement."
   id: ID!
@@ -5186,11 +5221,11 @@ input UpdateEngagementInput {
   title: String
   "Where it stands: DRAFT → ACTIVE ⇄ PAUSED → COMPLETED, and CANCELLED from any but COMPLETED; both ends are final."
   status: EngagementStatus
-  "How many sessions are agreed."
+  "How many sessions are agreed, 1 to 1000; null if that is open."
   sessionsIncluded: Int
-  "The first day."
+  "The first day, in the years from 1970 to 2199."
   startsOn: Date
-  "The last day."
+  "The last day, in the years from 1970 to 2199; not before the first."
   endsOn: Date
 }
 
@@ -5226,7 +5261,7 @@ input CreateSessionInput {
   type: SessionType! = COACHING
   "What it is called."
   title: String
-  "When it begins."
+  "When it begins, in the years from 1970 to 2199."
   startsAt: DateTime!
   "How long it is planned to last, in minutes, 1 to 1440."
   durationMinutes: Int! = 60
@@ -5240,7 +5275,10 @@ type CreateSessionPayload {
   userErrors: [UserError!]!
 }
 
-"Changes of a session."
+"""
+Changes of a session. What is left out stays as it is. null removes the title, as an empty one does; null is INVALID for the other
+fields, which a session always has.
+"""
 input UpdateSessionInput {
   "Which session."
   id: ID!
@@ -5250,7 +5288,7 @@ input UpdateSessionInput {
   title: String
   "Where it stands."
   status: SessionStatus
-  "When it begins."
+  "When it begins, in the years from 1970 to 2199."
   startsAt: DateTime
   "How long it is planned to last, in minutes, 1 to 1440."
   durationMinutes: Int
@@ -5362,7 +5400,10 @@ type CompleteTranscriptUploadPayload {
   userErrors: [UserError!]!
 }
 
-"Changes of a transcript."
+"""
+Changes of a transcript. What is left out stays as it is. null removes title and language, as an empty one does; null is INVALID
+for sharedWithClient.
+"""
 input UpdateTranscriptInput {
   "Which transcript."
   id: ID!
@@ -5446,9 +5487,9 @@ input ReviewInsightInput {
   insightId: ID!
   "The decision."
   decision: InsightDecision!
-  "The new title; only with EDIT."
+  "The new title; only with EDIT. Left out or null, it stays as it is."
   title: String
-  "The new body; only with EDIT."
+  "The new body; only with EDIT. Left out or null, it stays as it is."
   body: String
 }
 
@@ -21503,21 +21544,27 @@ func (ec *executionContext) unmarshalInputUpdateClientInput(ctx context.Context,
 			if err != nil {
 				return it, err
 			}
-			it.Name = data
+			if err = ec.Resolvers.UpdateClientInput().Name(ctx, &it, data); err != nil {
+				return it, err
+			}
 		case "email":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("email"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Email = data
+			if err = ec.Resolvers.UpdateClientInput().Email(ctx, &it, data); err != nil {
+				return it, err
+			}
 		case "lifecycle":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lifecycle"))
 			data, err := ec.unmarshalOClientLifecycle2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐLifecycle(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Lifecycle = data
+			if err = ec.Resolvers.UpdateClientInput().Lifecycle(ctx, &it, data); err != nil {
+				return it, err
+			}
 		}
 	}
 	return it, nil
@@ -21554,35 +21601,45 @@ func (ec *executionContext) unmarshalInputUpdateEngagementInput(ctx context.Cont
 			if err != nil {
 				return it, err
 			}
-			it.Title = data
+			if err = ec.Resolvers.UpdateEngagementInput().Title(ctx, &it, data); err != nil {
+				return it, err
+			}
 		case "status":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
 			data, err := ec.unmarshalOEngagementStatus2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐStatus(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Status = data
+			if err = ec.Resolvers.UpdateEngagementInput().Status(ctx, &it, data); err != nil {
+				return it, err
+			}
 		case "sessionsIncluded":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionsIncluded"))
 			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.SessionsIncluded = data
+			if err = ec.Resolvers.UpdateEngagementInput().SessionsIncluded(ctx, &it, data); err != nil {
+				return it, err
+			}
 		case "startsOn":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startsOn"))
 			data, err := ec.unmarshalODate2ᚖtimeᚐTime(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.StartsOn = data
+			if err = ec.Resolvers.UpdateEngagementInput().StartsOn(ctx, &it, data); err != nil {
+				return it, err
+			}
 		case "endsOn":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endsOn"))
 			data, err := ec.unmarshalODate2ᚖtimeᚐTime(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.EndsOn = data
+			if err = ec.Resolvers.UpdateEngagementInput().EndsOn(ctx, &it, data); err != nil {
+				return it, err
+			}
 		}
 	}
 	return it, nil
@@ -21619,35 +21676,45 @@ func (ec *executionContext) unmarshalInputUpdateSessionInput(ctx context.Context
 			if err != nil {
 				return it, err
 			}
-			it.Type = data
+			if err = ec.Resolvers.UpdateSessionInput().Type(ctx, &it, data); err != nil {
+				return it, err
+			}
 		case "title":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Title = data
+			if err = ec.Resolvers.UpdateSessionInput().Title(ctx, &it, data); err != nil {
+				return it, err
+			}
 		case "status":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
 			data, err := ec.unmarshalOSessionStatus2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐStatus(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Status = data
+			if err = ec.Resolvers.UpdateSessionInput().Status(ctx, &it, data); err != nil {
+				return it, err
+			}
 		case "startsAt":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startsAt"))
 			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.StartsAt = data
+			if err = ec.Resolvers.UpdateSessionInput().StartsAt(ctx, &it, data); err != nil {
+				return it, err
+			}
 		case "durationMinutes":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("durationMinutes"))
 			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.DurationMinutes = data
+			if err = ec.Resolvers.UpdateSessionInput().DurationMinutes(ctx, &it, data); err != nil {
+				return it, err
+			}
 		}
 	}
 	return it, nil
@@ -21684,21 +21751,27 @@ func (ec *executionContext) unmarshalInputUpdateTranscriptInput(ctx context.Cont
 			if err != nil {
 				return it, err
 			}
-			it.Title = data
+			if err = ec.Resolvers.UpdateTranscriptInput().Title(ctx, &it, data); err != nil {
+				return it, err
+			}
 		case "language":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("language"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Language = data
+			if err = ec.Resolvers.UpdateTranscriptInput().Language(ctx, &it, data); err != nil {
+				return it, err
+			}
 		case "sharedWithClient":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sharedWithClient"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.SharedWithClient = data
+			if err = ec.Resolvers.UpdateTranscriptInput().SharedWithClient(ctx, &it, data); err != nil {
+				return it, err
+			}
 		}
 	}
 	return it, nil

@@ -208,7 +208,8 @@ func (l Loader) asCoach(ctx context.Context, key session.ID) (_ context.Context,
 }
 
 func (l Loader) share(ctx context.Context, key transcript.ID, t *transcriptEntry) error {
-	if _, err := l.Services.Transcripts.Update(ctx, transcript.UpdateInput{ID: key, Language: &t.Language, SharedWithClient: &t.SharedWithClient}); err != nil {
+	language, with := &t.Language, &t.SharedWithClient
+	if _, err := l.Services.Transcripts.Update(ctx, transcript.UpdateInput{ID: key, Language: &language, SharedWithClient: &with}); err != nil {
 		return err
 	}
 	if !t.SharedWithClient {

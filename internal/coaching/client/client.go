@@ -87,12 +87,13 @@ type CreateInput struct {
 	CoachID   *org.UserID
 }
 
-// UpdateInput changes a client; nil leaves a field as it is, and an empty e-mail address removes it.
+// UpdateInput changes a client: a field that is nil stays as it is, one that points to nil is cleared. An empty e-mail
+// address is none.
 type UpdateInput struct {
 	ID        ID
-	Name      *string
-	Email     *string
-	Lifecycle *Lifecycle
+	Name      **string
+	Email     **string
+	Lifecycle **Lifecycle
 }
 
 // ArchiveInput archives a client or brings one back.

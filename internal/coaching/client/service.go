@@ -97,22 +97,26 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Client, err er
 	}
 	defer fault.Wrap(&err, "client.Update(%s)", in.ID)
 	var problems check.Input
-	if in.Name != nil {
-		*in.Name = problems.Line("name", *in.Name, 200)
+	name := check.NotNull(&problems, "name", in.Name)
+	if name != nil {
+		*name = problems.Line("name", *name, 200)
 	}
-	removeEmail := in.Email != nil && *in.Email == ""
-	email := optionalEmail(&problems, in.Email)
+	var email *string
+	if in.Email != nil {
+		email = optionalEmail(&problems, *in.Email)
+	}
+	lifecycle := check.NotNull(&problems, "lifecycle", in.Lifecycle)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	if _, err := s.db.Exec(ctx, `
 		UPDATE clients SET
 			name = coalesce($3, name),
-			email = CASE WHEN $4 THEN NULL ELSE coalesce($5, email) END,
+			email = CASE WHEN $4 THEN $5 ELSE email END,
 			lifecycle = coalesce($6, lifecycle),
 			updated_at = now()
 		WHERE org_id = $1 AND id = $2`,
-		v.Org, in.ID, in.Name, removeEmail, email, in.Lifecycle); err != nil {
+		v.Org, in.ID, name, in.Email != nil, email, lifecycle); err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, in.ID)

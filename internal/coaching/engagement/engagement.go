@@ -101,14 +101,14 @@ type CreateInput struct {
 	EndsOn           *time.Time
 }
 
-// UpdateInput changes an engagement; nil leaves a field as it is.
+// UpdateInput changes an engagement: a field that is nil stays as it is, one that points to nil is cleared.
 type UpdateInput struct {
 	ID               ID
-	Title            *string
-	Status           *Status
-	SessionsIncluded *int
-	StartsOn         *time.Time
-	EndsOn           *time.Time
+	Title            **string
+	Status           **Status
+	SessionsIncluded **int
+	StartsOn         **time.Time
+	EndsOn           **time.Time
 }
 
 // ArchiveInput archives an engagement or brings one back.

@@ -178,27 +178,28 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Engagement, er
 			return err
 		}
 		var problems check.Input
-		if in.Title != nil {
-			e.Title = problems.Line("title", *in.Title, 200)
+		if title := check.NotNull(&problems, "title", in.Title); title != nil {
+			e.Title = problems.Line("title", *title, 200)
 		}
+		status := check.NotNull(&problems, "status", in.Status)
 		if in.SessionsIncluded != nil {
-			e.SessionsIncluded = in.SessionsIncluded
+			e.SessionsIncluded = *in.SessionsIncluded
 		}
 		if in.StartsOn != nil {
-			e.StartsOn = in.StartsOn
+			e.StartsOn = *in.StartsOn
 		}
 		if in.EndsOn != nil {
-			e.EndsOn = in.EndsOn
+			e.EndsOn = *in.EndsOn
 		}
 		checkPlan(&problems, e.SessionsIncluded, e.StartsOn, e.EndsOn)
 		if err := problems.Err(); err != nil {
 			return err
 		}
-		if in.Status != nil {
-			if err := e.Status.To(*in.Status); err != nil {
+		if status != nil {
+			if err := e.Status.To(*status); err != nil {
 				return err
 			}
-			e.Status = *in.Status
+			e.Status = *status
 		}
 		_, err = tx.Exec(ctx, `
 			UPDATE engagements SET title = $3, status = $4, sessions_included = $5, starts_on = $6, ends_on = $7, updated_at = now()
@@ -252,6 +253,12 @@ func (s *Service) lockMine(ctx context.Context, tx pgx.Tx, v auth.Viewer, key ID
 func checkPlan(problems *check.Input, sessions *int, startsOn, endsOn *time.Time) {
 	if sessions != nil {
 		problems.Range("sessionsIncluded", *sessions, 1, 1000)
+	}
+	if startsOn != nil {
+		problems.Time("startsOn", *startsOn)
+	}
+	if endsOn != nil {
+		problems.Time("endsOn", *endsOn)
 	}
 	if startsOn != nil && endsOn != nil && endsOn.Before(*startsOn) {
 		problems.Fail("endsOn", "must not be before startsOn")

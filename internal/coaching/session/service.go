@@ -117,7 +117,8 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Session, err e
 		return nil, fault.Forbidden("only the coach, an owner or an admin can add a session")
 	}
 	var problems check.Input
-	title := optionalTitle(&problems, in.Title)
+	title := problems.LineOrNil("title", in.Title, 200)
+	problems.Time("startsAt", in.StartsAt)
 	problems.Range("durationMinutes", in.DurationMinutes, 1, 1440)
 	if err := problems.Err(); err != nil {
 		return nil, err
@@ -166,10 +167,19 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Session, err e
 	}
 	defer fault.Wrap(&err, "session.Update(%s)", in.ID)
 	var problems check.Input
-	removeTitle := in.Title != nil && *in.Title == ""
-	title := optionalTitle(&problems, in.Title)
-	if in.DurationMinutes != nil {
-		problems.Range("durationMinutes", *in.DurationMinutes, 1, 1440)
+	kind := check.NotNull(&problems, "type", in.Type)
+	var title *string
+	if in.Title != nil {
+		title = problems.LineOrNil("title", *in.Title, 200)
+	}
+	status := check.NotNull(&problems, "status", in.Status)
+	startsAt := check.NotNull(&problems, "startsAt", in.StartsAt)
+	if startsAt != nil {
+		problems.Time("startsAt", *startsAt)
+	}
+	minutes := check.NotNull(&problems, "durationMinutes", in.DurationMinutes)
+	if minutes != nil {
+		problems.Range("durationMinutes", *minutes, 1, 1440)
 	}
 	if err := problems.Err(); err != nil {
 		return nil, err
@@ -177,13 +187,13 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Session, err e
 	if _, err := s.db.Exec(ctx, `
 		UPDATE sessions SET
 			type = coalesce($3, type),
-			title = CASE WHEN $4 THEN NULL ELSE coalesce($5, title) END,
+			title = CASE WHEN $4 THEN $5 ELSE title END,
 			status = coalesce($6, status),
 			starts_at = coalesce($7, starts_at),
 			duration_minutes = coalesce($8, duration_minutes),
 			updated_at = now()
 		WHERE org_id = $1 AND id = $2`,
-		v.Org, in.ID, in.Type, removeTitle, title, in.Status, in.StartsAt, in.DurationMinutes); err != nil {
+		v.Org, in.ID, kind, in.Title != nil, title, status, startsAt, minutes); err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, in.ID)
@@ -218,12 +228,4 @@ func (s *Service) mine(ctx context.Context, key ID) (auth.Viewer, error) {
 		return v, fault.Forbidden("only the coach, an owner or an admin can change a session")
 	}
 	return v, nil
-}
-
-func optionalTitle(problems *check.Input, title *string) *string {
-	if title == nil || *title == "" {
-		return nil
-	}
-	checked := problems.Line("title", *title, 200)
-	return &checked
 }

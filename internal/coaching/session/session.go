@@ -161,14 +161,15 @@ type CreateInput struct {
 	DurationMinutes int
 }
 
-// UpdateInput changes a session; nil leaves a field as it is, and an empty title removes it.
+// UpdateInput changes a session: a field that is nil stays as it is, one that points to nil is cleared. An empty title is
+// none.
 type UpdateInput struct {
 	ID              ID
-	Type            *Type
-	Title           *string
-	Status          *Status
-	StartsAt        *time.Time
-	DurationMinutes *int
+	Type            **Type
+	Title           **string
+	Status          **Status
+	StartsAt        **time.Time
+	DurationMinutes **int
 }
 
 // ArchiveInput archives a session or brings one back.

@@ -144,22 +144,25 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Transcript, er
 	}
 	defer fault.Wrap(&err, "transcript.Update(%s)", in.ID)
 	var problems check.Input
+	var title, language *string
 	if in.Title != nil {
-		*in.Title = problems.OptionalLine("title", *in.Title, 200)
+		title = problems.LineOrNil("title", *in.Title, 200)
 	}
 	if in.Language != nil {
-		*in.Language = problems.OptionalLanguage("language", *in.Language)
+		language = problems.LanguageOrNil("language", *in.Language)
 	}
+	shared := check.NotNull(&problems, "sharedWithClient", in.SharedWithClient)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	if _, err := s.db.Exec(ctx, `
 		UPDATE transcripts SET
-			title = nullif(coalesce($3, title), ''),
-			language = nullif(coalesce($4, language), ''),
-			shared_with_client = coalesce($5, shared_with_client),
+			title = CASE WHEN $3 THEN $4 ELSE title END,
+			language = CASE WHEN $5 THEN $6 ELSE language END,
+			shared_with_client = coalesce($7, shared_with_client),
 			updated_at = now()
-		WHERE org_id = $1 AND id = $2`, v.Org, in.ID, in.Title, in.Language, in.SharedWithClient); err != nil {
+		WHERE org_id = $1 AND id = $2`,
+		v.Org, in.ID, in.Title != nil, title, in.Language != nil, language, shared); err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, in.ID)

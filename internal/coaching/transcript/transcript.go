@@ -149,12 +149,13 @@ type Imported struct {
 	AlreadyImported bool // the same file was imported for the same session before
 }
 
-// UpdateInput changes a transcript; nil leaves a field as it is, and an empty title or language removes it.
+// UpdateInput changes a transcript: a field that is nil stays as it is, one that points to nil is cleared. An empty title
+// or language is none.
 type UpdateInput struct {
 	ID               ID
-	Title            *string
-	Language         *string
-	SharedWithClient *bool
+	Title            **string
+	Language         **string
+	SharedWithClient **bool
 }
 
 // ArchiveInput archives a transcript or brings one back.

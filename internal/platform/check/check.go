@@ -42,6 +42,16 @@ func (in *Input) OptionalLine(field, value string, limit int) string {
 	return value
 }
 
+// LineOrNil checks a line of text of at most limit characters that need not be there, and returns it trimmed: nil if it is
+// nil or empty.
+func (in *Input) LineOrNil(field string, value *string, limit int) *string {
+	if value == nil || *value == "" {
+		return nil
+	}
+	line := in.Line(field, *value, limit)
+	return &line
+}
+
 // Text checks a text of at most limit characters, which may be empty and have several lines, and returns it trimmed.
 func (in *Input) Text(field, value string, limit int) string {
 	return in.text(field, value, limit, "\n\r\t")
@@ -61,6 +71,18 @@ func (in *Input) text(field, value string, limit int, allowed string) string {
 		}
 	}
 	return value
+}
+
+// NotNull checks a field of an update that cannot be cleared, and returns its new value: nil if it was left out. As in every
+// UpdateInput, change is nil if the field was left out, and points to nil if it was null.
+func NotNull[T any](in *Input, field string, change **T) *T {
+	if change == nil {
+		return nil
+	}
+	if *change == nil {
+		in.Fail(field, "must not be null; left out, it stays as it is")
+	}
+	return *change
 }
 
 // Email checks an e-mail address as in RFC 5322, without a display name.
@@ -88,15 +110,17 @@ func (in *Input) Time(field string, value time.Time) {
 	}
 }
 
-// OptionalLanguage checks a BCP 47 language tag, which may be empty, and returns it in its canonical form.
-func (in *Input) OptionalLanguage(field, value string) string {
-	if value = strings.TrimSpace(value); value == "" {
-		return ""
+// LanguageOrNil checks a BCP 47 language tag that need not be there, and returns it in its canonical form: nil if it is nil
+// or empty.
+func (in *Input) LanguageOrNil(field string, value *string) *string {
+	if value == nil || *value == "" {
+		return nil
 	}
-	tag, err := language.Parse(value)
+	tag, err := language.Parse(strings.TrimSpace(*value))
 	if err != nil {
 		in.Fail(field, "is not a language tag like en or pt-BR")
-		return ""
+		return nil
 	}
-	return tag.String()
+	canonical := tag.String()
+	return &canonical
 }

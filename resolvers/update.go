@@ -1,0 +1,107 @@
+package resolvers
+
+import (
+	"context"
+	"time"
+
+	"github.com/rapporthq/rapport/graph"
+	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
+)
+
+// The fields of the inputs of updates have resolvers, because one that is left out and one that is null look the same in a
+// struct, and mean different things: stay, and be cleared. A resolver runs only for what is there, and makes of null a
+// pointer to nil.
+type (
+	updateClientInput     struct{}
+	updateEngagementInput struct{}
+	updateSessionInput    struct{}
+	updateTranscriptInput struct{}
+)
+
+// UpdateClientInput implements graph.ResolverRoot.
+func (*Resolver) UpdateClientInput() graph.UpdateClientInputResolver { return updateClientInput{} }
+
+// UpdateEngagementInput implements graph.ResolverRoot.
+func (*Resolver) UpdateEngagementInput() graph.UpdateEngagementInputResolver {
+	return updateEngagementInput{}
+}
+
+// UpdateSessionInput implements graph.ResolverRoot.
+func (*Resolver) UpdateSessionInput() graph.UpdateSessionInputResolver { return updateSessionInput{} }
+
+// UpdateTranscriptInput implements graph.ResolverRoot.
+func (*Resolver) UpdateTranscriptInput() graph.UpdateTranscriptInputResolver {
+	return updateTranscriptInput{}
+}
+
+func given[T any](field ***T, value *T) error {
+	*field = &value
+	return nil
+}
+
+func (updateClientInput) Name(_ context.Context, in *client.UpdateInput, v *string) error {
+	return given(&in.Name, v)
+}
+
+func (updateClientInput) Email(_ context.Context, in *client.UpdateInput, v *string) error {
+	return given(&in.Email, v)
+}
+
+func (updateClientInput) Lifecycle(_ context.Context, in *client.UpdateInput, v *client.Lifecycle) error {
+	return given(&in.Lifecycle, v)
+}
+
+func (updateEngagementInput) Title(_ context.Context, in *engagement.UpdateInput, v *string) error {
+	return given(&in.Title, v)
+}
+
+func (updateEngagementInput) Status(_ context.Context, in *engagement.UpdateInput, v *engagement.Status) error {
+	return given(&in.Status, v)
+}
+
+func (updateEngagementInput) SessionsIncluded(_ context.Context, in *engagement.UpdateInput, v *int) error {
+	return given(&in.SessionsIncluded, v)
+}
+
+func (updateEngagementInput) StartsOn(_ context.Context, in *engagement.UpdateInput, v *time.Time) error {
+	return given(&in.StartsOn, v)
+}
+
+func (updateEngagementInput) EndsOn(_ context.Context, in *engagement.UpdateInput, v *time.Time) error {
+	return given(&in.EndsOn, v)
+}
+
+func (updateSessionInput) Type(_ context.Context, in *session.UpdateInput, v *session.Type) error {
+	return given(&in.Type, v)
+}
+
+func (updateSessionInput) Title(_ context.Context, in *session.UpdateInput, v *string) error {
+	return given(&in.Title, v)
+}
+
+func (updateSessionInput) Status(_ context.Context, in *session.UpdateInput, v *session.Status) error {
+	return given(&in.Status, v)
+}
+
+func (updateSessionInput) StartsAt(_ context.Context, in *session.UpdateInput, v *time.Time) error {
+	return given(&in.StartsAt, v)
+}
+
+func (updateSessionInput) DurationMinutes(_ context.Context, in *session.UpdateInput, v *int) error {
+	return given(&in.DurationMinutes, v)
+}
+
+func (updateTranscriptInput) Title(_ context.Context, in *transcript.UpdateInput, v *string) error {
+	return given(&in.Title, v)
+}
+
+func (updateTranscriptInput) Language(_ context.Context, in *transcript.UpdateInput, v *string) error {
+	return given(&in.Language, v)
+}
+
+func (updateTranscriptInput) SharedWithClient(_ context.Context, in *transcript.UpdateInput, v *bool) error {
+	return given(&in.SharedWithClient, v)
+}
