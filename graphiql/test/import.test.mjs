@@ -4,6 +4,7 @@ import {test} from 'node:test'
 import {decode, formatSize, maxBytes, refusal, textRefusal} from '../src/import/file.js'
 import {importAndListen} from '../src/import/flow.js'
 import {formatTime, words} from '../src/import/format.js'
+import {importableSessions} from '../src/import/importable.js'
 import {initial, reduce} from '../src/import/state.js'
 
 const insight = (id, title = id) => ({id, title, kind: 'THEME', status: 'PROPOSED', citations: []})
@@ -136,6 +137,26 @@ test('only the imported transcript counts, whenever its events come', () => {
 
 test('an event of a kind to come changes nothing', () => {
   assert.deepEqual(run({type: 'event', event: {__typename: 'InsightMerged', cursor: '1'}}), initial)
+})
+
+test('lists the sessions to import into page by page', async () => {
+  const asked = []
+  let broken = true
+  async function request(query, variables) {
+    asked.push(/query (\w+)/.exec(query)[1])
+    if (query.includes('viewer')) return {viewer: {user: {id: 'user_1'}}}
+    if (variables.after && broken) throw new Error('away')
+    assert.equal(variables.coach, 'user_1')
+    assert.equal(variables.before, '1970-01-02T00:00:00.000Z') // a day from now
+    const first = !variables.after
+    return {sessions: {nodes: first ? ['b'] : ['a'], pageInfo: {hasNextPage: first, endCursor: first ? '1' : '2'}}}
+  }
+  const next = importableSessions(request, () => 0)
+  assert.deepEqual(await next(), {sessions: ['b'], more: true})
+  await assert.rejects(next())
+  broken = false
+  assert.deepEqual(await next(), {sessions: ['a'], more: false}) // from where it was
+  assert.deepEqual(asked, ['Me', 'ImportableSessions', 'ImportableSessions', 'ImportableSessions'])
 })
 
 test('refuses files before they are read', () => {

@@ -60,6 +60,22 @@ async function drop(page, {name, mimeType, buffer}) {
   await panel(page).locator('.drop').dispatchEvent('drop', {dataTransfer: transfer})
 }
 
+/** Asks the server as the demo coach. */
+async function ask(query, variables) {
+  const send = async (path, headers, body) => {
+    const response = await fetch(new URL(path, url), {
+      method: 'POST',
+      headers: {'content-type': 'application/json', ...headers},
+      body: JSON.stringify(body),
+    })
+    return response.json()
+  }
+  const {token} = await send('/dev/login', {}, {email: 'coach@harbor.example'})
+  const {data, errors} = await send('/graphql', {authorization: `Bearer ${token}`}, {query, variables})
+  assert.equal(errors, undefined, JSON.stringify(errors))
+  return data
+}
+
 /** Runs a check in a fresh profile, and finds nothing to complain about in the end. */
 function check(name, body, path = '') {
   test(name, {timeout: 90_000}, async () => {
@@ -123,6 +139,40 @@ check('a dropped file is imported; its insights reach the panel and the subscrip
   await insight.waitFor({timeout: 30_000})
   assert.match(await insight.locator('blockquote').innerText(), /^\d\d:\d\d\s+“.+”$/s)
   await response(page).getByText('"insightEvents"').waitFor()
+})
+
+check('the panel offers the sessions that can have a transcript, latest first', async page => {
+  const offered = async () => (await panel(page).getByLabel('Session').locator('option').all()).length - 1 // one asks to choose
+  const {sessions, engagements} = await ask(`{
+    sessions(first: 100, filter: {includeArchived: true}) { nodes { id status startsAt archivedAt } }
+    engagements(first: 1, filter: {statuses: [ACTIVE]}) { nodes { id } }
+  }`)
+  const soon = new Date(Date.now() + 86_400_000)
+  const expected = sessions.nodes
+    .filter(({status, archivedAt}) => !archivedAt && !['CANCELLED', 'NO_SHOW'].includes(status))
+    .filter(({startsAt}) => new Date(startsAt) < soon)
+    .map(({id}) => id)
+  assert.ok(expected.length < sessions.nodes.length - 2, 'there is nothing to leave out')
+  const select = panel(page).getByLabel('Session')
+  await select.locator('option').nth(1).waitFor({state: 'attached'})
+  assert.deepEqual(await select.locator('option:not([disabled])').evaluateAll(all => all.map(each => each.value)), expected)
+  assert.equal(await panel(page).getByRole('button', {name: /earlier sessions/}).count(), 0)
+
+  // More than fit come when they are asked for.
+  const day = n => new Date(Date.UTC(1990, 0, 1 + n, 12)).toISOString()
+  const many = Array.from({length: 60}, (_, n) => `s${n}: createSession(input: {engagementId: $e, startsAt: "${day(n)}"}) { session { id } }`)
+  await ask(`mutation ($e: ID!) { ${many.join(' ')} }`, {e: engagements.nodes[0].id})
+  await page.reload()
+  await select.locator('option').nth(50).waitFor({state: 'attached'})
+  assert.equal(await offered(), 50)
+  await panel(page).getByRole('button', {name: 'List earlier sessions, too'}).click()
+  await select.locator('option').nth(51).waitFor({state: 'attached'})
+  assert.equal(await offered(), expected.length + 60)
+  assert.match(await select.locator('option').last().innerText(), / · Jan 1, 1990$/)
+  assert.equal(await panel(page).getByRole('button', {name: /earlier sessions/}).count(), 0)
+
+  await page.getByLabel('Signed in as').selectOption('supervisor@harbor.example')
+  await panel(page).getByText('This person coaches no session that has begun').waitFor()
 })
 
 check('the oddities of a broken file are shown with line and assumption', async page => {

@@ -14,3 +14,8 @@ export function words(constant) {
   const text = constant.toLowerCase().replaceAll('_', ' ')
   return names[constant] ?? text[0].toUpperCase() + text.slice(1)
 }
+
+const days = new Intl.DateTimeFormat('en', {day: 'numeric', month: 'short', year: 'numeric'})
+
+/** 2026-03-02T09:30:00Z → Mar 2, 2026, where the person is. */
+export const formatDay = moment => days.format(new Date(moment))

@@ -1,53 +1,66 @@
-import {useEffect, useState} from 'react'
+import {useCallback, useEffect, useMemo, useState} from 'react'
 
-import sessionsDocument from '../operations/panel/sessions.graphql'
+import {formatDay} from './format.js'
+import {importableSessions} from './importable.js'
 
-/** A select of the signed-in person's latest sessions. */
+/** A select of the sessions that the signed-in person can import into. */
 export function SessionSelect({request, value, onChange}) {
+  const nextPage = useMemo(() => importableSessions(request), [request])
   const [sessions, setSessions] = useState(null)
+  const [more, setMore] = useState(false)
+  const [loading, setLoading] = useState(true)
   const [error, setError] = useState(null)
-  const [attempt, setAttempt] = useState(0)
 
-  useEffect(() => {
-    let current = true
+  const load = useCallback(() => {
+    setLoading(true)
     setError(null)
-    request(sessionsDocument).then(
-      data => current && setSessions(data.sessions.nodes),
-      problem => current && setError(problem.message),
-    )
-    return () => {
-      current = false
-    }
-  }, [request, attempt])
+    nextPage()
+      .then(
+        page => {
+          setSessions(known => [...(known ?? []), ...page.sessions])
+          setMore(page.more)
+        },
+        problem => setError(problem.message),
+      )
+      .finally(() => setLoading(false))
+  }, [nextPage])
+  useEffect(load, [load])
 
-  if (error) {
-    return (
-      <div className="notice error" role="alert">
-        <p>The sessions cannot be loaded. {error}</p>
-        <button type="button" className="button" onClick={() => setAttempt(attempt + 1)}>
-          Try again
-        </button>
-      </div>
-    )
-  }
-  if (sessions?.length === 0) return <p className="notice">This person has no sessions to import into.</p>
+  const trouble = error && (
+    <div className="notice error" role="alert">
+      <p>The sessions cannot be loaded. {error}</p>
+      <button type="button" className="button" onClick={load}>
+        Try again
+      </button>
+    </div>
+  )
+  if (error && !sessions) return trouble
+  if (sessions?.length === 0) return <p className="notice">This person coaches no session that has begun: there is none to import into.</p>
   return (
-    <label className="field">
-      <span>Session</span>
-      <select value={value} onChange={event => onChange(event.target.value)} disabled={!sessions}>
-        <option value="" disabled>
-          {sessions ? 'Choose a session' : 'Loading…'}
-        </option>
-        {sessions?.map(session => (
-          <option key={session.id} value={session.id}>
-            {labelOf(session)}
+    <div className="field">
+      <label className="field">
+        <span>Session</span>
+        <select value={value} onChange={event => onChange(event.target.value)} disabled={!sessions}>
+          <option value="" disabled>
+            {sessions ? 'Choose a session' : 'Loading…'}
           </option>
-        ))}
-      </select>
-    </label>
+          {sessions?.map(session => (
+            <option key={session.id} value={session.id}>
+              {labelOf(session)}
+            </option>
+          ))}
+        </select>
+      </label>
+      {more && !error && (
+        <button type="button" className="link" disabled={loading} onClick={load}>
+          {loading ? 'Loading…' : 'List earlier sessions, too'}
+        </button>
+      )}
+      {trouble}
+    </div>
   )
 }
 
-function labelOf({number, title, client}) {
-  return [client?.name, `${number}. ${title ?? 'Session'}`].filter(Boolean).join(' · ')
+function labelOf({number, title, startsAt, client}) {
+  return [client?.name, `${number}. ${title ?? 'Session'}`, formatDay(startsAt)].filter(Boolean).join(' · ')
 }
