@@ -41,6 +41,13 @@ verify: prerequisites ## Check format, vet, staticcheck, generated code, migrati
 bench: ## Measure and print what the README promises; never fails on a time
 	go run ./tools/bench
 
+DATA   ?= ../shared/data/annomi/dev.csv
+FORMAT ?= text
+
+.PHONY: evaluate
+evaluate: ## Compare utterance codes with human annotation: DATA=<csv>, FORMAT=json for a last line of JSON
+	@go run ./tools/evaluate -data "$(DATA)" -format "$(FORMAT)"
+
 .PHONY: generate
 generate: ## Generate graph/ from the schema and docs/configuration.md from the config struct
 	go tool gqlgen generate

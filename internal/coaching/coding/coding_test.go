@@ -184,6 +184,9 @@ func TestContextTips(t *testing.T) {
 	alone := last("C: The list is here.", half)
 	after := last("C: You want to leave the evenings free.", half)
 	lingering := last("K: I need to sleep before midnight.", "C: The list is here.", half)
+	if got := last("C: You are ready.", half); got.Code != ChangeTalk {
+		t.Errorf("after a reflection of \"i am ready\" %s", got.Code)
+	}
 	if alone.Code != Neutral || after.Code != ChangeTalk || lingering.Code != ChangeTalk {
 		t.Errorf("alone %s, after a reflection of change %s, after change talk %s", alone.Code, after.Code, lingering.Code)
 	}

@@ -1,0 +1,69 @@
+// Evaluate compares what Rapport makes of conversations with what human annotators made of them: `make evaluate`.
+//
+// It reads a CSV of annotated conversations in the columns of AnnoMI (Wu et al. 2022, 2023), codes them as the product does,
+// and prints agreement with 95 % intervals; with -format json the last line is JSON. docs/analysis.md explains the figures.
+package main
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+)
+
+const (
+	minResamples = 1000
+	seed         = 20260101 // fixed, so that the same file gives the same intervals
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintf(os.Stderr, "evaluate: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("evaluate", flag.ContinueOnError)
+	file := flags.String("data", "", "the annotated conversations, a CSV")
+	format := flags.String("format", "text", "text, or json for a last line of JSON as well")
+	resamples := flags.Int("resamples", 2000, "how many resamples of the videos the intervals rest on")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	switch {
+	case *file == "" || flags.NArg() > 0:
+		return fmt.Errorf("which file? usage: make evaluate DATA=<csv> [FORMAT=json]")
+	case *format != "text" && *format != "json":
+		return fmt.Errorf("the format is text or json, not %q", *format)
+	case *resamples < minResamples:
+		return fmt.Errorf("intervals need at least %d resamples, not %d", minResamples, *resamples)
+	}
+
+	f, err := os.Open(*file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	talks, err := read(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", *file, err)
+	}
+	videos, err := judge(context.Background(), talks)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(stdout)
+	all, err := report(out, *file, videos, *resamples)
+	if err != nil {
+		return err
+	}
+	if *format == "json" {
+		if err := writeJSON(out, all); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
