@@ -241,3 +241,19 @@ check(
   },
   '/?query=' + encodeURIComponent('query Linked { viewer { organization { name } } }'),
 )
+
+check('an EventSource, which knows no other end than an event, hears that all has been said', async page => {
+  const heard = await page.evaluate(
+    () =>
+      new Promise(resolve => {
+        const heard = []
+        const source = new EventSource('/graphql?query=' + encodeURIComponent('{ __schema { queryType { name } } }'))
+        source.addEventListener('next', event => heard.push(JSON.parse(event.data)))
+        source.addEventListener('complete', () => {
+          source.close()
+          resolve(heard)
+        })
+      }),
+  )
+  assert.deepEqual(heard, [{data: {__schema: {queryType: {name: 'Query'}}}}])
+})
