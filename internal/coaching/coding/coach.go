@@ -203,7 +203,7 @@ func (c *coder) statement(t *tally, substance bool) Mark {
 	case frame > reflects && frame > informs, !substance && reflects == 0 && informs == 0:
 		return frameMark(t)
 	case reflects == 0 && informs < inputLead:
-		return Mark{Code: Reflection, Confidence: 0.65, Rule: "reflection.paraphrase"} // short, and nothing speaks for anything else
+		return Mark{Code: Reflection, Confidence: 0.55, Rule: "reflection.paraphrase"} // short, and nothing speaks for anything else
 	case informs >= reflects+inputLead:
 		return c.inputMark(t)
 	default:
