@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 )
@@ -83,39 +82,5 @@ func checkMark(t *testing.T, m Mark, may []Code) {
 	t.Helper()
 	if !slices.Contains(may, m.Code) || m.Confidence <= 0 || m.Confidence >= 1 || m.Rule == "" {
 		t.Errorf("%+v is not one of %v with a confidence and a rule", m, may)
-	}
-}
-
-// A session of two hours is 20,000 words or so. The best of several runs counts: what makes the others slower is the machine.
-func TestTwoHoursAreCodedInTime(t *testing.T) {
-	lines := []string{
-		"C: So it sounds like the evenings are what you guard most, and at the same time you want to be there for the team. What would a week look like in which both had room?",
-		"K: I don't know, I guess I could leave at five on two days, but it's hard, you know, because everybody stays and my manager says that he needs the numbers before the call.",
-		"C: Mm-hmm.",
-		"K: And I need to sleep. I mean, I've been trying to go to bed before midnight for, um, a couple of weeks now.",
-		"C: Well, most people find that the first week is the hardest; I'd suggest that you put the phone in the kitchen, and we can look at how it went next time.",
-		"K: Okay. That's a good idea.",
-	}
-	var long []string
-	for range 170 {
-		long = append(long, lines...)
-	}
-	speakers, utterances := talk(long...)
-	words := 0
-	for _, u := range utterances {
-		words += conversation.CountWords(u.Text)
-	}
-	if words < 20_000 {
-		t.Fatalf("only %d words", words)
-	}
-	best := time.Hour
-	for range 20 {
-		began := time.Now()
-		Apply(speakers, utterances)
-		best = min(best, time.Since(began))
-	}
-	t.Logf("%d words in %d utterances: %v", words, len(utterances), best)
-	if best > 50*time.Millisecond*slower {
-		t.Errorf("%v for two hours of talk, want at most 50 ms", best)
 	}
 }
