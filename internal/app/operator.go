@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -8,7 +9,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -25,36 +28,162 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/postgres/local"
 )
 
-const usage = `rapport looks after an installation of Rapport.
+// command is something that an operator can have done.
+type command struct {
+	name     string
+	synopsis string // what follows the name
+	about    string // one line
+	required []string
+	operands int // beside the flags
+	// prepare declares the flags, and returns what runs once they have been read.
+	prepare func(*flag.FlagSet) action
+}
 
-  rapport init --organization SLUG --owner EMAIL   set up the first organization and its owner
-  rapport import FILE --session ID                 import a transcript into a session
-  rapport migrate                                  bring the database to this version
+type action func(ctx context.Context, o *operator, operands []string) error
 
-The configuration is the server's: environment variables, docs/configuration.md. Each command explains its flags with -h.
-`
+var commands = []command{
+	{
+		name:     "init",
+		synopsis: "--organization SLUG --owner EMAIL [--name NAME] [--owner-name NAME] [--coach] [--issuer URL] [--subject SUBJECT]",
+		about:    "set up the first organization and its owner",
+		required: []string{"organization", "owner"},
+		prepare:  initialize,
+	},
+	{
+		name:     "import",
+		synopsis: "FILE --session ID [--format WEBVTT|SUBRIP|TEXT]",
+		about:    "import a transcript into a session, as its coach, and wait until it is analysed",
+		required: []string{"session"},
+		operands: 1,
+		prepare:  importFile,
+	},
+	{
+		name:    "migrate",
+		about:   "bring the database to this version",
+		prepare: migrate,
+	},
+}
 
 // ErrUsage says that the arguments are off; what is wrong has been printed.
 var ErrUsage = errors.New("usage")
 
+// misuse is what is wrong with the arguments, if nothing else is.
+type misuse string
+
+func (m misuse) Error() string { return string(m) }
+
 // Operate runs one command of an operator. It works on the running server's database, or on the private one of
-// RAPPORT_HOME, which it starts if no server does.
+// RAPPORT_HOME, which it starts if no server does. Help that was asked for goes to out, and is no error.
 func Operate(ctx context.Context, lookup config.Lookup, args []string, out, errs io.Writer) error {
-	commands := map[string]func(context.Context, *operator, []string) error{
-		"init": initialize, "import": importFile, "migrate": migrate,
+	name, args := first(args)
+	if name == "help" {
+		if name, args = first(args); name != "" {
+			args = []string{"-h"}
+		} else {
+			name = "-h"
+		}
 	}
-	if len(args) == 0 || commands[args[0]] == nil {
-		fmt.Fprint(errs, usage)
+	if name == "-h" || name == "--help" {
+		overview(out)
+		return nil
+	}
+	i := slices.IndexFunc(commands, func(c command) bool { return c.name == name })
+	if i < 0 {
+		if name != "" {
+			fmt.Fprintf(errs, "rapport: there is no command %q\n\n", name)
+		}
+		overview(errs)
 		return ErrUsage
 	}
+	c := commands[i]
+	flags := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	run := c.prepare(flags)
+	operands, err := c.parse(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
+		c.help(out, flags)
+		return nil
+	}
+	if err == nil {
+		err = operate(ctx, lookup, run, operands, out, errs)
+	}
+	var wrong misuse
+	if errors.As(err, &wrong) {
+		fmt.Fprintf(errs, "rapport %s: %v\nusage: %s\nrapport %s -h explains it\n", c.name, wrong, c.usage(), c.name)
+		return ErrUsage
+	}
+	return plain(err)
+}
+
+func operate(ctx context.Context, lookup config.Lookup, run action, operands []string, out, errs io.Writer) error {
 	cfg, err := config.Load(lookup)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	o := &operator{cfg: cfg, out: out, errs: errs, lost: cancel}
-	return plain(commands[args[0]](ctx, o, args[1:]))
+	return run(ctx, &operator{cfg: cfg, out: out, errs: errs, lost: cancel}, operands)
+}
+
+func first(args []string) (string, []string) {
+	if len(args) == 0 {
+		return "", nil
+	}
+	return args[0], args[1:]
+}
+
+// parse reads flags and operands in any order.
+func (c command) parse(flags *flag.FlagSet, args []string) (operands []string, err error) {
+	for {
+		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		} else if err != nil {
+			return nil, misuse(err.Error())
+		}
+		if flags.NArg() == 0 {
+			break
+		}
+		operands, args = append(operands, flags.Arg(0)), flags.Args()[1:]
+	}
+	if len(operands) > c.operands {
+		return nil, misuse(fmt.Sprintf("what is %q?", operands[c.operands]))
+	}
+	if len(operands) < c.operands {
+		return nil, misuse("the file is missing")
+	}
+	for _, name := range c.required {
+		if flags.Lookup(name).Value.String() == "" {
+			return nil, misuse("--" + name + " is missing")
+		}
+	}
+	return operands, nil
+}
+
+const common = `
+The configuration is the server's, by environment variables: docs/configuration.md. It works on the running server's database, or,
+without DATABASE_URL and a running server, starts the private one of RAPPORT_HOME. Exit status: 0 done, 1 failed, 2 wrong usage.
+`
+
+func overview(w io.Writer) {
+	fmt.Fprint(w, "rapport looks after an installation of Rapport.\n\n")
+	for _, c := range commands {
+		fmt.Fprintf(w, "  %s\n        %s\n", c.usage(), c.about)
+	}
+	fmt.Fprint(w, "\nrapport COMMAND -h explains the flags of a command.\n", common)
+}
+
+func (c command) usage() string { return strings.TrimSpace("rapport " + c.name + " " + c.synopsis) }
+
+func (c command) help(w io.Writer, flags *flag.FlagSet) {
+	fmt.Fprintf(w, "usage: %s\n\n%s\n", c.usage(), c.about)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	gap := "\n"
+	flags.VisitAll(func(f *flag.Flag) {
+		fmt.Fprintf(table, "%s  --%s\t%s\n", gap, f.Name, f.Usage)
+		gap = ""
+	})
+	_ = table.Flush() // what cannot be printed nobody reads
+	fmt.Fprint(w, common)
 }
 
 // plain leaves out which functions an error came through: a person at a terminal needs what was wrong.
@@ -77,17 +206,6 @@ type operator struct {
 	lost      func() // ends the command, for its database is gone
 }
 
-// flags returns the flag set of a command.
-func (o *operator) flags(line string) *flag.FlagSet {
-	f := flag.NewFlagSet("rapport", flag.ContinueOnError)
-	f.SetOutput(o.errs)
-	f.Usage = func() {
-		fmt.Fprintln(o.errs, "rapport "+line)
-		f.PrintDefaults()
-	}
-	return f
-}
-
 // open opens the database. alone says that no server works on it.
 func (o *operator) open(ctx context.Context) (db *pgxpool.Pool, alone bool, closeDB func() error, err error) {
 	if o.cfg.Database.URL == "" {
@@ -99,140 +217,129 @@ func (o *operator) open(ctx context.Context) (db *pgxpool.Pool, alone bool, clos
 }
 
 // migrate brings the database to this version, which opening it does.
-func migrate(ctx context.Context, o *operator, _ []string) error {
-	db, _, closeDB, err := o.open(ctx)
-	if err != nil {
-		return err
+func migrate(*flag.FlagSet) action {
+	return func(ctx context.Context, o *operator, _ []string) error {
+		db, _, closeDB, err := o.open(ctx)
+		if err != nil {
+			return err
+		}
+		v, err := postgres.Version(ctx, db)
+		if err == nil {
+			fmt.Fprintf(o.out, "the database is at version %d\n", v.Current)
+		}
+		return errors.Join(err, closeDB())
 	}
-	v, err := postgres.Version(ctx, db)
-	fmt.Fprintf(o.out, "the database is at version %d\n", v.Current)
-	return errors.Join(err, closeDB())
 }
 
 // initialize makes the first organization of an installation, with somebody who can sign in to it.
-func initialize(ctx context.Context, o *operator, args []string) (err error) {
-	f := o.flags("init --organization SLUG --owner EMAIL [--name NAME] [--owner-name NAME] [--coach] [--issuer URL --subject SUBJECT]")
+func initialize(f *flag.FlagSet) action {
 	slug := f.String("organization", "", "short name of the organization, as tokens name it: harbor")
 	name := f.String("name", "", "name of the organization; the slug if left out")
 	owner := f.String("owner", "", "the owner's e-mail address")
 	ownerName := f.String("owner-name", "", "the owner's name; the e-mail address if left out")
 	coach := f.Bool("coach", false, "the owner coaches, too")
-	issuer := f.String("issuer", o.cfg.Auth.Issuer, "issuer of the owner's tokens; the configured one if left out, in development the development sign-in")
+	issuer := f.String("issuer", "", "issuer of the owner's tokens; the configured one if left out, in development the development sign-in")
 	subject := f.String("subject", "", "subject of the owner's tokens; the e-mail address if left out")
-	if err := f.Parse(args); err != nil {
-		return ErrUsage
-	}
-	if *slug == "" || *owner == "" || f.NArg() > 0 {
-		f.Usage()
-		return ErrUsage
-	}
-	if *name == "" {
-		*name = *slug
-	}
-	if *subject == "" {
-		*subject = *owner
-	}
-	if *issuer == "" && o.cfg.DevLogin() {
-		*issuer = auth.DevIssuerName
-	}
-	roles := []auth.Role{auth.RoleOwner}
-	if *coach {
-		roles = append(roles, auth.RoleCoach)
-	}
-	db, _, closeDB, err := o.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeDB()) }()
-	var organization org.ID
-	err = postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
-		if organization, err = org.Found(ctx, tx, *slug, *name); err != nil {
+	return func(ctx context.Context, o *operator, _ []string) (err error) {
+		if *name == "" {
+			*name = *slug
+		}
+		if *subject == "" {
+			*subject = *owner
+		}
+		*issuer = cmp.Or(*issuer, o.cfg.Auth.Issuer)
+		if *issuer == "" && o.cfg.DevLogin() {
+			*issuer = auth.DevIssuerName
+		}
+		roles := []auth.Role{auth.RoleOwner}
+		if *coach {
+			roles = append(roles, auth.RoleCoach)
+		}
+		db, _, closeDB, err := o.open(ctx)
+		if err != nil {
 			return err
 		}
-		_, err = org.Join(ctx, tx, organization, org.NewMember{
-			Email: *owner, Name: *ownerName, Roles: roles, Identity: &org.Identity{Issuer: *issuer, Subject: *subject},
+		defer func() { err = errors.Join(err, closeDB()) }()
+		var organization org.ID
+		err = postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
+			if organization, err = org.Found(ctx, tx, *slug, *name); err != nil {
+				return err
+			}
+			_, err = org.Join(ctx, tx, organization, org.NewMember{
+				Email: *owner, Name: *ownerName, Roles: roles, Identity: &org.Identity{Issuer: *issuer, Subject: *subject},
+			})
+			return err
 		})
-		return err
-	})
-	if err != nil {
-		return err
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(o.out, "organization %s (%s)\nowner        %s, who signs in as %q of %s\n", *slug, organization, *owner, *subject, *issuer)
+		return nil
 	}
-	fmt.Fprintf(o.out, "organization %s (%s)\nowner        %s, who signs in as %q of %s\n", *slug, organization, *owner, *subject, *issuer)
-	return nil
 }
 
 // importFile imports a transcript as the session's coach and waits until it is analysed.
-func importFile(ctx context.Context, o *operator, args []string) (err error) {
-	f := o.flags("import FILE --session ID [--format WEBVTT|SUBRIP|TEXT]")
+func importFile(f *flag.FlagSet) action {
 	sessionID := f.String("session", "", "id of the session: session_…")
-	kind := f.String("format", "", "format of the file; recognised by its content if left out")
-	var file string
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		file, args = args[0], args[1:]
-	}
-	if err := f.Parse(args); err != nil {
-		return ErrUsage
-	}
-	if file == "" && f.NArg() == 1 {
-		file = f.Arg(0)
-	}
-	if file == "" || *sessionID == "" {
-		f.Usage()
-		return ErrUsage
-	}
-	var key session.ID
-	if err := key.UnmarshalGQL(*sessionID); err != nil {
-		return fmt.Errorf("--session: %w", err)
-	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	db, alone, closeDB, err := o.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeDB()) }()
-	a, err := New(ctx, o.cfg, NewLogger(o.cfg, o.errs), db)
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-
-	ctx, err = asCoach(ctx, db, key)
-	if err != nil {
-		return err
-	}
-	events, err := a.services.Insights.Events(ctx, &key, nil, nil)
-	if err != nil {
-		return err
-	}
-	defer events.Close()
-	name := filepath.Base(file)
-	in := transcript.ImportInput{SessionID: key, Content: string(content), Filename: &name}
-	if *kind != "" {
+	kind := f.String("format", "", "what the file is; recognised by its content if left out")
+	return func(ctx context.Context, o *operator, operands []string) (err error) {
+		var key session.ID
+		if err := key.UnmarshalGQL(*sessionID); err != nil {
+			return misuse("--session: " + err.Error())
+		}
 		wanted := format.Format(strings.ToUpper(*kind))
-		in.Format = &wanted
-	}
-	imported, err := a.services.Transcripts.Import(ctx, in)
-	if err != nil {
-		return err
-	}
-	t := imported.Transcript
-	fmt.Fprintf(o.out, "%s  version %d, %s\n", t.ID, t.Version, *t.Format)
-	for _, w := range t.Warnings {
-		fmt.Fprintf(o.out, "  line %d: %s; assumed: %s\n", w.Line, w.Message, w.Assumed)
-	}
-	if imported.AlreadyImported {
-		fmt.Fprintln(o.out, "this very file was imported before: nothing was changed")
-		return nil
-	}
-	if alone { // no server is there to do it
-		if _, err := a.runner.Drain(ctx); err != nil {
+		if !slices.Contains([]format.Format{"", format.WebVTT, format.SubRip, format.Text}, wanted) {
+			return misuse("--format: there is no " + *kind)
+		}
+		content, err := os.ReadFile(operands[0])
+		if err != nil {
 			return err
 		}
+		db, alone, closeDB, err := o.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, closeDB()) }()
+		a, err := New(ctx, o.cfg, NewLogger(o.cfg, o.errs), db)
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+
+		ctx, err = asCoach(ctx, db, key)
+		if err != nil {
+			return err
+		}
+		events, err := a.services.Insights.Events(ctx, &key, nil, nil)
+		if err != nil {
+			return err
+		}
+		defer events.Close()
+		name := filepath.Base(operands[0])
+		in := transcript.ImportInput{SessionID: key, Content: string(content), Filename: &name}
+		if wanted != "" {
+			in.Format = &wanted
+		}
+		imported, err := a.services.Transcripts.Import(ctx, in)
+		if err != nil {
+			return err
+		}
+		t := imported.Transcript
+		fmt.Fprintf(o.out, "%s  version %d, %s\n", t.ID, t.Version, *t.Format)
+		for _, w := range t.Warnings {
+			fmt.Fprintf(o.out, "  line %d: %s; assumed: %s\n", w.Line, w.Message, w.Assumed)
+		}
+		if imported.AlreadyImported {
+			fmt.Fprintln(o.out, "this very file was imported before: nothing was changed")
+			return nil
+		}
+		if alone { // no server is there to do it
+			if _, err := a.runner.Drain(ctx); err != nil {
+				return err
+			}
+		}
+		return o.follow(ctx, t.ID, events)
 	}
-	return o.follow(ctx, t.ID, events)
 }
 
 // follow prints what is found, until the transcript is READY or has failed.
