@@ -3687,7 +3687,7 @@ type Viewer {
 
 "What a person is in an organization."
 enum Role {
-  "Owns the organization: may do all that an admin may, and cannot be removed by one."
+  "Owns the organization: may do all that an admin may."
   OWNER
   "Runs the organization: members, settings, audit; sees no conversation."
   ADMIN
@@ -3717,7 +3717,7 @@ type Organization implements Node @scope(to: [SELF, ADMIN]) {
   slug: String!
   "Its name for people."
   name: String!
-  "After how many days conversations are deleted; null keeps them. For owners and admins."
+  "After how many days conversations are to be deleted; null is never. Nothing deletes them yet. For owners and admins."
   retentionDays: Int @access(to: [ADMIN])
   "Whether conversations may be analysed at all. For owners and admins."
   aiEnabled: Boolean @access(to: [ADMIN])

@@ -1,6 +1,7 @@
-// Bench measures what the README promises and prints it: `make bench`. It judges nothing and fails on no time: figures of
-// different machines, or of a busy one, do not compare. What can be compared are two sides that were measured in turns,
-// here the server and the floor: a handler written by hand that answers the same bytes from one statement.
+// Bench measures how fast the server parses, answers and imports, and what memory it takes, and prints it: `make bench`. It
+// judges nothing and fails on no time: figures of different machines, or of a busy one, do not compare. What can be
+// compared are two sides that were measured in turns, here the server and the floor: a handler written by hand that
+// answers the same bytes from one statement.
 //
 // It runs a PostgreSQL of its own, in a folder below TMPDIR, with the settings of a server that must survive a power cut.
 // Everything that is measured over HTTP runs in a process of its own, so that the cost of asking is not counted.

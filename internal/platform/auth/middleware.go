@@ -57,8 +57,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (contex
 }
 
 // Middleware puts the viewer into the context of a request that carries a token. A request without one goes on
-// anonymously, because some of the schema is for everybody; a request with a bad one is refused, because its sender
-// believes to be somebody.
+// anonymously: a WebSocket brings its token later, and what needs a viewer says so itself. A request with a bad one is
+// refused, because its sender believes to be somebody.
 func (a *Authenticator) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sent := r.Header.Values("Authorization")

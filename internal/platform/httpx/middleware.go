@@ -20,8 +20,7 @@ type Middleware = func(http.Handler) http.Handler
 
 // Chain puts the middleware around h, the first one outermost.
 //
-//	httpx.Chain(mux, httpx.RequestID, httpx.AccessLog(log), httpx.Recover(log), httpx.CORS(origins),
-//		httpx.SameOrigin(origins), httpx.BodyCap(limit))
+//	httpx.Chain(mux, httpx.RequestID, httpx.AccessLog(log), httpx.Recover(log), httpx.CORS(origins), httpx.BodyCap(limit))
 func Chain(h http.Handler, ms ...Middleware) http.Handler {
 	for i := len(ms) - 1; i >= 0; i-- {
 		h = ms[i](h)
