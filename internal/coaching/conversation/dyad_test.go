@@ -56,6 +56,7 @@ func TestInterruptions(t *testing.T) {
 		{"the client", []conversation.Utterance{said(coach, 0, 10_000, long), said(client, 9_700, 12_000, "No no, that is not it")}, 0, 1},
 		{"by less than 300 ms", []conversation.Utterance{said(client, 0, 10_000, long), said(coach, 9_701, 12_000, "Let me stop you there")}, 0, 0},
 		{"hardly anything to interrupt", []conversation.Utterance{said(client, 0, 10_000, "Well, I was going"), said(coach, 8_000, 12_000, "Let me stop you there")}, 0, 0},
+		{"hardly enough to interrupt", []conversation.Utterance{said(client, 0, 10_000, "Well, I was going to"), said(coach, 8_000, 12_000, "Let me stop you there")}, 1, 0},
 		{"a back-channel, however long", []conversation.Utterance{said(client, 0, 10_000, long), said(coach, 8_000, 12_000, "Yeah, right.")}, 0, 0},
 		{"less than 1 s", []conversation.Utterance{said(client, 0, 10_000, long), said(coach, 8_000, 8_999, "Wait a moment please")}, 0, 0},
 		{"exactly 1 s", []conversation.Utterance{said(client, 0, 10_000, long), said(coach, 8_000, 9_000, "Wait a moment please")}, 1, 0},

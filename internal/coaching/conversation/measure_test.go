@@ -3,6 +3,9 @@ package conversation_test
 import (
 	"encoding/json"
 	"math"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
@@ -166,6 +169,76 @@ func TestBackchannels(t *testing.T) {
 			equal(t, "coach's turns", m.Coach.TurnCount, tt.coach)
 			equal(t, "client's turns", m.Client.TurnCount, tt.them)
 		})
+	}
+}
+
+func TestATurnBridgesTwoSecondsAndNoMore(t *testing.T) {
+	t.Parallel()
+	for gap, want := range map[int64]int{2_000: 1, 2_001: 2} {
+		m := conversation.Measure(talk(said(client, 0, 9_000, "It was a lot"), said(client, 9_000+gap, 20_000, "and then it got worse")))
+		equal(t, "turns in a row", m.Client.TurnCount, want)
+		m = conversation.Measure(talk(
+			said(client, 0, 9_000, "It was a lot"), said(coach, 9_000, 10_000, "Mm-hmm."), said(client, 10_000+gap, 20_000, "and then it got worse"),
+		))
+		equal(t, "turns over a back-channel", m.Client.TurnCount, want)
+	}
+}
+
+// What ends in a question is answered by "Yeah."; what does not is bridged. Where nobody has punctuated, a sentence of more
+// than 200 words asks only by its mark.
+func TestAnswersAndBackchannelsAfterLongSpeech(t *testing.T) {
+	t.Parallel()
+	ten := "well you and I went to the house by the "
+	for _, tt := range []struct {
+		name, asked string
+		coach       int // turns
+	}{
+		{"a question after many cues", strings.Repeat(ten+"sea. ", 30) + "Did you sleep there?", 2},
+		{"no question after many", "Did you sleep there? " + strings.Repeat(ten+"sea. ", 30), 1},
+		{"200 words that ask by their form", "did " + strings.Repeat("you sleep and eat ", 49) + "you sleep there", 2},
+		{"more words", "did " + strings.Repeat("you sleep and eat ", 50) + "you sleep there", 1},
+		{"more words, and a mark", "did " + strings.Repeat("you sleep and eat ", 50) + "you sleep there?", 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for _, size := range []int{1, 7, 1_000} { // words in a cue
+				var cues []conversation.Utterance
+				for words := range slices.Chunk(strings.Fields(tt.asked), size) {
+					cues = append(cues, line(coach, strings.Join(words, " ")))
+				}
+				cues = append(cues, line(client, "Yeah."), line(coach, "So that was it."))
+				equal(t, "coach's turns", conversation.Measure(talk(cues...)).Coach.TurnCount, tt.coach)
+			}
+		})
+	}
+}
+
+// An import may hold hours of speech without a mark in it, with thousands of back-channels, as one turn. Four times the
+// speech must not cost sixteen times as much. It is not parallel: what others allocate would count.
+func TestLongTurnsTakeLinearSpace(t *testing.T) {
+	allocated := func(utterances int) float64 {
+		var said []conversation.Utterance
+		for i := range utterances {
+			said = append(said, line(i%2, []string{"I said so", "yeah"}[i%2]))
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		m := conversation.Measure(talk(said...))
+		runtime.ReadMemStats(&after)
+		equal(t, "coach.turnCount", m.Coach.TurnCount, 1)
+		return float64(after.TotalAlloc - before.TotalAlloc)
+	}
+	if once, fourfold := allocated(2_000), allocated(8_000); fourfold > 6*once {
+		t.Errorf("2,000 utterances take %.0f bytes and 8,000 take %.0f", once, fourfold)
+	}
+}
+
+func TestLengthOfTheSession(t *testing.T) {
+	t.Parallel()
+	for session, want := range map[int64]int64{-1: 45_000, 0: 45_000, 1: 50_000, 60_000: 60_000} { // speech is from 5 to 50 s
+		talk := talk(example()[1:]...)
+		talk.SessionMs = &session
+		is(t, "durationMs", conversation.Measure(talk).DurationMs, want)
 	}
 }
 

@@ -186,18 +186,25 @@ func (t *turn) signals() bool {
 	return true
 }
 
+// maxAskingWords is how long a sentence may be to ask by its form. What is longer is speech that nobody has punctuated, and
+// only a mark shows that it asks.
+const maxAskingWords = 200
+
 // endsInQuestion looks at no more of the turn's end than holds its last sentence: the turn may go on for an hour.
 func (t *turn) endsInQuestion() bool {
 	for n := 1; ; n *= 2 {
 		from := max(0, len(t.text)-n)
-		last, sentences := "", 0
+		last, words, sentences := "", 0, 0
 		for s := range Sentences(strings.Join(t.text[from:], " ")) {
-			if CountWords(s) > 0 {
-				last = s
+			if n := CountWords(s); n > 0 {
+				last, words = s, n
 				sentences++
 			}
 		}
-		if from == 0 || sentences > 1 {
+		switch {
+		case words > maxAskingWords:
+			return isMarked(last)
+		case from == 0 || sentences > 1:
 			return IsQuestion(last)
 		}
 	}

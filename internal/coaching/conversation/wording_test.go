@@ -24,6 +24,7 @@ func TestFillers(t *testing.T) {
 	)
 	near(t, "client.fillerRate", m.Client.FillerRate, 100*2./7)
 	near(t, "coach.fillerRate", m.Coach.FillerRate, 0)
+	near(t, "of a signal at the end", of("Um, go on.", "I am with you, uh huh").Coach.FillerRate, 0)
 
 	// 1 in 999 words is 0.1001 per 100, 1 in 1,001 is 0.0999: below 0.1 somebody has left them out.
 	equal(t, "fillersAvailable", of("Um, "+strings.Repeat("we went home ", 332)+"again there").Quality.FillersAvailable, true)
@@ -95,6 +96,10 @@ func TestAdvice(t *testing.T) {
 		{"a question about the need", []string{"It was late.", "What do you need to sleep well?"}, 0, 0},
 		{"given back", []string{"It was late.", "So you feel you should be there."}, 0, 0},
 		{"what the client thinks", []string{"It was late.", "And you think you should go."}, 0, 0},
+		{"given back, with a word between", []string{"It was late.", "It feels like maybe you should go."}, 0, 0},
+		{"a thought far enough before", []string{"It was late.", "They think just maybe you should go."}, 0, 1},
+		{"denied four words before", []string{"It was late.", "Not for a moment you should go."}, 0, 0},
+		{"denied five words before", []string{"It was late.", "Not for a long moment you should go."}, 0, 1},
 		{"reported", []string{"It was late.", "She said you should go."}, 0, 0},
 		{"advice against", []string{"It was late.", "I don't think you need to go."}, 0, 0},
 		{"hands over", []string{"It was late.", "Why don't you tell me about it?"}, 0, 0},
@@ -110,19 +115,22 @@ func TestAdvice(t *testing.T) {
 func TestReflections(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int{
-		"It sounds like you are tired of it.":                1,
-		"So, it sounds like you are tired of it?":            1, // a rising voice only
-		"So on the one hand there is the job.":               1,
-		"Yeah, and you miss your evenings.":                  1,
-		"Your evenings matter to you.":                       1,
-		"You are tired. What would help?":                    0, // too short to give anything back
-		"You miss your evenings. What would help?":           1,
-		"You missed them. You really miss them. You do too.": 1, // a turn counts once
-		"What do you miss about them?":                       0,
-		"I think you are wrong about that.":                  0,
-		"You should go home earlier, then.":                  0,
-		"It is a nice day for a walk.":                       0,
-		strings.Repeat("You miss your evenings. ", 11):       0, // 44 words: told, not given back
+		"It sounds like you are tired of it.":                                     1,
+		"So, it sounds like you are tired of it?":                                 1, // a rising voice only
+		"So on the one hand there is the job.":                                    1,
+		"Yeah, and you miss your evenings.":                                       1,
+		"Your evenings matter to you.":                                            1,
+		"You are tired. What would help?":                                         0, // too short to give anything back
+		"You miss your evenings. What would help?":                                1,
+		"You missed them. You really miss them. You do too.":                      1, // a turn counts once
+		"What do you miss about them?":                                            0,
+		"You miss them because they matter.":                                      0, // presses by the fourth word
+		"You miss your evenings because they matter.":                             1,
+		"May I suggest a list? Have you tried it? You really miss your evenings.": 1,
+		"I think you are wrong about that.":                                       0,
+		"You should go home earlier, then.":                                       0,
+		"It is a nice day for a walk.":                                            0,
+		strings.Repeat("You miss your evenings. ", 11):                            0, // 44 words: told, not given back
 	} {
 		m := of("I am always the last one there.", text)
 		if is(t, text, m.Coach.ReflectionCount, want); want > 0 {
