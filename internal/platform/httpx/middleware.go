@@ -134,7 +134,7 @@ func AccessLog(log *slog.Logger) Middleware {
 					slog.Int64("bytes", rec.bytes),
 					slog.Float64("ms", float64(time.Since(start).Microseconds())/1000))
 			}()
-			next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), recorderKey{}, rec)))
+			next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), laterKey{}, rec.later)))
 		})
 	}
 }

@@ -15,7 +15,7 @@ type recorder struct {
 	http.ResponseWriter
 	status int // 0 until the headers are sent
 	bytes  int64
-	later  atomic.Bool // asked for by RetryLater
+	later  *atomic.Bool // set by RetryLater
 }
 
 var _ interface {
@@ -29,17 +29,19 @@ func record(w http.ResponseWriter) *recorder {
 	if rec, ok := w.(*recorder); ok {
 		return rec
 	}
-	return &recorder{ResponseWriter: w}
+	return &recorder{ResponseWriter: w, later: new(atomic.Bool)}
 }
 
-type recorderKey struct{}
+// laterKey finds recorder.later. The recorder itself is in no context: that of a socket would hold on to the buffers of its
+// handshake.
+type laterKey struct{}
 
 // RetryLater makes a 503 with Retry-After of the answer to the request that ctx belongs to, whatever status its handler
 // sends: for one who finds deep inside that nothing can be answered now. It comes too late for an answer that has begun,
 // and needs AccessLog around the handler.
 func RetryLater(ctx context.Context) {
-	if rec, ok := ctx.Value(recorderKey{}).(*recorder); ok {
-		rec.later.Store(true)
+	if later, ok := ctx.Value(laterKey{}).(*atomic.Bool); ok {
+		later.Store(true)
 	}
 }
 
