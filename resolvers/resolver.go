@@ -86,7 +86,7 @@ func window(first *int, after *string, last *int, before *string) page.Args {
 // expect checks that an argument is the id of the wanted kind.
 func expect(arg string, key id.Any, prefix string) error {
 	if key.Prefix != prefix {
-		return fault.Invalid(arg, "expected the id of a %s (%s_…), got %s_…", prefix, prefix, key.Prefix)
+		return fault.Invalid(arg, "expected an id like %s_…, got %s_…", prefix, key.Prefix)
 	}
 	return nil
 }

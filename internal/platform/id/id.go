@@ -89,7 +89,7 @@ func Read(v any, prefix string, u *UUID) error {
 		return err
 	}
 	if got != prefix {
-		return fault.Invalid("", "expected the id of a %s (%s_…), got %s_…", prefix, prefix, clip(got))
+		return fault.Invalid("", "expected an id like %s_…, got %s_…", prefix, clip(got))
 	}
 	*u = parsed
 	return nil

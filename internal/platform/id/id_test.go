@@ -37,7 +37,7 @@ func TestRefused(t *testing.T) {
 		}
 	}
 	var u UUID
-	if err := Read("client_01h455vb4pex5vsknk084sn02q", "session", &u); err == nil || !strings.Contains(err.Error(), "expected the id of a session") {
+	if err := Read("client_01h455vb4pex5vsknk084sn02q", "session", &u); err == nil || !strings.Contains(err.Error(), "expected an id like session_…, got client_…") {
 		t.Errorf("a client's id where a session's is meant: %v", err)
 	}
 	if err := Read(7, "session", &u); fault.KindOf(err) != fault.KindInvalid {
