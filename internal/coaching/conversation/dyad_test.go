@@ -42,6 +42,19 @@ func TestThinkingPauses(t *testing.T) {
 	equal(t, "thinkingPauses.count with a third", conversation.Measure(third).ThinkingPauses.Count, 0)
 }
 
+func TestLatencyNeedsTheTimesOfBoth(t *testing.T) {
+	t.Parallel()
+	var utterances []conversation.Utterance
+	for at := int64(0); at < 600_000; at += 20_000 { // 30 answers after 2 s, and 29 questions after 13 s
+		utterances = append(utterances, said(coach, at, at+2_000, "What else?"), said(client, at+4_000, at+7_000, "There is one more thing."))
+	}
+	utterances[20].EndMs = nil // a question: 3 % of the utterances have no end
+	m := conversation.Measure(talk(utterances...))
+	quantiles(t, "responseLatencyMs", m.ResponseLatencyMs, 29, 2_000, 2_000)
+	quantiles(t, "patienceMs", m.PatienceMs, 28, 13_000, 13_000)
+	equal(t, "thinkingPauses.count", m.ThinkingPauses.Count, 0)
+}
+
 func TestInterruptions(t *testing.T) {
 	t.Parallel()
 	const long = "I was going to say something about the plan"

@@ -61,7 +61,7 @@ func TestQuestions(t *testing.T) {
 		"Not much, to be honest.",
 		"That is hard.",
 		"It is, yes.",
-		"Tell me more. What keeps you up?", // open, open: stacked
+		"… Tell me more. What keeps you up?", // open, open: stacked
 	)
 	is(t, "coach.questionCount", m.Coach.QuestionCount, 6)
 	near(t, "coach.questionRate", m.Coach.QuestionRate, 3./4)
@@ -96,6 +96,7 @@ func TestAdvice(t *testing.T) {
 		{"a question about the need", []string{"It was late.", "What do you need to sleep well?"}, 0, 0},
 		{"given back", []string{"It was late.", "So you feel you should be there."}, 0, 0},
 		{"what the client thinks", []string{"It was late.", "And you think you should go."}, 0, 0},
+		{"what the client thinks, with a word between", []string{"It was late.", "You think maybe you should go."}, 0, 0},
 		{"given back, with a word between", []string{"It was late.", "It feels like maybe you should go."}, 0, 0},
 		{"a thought far enough before", []string{"It was late.", "They think just maybe you should go."}, 0, 1},
 		{"denied four words before", []string{"It was late.", "Not for a moment you should go."}, 0, 0},
