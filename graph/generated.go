@@ -4220,12 +4220,16 @@ type Participant implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
 
 "The formats a transcript can be imported from. Recognised by content."
 enum TranscriptFormat {
-  "WebVTT as Zoom and Teams export it (.vtt)."
+  "WebVTT (.vtt), as Zoom, Teams and others export it."
   WEBVTT
   "SubRip (.srt)."
   SUBRIP
-  "Lines of ` + "`" + `Name: text` + "`" + `, without times."
+  "Plain text (.txt): lines of ` + "`" + `Name: text` + "`" + `, or ` + "`" + `Name  0:03` + "`" + ` above paragraphs as Otter has it, or a time before each line."
   TEXT
+  "JSON (.json) of meeting assistants and transcription services, any list of objects with speaker, start, end and text, and our own."
+  JSON
+  "A table (.csv, .tsv) with names of columns such as speaker, start, end and text in its first line."
+  CSV
 }
 
 "How far a transcript has come."

@@ -23,6 +23,7 @@ func TestImportFormats(t *testing.T) {
 	session := amara5.id(t, env)
 	for version, tc := range []struct{ file, format string }{
 		{"zoom.vtt", "WEBVTT"}, {"teams.vtt", "WEBVTT"}, {"subrip.srt", "SUBRIP"}, {"plain.txt", "TEXT"},
+		{"otter.txt", "TEXT"}, {"aws.json", "JSON"}, {"table.csv", "CSV"},
 	} {
 		t.Run(tc.file, func(t *testing.T) {
 			in := importInto(t, coach, session, sample(t, tc.file), apptest.Vars{"filename": tc.file})
@@ -115,7 +116,7 @@ func TestImportRefused(t *testing.T) {
 		"prose":            {"Dear all\n\nthank you\n", nil, "UNKNOWN_FORMAT content"},
 		"cut in a time":    {"WEBVTT\n\n00:00:01.000 --> 00:0", nil, "NO_CUES content"},
 		"over 5 MB":        {"A: " + strings.Repeat("so it goes ", 6<<20/11), nil, "TOO_LARGE content"},
-		"too many lines":   {strings.Repeat("A: b\n", 100_001), nil, "TOO_MANY_LINES content"},
+		"too many cues":    {strings.Repeat("A: b\n", 100_001), nil, "TOO_MANY_CUES content"},
 		"a name of lines":  {good, apptest.Vars{"filename": "a\nb.vtt"}, "INVALID filename"},
 		"a name too long":  {good, apptest.Vars{"filename": strings.Repeat("a", 256)}, "INVALID filename"},
 		"a name with NUL":  {good, apptest.Vars{"filename": "a\x00.vtt"}, "INVALID filename"},

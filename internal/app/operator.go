@@ -51,7 +51,7 @@ var commands = []command{
 	},
 	{
 		name:     "import",
-		synopsis: "FILE --session ID [--format WEBVTT|SUBRIP|TEXT]",
+		synopsis: "FILE --session ID [--format WEBVTT|SUBRIP|TEXT|JSON|CSV]",
 		about:    "import a transcript into a session, as its coach, and wait until it is analysed",
 		required: []string{"session"},
 		operands: 1,
@@ -288,7 +288,7 @@ func importFile(f *flag.FlagSet) action {
 			return misuse("--session: " + err.Error())
 		}
 		wanted := format.Format(strings.ToUpper(*kind))
-		if !slices.Contains([]format.Format{"", format.WebVTT, format.SubRip, format.Text}, wanted) {
+		if wanted != "" && !slices.Contains(format.Formats(), wanted) {
 			return misuse("--format: there is no " + *kind)
 		}
 		content, err := os.ReadFile(operands[0])

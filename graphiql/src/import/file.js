@@ -3,12 +3,12 @@
 /** The server takes this many bytes in one request (RAPPORT_MAX_BODY_BYTES). */
 export const maxBytes = 1 << 20
 
-export const extensions = ['.vtt', '.srt', '.txt']
+export const extensions = ['.vtt', '.srt', '.txt', '.json', '.jsonl', '.csv', '.tsv', '.md']
 
 /** Returns why the file cannot be imported, null if it can be tried. */
 export function refusal({name, size}) {
   if (!extensions.some(extension => name.toLowerCase().endsWith(extension))) {
-    return `${name} is not a transcript file. Choose a .vtt, .srt or .txt file.`
+    return `${name} is not a transcript file. Choose a .vtt, .srt, .txt, .json or .csv file.`
   }
   if (size === 0) return `${name} is empty.`
   return tooLarge(size) ? `${name} is ${formatSize(size)}. At most 1 MB can be sent at once.` : null

@@ -7,7 +7,7 @@ export function formatTime(ms) {
   return [...(hours ? [hours, pad(minutes)] : [pad(minutes)]), pad(seconds % 60)].join(':')
 }
 
-const names = {WEBVTT: 'WebVTT', SUBRIP: 'SubRip'}
+const names = {WEBVTT: 'WebVTT', SUBRIP: 'SubRip', JSON: 'JSON', CSV: 'CSV'}
 
 /** CHANGE_TALK → Change talk. */
 export function words(constant) {

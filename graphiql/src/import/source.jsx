@@ -98,7 +98,7 @@ function DropZone({disabled, onChange}) {
         ) : (
           <>
             <strong>Drop a transcript here, or choose a file</strong>
-            <span>.vtt, .srt or .txt, up to 1 MB</span>
+            <span>.vtt, .srt, .txt, .json or .csv, up to 1 MB</span>
           </>
         )}
       </label>

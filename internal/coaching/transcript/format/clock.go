@@ -1,6 +1,9 @@
 package format
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // isTiming tells whether a line is meant to be `start --> end`, readable or not.
 func isTiming(line string) bool {
@@ -12,7 +15,7 @@ func isTiming(line string) bool {
 	return before != "" && (isDigit(before[0]) || before[0] == '-') && strings.Contains(before, ":")
 }
 
-// parseTiming reads `start --> end` with whatever settings follow.
+// parseTiming reads `start --> end` with whatever settings follow. A time before the start of the recording is negative.
 func parseTiming(line string) (start, end int64, ok bool) {
 	before, after, found := strings.Cut(line, "-->")
 	if !found {
@@ -22,9 +25,19 @@ func parseTiming(line string) (start, end int64, ok bool) {
 	if i := strings.IndexAny(after, " \t"); i >= 0 {
 		after = after[:i] // cue settings
 	}
-	start, startOK := parseClock(strings.Trim(before, " \t"))
-	end, endOK := parseClock(after)
+	start, startOK := parseSignedClock(strings.Trim(before, " \t"))
+	end, endOK := parseSignedClock(after)
 	return start, end, startOK && endOK
+}
+
+// parseSignedClock reads a clock that may have a minus before it.
+func parseSignedClock(s string) (ms int64, ok bool) {
+	positive, negative := strings.CutPrefix(s, "-")
+	ms, ok = parseClock(positive)
+	if negative {
+		ms = -ms
+	}
+	return ms, ok
 }
 
 // parseClock reads [h:]m:s with an optional fraction after a dot or a comma, in milliseconds. Digits after the third are
@@ -73,6 +86,58 @@ func parseClock(s string) (ms int64, ok bool) {
 		weight /= 10
 	}
 	return ms, true
+}
+
+// maxMs is the last time that parseClock can read: 9,999 hours.
+const maxMs = ((9999*60+59)*60+59)*1000 + 999
+
+// dayMs is from where on a time is doubted.
+const dayMs = 24 * 60 * 60 * 1000
+
+// cutClock reads a clock at the beginning of s and gives what follows it.
+func cutClock(s string) (ms int64, rest string, ok bool) {
+	n := 0
+	for n < len(s) && (isDigit(s[n]) || s[n] == ':' || s[n] == '.' || s[n] == ',') {
+		n++
+	}
+	for n > 0 && !isDigit(s[n-1]) {
+		n--
+	}
+	ms, ok = parseClock(s[:n])
+	return ms, s[n:], ok
+}
+
+// parseClocks reads `0:03` and `0:01.5 – 0:04`. Without an end, end is unknown.
+func parseClocks(s string) (start, end int64, ok bool) {
+	start, rest, ok := cutClock(s)
+	if !ok || rest == "" {
+		return start, noTime, ok
+	}
+	rest = strings.TrimPrefix(rest, " ") // one: two are what stands between a name and a time
+	for _, dash := range []string{"-->", "–", "—", "-"} {
+		if after, found := strings.CutPrefix(rest, dash); found {
+			end, rest, ok = cutClock(strings.TrimPrefix(after, " "))
+			return start, end, ok && rest == ""
+		}
+	}
+	return 0, 0, false
+}
+
+// clockText writes a time as WebVTT does, 00:00:01.500; SubRip's point is a comma.
+func clockText(ms int64, point string) string {
+	return fmt.Sprintf("%02d:%02d:%02d%s%03d", ms/3_600_000, ms/60_000%60, ms/1000%60, point, ms%1000)
+}
+
+// shortClock writes a time as people do: 0:03, 1:02:03, with milliseconds only where there are some.
+func shortClock(ms int64) string {
+	s := fmt.Sprintf("%d:%02d", ms/60_000%60, ms/1000%60)
+	if ms >= 3_600_000 {
+		s = fmt.Sprintf("%d:%02d:%02d", ms/3_600_000, ms/60_000%60, ms/1000%60)
+	}
+	if ms%1000 != 0 {
+		s += fmt.Sprintf(".%03d", ms%1000)
+	}
+	return s
 }
 
 // isClockFragment tells whether a line can be the beginning of a timing line that the file's end cut.

@@ -7,6 +7,7 @@ type cueReader struct {
 	src      *source
 	comments bool // NOTE, STYLE and REGION blocks are no speech
 	language string
+	product  string // that wrote the file, "" if it cannot be told
 	lastID   string // of the cue before, "" if it had none
 	cues     []rawCue
 }
@@ -16,7 +17,15 @@ type rawCue struct {
 	line       int // index of its timing line
 	start, end int64
 	payload    []string
+	bound      bound
 }
+
+// markApart and markJoined stand before the words of a cue where utterances do not begin as they do by rule: tags with
+// nothing in them, which no player shows. Export writes them for transcripts that somebody has edited.
+const (
+	markApart  = "<u></u>"
+	markJoined = "<i></i>"
+)
 
 // readCues reads all blocks from the line at this index on. Blank lines between cues may be missing.
 func (r *cueReader) readCues(at int) {
@@ -64,19 +73,40 @@ func (r *cueReader) readCue(at int, id string) int {
 		}
 		end = start
 	}
-	if end < start {
-		r.src.warn(at, WarnTimesBackwards)
-		end = start
-	}
+	start, end = inOrder(r.src, at, start, end)
 	from := at + 1
 	to := from
 	for to < len(lines) && !r.endsPayload(to, id) {
 		to++
 	}
 	// The capacity is clipped: stray text is appended later and must not overwrite the file.
-	r.cues = append(r.cues, rawCue{line: at, start: start, end: end, payload: lines[from:to:to]})
+	cue := rawCue{line: at, start: start, end: end, payload: lines[from:to:to]}
+	if from < to {
+		if rest, marked := strings.CutPrefix(lines[from], markApart); marked {
+			cue.bound, lines[from] = apart, rest
+		} else if rest, marked := strings.CutPrefix(lines[from], markJoined); marked {
+			cue.bound, lines[from] = joined, rest
+		}
+	}
+	r.cues = append(r.cues, cue)
 	r.lastID = id
 	return to
+}
+
+// inOrder moves a time before the recording to its start, and an end before its start to it.
+func inOrder(src *source, line int, start, end int64) (int64, int64) {
+	if start < 0 || end < 0 && end != noTime {
+		src.warn(line, WarnTimesNegative)
+		start = max(0, start)
+		if end != noTime {
+			end = max(0, end)
+		}
+	}
+	if end != noTime && end < start {
+		src.warn(line, WarnTimesBackwards)
+		end = start
+	}
+	return start, end
 }
 
 // endsPayload tells whether the line at this index belongs to the payload no more. Only an empty line ends it, not one

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -20,20 +21,17 @@ const (
 	maxControlPercentInvalid = 2 // of a file that is over maxInvalidPercent: below, it is foreign text; above, no text
 )
 
-// decode turns a file's bytes into valid UTF-8 without BOM and NUL.
+// decode turns a file's bytes into valid UTF-8 without BOM and control characters.
 func decode(content []byte, notes *warnings) (string, error) {
-	// No encoding that we read takes more than two bytes where UTF-8 takes one.
-	if len(content) > 2*MaxTextBytes+2 {
-		return "", tooLarge()
-	}
 	var text string
-	switch {
-	case bytes.HasPrefix(content, []byte{0xFF, 0xFE}):
-		text = decodeUTF16(content[2:], binary.LittleEndian, notes)
-	case bytes.HasPrefix(content, []byte{0xFE, 0xFF}):
-		text = decodeUTF16(content[2:], binary.BigEndian, notes)
-	default:
+	switch order := utf16Order(content); {
+	case order == nil:
 		text = string(bytes.TrimPrefix(content, []byte("\uFEFF")))
+	case bytes.HasPrefix(content, []byte{0xFF, 0xFE}), bytes.HasPrefix(content, []byte{0xFE, 0xFF}):
+		text = decodeUTF16(content[2:], order, notes)
+	default:
+		text = decodeUTF16(content, order, notes)
+		notes.add(1, WarnUTF16Assumed)
 	}
 	if blank(text) {
 		return "", invalid(CodeEmpty, "the file is empty")
@@ -45,14 +43,40 @@ func decode(content []byte, notes *warnings) (string, error) {
 	if blank(text) {
 		return "", invalid(CodeEmpty, "the file is empty")
 	}
-	if len(text) > MaxTextBytes {
-		return "", tooLarge()
-	}
 	return text, nil
 }
 
-func tooLarge() error {
-	return invalid(CodeTooLarge, "the file has more than %d MB of text", MaxTextBytes>>20)
+// utf16Order tells by the BOM whether the file is UTF-16, and in which order; nil if it is not. Without BOM it goes by the
+// zeros: the letters of most alphabets have them in every other byte, and no other encoding of text has any.
+func utf16Order(content []byte) binary.ByteOrder {
+	switch {
+	case bytes.HasPrefix(content, []byte{0xFF, 0xFE}):
+		return binary.LittleEndian
+	case bytes.HasPrefix(content, []byte{0xFE, 0xFF}):
+		return binary.BigEndian
+	}
+	const (
+		sample      = 4096
+		mostPercent = 60 // of one half of the bytes
+		fewPercent  = 5  // of the other
+	)
+	head := content[:min(len(content), sample)&^1]
+	var zeros [2]int
+	for i, b := range head {
+		if b == 0 {
+			zeros[i&1]++
+		}
+	}
+	pairs := len(head) / 2
+	many := func(n int) bool { return pairs > 0 && n*100 >= pairs*mostPercent }
+	few := func(n int) bool { return n*100 <= pairs*fewPercent }
+	switch {
+	case many(zeros[1]) && few(zeros[0]):
+		return binary.LittleEndian
+	case many(zeros[0]) && few(zeros[1]):
+		return binary.BigEndian
+	}
+	return nil
 }
 
 // decodeUTF16 decodes units of two bytes. A half unit or half pair at the very end is a cut, elsewhere it is a character
@@ -102,24 +126,24 @@ type census struct {
 func takeCensus(text string) census {
 	c := census{firstInvalid: -1}
 	for i := 0; i < len(text); {
-		b := text[i]
-		if b < utf8.RuneSelf {
-			if b == 0 {
-				c.nuls++
-			}
-			if b < ' ' && (b < '\t' || b > '\r') || b == 0x7F {
-				c.controls++
-			}
+		if isPlain[text[i]] {
 			i++
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(text[i:])
-		if r == utf8.RuneError && size == 1 {
+		switch {
+		case r == utf8.RuneError && size == 1:
 			if c.invalid == 0 {
 				c.firstInvalid = i
 			}
 			c.invalid++
-		} else {
+		case r == 0:
+			c.nuls++
+			c.controls++
+		case isControl(r):
+			c.controls++
+		}
+		if size > 1 {
 			c.multibyte++
 		}
 		i += size
@@ -127,7 +151,18 @@ func takeCensus(text string) census {
 	return c
 }
 
-// repair takes out NULs, decodes stray bytes as Windows-1252, and refuses what is no text.
+// isPlain holds the ASCII characters that are text, which nearly all bytes of most files are.
+var isPlain = func() (plain [256]bool) {
+	for b := range byte(utf8.RuneSelf) {
+		plain[b] = !isControl(rune(b))
+	}
+	return plain
+}()
+
+// isControl tells the characters that are no part of any text; those that are white space separate words.
+func isControl(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) }
+
+// repair takes out control characters, decodes stray bytes as Windows-1252, and refuses what is no text.
 func repair(text string, notes *warnings) (string, error) {
 	c := takeCensus(text)
 	percent := func(n int) int { return n * 100 / len(text) }
@@ -154,7 +189,22 @@ func repair(text string, notes *warnings) (string, error) {
 		notes.add(lineAt(text, strings.IndexByte(text, 0)), WarnNulRemoved)
 		text = strings.ReplaceAll(text, "\x00", "")
 	}
+	if c.controls > c.nuls || c.invalid > 0 { // Windows-1252 has bytes without a character, too
+		if at := strings.IndexFunc(text, isControl); at >= 0 {
+			notes.add(lineAt(text, at), WarnControlsRemoved)
+			text = withoutControls(text)
+		}
+	}
 	return text, nil
+}
+
+func withoutControls(text string) string {
+	return strings.Map(func(r rune) rune {
+		if isControl(r) {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // incompleteTail is the length of a UTF-8 sequence that the end of text cuts, 0 if there is none.

@@ -6,20 +6,27 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew; read the difference before you commit it")
 
-// TestGolden shows, for one conversation a format, all that is read out of it.
+// TestGolden shows, for each file of testdata, all that is read out of it. The files are invented, in the shapes of the products
+// that they are named after.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	for file, format := range map[string]Format{
-		"zoom.vtt":   WebVTT,
-		"teams.vtt":  WebVTT,
-		"subrip.srt": SubRip,
-		"plain.txt":  Text,
-	} {
+	files, err := filepath.Glob(filepath.Join("testdata", "*.*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	formats := map[string]Format{".vtt": WebVTT, ".srt": SubRip, ".txt": Text, ".md": Text, ".json": JSON, ".jsonl": JSON, ".csv": CSV, ".tsv": CSV}
+	for _, file := range files {
+		file = filepath.Base(file)
+		format := formats[filepath.Ext(file)]
+		if format == "" || strings.HasSuffix(file, ".golden.json") {
+			continue
+		}
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			content := readTestdata(t, file)

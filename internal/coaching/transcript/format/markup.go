@@ -6,8 +6,11 @@ import (
 	"unicode"
 )
 
-// maxTagBytes is how far a tag's end is looked for. Without it, a file of nothing but < would take hours.
-const maxTagBytes = 500
+// How far the end of a tag, and of a SubStation override, is looked for: a long name, many commands.
+const (
+	maxTagBytes      = 2000
+	maxOverrideBytes = 200
+)
 
 // span is the part of a cue's payload that one voice tag covers.
 type span struct {
@@ -35,6 +38,7 @@ func appendSpans(spans []span, payload string, openEnded bool) (_ []span, cut bo
 		}
 		text.Reset()
 	}
+	nextClose := -1 // offset of the first > from here on; len(payload) if there is none
 	for rest := payload; rest != ""; {
 		i := strings.IndexAny(rest, "<&{")
 		if i < 0 {
@@ -56,7 +60,18 @@ func appendSpans(spans []span, payload string, openEnded bool) (_ []span, cut bo
 			}
 			rest = rest[size:]
 		case '<':
-			end := strings.IndexByte(rest[:min(len(rest), maxTagBytes)], '>')
+			here := len(payload) - len(rest)
+			if nextClose < here {
+				if i := strings.IndexByte(rest, '>'); i >= 0 {
+					nextClose = here + i
+				} else {
+					nextClose = len(payload)
+				}
+			}
+			end := nextClose - here
+			if end >= min(len(rest), maxTagBytes) {
+				end = -1
+			}
 			if end < 0 && openEnded && startsTag(rest[1:]) {
 				flush()
 				return spans, true
@@ -144,23 +159,41 @@ func voiceName(inner string) string {
 	if i < 0 {
 		return ""
 	}
-	name := inner[i:]
-	if !strings.Contains(name, "&") {
-		return cleanName(name)
+	return cleanName(decodeEntities(inner[i:]))
+}
+
+// decodeEntities decodes all entities of a text without tags.
+func decodeEntities(s string) string {
+	if !strings.Contains(s, "&") {
+		return s
 	}
 	var b strings.Builder
-	for name != "" {
-		i := strings.IndexByte(name, '&')
+	for s != "" {
+		i := strings.IndexByte(s, '&')
 		if i < 0 {
-			b.WriteString(name)
+			b.WriteString(s)
 			break
 		}
-		b.WriteString(name[:i])
-		decoded, size := decodeEntity(name[i:])
+		b.WriteString(s[:i])
+		decoded, size := decodeEntity(s[i:])
 		b.WriteString(decoded)
-		name = name[i+size:]
+		s = s[i+size:]
 	}
-	return cleanName(b.String())
+	return b.String()
+}
+
+// cutBoldName takes the name off a line that begins `<b>Name:</b>`, as exports name speakers where a plain name would be
+// taken for words.
+func cutBoldName(line string) (name, words string, ok bool) {
+	rest, ok := strings.CutPrefix(line, "<b>")
+	if !ok {
+		return "", line, false
+	}
+	name, words, ok = strings.Cut(rest, ":</b>")
+	if !ok || len(name) > maxTagBytes || strings.Contains(name, "\n") {
+		return "", line, false
+	}
+	return cleanName(decodeEntities(name)), words, true
 }
 
 // decodeEntity decodes the entity at the start of s, and says how long it was. Without its semicolon an entity is text:
@@ -178,6 +211,9 @@ func decodeEntity(s string) (decoded string, size int) {
 	}
 	entity := s[:end+1]
 	decoded = html.UnescapeString(entity)
+	if decoded == "\uFFFD" || strings.IndexFunc(decoded, isControl) >= 0 { // &#0; and the like
+		return "", len(entity)
+	}
 	if strings.HasSuffix(decoded, ";") && decoded != ";" { // unknown, or known only in part
 		return "&", 1
 	}
@@ -189,26 +225,35 @@ func overrideLen(s string) int {
 	if !strings.HasPrefix(s, `{\`) {
 		return 0
 	}
-	return strings.IndexByte(s[:min(len(s), maxTagBytes)], '}') + 1
+	return strings.IndexByte(s[:min(len(s), maxOverrideBytes)], '}') + 1
 }
 
-// collapse trims s and makes every run of white space one space. Text that is clean already is not copied.
+// collapse trims s, makes every run of white space one space and leaves out control characters. Text that is clean already
+// is not copied.
 func collapse(s string) string {
 	afterSpace := true
 	for _, r := range s {
-		if !unicode.IsSpace(r) {
+		switch {
+		case r == ' ':
+			if afterSpace {
+				return rebuild(s)
+			}
+			afterSpace = true
+		case r > ' ' && r < 0x7F:
 			afterSpace = false
-			continue
+		case unicode.IsSpace(r), isControl(r):
+			return rebuild(s)
+		default:
+			afterSpace = false
 		}
-		if afterSpace || r != ' ' {
-			return strings.Join(strings.Fields(s), " ")
-		}
-		afterSpace = true
 	}
 	if afterSpace {
 		return strings.TrimRight(s, " ")
 	}
 	return s
 }
+
+// rebuild is collapse for text that is not clean.
+func rebuild(s string) string { return strings.Join(strings.Fields(withoutControls(s)), " ") }
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }

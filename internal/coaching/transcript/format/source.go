@@ -2,34 +2,59 @@ package format
 
 import "strings"
 
-// source is a decoded file as lines: what every format's parser reads from.
+// source is a decoded file: what every format's parser reads from.
 type source struct {
-	lines []string // without their ends
-	open  bool     // the last line has no end: the file may have been cut there
-	notes *warnings
+	text   string
+	lines  []string // without their ends; only after split
+	open   bool     // the last line has no end: the file may have been cut there
+	notes  *warnings
+	layout *layout // of plain text, once somebody has asked
 }
 
-// newSource splits text at CR, LF and CRLF, mixed as they may be.
-func newSource(text string, notes *warnings) (*source, error) {
+// newSource decodes a file of at most this many bytes; 0 means MaxBytes.
+func newSource(content []byte, most int) (*source, error) {
+	if most <= 0 {
+		most = MaxBytes
+	}
+	if len(content) > most {
+		return nil, invalid(CodeTooLarge, "the file has more than the %s that can be imported", byteCount(most))
+	}
+	if err := foreignBinary(content); err != nil {
+		return nil, err
+	}
+	notes := &warnings{}
+	text, err := decode(content, notes)
+	if err != nil {
+		return nil, err
+	}
+	return &source{text: text, notes: notes}, nil
+}
+
+// split splits the text at CR, LF and CRLF, mixed as they may be.
+func (s *source) split() error {
+	if s.lines != nil {
+		return nil
+	}
+	text := s.text
 	n := countLines(text)
 	if n > MaxLines {
-		return nil, invalid(CodeTooManyLines, "the file has %d lines, %d are the most that can be imported", n, MaxLines)
+		return invalid(CodeTooManyLines, "the file has %d lines, %d are the most that can be imported", n, MaxLines)
 	}
-	src := &source{lines: make([]string, 0, n), notes: notes}
+	s.lines = make([]string, 0, n)
 	for text != "" {
 		end := strings.IndexAny(text, "\r\n")
 		if end < 0 {
-			src.lines = append(src.lines, text)
-			src.open = true
+			s.lines = append(s.lines, text)
+			s.open = true
 			break
 		}
-		src.lines = append(src.lines, text[:end])
+		s.lines = append(s.lines, text[:end])
 		if strings.HasPrefix(text[end:], "\r\n") {
 			end++
 		}
 		text = text[end+1:]
 	}
-	return src, nil
+	return nil
 }
 
 // warn notes an oddity on the line with this index.

@@ -23,22 +23,33 @@ const (
 	alwaysNamedPercent = 90
 )
 
+// nobody is how exports name the speaker whom nobody knows.
+const nobody = "?"
+
 // cast numbers the speakers in the order in which they are met.
 type cast struct {
+	src     *source
 	names   []string
 	indices map[string]int
 }
 
-// index is the number of a name, unknown for none.
-func (c *cast) index(name string) int {
-	if name == "" {
-		return unknown
-	}
+// index is the number of a name that stands in this line, unknown for none.
+func (c *cast) index(name string, line int) int {
 	if i, ok := c.indices[name]; ok {
 		return i
 	}
+	if name == "" || name == nobody {
+		return unknown
+	}
 	if c.indices == nil {
 		c.indices = map[string]int{}
+	}
+	short := shortened(name)
+	if short != name {
+		c.src.warn(line, WarnNameCut)
+		i := c.index(short, line)
+		c.indices[name] = i
+		return i
 	}
 	i := len(c.names)
 	c.names = append(c.names, name)
@@ -46,25 +57,33 @@ func (c *cast) index(name string) int {
 	return i
 }
 
-// spoken drops names that say no word and renumbers the pieces.
-func (c *cast) spoken(pieces []said) []string {
-	renumbered := make([]int, len(c.names))
-	for _, p := range pieces {
-		if p.speaker != unknown {
-			renumbered[p.speaker] = 1
+// shortened cuts a name that is no name any more, which has to fit where names are shown and into one tag.
+func shortened(name string) string {
+	const longest = 200 // characters
+	runes := 0
+	for i := range name {
+		if runes == longest {
+			return cleanName(name[:i])
 		}
+		runes++
 	}
+	return name
+}
+
+// inOrder numbers the speakers anew, in the order of their first words, and drops those that have none.
+func (c *cast) inOrder(pieces []said) []string {
+	numbers := make([]int, len(c.names))
 	var names []string
-	for i, name := range c.names {
-		if renumbered[i] == 1 {
-			renumbered[i] = len(names)
-			names = append(names, name)
-		}
-	}
 	for i := range pieces {
-		if pieces[i].speaker != unknown {
-			pieces[i].speaker = renumbered[pieces[i].speaker]
+		p := &pieces[i]
+		if p.speaker == unknown {
+			continue
 		}
+		if numbers[p.speaker] == 0 {
+			names = append(names, c.names[p.speaker])
+			numbers[p.speaker] = len(names)
+		}
+		p.speaker = numbers[p.speaker] - 1
 	}
 	return names
 }
@@ -78,6 +97,7 @@ type nameFinder struct {
 	short    map[string]*prefixEvidence // by what stands before the first colon
 	long     map[string]int             // by what stands before the second, how often
 	accepted map[string]bool
+	shapes   map[string]string // what stands before colons as a name, "" if it cannot be one; names recur
 }
 
 type prefixEvidence struct {
@@ -110,13 +130,28 @@ func namesIn(spans []span) *nameFinder {
 }
 
 func newNameFinder() *nameFinder {
-	return &nameFinder{short: map[string]*prefixEvidence{}, long: map[string]int{}, accepted: map[string]bool{}}
+	return &nameFinder{short: map[string]*prefixEvidence{}, long: map[string]int{}, accepted: map[string]bool{}, shapes: map[string]string{}}
+}
+
+// shape is a prefix as a name, "" if it cannot be one.
+func (f *nameFinder) shape(prefix string) string {
+	name, known := f.shapes[prefix]
+	if !known {
+		if name = cleanName(prefix); !canBeName(name) {
+			name = ""
+		}
+		const most = 10_000 // kept
+		if len(f.shapes) < most {
+			f.shapes[prefix] = name
+		}
+	}
+	return name
 }
 
 // see takes a line as evidence.
 func (f *nameFinder) see(line string) {
 	f.lines++
-	short, long := prefixes(line)
+	short, long := f.prefixes(line)
 	if short.name == "" {
 		return
 	}
@@ -156,7 +191,7 @@ func (f *nameFinder) decide() {
 	}
 	f.always = named*100 >= (f.lines-1)*alwaysNamedPercent // the last line may be the cut one
 	for name := range f.long {
-		short, _ := prefixes(name + ":")
+		short, _ := f.prefixes(name + ":")
 		if f.accepted[short.name] && f.short[short.name].isPartOfLonger() {
 			f.accepted[name] = true
 		}
@@ -184,7 +219,7 @@ func (f *nameFinder) split(line string) (name, words string, named bool) {
 	if !f.some {
 		return "", line, false
 	}
-	short, long := prefixes(line)
+	short, long := f.prefixes(line)
 	if long.name != "" && f.accepted[long.name] {
 		return long.name, line[long.rest:], true
 	}
@@ -216,7 +251,7 @@ type prefix struct {
 
 // prefixes finds what may be a name before the line's first and second colon. A colon counts if a space or nothing follows
 // it, which spares times and addresses; a full-width one always does.
-func prefixes(line string) (short, long prefix) {
+func (f *nameFinder) prefixes(line string) (short, long prefix) {
 	const longest = maxNameRunes*utf8.UTFMax + len(": ")
 	head := line[:min(len(line), longest)]
 	from := 0
@@ -230,18 +265,18 @@ func prefixes(line string) (short, long prefix) {
 		if size == 1 && from < len(line) && line[from] != ' ' {
 			continue
 		}
-		found := prefix{name: cleanName(line[:colon]), rest: from}
+		found := prefix{name: f.shape(line[:colon]), rest: from}
 		if found.rest < len(line) && line[found.rest] == ' ' {
 			found.rest++
 		}
 		if short.name == "" {
-			if !canBeName(found.name) {
+			if found.name == "" {
 				return short, long
 			}
 			short = found
 			continue
 		}
-		if canBeName(found.name) && canBeName(cleanName(line[short.rest:colon])) {
+		if found.name != "" && f.shape(line[short.rest:colon]) != "" {
 			long = found
 		}
 		return short, long
@@ -264,13 +299,18 @@ func indexColon(s string) (i, size int) {
 	return -1, 0
 }
 
-// cleanName trims what is no part of a name: white space, the dash or chevrons of subtitles before it, and marks that
-// nobody sees but that would make two people of one.
+// cleanName trims what is no part of a name: white space, the dash or chevrons of subtitles before it, a colon after it, and
+// marks that nobody sees but that would make two people of one.
 func cleanName(name string) string {
-	const marks = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
-	name = collapse(strings.Trim(name, marks+" \t\n\u00a0"))
-	return strings.TrimLeft(name, "->–— ")
+	const marks = " \u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+	name = collapse(name)
+	if name != "" && isASCIILetter(name[0]) && isASCIILetter(name[len(name)-1]) {
+		return name
+	}
+	return strings.TrimRight(strings.TrimLeft(name, marks+"->–—"), marks+":：")
 }
+
+func isASCIILetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
 
 // canBeName tells whether a prefix has the shape of a display name. Parentheses, digits, dots, commas, slashes, pipes,
 // brackets and emoji are all common in them; what ends or quotes sentences, code and times is not.

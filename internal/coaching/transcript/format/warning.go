@@ -8,20 +8,31 @@ import (
 
 // The codes of warnings.
 const (
-	WarnNulRemoved       = "NUL_REMOVED"
-	WarnWindows1252      = "DECODED_AS_WINDOWS_1252"
-	WarnBadCharacters    = "BAD_CHARACTERS"
-	WarnHeaderMissing    = "HEADER_MISSING"
-	WarnTruncated        = "TRUNCATED"
-	WarnEmptyCue         = "EMPTY_CUE"
-	WarnTextOutsideCue   = "TEXT_OUTSIDE_CUE"
-	WarnTimesUnreadable  = "TIMES_UNREADABLE"
-	WarnTimesBackwards   = "TIMES_BACKWARDS"
-	WarnTimesUnsorted    = "TIMES_UNSORTED"
-	WarnSpeakerAssumed   = "SPEAKER_ASSUMED"
-	WarnSpeakerMissing   = "SPEAKER_MISSING"
-	WarnSpeakersMissing  = "SPEAKERS_MISSING"
-	WarnSpeakersShareCue = "SPEAKERS_SHARE_CUE"
+	WarnNulRemoved        = "NUL_REMOVED"
+	WarnControlsRemoved   = "CONTROLS_REMOVED"
+	WarnWindows1252       = "DECODED_AS_WINDOWS_1252"
+	WarnUTF16Assumed      = "DECODED_AS_UTF_16"
+	WarnBadCharacters     = "BAD_CHARACTERS"
+	WarnHeaderMissing     = "HEADER_MISSING"
+	WarnTruncated         = "TRUNCATED"
+	WarnEmptyCue          = "EMPTY_CUE"
+	WarnTextOutsideCue    = "TEXT_OUTSIDE_CUE"
+	WarnNotSpeech         = "NOT_SPEECH"
+	WarnTimesUnreadable   = "TIMES_UNREADABLE"
+	WarnTimesNegative     = "TIMES_NEGATIVE"
+	WarnTimesBackwards    = "TIMES_BACKWARDS"
+	WarnTimesUnsorted     = "TIMES_UNSORTED"
+	WarnTimesBeyondADay   = "TIMES_BEYOND_A_DAY"
+	WarnTimesOfDay        = "TIMES_OF_DAY"
+	WarnTimesSparse       = "TIMES_SPARSE"
+	WarnTimesSeconds      = "TIMES_IN_SECONDS"
+	WarnTimesMilliseconds = "TIMES_IN_MILLISECONDS"
+	WarnEndsMissing       = "ENDS_MISSING"
+	WarnSpeakerAssumed    = "SPEAKER_ASSUMED"
+	WarnSpeakerMissing    = "SPEAKER_MISSING"
+	WarnSpeakersMissing   = "SPEAKERS_MISSING"
+	WarnSpeakersShareCue  = "SPEAKERS_SHARE_CUE"
+	WarnNameCut           = "NAME_CUT"
 )
 
 // maxWarningsPerCode is how often one code is listed before the rest is only counted. It is counted per code, not per
@@ -33,8 +44,12 @@ func wording(code string) (message, assumed string) {
 	switch code {
 	case WarnNulRemoved:
 		return "there are NUL characters in the text", "they are left out"
+	case WarnControlsRemoved:
+		return "there are control characters in the text", "they are left out"
 	case WarnWindows1252:
 		return "there are bytes that are not UTF-8", "they are Windows-1252"
+	case WarnUTF16Assumed:
+		return "the file does not say its encoding", "it is UTF-16"
 	case WarnBadCharacters:
 		return "there are characters that cannot be decoded", "they are shown as the replacement character"
 	case WarnHeaderMissing:
@@ -45,12 +60,28 @@ func wording(code string) (message, assumed string) {
 		return "there are no words here", "nobody spoke; it is left out"
 	case WarnTextOutsideCue:
 		return "there is text that belongs to no time", "it goes on from the text before it; before the first time it is left out"
+	case WarnNotSpeech:
+		return "there is text around the conversation", "nobody said it; it is left out"
 	case WarnTimesUnreadable:
 		return "the times cannot be read", "it was said the moment the text before it ended"
+	case WarnTimesNegative:
+		return "the time is before the start of the recording", "it is the start"
 	case WarnTimesBackwards:
 		return "the end is before the start", "it ended when it started"
 	case WarnTimesUnsorted:
 		return "the times are not in order from here on", "the order of the times is right, not the order of the file"
+	case WarnTimesBeyondADay:
+		return "the times go beyond 24 hours from here on", "the recording is that long"
+	case WarnTimesOfDay:
+		return "the times are those of a clock on the wall", "the recording began with the first words"
+	case WarnTimesSparse:
+		return "the file tells the time only now and then", "all times are unknown"
+	case WarnTimesSeconds:
+		return "the file does not say in what unit its times are", "they are seconds, by the rate of speech"
+	case WarnTimesMilliseconds:
+		return "the file does not say in what unit its times are", "they are milliseconds, by the rate of speech"
+	case WarnEndsMissing:
+		return "the file says when people begin to speak but not when they end", "all ends are unknown"
 	case WarnSpeakerAssumed:
 		return "no speaker is named here", "the speaker before goes on"
 	case WarnSpeakerMissing:
@@ -59,6 +90,8 @@ func wording(code string) (message, assumed string) {
 		return "the file names no speakers", "all speakers are unknown"
 	case WarnSpeakersShareCue:
 		return "several people speak within one time", "each of them speaks the whole of it"
+	case WarnNameCut:
+		return "the name of the speaker is very long", "the rest of it is left out"
 	default:
 		panic("format: a warning code without words: " + code)
 	}

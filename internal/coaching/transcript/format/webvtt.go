@@ -1,10 +1,6 @@
 package format
 
-import (
-	"strings"
-
-	"golang.org/x/text/language"
-)
+import "strings"
 
 // detectWebVTT is certain of the header. Timing lines without it could be SubRip with dots as well.
 func detectWebVTT(src *source) confidence {
@@ -32,7 +28,21 @@ func parseWebVTT(src *source) (*Document, error) {
 	if header && len(r.cues) == 0 {
 		return nil, invalid(CodeNoCues, "the file has a WEBVTT header but no cues")
 	}
+	if r.product == "" {
+		r.product = r.productByIDs()
+	}
 	return r.document()
+}
+
+// productByIDs knows Teams by the GUIDs of its cues, and Zoom by their numbers in a file with CRLF and no voices.
+func (r *cueReader) productByIDs() string {
+	switch {
+	case isGUID(r.lastID):
+		return "teams"
+	case isID(r.lastID) && strings.HasPrefix(r.src.text, "WEBVTT\r\n\r\n1\r\n") && !strings.Contains(r.src.text, "<v "):
+		return "zoom"
+	}
+	return ""
 }
 
 func isWebVTTHeader(line string) bool {
@@ -41,7 +51,8 @@ func isWebVTTHeader(line string) bool {
 	if len(line) < len(header) || !strings.EqualFold(line[:len(header)], header) {
 		return false
 	}
-	return len(line) == len(header) || line[len(header)] == ' ' || line[len(header)] == '\t'
+	return len(line) == len(header) ||
+		(line[len(header)] == ' ' || line[len(header)] == '\t') && stampOf(line).form != stampSpaces // of somebody called so
 }
 
 // readHeader reads the metadata lines under WEBVTT and returns the index of the line after them. It ends at a blank line,
@@ -70,11 +81,21 @@ func isComment(line string) bool {
 	return false
 }
 
+// exportNote stands in what Export writes.
+const exportNote = "NOTE Exported by Rapport"
+
 // skipComment returns the index of the line after a NOTE, STYLE or REGION block. A timing line ends it too: the format
 // forbids one inside, so a blank line is missing.
 func (r *cueReader) skipComment(at int) int {
 	lines := r.src.lines
-	r.readLanguage(strings.TrimSpace(strings.TrimPrefix(lines[at], "NOTE")))
+	note := strings.TrimSpace(strings.TrimPrefix(lines[at], "NOTE"))
+	r.readLanguage(note)
+	switch {
+	case lines[at] == exportNote:
+		r.product = rapportProduct
+	case strings.HasPrefix(note, "duration:\""):
+		r.product = "teams"
+	}
 	for at++; at < len(lines) && lines[at] != "" && !isTiming(lines[at]); at++ {
 	}
 	return at
@@ -83,11 +104,7 @@ func (r *cueReader) skipComment(at int) int {
 // readLanguage takes the language from a header's `Language: en` or from Microsoft's `NOTE language:en-us`.
 func (r *cueReader) readLanguage(line string) {
 	key, value, found := strings.Cut(line, ":")
-	if !found || r.language != "" || !strings.EqualFold(strings.TrimSpace(key), "language") {
-		return
-	}
-	// What is no language tag is somebody's own use of the word.
-	if tag, err := language.Parse(strings.TrimSpace(value)); err == nil && tag != language.Und {
-		r.language = tag.String()
+	if found && r.language == "" && strings.EqualFold(strings.TrimSpace(key), "language") {
+		r.language = languageTag(value)
 	}
 }
