@@ -81,7 +81,7 @@ func TestDatabaseOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := (&apptest.Env{DatabaseURL: server.URL(), Config: config.Config{Home: t.TempDir()}}).
-		Another(t, apptest.Running(), apptest.Config(func(c *config.Config) { c.Jobs.Lease = time.Second }))
+		Another(t, apptest.Running())
 	if err := env.App.LoadDemo(t.Context(), func(string) {}); err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +127,13 @@ func TestDatabaseOutage(t *testing.T) {
 		t.Errorf("%d errors for two fields over a socket", len(within.Errors))
 	}
 
+	another := env.Dial(t, nil)
+	if err := another.Init(t, map[string]string{"Authorization": "Bearer " + coach.Token}); err == nil {
+		t.Error("a socket signed in")
+	}
+	if code := another.Closed(t); code != 1013 { // clients try again, unlike after a 4403
+		t.Errorf("a socket that has to sign in: closed with %d", code)
+	}
 	status, body := env.Send(t, http.MethodGet, "/readyz", nil, "")
 	var health struct {
 		Status string
@@ -148,7 +155,7 @@ func TestDatabaseOutage(t *testing.T) {
 	if n := strings.Count(log, `msg="answered without`); n != 2 { // the one under way, the one over the socket
 		t.Errorf("%d lines about responses:\n%s", n, log)
 	}
-	if n := strings.Count(log, `msg="sign-in refused"`); n != 1 {
+	if n := strings.Count(log, `level=WARN msg="sign-in refused"`); n != 1 {
 		t.Errorf("%d lines about who could not sign in:\n%s", n, log)
 	}
 	if !strings.Contains(log, "failed to connect to") {
