@@ -62,5 +62,5 @@ export function SessionSelect({request, value, onChange}) {
 }
 
 function labelOf({number, title, startsAt, client}) {
-  return [client?.name, `${number}. ${title ?? 'Session'}`, formatDay(startsAt)].filter(Boolean).join(' · ')
+  return [client?.name, formatDay(startsAt), `${number}. ${title ?? 'Session'}`].filter(Boolean).join(' · ')
 }
