@@ -51,13 +51,18 @@ type ResolverRoot interface {
 	Participant() ParticipantResolver
 	Query() QueryResolver
 	Session() SessionResolver
+	Speaker() SpeakerResolver
 	SpeakerMetrics() SpeakerMetricsResolver
+	SpeakerSuggestion() SpeakerSuggestionResolver
 	Subscription() SubscriptionResolver
 	Transcript() TranscriptResolver
+	TranscriptEdit() TranscriptEditResolver
 	Utterance() UtteranceResolver
+	UtteranceRevision() UtteranceRevisionResolver
 	Viewer() ViewerResolver
 	UpdateClientInput() UpdateClientInputResolver
 	UpdateEngagementInput() UpdateEngagementInputResolver
+	UpdateOrganizationInput() UpdateOrganizationInputResolver
 	UpdateSessionInput() UpdateSessionInputResolver
 	UpdateTranscriptInput() UpdateTranscriptInputResolver
 }
@@ -135,11 +140,12 @@ type ComplexityRoot struct {
 	}
 
 	Citation struct {
-		EndMs      func(childComplexity int) int
-		ID         func(childComplexity int) int
-		Quote      func(childComplexity int) int
-		StartMs    func(childComplexity int) int
-		Utterances func(childComplexity int) int
+		EndMs        func(childComplexity int) int
+		ID           func(childComplexity int) int
+		Quote        func(childComplexity int) int
+		StartMs      func(childComplexity int) int
+		Utterances   func(childComplexity int) int
+		WordsChanged func(childComplexity int) int
 	}
 
 	Client struct {
@@ -171,6 +177,12 @@ type ComplexityRoot struct {
 	}
 
 	CompleteTranscriptUploadPayload struct {
+		Transcript func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	ConfirmSpeakerRolesPayload struct {
+		Edit       func(childComplexity int) int
 		Transcript func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
@@ -328,24 +340,37 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	MergeSpeakersPayload struct {
+		Edit       func(childComplexity int) int
+		Speaker    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Mutation struct {
 		ArchiveClient            func(childComplexity int, input client.ArchiveInput) int
 		ArchiveEngagement        func(childComplexity int, input engagement.ArchiveInput) int
 		ArchiveSession           func(childComplexity int, input session.ArchiveInput) int
 		ArchiveTranscript        func(childComplexity int, input transcript.ArchiveInput) int
 		CompleteTranscriptUpload func(childComplexity int, input transcript.CompleteUploadInput) int
+		ConfirmSpeakerRoles      func(childComplexity int, input transcript.ConfirmRolesInput) int
 		CreateClient             func(childComplexity int, input client.CreateInput) int
 		CreateEngagement         func(childComplexity int, input engagement.CreateInput) int
 		CreateSession            func(childComplexity int, input session.CreateInput) int
 		ImportTranscript         func(childComplexity int, input transcript.ImportInput) int
+		MergeSpeakers            func(childComplexity int, input transcript.MergeSpeakersInput) int
+		ReassignUtterances       func(childComplexity int, input transcript.ReassignInput) int
 		RenameSpeaker            func(childComplexity int, input transcript.RenameSpeakerInput) int
 		RequestTranscriptUpload  func(childComplexity int, input transcript.UploadInput) int
 		ReviewInsight            func(childComplexity int, input insight.ReviewInput) int
+		ReviseUtterance          func(childComplexity int, input transcript.ReviseInput) int
 		SetSpeakerRole           func(childComplexity int, input transcript.SetSpeakerRoleInput) int
+		SplitSpeaker             func(childComplexity int, input transcript.SplitSpeakerInput) int
 		Tag                      func(childComplexity int, input tag.AddInput) int
+		UndoTranscriptEdit       func(childComplexity int, input transcript.UndoEditInput) int
 		Untag                    func(childComplexity int, input tag.RemoveInput) int
 		UpdateClient             func(childComplexity int, input client.UpdateInput) int
 		UpdateEngagement         func(childComplexity int, input engagement.UpdateInput) int
+		UpdateOrganization       func(childComplexity int, input org.UpdateInput) int
 		UpdateSession            func(childComplexity int, input session.UpdateInput) int
 		UpdateTranscript         func(childComplexity int, input transcript.UpdateInput) int
 	}
@@ -358,6 +383,7 @@ type ComplexityRoot struct {
 		Name          func(childComplexity int) int
 		RetentionDays func(childComplexity int) int
 		Slug          func(childComplexity int) int
+		SpeakerRoles  func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -394,7 +420,14 @@ type ComplexityRoot struct {
 		Viewer      func(childComplexity int) int
 	}
 
+	ReassignUtterancesPayload struct {
+		Edit       func(childComplexity int) int
+		Speaker    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	RenameSpeakerPayload struct {
+		Edit       func(childComplexity int) int
 		Speaker    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
@@ -409,6 +442,12 @@ type ComplexityRoot struct {
 	ReviewInsightPayload struct {
 		Insight    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	ReviseUtterancePayload struct {
+		Edit       func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Utterance  func(childComplexity int) int
 	}
 
 	RoleMetrics struct {
@@ -487,6 +526,7 @@ type ComplexityRoot struct {
 	}
 
 	SetSpeakerRolePayload struct {
+		Edit       func(childComplexity int) int
 		Speaker    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
@@ -495,6 +535,8 @@ type ComplexityRoot struct {
 		DisplayName    func(childComplexity int) int
 		ID             func(childComplexity int) int
 		Label          func(childComplexity int) int
+		MergedInto     func(childComplexity int) int
+		Remembered     func(childComplexity int) int
 		Role           func(childComplexity int) int
 		RoleConfidence func(childComplexity int) int
 		RoleReason     func(childComplexity int) int
@@ -521,6 +563,24 @@ type ComplexityRoot struct {
 		TurnCount          func(childComplexity int) int
 		WordCount          func(childComplexity int) int
 		WordsPerMinute     func(childComplexity int) int
+	}
+
+	SpeakerQuestion struct {
+		Message  func(childComplexity int) int
+		Speakers func(childComplexity int) int
+	}
+
+	SpeakerSuggestion struct {
+		Confidence    func(childComplexity int) int
+		Reason        func(childComplexity int) int
+		Speaker       func(childComplexity int) int
+		SuggestedRole func(childComplexity int) int
+	}
+
+	SplitSpeakerPayload struct {
+		Edit       func(childComplexity int) int
+		Speaker    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	Subscription struct {
@@ -570,6 +630,7 @@ type ComplexityRoot struct {
 		ArchivedAt       func(childComplexity int) int
 		CreatedAt        func(childComplexity int) int
 		DurationMs       func(childComplexity int) int
+		Edits            func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Failure          func(childComplexity int) int
 		Filename         func(childComplexity int) int
 		Format           func(childComplexity int) int
@@ -579,6 +640,7 @@ type ComplexityRoot struct {
 		Session          func(childComplexity int) int
 		Sha256           func(childComplexity int) int
 		SharedWithClient func(childComplexity int) int
+		SpeakerQuestion  func(childComplexity int) int
 		Speakers         func(childComplexity int) int
 		Status           func(childComplexity int) int
 		Title            func(childComplexity int) int
@@ -596,6 +658,30 @@ type ComplexityRoot struct {
 	}
 
 	TranscriptEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	TranscriptEdit struct {
+		At             func(childComplexity int) int
+		Author         func(childComplexity int) int
+		ID             func(childComplexity int) int
+		Kind           func(childComplexity int) int
+		Speakers       func(childComplexity int) int
+		Transcript     func(childComplexity int) int
+		Undone         func(childComplexity int) int
+		UndoneAt       func(childComplexity int) int
+		UtteranceCount func(childComplexity int) int
+	}
+
+	TranscriptEditConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	TranscriptEditEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
 	}
@@ -618,6 +704,11 @@ type ComplexityRoot struct {
 		Message func(childComplexity int) int
 	}
 
+	UndoTranscriptEditPayload struct {
+		Edit       func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	UntagPayload struct {
 		Entity     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -631,6 +722,11 @@ type ComplexityRoot struct {
 	UpdateEngagementPayload struct {
 		Engagement func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	UpdateOrganizationPayload struct {
+		Organization func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
 	}
 
 	UpdateSessionPayload struct {
@@ -664,13 +760,15 @@ type ComplexityRoot struct {
 	}
 
 	Utterance struct {
-		Cues    func(childComplexity int) int
-		EndMs   func(childComplexity int) int
-		ID      func(childComplexity int) int
-		Index   func(childComplexity int) int
-		Speaker func(childComplexity int) int
-		StartMs func(childComplexity int) int
-		Text    func(childComplexity int) int
+		Cues         func(childComplexity int) int
+		EndMs        func(childComplexity int) int
+		ID           func(childComplexity int) int
+		Index        func(childComplexity int) int
+		OriginalText func(childComplexity int) int
+		Revisions    func(childComplexity int) int
+		Speaker      func(childComplexity int) int
+		StartMs      func(childComplexity int) int
+		Text         func(childComplexity int) int
 	}
 
 	UtteranceConnection struct {
@@ -683,6 +781,13 @@ type ComplexityRoot struct {
 	UtteranceEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	UtteranceRevision struct {
+		At     func(childComplexity int) int
+		Author func(childComplexity int) int
+		ID     func(childComplexity int) int
+		Text   func(childComplexity int) int
 	}
 
 	Viewer struct {
@@ -728,6 +833,7 @@ type MembershipResolver interface {
 	User(ctx context.Context, obj *org.Membership) (*org.User, error)
 }
 type MutationResolver interface {
+	UpdateOrganization(ctx context.Context, input org.UpdateInput) (*model.UpdateOrganizationPayload, error)
 	CreateClient(ctx context.Context, input client.CreateInput) (*model.CreateClientPayload, error)
 	UpdateClient(ctx context.Context, input client.UpdateInput) (*model.UpdateClientPayload, error)
 	ArchiveClient(ctx context.Context, input client.ArchiveInput) (*model.ArchiveClientPayload, error)
@@ -744,6 +850,12 @@ type MutationResolver interface {
 	ArchiveTranscript(ctx context.Context, input transcript.ArchiveInput) (*model.ArchiveTranscriptPayload, error)
 	RenameSpeaker(ctx context.Context, input transcript.RenameSpeakerInput) (*model.RenameSpeakerPayload, error)
 	SetSpeakerRole(ctx context.Context, input transcript.SetSpeakerRoleInput) (*model.SetSpeakerRolePayload, error)
+	ConfirmSpeakerRoles(ctx context.Context, input transcript.ConfirmRolesInput) (*model.ConfirmSpeakerRolesPayload, error)
+	MergeSpeakers(ctx context.Context, input transcript.MergeSpeakersInput) (*model.MergeSpeakersPayload, error)
+	SplitSpeaker(ctx context.Context, input transcript.SplitSpeakerInput) (*model.SplitSpeakerPayload, error)
+	ReassignUtterances(ctx context.Context, input transcript.ReassignInput) (*model.ReassignUtterancesPayload, error)
+	ReviseUtterance(ctx context.Context, input transcript.ReviseInput) (*model.ReviseUtterancePayload, error)
+	UndoTranscriptEdit(ctx context.Context, input transcript.UndoEditInput) (*model.UndoTranscriptEditPayload, error)
 	ReviewInsight(ctx context.Context, input insight.ReviewInput) (*model.ReviewInsightPayload, error)
 	Tag(ctx context.Context, input tag.AddInput) (*model.TagPayload, error)
 	Untag(ctx context.Context, input tag.RemoveInput) (*model.UntagPayload, error)
@@ -778,8 +890,14 @@ type SessionResolver interface {
 	Insights(ctx context.Context, obj *session.Session, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[insight.Insight], error)
 	InsightCount(ctx context.Context, obj *session.Session) (*int, error)
 }
+type SpeakerResolver interface {
+	MergedInto(ctx context.Context, obj *transcript.Speaker) (*transcript.Speaker, error)
+}
 type SpeakerMetricsResolver interface {
 	Speaker(ctx context.Context, obj *insight.SpeakerMetrics) (*transcript.Speaker, error)
+}
+type SpeakerSuggestionResolver interface {
+	Speaker(ctx context.Context, obj *transcript.Suggestion) (*transcript.Speaker, error)
 }
 type SubscriptionResolver interface {
 	InsightEvents(ctx context.Context, sessionID *id.Any, clientID *id.Any, after *string) (<-chan insight.Event, error)
@@ -788,12 +906,26 @@ type TranscriptResolver interface {
 	Session(ctx context.Context, obj *transcript.Transcript) (*session.Session, error)
 
 	Speakers(ctx context.Context, obj *transcript.Transcript) ([]*transcript.Speaker, error)
+	SpeakerQuestion(ctx context.Context, obj *transcript.Transcript) (*transcript.Question, error)
+	Edits(ctx context.Context, obj *transcript.Transcript, first *int, after *string, last *int, before *string) (*page.Connection[transcript.Edit], error)
 	Utterances(ctx context.Context, obj *transcript.Transcript, first *int, after *string, last *int, before *string) (*page.Connection[transcript.Utterance], error)
 	Metrics(ctx context.Context, obj *transcript.Transcript) (*insight.Metrics, error)
 	AnalysisRuns(ctx context.Context, obj *transcript.Transcript, first *int, after *string, last *int, before *string) (*page.Connection[insight.Run], error)
 }
+type TranscriptEditResolver interface {
+	Author(ctx context.Context, obj *transcript.Edit) (*org.User, error)
+
+	Speakers(ctx context.Context, obj *transcript.Edit) ([]*transcript.Speaker, error)
+
+	Transcript(ctx context.Context, obj *transcript.Edit) (*transcript.Transcript, error)
+}
 type UtteranceResolver interface {
 	Speaker(ctx context.Context, obj *transcript.Utterance) (*transcript.Speaker, error)
+
+	Revisions(ctx context.Context, obj *transcript.Utterance) ([]*transcript.Revision, error)
+}
+type UtteranceRevisionResolver interface {
+	Author(ctx context.Context, obj *transcript.Revision) (*org.User, error)
 }
 type ViewerResolver interface {
 	User(ctx context.Context, obj *auth.Viewer) (*org.User, error)
@@ -812,6 +944,9 @@ type UpdateEngagementInputResolver interface {
 	SessionsIncluded(ctx context.Context, obj *engagement.UpdateInput, data *int) error
 	StartsOn(ctx context.Context, obj *engagement.UpdateInput, data *time.Time) error
 	EndsOn(ctx context.Context, obj *engagement.UpdateInput, data *time.Time) error
+}
+type UpdateOrganizationInputResolver interface {
+	SpeakerRoles(ctx context.Context, obj *org.UpdateInput, data *org.SpeakerRoles) error
 }
 type UpdateSessionInputResolver interface {
 	Type(ctx context.Context, obj *session.UpdateInput, data *session.Type) error
@@ -1106,6 +1241,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Citation.Utterances(childComplexity), true
+	case "Citation.wordsChanged":
+		if e.ComplexityRoot.Citation.WordsChanged == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Citation.WordsChanged(childComplexity), true
 
 	case "Client.archivedAt":
 		if e.ComplexityRoot.Client.ArchivedAt == nil {
@@ -1251,6 +1392,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CompleteTranscriptUploadPayload.UserErrors(childComplexity), true
+
+	case "ConfirmSpeakerRolesPayload.edit":
+		if e.ComplexityRoot.ConfirmSpeakerRolesPayload.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmSpeakerRolesPayload.Edit(childComplexity), true
+	case "ConfirmSpeakerRolesPayload.transcript":
+		if e.ComplexityRoot.ConfirmSpeakerRolesPayload.Transcript == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmSpeakerRolesPayload.Transcript(childComplexity), true
+	case "ConfirmSpeakerRolesPayload.userErrors":
+		if e.ComplexityRoot.ConfirmSpeakerRolesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmSpeakerRolesPayload.UserErrors(childComplexity), true
 
 	case "CreateClientPayload.client":
 		if e.ComplexityRoot.CreateClientPayload.Client == nil {
@@ -1835,6 +1995,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MembershipEdge.Node(childComplexity), true
 
+	case "MergeSpeakersPayload.edit":
+		if e.ComplexityRoot.MergeSpeakersPayload.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeSpeakersPayload.Edit(childComplexity), true
+	case "MergeSpeakersPayload.speaker":
+		if e.ComplexityRoot.MergeSpeakersPayload.Speaker == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeSpeakersPayload.Speaker(childComplexity), true
+	case "MergeSpeakersPayload.userErrors":
+		if e.ComplexityRoot.MergeSpeakersPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeSpeakersPayload.UserErrors(childComplexity), true
+
 	case "Mutation.archiveClient":
 		if e.ComplexityRoot.Mutation.ArchiveClient == nil {
 			break
@@ -1890,6 +2069,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CompleteTranscriptUpload(childComplexity, args["input"].(transcript.CompleteUploadInput)), true
+	case "Mutation.confirmSpeakerRoles":
+		if e.ComplexityRoot.Mutation.ConfirmSpeakerRoles == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_confirmSpeakerRoles_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ConfirmSpeakerRoles(childComplexity, args["input"].(transcript.ConfirmRolesInput)), true
 	case "Mutation.createClient":
 		if e.ComplexityRoot.Mutation.CreateClient == nil {
 			break
@@ -1934,6 +2124,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ImportTranscript(childComplexity, args["input"].(transcript.ImportInput)), true
+	case "Mutation.mergeSpeakers":
+		if e.ComplexityRoot.Mutation.MergeSpeakers == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_mergeSpeakers_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MergeSpeakers(childComplexity, args["input"].(transcript.MergeSpeakersInput)), true
+	case "Mutation.reassignUtterances":
+		if e.ComplexityRoot.Mutation.ReassignUtterances == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reassignUtterances_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReassignUtterances(childComplexity, args["input"].(transcript.ReassignInput)), true
 	case "Mutation.renameSpeaker":
 		if e.ComplexityRoot.Mutation.RenameSpeaker == nil {
 			break
@@ -1967,6 +2179,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReviewInsight(childComplexity, args["input"].(insight.ReviewInput)), true
+	case "Mutation.reviseUtterance":
+		if e.ComplexityRoot.Mutation.ReviseUtterance == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reviseUtterance_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReviseUtterance(childComplexity, args["input"].(transcript.ReviseInput)), true
 	case "Mutation.setSpeakerRole":
 		if e.ComplexityRoot.Mutation.SetSpeakerRole == nil {
 			break
@@ -1978,6 +2201,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetSpeakerRole(childComplexity, args["input"].(transcript.SetSpeakerRoleInput)), true
+	case "Mutation.splitSpeaker":
+		if e.ComplexityRoot.Mutation.SplitSpeaker == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_splitSpeaker_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SplitSpeaker(childComplexity, args["input"].(transcript.SplitSpeakerInput)), true
 	case "Mutation.tag":
 		if e.ComplexityRoot.Mutation.Tag == nil {
 			break
@@ -1989,6 +2223,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Tag(childComplexity, args["input"].(tag.AddInput)), true
+	case "Mutation.undoTranscriptEdit":
+		if e.ComplexityRoot.Mutation.UndoTranscriptEdit == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_undoTranscriptEdit_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UndoTranscriptEdit(childComplexity, args["input"].(transcript.UndoEditInput)), true
 	case "Mutation.untag":
 		if e.ComplexityRoot.Mutation.Untag == nil {
 			break
@@ -2022,6 +2267,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateEngagement(childComplexity, args["input"].(engagement.UpdateInput)), true
+	case "Mutation.updateOrganization":
+		if e.ComplexityRoot.Mutation.UpdateOrganization == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateOrganization_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateOrganization(childComplexity, args["input"].(org.UpdateInput)), true
 	case "Mutation.updateSession":
 		if e.ComplexityRoot.Mutation.UpdateSession == nil {
 			break
@@ -2092,6 +2348,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Organization.Slug(childComplexity), true
+	case "Organization.speakerRoles":
+		if e.ComplexityRoot.Organization.SpeakerRoles == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Organization.SpeakerRoles(childComplexity), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -2275,6 +2537,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
 
+	case "ReassignUtterancesPayload.edit":
+		if e.ComplexityRoot.ReassignUtterancesPayload.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReassignUtterancesPayload.Edit(childComplexity), true
+	case "ReassignUtterancesPayload.speaker":
+		if e.ComplexityRoot.ReassignUtterancesPayload.Speaker == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReassignUtterancesPayload.Speaker(childComplexity), true
+	case "ReassignUtterancesPayload.userErrors":
+		if e.ComplexityRoot.ReassignUtterancesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReassignUtterancesPayload.UserErrors(childComplexity), true
+
+	case "RenameSpeakerPayload.edit":
+		if e.ComplexityRoot.RenameSpeakerPayload.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RenameSpeakerPayload.Edit(childComplexity), true
 	case "RenameSpeakerPayload.speaker":
 		if e.ComplexityRoot.RenameSpeakerPayload.Speaker == nil {
 			break
@@ -2325,6 +2612,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReviewInsightPayload.UserErrors(childComplexity), true
+
+	case "ReviseUtterancePayload.edit":
+		if e.ComplexityRoot.ReviseUtterancePayload.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviseUtterancePayload.Edit(childComplexity), true
+	case "ReviseUtterancePayload.userErrors":
+		if e.ComplexityRoot.ReviseUtterancePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviseUtterancePayload.UserErrors(childComplexity), true
+	case "ReviseUtterancePayload.utterance":
+		if e.ComplexityRoot.ReviseUtterancePayload.Utterance == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReviseUtterancePayload.Utterance(childComplexity), true
 
 	case "RoleMetrics.advice":
 		if e.ComplexityRoot.RoleMetrics.Advice == nil {
@@ -2701,6 +3007,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SessionMetrics.Timeline(childComplexity), true
 
+	case "SetSpeakerRolePayload.edit":
+		if e.ComplexityRoot.SetSpeakerRolePayload.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetSpeakerRolePayload.Edit(childComplexity), true
 	case "SetSpeakerRolePayload.speaker":
 		if e.ComplexityRoot.SetSpeakerRolePayload.Speaker == nil {
 			break
@@ -2732,6 +3044,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Speaker.Label(childComplexity), true
+	case "Speaker.mergedInto":
+		if e.ComplexityRoot.Speaker.MergedInto == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Speaker.MergedInto(childComplexity), true
+	case "Speaker.remembered":
+		if e.ComplexityRoot.Speaker.Remembered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Speaker.Remembered(childComplexity), true
 	case "Speaker.role":
 		if e.ComplexityRoot.Speaker.Role == nil {
 			break
@@ -2871,6 +3195,63 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SpeakerMetrics.WordsPerMinute(childComplexity), true
+
+	case "SpeakerQuestion.message":
+		if e.ComplexityRoot.SpeakerQuestion.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerQuestion.Message(childComplexity), true
+	case "SpeakerQuestion.speakers":
+		if e.ComplexityRoot.SpeakerQuestion.Speakers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerQuestion.Speakers(childComplexity), true
+
+	case "SpeakerSuggestion.confidence":
+		if e.ComplexityRoot.SpeakerSuggestion.Confidence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerSuggestion.Confidence(childComplexity), true
+	case "SpeakerSuggestion.reason":
+		if e.ComplexityRoot.SpeakerSuggestion.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerSuggestion.Reason(childComplexity), true
+	case "SpeakerSuggestion.speaker":
+		if e.ComplexityRoot.SpeakerSuggestion.Speaker == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerSuggestion.Speaker(childComplexity), true
+	case "SpeakerSuggestion.suggestedRole":
+		if e.ComplexityRoot.SpeakerSuggestion.SuggestedRole == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SpeakerSuggestion.SuggestedRole(childComplexity), true
+
+	case "SplitSpeakerPayload.edit":
+		if e.ComplexityRoot.SplitSpeakerPayload.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SplitSpeakerPayload.Edit(childComplexity), true
+	case "SplitSpeakerPayload.speaker":
+		if e.ComplexityRoot.SplitSpeakerPayload.Speaker == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SplitSpeakerPayload.Speaker(childComplexity), true
+	case "SplitSpeakerPayload.userErrors":
+		if e.ComplexityRoot.SplitSpeakerPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SplitSpeakerPayload.UserErrors(childComplexity), true
 
 	case "Subscription.insightEvents":
 		if e.ComplexityRoot.Subscription.InsightEvents == nil {
@@ -3039,6 +3420,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Transcript.DurationMs(childComplexity), true
+	case "Transcript.edits":
+		if e.ComplexityRoot.Transcript.Edits == nil {
+			break
+		}
+
+		args, err := ec.field_Transcript_edits_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Transcript.Edits(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Transcript.failure":
 		if e.ComplexityRoot.Transcript.Failure == nil {
 			break
@@ -3093,6 +3485,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Transcript.SharedWithClient(childComplexity), true
+	case "Transcript.speakerQuestion":
+		if e.ComplexityRoot.Transcript.SpeakerQuestion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Transcript.SpeakerQuestion(childComplexity), true
 	case "Transcript.speakers":
 		if e.ComplexityRoot.Transcript.Speakers == nil {
 			break
@@ -3179,6 +3577,99 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TranscriptEdge.Node(childComplexity), true
 
+	case "TranscriptEdit.at":
+		if e.ComplexityRoot.TranscriptEdit.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEdit.At(childComplexity), true
+	case "TranscriptEdit.author":
+		if e.ComplexityRoot.TranscriptEdit.Author == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEdit.Author(childComplexity), true
+	case "TranscriptEdit.id":
+		if e.ComplexityRoot.TranscriptEdit.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEdit.ID(childComplexity), true
+	case "TranscriptEdit.kind":
+		if e.ComplexityRoot.TranscriptEdit.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEdit.Kind(childComplexity), true
+	case "TranscriptEdit.speakers":
+		if e.ComplexityRoot.TranscriptEdit.Speakers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEdit.Speakers(childComplexity), true
+	case "TranscriptEdit.transcript":
+		if e.ComplexityRoot.TranscriptEdit.Transcript == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEdit.Transcript(childComplexity), true
+	case "TranscriptEdit.undone":
+		if e.ComplexityRoot.TranscriptEdit.Undone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEdit.Undone(childComplexity), true
+	case "TranscriptEdit.undoneAt":
+		if e.ComplexityRoot.TranscriptEdit.UndoneAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEdit.UndoneAt(childComplexity), true
+	case "TranscriptEdit.utteranceCount":
+		if e.ComplexityRoot.TranscriptEdit.UtteranceCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEdit.UtteranceCount(childComplexity), true
+
+	case "TranscriptEditConnection.edges":
+		if e.ComplexityRoot.TranscriptEditConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEditConnection.Edges(childComplexity), true
+	case "TranscriptEditConnection.nodes":
+		if e.ComplexityRoot.TranscriptEditConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEditConnection.Nodes(childComplexity), true
+	case "TranscriptEditConnection.pageInfo":
+		if e.ComplexityRoot.TranscriptEditConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEditConnection.PageInfo(childComplexity), true
+	case "TranscriptEditConnection.totalCount":
+		if e.ComplexityRoot.TranscriptEditConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEditConnection.TotalCount(childComplexity), true
+
+	case "TranscriptEditEdge.cursor":
+		if e.ComplexityRoot.TranscriptEditEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEditEdge.Cursor(childComplexity), true
+	case "TranscriptEditEdge.node":
+		if e.ComplexityRoot.TranscriptEditEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptEditEdge.Node(childComplexity), true
+
 	case "TranscriptFailure.code":
 		if e.ComplexityRoot.TranscriptFailure.Code == nil {
 			break
@@ -3236,6 +3727,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TranscriptWarning.Message(childComplexity), true
 
+	case "UndoTranscriptEditPayload.edit":
+		if e.ComplexityRoot.UndoTranscriptEditPayload.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UndoTranscriptEditPayload.Edit(childComplexity), true
+	case "UndoTranscriptEditPayload.userErrors":
+		if e.ComplexityRoot.UndoTranscriptEditPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UndoTranscriptEditPayload.UserErrors(childComplexity), true
+
 	case "UntagPayload.entity":
 		if e.ComplexityRoot.UntagPayload.Entity == nil {
 			break
@@ -3274,6 +3778,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateEngagementPayload.UserErrors(childComplexity), true
+
+	case "UpdateOrganizationPayload.organization":
+		if e.ComplexityRoot.UpdateOrganizationPayload.Organization == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateOrganizationPayload.Organization(childComplexity), true
+	case "UpdateOrganizationPayload.userErrors":
+		if e.ComplexityRoot.UpdateOrganizationPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateOrganizationPayload.UserErrors(childComplexity), true
 
 	case "UpdateSessionPayload.session":
 		if e.ComplexityRoot.UpdateSessionPayload.Session == nil {
@@ -3394,6 +3911,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Utterance.Index(childComplexity), true
+	case "Utterance.originalText":
+		if e.ComplexityRoot.Utterance.OriginalText == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Utterance.OriginalText(childComplexity), true
+	case "Utterance.revisions":
+		if e.ComplexityRoot.Utterance.Revisions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Utterance.Revisions(childComplexity), true
 	case "Utterance.speaker":
 		if e.ComplexityRoot.Utterance.Speaker == nil {
 			break
@@ -3451,6 +3980,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UtteranceEdge.Node(childComplexity), true
 
+	case "UtteranceRevision.at":
+		if e.ComplexityRoot.UtteranceRevision.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UtteranceRevision.At(childComplexity), true
+	case "UtteranceRevision.author":
+		if e.ComplexityRoot.UtteranceRevision.Author == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UtteranceRevision.Author(childComplexity), true
+	case "UtteranceRevision.id":
+		if e.ComplexityRoot.UtteranceRevision.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UtteranceRevision.ID(childComplexity), true
+	case "UtteranceRevision.text":
+		if e.ComplexityRoot.UtteranceRevision.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UtteranceRevision.Text(childComplexity), true
+
 	case "Viewer.membership":
 		if e.ComplexityRoot.Viewer.Membership == nil {
 			break
@@ -3485,6 +4039,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputClientFilter,
 		ec.unmarshalInputClientOrder,
 		ec.unmarshalInputCompleteTranscriptUploadInput,
+		ec.unmarshalInputConfirmSpeakerRolesInput,
 		ec.unmarshalInputCreateClientInput,
 		ec.unmarshalInputCreateEngagementInput,
 		ec.unmarshalInputCreateSessionInput,
@@ -3493,16 +4048,22 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputImportTranscriptInput,
 		ec.unmarshalInputInsightFilter,
 		ec.unmarshalInputInsightOrder,
+		ec.unmarshalInputMergeSpeakersInput,
+		ec.unmarshalInputReassignUtterancesInput,
 		ec.unmarshalInputRenameSpeakerInput,
 		ec.unmarshalInputRequestTranscriptUploadInput,
 		ec.unmarshalInputReviewInsightInput,
+		ec.unmarshalInputReviseUtteranceInput,
 		ec.unmarshalInputSessionFilter,
 		ec.unmarshalInputSessionOrder,
 		ec.unmarshalInputSetSpeakerRoleInput,
+		ec.unmarshalInputSplitSpeakerInput,
 		ec.unmarshalInputTagInput,
+		ec.unmarshalInputUndoTranscriptEditInput,
 		ec.unmarshalInputUntagInput,
 		ec.unmarshalInputUpdateClientInput,
 		ec.unmarshalInputUpdateEngagementInput,
+		ec.unmarshalInputUpdateOrganizationInput,
 		ec.unmarshalInputUpdateSessionInput,
 		ec.unmarshalInputUpdateTranscriptInput,
 	)
@@ -3709,6 +4270,14 @@ enum MembershipStatus {
   REVOKED
 }
 
+"What becomes of a transcript when nobody can be sure who is the coach and who the client."
+enum SpeakerRolesSetting {
+  "The coach is asked, and what depends on roles waits: status NEEDS_SPEAKERS."
+  ASK
+  "The likeliest roles are taken. A speaker about whom nothing can be said stays UNKNOWN."
+  DECIDE
+}
+
 "A coaching practice or company; nothing is shared between two of them."
 type Organization implements Node @scope(to: [SELF, ADMIN]) {
   "Its id."
@@ -3721,6 +4290,8 @@ type Organization implements Node @scope(to: [SELF, ADMIN]) {
   retentionDays: Int @access(to: [ADMIN])
   "Whether conversations may be analysed at all. For owners and admins."
   aiEnabled: Boolean @access(to: [ADMIN])
+  "What becomes of a transcript when nobody can be sure who is who. For owners and admins."
+  speakerRoles: SpeakerRolesSetting @access(to: [ADMIN])
   "When it was set up."
   createdAt: DateTime!
   "Who belongs to it: all for owners and admins, oneself for everybody else."
@@ -4244,6 +4815,11 @@ enum TranscriptStatus {
   PARSED
   "Measures are being taken and insights looked for."
   ANALYZING
+  """
+  All is there that needs no roles: measures of each speaker, themes, what somebody named is going to do, warnings of risk. The
+  rest waits until somebody says who is who: speakerQuestion asks, confirmSpeakerRoles answers.
+  """
+  NEEDS_SPEAKERS
   "All is there."
   READY
   "It could not be finished; failure says why."
@@ -4298,8 +4874,21 @@ type Transcript implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   warnings: [TranscriptWarning!]!
   "Whether the client may read it; only the coach can say so."
   sharedWithClient: Boolean!
-  "Who speaks, in the order of first words."
+  "Who speaks, in the order of first words; who was split off comes last. Those merged into others are left out."
   speakers: [Speaker!]!
+  "Who is who? For the coach; null unless the status is NEEDS_SPEAKERS."
+  speakerQuestion: SpeakerQuestion @access(to: [COACH])
+  "How it was corrected, latest first; what was undone too. For the coach; empty for everybody else."
+  edits(
+    "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many at most, counted from the end; at most 100. Not together with first."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): TranscriptEditConnection!
   "What is said, in the order of speaking."
   utterances(
     "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
@@ -4368,16 +4957,101 @@ enum SpeakerRole {
 type Speaker implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   "Its id."
   id: ID!
-  "The name in the imported file."
+  "The name in the imported file; for who was split off, that of the speaker they were taken for."
   label: String!
   "The name to show."
   displayName: String!
-  "What the speaker is in the conversation."
+  """
+  What the speaker is in the conversation: as a person says, or else as it seems now. What seems counts for measures and
+  insights from a roleConfidence of 0.7 on, and below only where the organization lets roles be decided.
+  """
   role: SpeakerRole!
   "How sure a suggested role is, 0 to 1; null if a person has set it."
   roleConfidence: Float
   "Why the role was suggested; null if a person has set it."
   roleReason: String
+  "The speaker whom this one turned out to be; null if not merged. Its lines are then the other's."
+  mergedInto: Speaker
+  "Whether what this label is called is remembered for its next appearance with the client. For the coach."
+  remembered: Boolean @access(to: [COACH])
+}
+
+"Who is who? Asked of the coach when it cannot be told."
+type SpeakerQuestion {
+  "The question, for people."
+  message: String!
+  "Each speaker with the role that seems likeliest."
+  speakers: [SpeakerSuggestion!]!
+}
+
+"The role that a speaker seems to have."
+type SpeakerSuggestion {
+  "The speaker."
+  speaker: Speaker!
+  "The role; UNKNOWN if nothing speaks clearly enough for another."
+  suggestedRole: SpeakerRole!
+  "How sure it is, 0 to 1; null if a person has set it."
+  confidence: Float
+  "Why, for people; null if a person has set it."
+  reason: String
+}
+
+"What a correction of a transcript does."
+enum TranscriptEditKind {
+  "Gives a speaker another name."
+  RENAME
+  "Says what speakers are."
+  ROLES
+  "Makes several speakers one."
+  MERGE
+  "Makes a new speaker of some of a speaker's lines."
+  SPLIT
+  "Gives lines to another speaker."
+  REASSIGN
+  "Corrects the words of a line."
+  REVISE
+}
+
+"A correction of a transcript by a person. undoTranscriptEdit undoes it."
+type TranscriptEdit implements Node @scope(to: [COACH]) {
+  "Its id."
+  id: ID!
+  "What it does."
+  kind: TranscriptEditKind!
+  "Who made it."
+  author: User
+  "When it was made."
+  at: DateTime!
+  "Whether it was undone."
+  undone: Boolean!
+  "When it was undone; null if it stands."
+  undoneAt: DateTime
+  "The speakers it concerns, merged ones too; without those whom undoing it has removed."
+  speakers: [Speaker!]!
+  "How many lines it changes."
+  utteranceCount: Int!
+  "The transcript."
+  transcript: Transcript
+}
+
+"A page of corrections."
+type TranscriptEditConnection {
+  "The corrections of this page, each with its cursor."
+  edges: [TranscriptEditEdge!]!
+  "The corrections of this page."
+  nodes: [TranscriptEdit!]!
+  "Where this page lies in the whole list."
+  pageInfo: PageInfo!
+  "How many there are in all, counted only when asked for."
+  totalCount: Int!
+}
+
+"One of the corrections with its place in the list."
+type TranscriptEditEdge {
+  "Where it stands; pass it as after or before."
+  cursor: String!
+  "The item itself."
+  node: TranscriptEdit!
 }
 
 "One speaker's uninterrupted stretch of speech."
@@ -4392,10 +5066,26 @@ type Utterance implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   startMs: Int
   "When it ends, in milliseconds from the start of the recording; null without end times."
   endMs: Int
+  "The words, as corrected if somebody has corrected them."
+  text: String!
+  "The timed pieces it was put together from, with their times as they stood in the file."
+  cues: [Cue!]!
+  "The words as they were imported; null if nobody has corrected them. For the coach."
+  originalText: String @access(to: [COACH])
+  "How the words were corrected, latest last; what was undone is not kept. For the coach; empty for everybody else."
+  revisions: [UtteranceRevision!]!
+}
+
+"What an utterance should have said, as a person says it."
+type UtteranceRevision implements Node @scope(to: [COACH]) {
+  "Its id."
+  id: ID!
   "The words."
   text: String!
-  "The timed pieces it was put together from, as they stood in the file."
-  cues: [Cue!]!
+  "Who corrected them."
+  author: User
+  "When."
+  at: DateTime!
 }
 
 "A timed piece of an utterance."
@@ -4404,7 +5094,10 @@ type Cue {
   startMs: Int!
   "When it ends, in milliseconds from the start of the recording."
   endMs: Int!
-  "Where it begins in the utterance's text, in Unicode code points."
+  """
+  Where it begins in the utterance's text, in Unicode code points. In a corrected text, a piece that begins before or after the
+  correction has its place exactly, one within it about in proportion.
+  """
   offset: Int!
 }
 
@@ -4779,8 +5472,10 @@ type InsightEdge {
 type Citation implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   "Its id."
   id: ID!
-  "The words, as they stand in the transcript."
+  "The words, as they stood in the transcript when they were found."
   quote: String!
+  "Whether somebody has corrected the words since, so that the quote no longer stands there as it is. Becomes true with the analysis that follows the correction."
+  wordsChanged: Boolean!
   "When the first word of the quote's cue begins, in milliseconds from the start of the recording; null without times."
   startMs: Int
   "When the quote's last cue ends, in milliseconds from the start of the recording; null without times."
@@ -5027,6 +5722,11 @@ type Query {
 
 "Everything that can be changed."
 type Mutation {
+  "Change the organization's settings; fields left out stay as they are. For owners and admins."
+  updateOrganization(
+    "What to change."
+    input: UpdateOrganizationInput!
+  ): UpdateOrganizationPayload!
   "Add a client."
   createClient(
     "The client."
@@ -5104,16 +5804,55 @@ type Mutation {
     "Which transcript."
     input: ArchiveTranscriptInput!
   ): ArchiveTranscriptPayload!
-  "Change the name a speaker is shown by."
+  """
+  Change the name a speaker is shown by, and, with remember, say what the speaker's label is to be called in later transcripts
+  of the same client.
+  """
   renameSpeaker(
     "Which speaker, and the name."
     input: RenameSpeakerInput!
   ): RenameSpeakerPayload!
-  "Say what a speaker is in the conversation; measures and insights are taken anew."
+  """
+  Say what a speaker is in the conversation. Roles that nobody has set follow: beside the coach of two speakers is the
+  client.
+  """
   setSpeakerRole(
     "Which speaker, and the role."
     input: SetSpeakerRoleInput!
   ): SetSpeakerRolePayload!
+  "Say what several speakers of a transcript are, in one edit: the answer to speakerQuestion."
+  confirmSpeakerRoles(
+    "Which transcript, and the roles."
+    input: ConfirmSpeakerRolesInput!
+  ): ConfirmSpeakerRolesPayload!
+  "Make several speakers one. Their lines become the one's; the others are kept with mergedInto, and leave the list of speakers."
+  mergeSpeakers(
+    "Which speakers, and into whom."
+    input: MergeSpeakersInput!
+  ): MergeSpeakersPayload!
+  "Make a new speaker of some of a speaker's lines."
+  splitSpeaker(
+    "Which lines of whom, and the new speaker's name."
+    input: SplitSpeakerInput!
+  ): SplitSpeakerPayload!
+  "Give lines to another speaker of the transcript."
+  reassignUtterances(
+    "Which lines, and to whom."
+    input: ReassignUtterancesInput!
+  ): ReassignUtterancesPayload!
+  "Correct the words of a line. What was imported is kept as originalText."
+  reviseUtterance(
+    "Which line, and the words."
+    input: ReviseUtteranceInput!
+  ): ReviseUtterancePayload!
+  """
+  Undo a correction, whichever it was. Where a later one that stands concerns the same lines or speakers, that is a CONFLICT
+  whose message names it, and nothing is undone.
+  """
+  undoTranscriptEdit(
+    "Which correction."
+    input: UndoTranscriptEditInput!
+  ): UndoTranscriptEditPayload!
   "Accept, edit or dismiss an insight; a later decision replaces an earlier one."
   reviewInsight(
     "Which insight, and the decision."
@@ -5129,6 +5868,22 @@ type Mutation {
     "The tag's name, and from what."
     input: UntagInput!
   ): UntagPayload!
+}
+
+"Changes of an organization."
+input UpdateOrganizationInput {
+  "Which organization: the viewer's own."
+  id: ID!
+  "What becomes of transcripts whose speakers' roles are not sure; holds for analyses from now on."
+  speakerRoles: SpeakerRolesSetting
+}
+
+"What became of updateOrganization."
+type UpdateOrganizationPayload {
+  "The organization as it is now; null if there are userErrors."
+  organization: Organization
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
 }
 
 "A new client."
@@ -5449,21 +6204,28 @@ input RenameSpeakerInput {
   speakerId: ID!
   "The name to show."
   displayName: String!
+  """
+  Whether this label is to be called so, and to have the speaker's role, in later transcripts of the same client; false forgets,
+  and left out it stays as it is. Not for a label that only numbers its speaker, such as "Speaker 2".
+  """
+  remember: Boolean
 }
 
 "What became of renameSpeaker."
 type RenameSpeakerPayload {
   "The speaker as it is now; null if there are userErrors."
   speaker: Speaker
+  "The edit; null if nothing was to be changed, or if there are userErrors."
+  edit: TranscriptEdit
   "What to correct; empty if it was done."
   userErrors: [UserError!]!
 }
 
-"A speaker's role."
+"A speaker's role as a person says it."
 input SetSpeakerRoleInput {
   "Which speaker."
   speakerId: ID!
-  "What the speaker is in the conversation."
+  "What the speaker is."
   role: SpeakerRole!
 }
 
@@ -5471,6 +6233,114 @@ input SetSpeakerRoleInput {
 type SetSpeakerRolePayload {
   "The speaker as it is now; null if there are userErrors."
   speaker: Speaker
+  "The edit; null if nothing was to be changed, or if there are userErrors."
+  edit: TranscriptEdit
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"The roles of a transcript's speakers as a person says them."
+input ConfirmSpeakerRolesInput {
+  "Which transcript."
+  transcriptId: ID!
+  "Each speaker at most once; nothing is said about those left out."
+  roles: [SetSpeakerRoleInput!]!
+}
+
+"What became of confirmSpeakerRoles."
+type ConfirmSpeakerRolesPayload {
+  "The transcript as it is now; the analysis follows; null if there are userErrors."
+  transcript: Transcript
+  "The edit; null if nothing was to be changed, or if there are userErrors."
+  edit: TranscriptEdit
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Several speakers who are one."
+input MergeSpeakersInput {
+  "Whom they turned out to be."
+  intoId: ID!
+  "The others, of the same transcript; at most 5000."
+  ids: [ID!]!
+}
+
+"What became of mergeSpeakers."
+type MergeSpeakersPayload {
+  "The one speaker as it is now; null if there are userErrors."
+  speaker: Speaker
+  "The edit; null if nothing was to be changed, or if there are userErrors."
+  edit: TranscriptEdit
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Lines of a speaker that are somebody else's."
+input SplitSpeakerInput {
+  "Whose lines they are taken for."
+  speakerId: ID!
+  "The lines: not all of the speaker's; at most 5000."
+  utteranceIds: [ID!]!
+  "The new speaker's name."
+  displayName: String!
+}
+
+"What became of splitSpeaker."
+type SplitSpeakerPayload {
+  "The new speaker; null if there are userErrors."
+  speaker: Speaker
+  "The edit; null if nothing was to be changed, or if there are userErrors."
+  edit: TranscriptEdit
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Lines and whose they are."
+input ReassignUtterancesInput {
+  "The lines, of the speaker's transcript; at most 5000."
+  utteranceIds: [ID!]!
+  "Who says them."
+  speakerId: ID!
+}
+
+"What became of reassignUtterances."
+type ReassignUtterancesPayload {
+  "The speaker whose lines they are now; null if there are userErrors."
+  speaker: Speaker
+  "The edit; null if nothing was to be changed, or if there are userErrors."
+  edit: TranscriptEdit
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"The words of a line as they should be."
+input ReviseUtteranceInput {
+  "Which line."
+  utteranceId: ID!
+  "The words: one line of text, not empty."
+  text: String!
+}
+
+"What became of reviseUtterance."
+type ReviseUtterancePayload {
+  "The line as it is now; null if there are userErrors."
+  utterance: Utterance
+  "The edit; null if nothing was to be changed, or if there are userErrors."
+  edit: TranscriptEdit
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A correction to undo."
+input UndoTranscriptEditInput {
+  "Which correction."
+  editId: ID!
+}
+
+"What became of undoTranscriptEdit."
+type UndoTranscriptEditPayload {
+  "The correction, undone; null if there are userErrors."
+  edit: TranscriptEdit
   "What to correct; empty if it was done."
   userErrors: [UserError!]!
 }
@@ -5753,6 +6623,8 @@ func (ec *executionContext) childFields_Citation(ctx context.Context, field grap
 		return ec.fieldContext_Citation_id(ctx, field)
 	case "quote":
 		return ec.fieldContext_Citation_quote(ctx, field)
+	case "wordsChanged":
+		return ec.fieldContext_Citation_wordsChanged(ctx, field)
 	case "startMs":
 		return ec.fieldContext_Citation_startMs(ctx, field)
 	case "endMs":
@@ -5827,6 +6699,18 @@ func (ec *executionContext) childFields_CompleteTranscriptUploadPayload(ctx cont
 		return ec.fieldContext_CompleteTranscriptUploadPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CompleteTranscriptUploadPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ConfirmSpeakerRolesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "transcript":
+		return ec.fieldContext_ConfirmSpeakerRolesPayload_transcript(ctx, field)
+	case "edit":
+		return ec.fieldContext_ConfirmSpeakerRolesPayload_edit(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ConfirmSpeakerRolesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfirmSpeakerRolesPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateClientPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6099,6 +6983,18 @@ func (ec *executionContext) childFields_MembershipEdge(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type MembershipEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_MergeSpeakersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "speaker":
+		return ec.fieldContext_MergeSpeakersPayload_speaker(ctx, field)
+	case "edit":
+		return ec.fieldContext_MergeSpeakersPayload_edit(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MergeSpeakersPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MergeSpeakersPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Organization(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6111,6 +7007,8 @@ func (ec *executionContext) childFields_Organization(ctx context.Context, field 
 		return ec.fieldContext_Organization_retentionDays(ctx, field)
 	case "aiEnabled":
 		return ec.fieldContext_Organization_aiEnabled(ctx, field)
+	case "speakerRoles":
+		return ec.fieldContext_Organization_speakerRoles(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Organization_createdAt(ctx, field)
 	case "members":
@@ -6161,10 +7059,24 @@ func (ec *executionContext) childFields_Quantiles(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type Quantiles", field.Name)
 }
 
+func (ec *executionContext) childFields_ReassignUtterancesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "speaker":
+		return ec.fieldContext_ReassignUtterancesPayload_speaker(ctx, field)
+	case "edit":
+		return ec.fieldContext_ReassignUtterancesPayload_edit(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReassignUtterancesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReassignUtterancesPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RenameSpeakerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "speaker":
 		return ec.fieldContext_RenameSpeakerPayload_speaker(ctx, field)
+	case "edit":
+		return ec.fieldContext_RenameSpeakerPayload_edit(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_RenameSpeakerPayload_userErrors(ctx, field)
 	}
@@ -6193,6 +7105,18 @@ func (ec *executionContext) childFields_ReviewInsightPayload(ctx context.Context
 		return ec.fieldContext_ReviewInsightPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReviewInsightPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ReviseUtterancePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "utterance":
+		return ec.fieldContext_ReviseUtterancePayload_utterance(ctx, field)
+	case "edit":
+		return ec.fieldContext_ReviseUtterancePayload_edit(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReviseUtterancePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReviseUtterancePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RoleMetrics(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6349,6 +7273,8 @@ func (ec *executionContext) childFields_SetSpeakerRolePayload(ctx context.Contex
 	switch field.Name {
 	case "speaker":
 		return ec.fieldContext_SetSpeakerRolePayload_speaker(ctx, field)
+	case "edit":
+		return ec.fieldContext_SetSpeakerRolePayload_edit(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_SetSpeakerRolePayload_userErrors(ctx, field)
 	}
@@ -6369,6 +7295,10 @@ func (ec *executionContext) childFields_Speaker(ctx context.Context, field graph
 		return ec.fieldContext_Speaker_roleConfidence(ctx, field)
 	case "roleReason":
 		return ec.fieldContext_Speaker_roleReason(ctx, field)
+	case "mergedInto":
+		return ec.fieldContext_Speaker_mergedInto(ctx, field)
+	case "remembered":
+		return ec.fieldContext_Speaker_remembered(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Speaker", field.Name)
 }
@@ -6417,6 +7347,42 @@ func (ec *executionContext) childFields_SpeakerMetrics(ctx context.Context, fiel
 		return ec.fieldContext_SpeakerMetrics_reflectionRate(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SpeakerMetrics", field.Name)
+}
+
+func (ec *executionContext) childFields_SpeakerQuestion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "message":
+		return ec.fieldContext_SpeakerQuestion_message(ctx, field)
+	case "speakers":
+		return ec.fieldContext_SpeakerQuestion_speakers(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SpeakerQuestion", field.Name)
+}
+
+func (ec *executionContext) childFields_SpeakerSuggestion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "speaker":
+		return ec.fieldContext_SpeakerSuggestion_speaker(ctx, field)
+	case "suggestedRole":
+		return ec.fieldContext_SpeakerSuggestion_suggestedRole(ctx, field)
+	case "confidence":
+		return ec.fieldContext_SpeakerSuggestion_confidence(ctx, field)
+	case "reason":
+		return ec.fieldContext_SpeakerSuggestion_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SpeakerSuggestion", field.Name)
+}
+
+func (ec *executionContext) childFields_SplitSpeakerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "speaker":
+		return ec.fieldContext_SplitSpeakerPayload_speaker(ctx, field)
+	case "edit":
+		return ec.fieldContext_SplitSpeakerPayload_edit(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SplitSpeakerPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SplitSpeakerPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Tag(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6525,6 +7491,10 @@ func (ec *executionContext) childFields_Transcript(ctx context.Context, field gr
 		return ec.fieldContext_Transcript_sharedWithClient(ctx, field)
 	case "speakers":
 		return ec.fieldContext_Transcript_speakers(ctx, field)
+	case "speakerQuestion":
+		return ec.fieldContext_Transcript_speakerQuestion(ctx, field)
+	case "edits":
+		return ec.fieldContext_Transcript_edits(ctx, field)
 	case "utterances":
 		return ec.fieldContext_Transcript_utterances(ctx, field)
 	case "metrics":
@@ -6565,6 +7535,54 @@ func (ec *executionContext) childFields_TranscriptEdge(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type TranscriptEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_TranscriptEdit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_TranscriptEdit_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_TranscriptEdit_kind(ctx, field)
+	case "author":
+		return ec.fieldContext_TranscriptEdit_author(ctx, field)
+	case "at":
+		return ec.fieldContext_TranscriptEdit_at(ctx, field)
+	case "undone":
+		return ec.fieldContext_TranscriptEdit_undone(ctx, field)
+	case "undoneAt":
+		return ec.fieldContext_TranscriptEdit_undoneAt(ctx, field)
+	case "speakers":
+		return ec.fieldContext_TranscriptEdit_speakers(ctx, field)
+	case "utteranceCount":
+		return ec.fieldContext_TranscriptEdit_utteranceCount(ctx, field)
+	case "transcript":
+		return ec.fieldContext_TranscriptEdit_transcript(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TranscriptEdit", field.Name)
+}
+
+func (ec *executionContext) childFields_TranscriptEditConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_TranscriptEditConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_TranscriptEditConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_TranscriptEditConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_TranscriptEditConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TranscriptEditConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_TranscriptEditEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_TranscriptEditEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_TranscriptEditEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TranscriptEditEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_TranscriptFailure(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "code":
@@ -6587,6 +7605,16 @@ func (ec *executionContext) childFields_TranscriptWarning(ctx context.Context, f
 		return ec.fieldContext_TranscriptWarning_assumed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TranscriptWarning", field.Name)
+}
+
+func (ec *executionContext) childFields_UndoTranscriptEditPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edit":
+		return ec.fieldContext_UndoTranscriptEditPayload_edit(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UndoTranscriptEditPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UndoTranscriptEditPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UntagPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6617,6 +7645,16 @@ func (ec *executionContext) childFields_UpdateEngagementPayload(ctx context.Cont
 		return ec.fieldContext_UpdateEngagementPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateEngagementPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateOrganizationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "organization":
+		return ec.fieldContext_UpdateOrganizationPayload_organization(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateOrganizationPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateOrganizationPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6695,6 +7733,10 @@ func (ec *executionContext) childFields_Utterance(ctx context.Context, field gra
 		return ec.fieldContext_Utterance_text(ctx, field)
 	case "cues":
 		return ec.fieldContext_Utterance_cues(ctx, field)
+	case "originalText":
+		return ec.fieldContext_Utterance_originalText(ctx, field)
+	case "revisions":
+		return ec.fieldContext_Utterance_revisions(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Utterance", field.Name)
 }
@@ -6721,6 +7763,20 @@ func (ec *executionContext) childFields_UtteranceEdge(ctx context.Context, field
 		return ec.fieldContext_UtteranceEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UtteranceEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_UtteranceRevision(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_UtteranceRevision_id(ctx, field)
+	case "text":
+		return ec.fieldContext_UtteranceRevision_text(ctx, field)
+	case "author":
+		return ec.fieldContext_UtteranceRevision_author(ctx, field)
+	case "at":
+		return ec.fieldContext_UtteranceRevision_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UtteranceRevision", field.Name)
 }
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7135,6 +8191,20 @@ func (ec *executionContext) field_Mutation_completeTranscriptUpload_args(ctx con
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_confirmSpeakerRoles_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (transcript.ConfirmRolesInput, error) {
+			return ec.unmarshalNConfirmSpeakerRolesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐConfirmRolesInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createClient_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7191,6 +8261,34 @@ func (ec *executionContext) field_Mutation_importTranscript_args(ctx context.Con
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_mergeSpeakers_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (transcript.MergeSpeakersInput, error) {
+			return ec.unmarshalNMergeSpeakersInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐMergeSpeakersInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_reassignUtterances_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (transcript.ReassignInput, error) {
+			return ec.unmarshalNReassignUtterancesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐReassignInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_renameSpeaker_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7233,6 +8331,20 @@ func (ec *executionContext) field_Mutation_reviewInsight_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_reviseUtterance_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (transcript.ReviseInput, error) {
+			return ec.unmarshalNReviseUtteranceInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐReviseInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_setSpeakerRole_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7247,12 +8359,40 @@ func (ec *executionContext) field_Mutation_setSpeakerRole_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_splitSpeaker_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (transcript.SplitSpeakerInput, error) {
+			return ec.unmarshalNSplitSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSplitSpeakerInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_tag_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (tag.AddInput, error) {
 			return ec.unmarshalNTagInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐAddInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_undoTranscriptEdit_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (transcript.UndoEditInput, error) {
+			return ec.unmarshalNUndoTranscriptEditInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUndoEditInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -7295,6 +8435,20 @@ func (ec *executionContext) field_Mutation_updateEngagement_args(ctx context.Con
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (engagement.UpdateInput, error) {
 			return ec.unmarshalNUpdateEngagementInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐUpdateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateOrganization_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (org.UpdateInput, error) {
+			return ec.unmarshalNUpdateOrganizationInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUpdateInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -7816,6 +8970,44 @@ func (ec *executionContext) field_Subscription_insightEvents_args(ctx context.Co
 }
 
 func (ec *executionContext) field_Transcript_analysisRuns_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Transcript_edits_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
@@ -8965,6 +10157,29 @@ func (ec *executionContext) fieldContext_Citation_quote(_ context.Context, field
 	return graphql.NewScalarFieldContext("Citation", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _Citation_wordsChanged(ctx context.Context, field graphql.CollectedField, obj *insight.Citation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Citation_wordsChanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WordsChanged, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Citation_wordsChanged(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Citation", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _Citation_startMs(ctx context.Context, field graphql.CollectedField, obj *insight.Citation) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9732,6 +10947,102 @@ func (ec *executionContext) _CompleteTranscriptUploadPayload_userErrors(ctx cont
 func (ec *executionContext) fieldContext_CompleteTranscriptUploadPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "CompleteTranscriptUploadPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ConfirmSpeakerRolesPayload_transcript(ctx context.Context, field graphql.CollectedField, obj *model.ConfirmSpeakerRolesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ConfirmSpeakerRolesPayload_transcript(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Transcript, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
+			return ec.marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ConfirmSpeakerRolesPayload_transcript(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ConfirmSpeakerRolesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Transcript(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ConfirmSpeakerRolesPayload_edit(ctx context.Context, field graphql.CollectedField, obj *model.ConfirmSpeakerRolesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ConfirmSpeakerRolesPayload_edit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Edit) graphql.Marshaler {
+			return ec.marshalOTranscriptEdit2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEdit(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ConfirmSpeakerRolesPayload_edit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ConfirmSpeakerRolesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TranscriptEdit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ConfirmSpeakerRolesPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ConfirmSpeakerRolesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ConfirmSpeakerRolesPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ConfirmSpeakerRolesPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ConfirmSpeakerRolesPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -12298,6 +13609,146 @@ func (ec *executionContext) fieldContext_MembershipEdge_node(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _MergeSpeakersPayload_speaker(ctx context.Context, field graphql.CollectedField, obj *model.MergeSpeakersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MergeSpeakersPayload_speaker(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Speaker, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Speaker) graphql.Marshaler {
+			return ec.marshalOSpeaker2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeaker(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MergeSpeakersPayload_speaker(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MergeSpeakersPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Speaker(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MergeSpeakersPayload_edit(ctx context.Context, field graphql.CollectedField, obj *model.MergeSpeakersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MergeSpeakersPayload_edit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Edit) graphql.Marshaler {
+			return ec.marshalOTranscriptEdit2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEdit(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MergeSpeakersPayload_edit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MergeSpeakersPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TranscriptEdit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MergeSpeakersPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.MergeSpeakersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MergeSpeakersPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MergeSpeakersPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MergeSpeakersPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateOrganization(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateOrganization(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateOrganization(ctx, fc.Args["input"].(org.UpdateInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateOrganizationPayload) graphql.Marshaler {
+			return ec.marshalNUpdateOrganizationPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUpdateOrganizationPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateOrganization(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateOrganizationPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateOrganization_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createClient(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13002,6 +14453,270 @@ func (ec *executionContext) fieldContext_Mutation_setSpeakerRole(ctx context.Con
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_confirmSpeakerRoles(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_confirmSpeakerRoles(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ConfirmSpeakerRoles(ctx, fc.Args["input"].(transcript.ConfirmRolesInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ConfirmSpeakerRolesPayload) graphql.Marshaler {
+			return ec.marshalNConfirmSpeakerRolesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐConfirmSpeakerRolesPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_confirmSpeakerRoles(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ConfirmSpeakerRolesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_confirmSpeakerRoles_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_mergeSpeakers(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_mergeSpeakers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().MergeSpeakers(ctx, fc.Args["input"].(transcript.MergeSpeakersInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.MergeSpeakersPayload) graphql.Marshaler {
+			return ec.marshalNMergeSpeakersPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐMergeSpeakersPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_mergeSpeakers(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MergeSpeakersPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_mergeSpeakers_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_splitSpeaker(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_splitSpeaker(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SplitSpeaker(ctx, fc.Args["input"].(transcript.SplitSpeakerInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SplitSpeakerPayload) graphql.Marshaler {
+			return ec.marshalNSplitSpeakerPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSplitSpeakerPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_splitSpeaker(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SplitSpeakerPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_splitSpeaker_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_reassignUtterances(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_reassignUtterances(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReassignUtterances(ctx, fc.Args["input"].(transcript.ReassignInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ReassignUtterancesPayload) graphql.Marshaler {
+			return ec.marshalNReassignUtterancesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐReassignUtterancesPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_reassignUtterances(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReassignUtterancesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_reassignUtterances_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_reviseUtterance(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_reviseUtterance(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReviseUtterance(ctx, fc.Args["input"].(transcript.ReviseInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ReviseUtterancePayload) graphql.Marshaler {
+			return ec.marshalNReviseUtterancePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐReviseUtterancePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_reviseUtterance(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReviseUtterancePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_reviseUtterance_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_undoTranscriptEdit(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_undoTranscriptEdit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UndoTranscriptEdit(ctx, fc.Args["input"].(transcript.UndoEditInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UndoTranscriptEditPayload) graphql.Marshaler {
+			return ec.marshalNUndoTranscriptEditPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUndoTranscriptEditPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_undoTranscriptEdit(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UndoTranscriptEditPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_undoTranscriptEdit_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_reviewInsight(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13283,6 +14998,47 @@ func (ec *executionContext) _Organization_aiEnabled(ctx context.Context, field g
 }
 func (ec *executionContext) fieldContext_Organization_aiEnabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Organization", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Organization_speakerRoles(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Organization_speakerRoles(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SpeakerRoles, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
+				if err != nil {
+					var zeroVal org.SpeakerRoles
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal org.SpeakerRoles
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v org.SpeakerRoles) graphql.Marshaler {
+			return ec.marshalOSpeakerRolesSetting2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐSpeakerRoles(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Organization_speakerRoles(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Organization", field, false, false, errors.New("field of type SpeakerRolesSetting does not have child fields"))
 }
 
 func (ec *executionContext) _Organization_createdAt(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
@@ -14141,6 +15897,102 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _ReassignUtterancesPayload_speaker(ctx context.Context, field graphql.CollectedField, obj *model.ReassignUtterancesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReassignUtterancesPayload_speaker(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Speaker, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Speaker) graphql.Marshaler {
+			return ec.marshalOSpeaker2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeaker(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReassignUtterancesPayload_speaker(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReassignUtterancesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Speaker(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReassignUtterancesPayload_edit(ctx context.Context, field graphql.CollectedField, obj *model.ReassignUtterancesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReassignUtterancesPayload_edit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Edit) graphql.Marshaler {
+			return ec.marshalOTranscriptEdit2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEdit(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReassignUtterancesPayload_edit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReassignUtterancesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TranscriptEdit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReassignUtterancesPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ReassignUtterancesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReassignUtterancesPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReassignUtterancesPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReassignUtterancesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RenameSpeakerPayload_speaker(ctx context.Context, field graphql.CollectedField, obj *model.RenameSpeakerPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14168,6 +16020,38 @@ func (ec *executionContext) fieldContext_RenameSpeakerPayload_speaker(_ context.
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Speaker(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RenameSpeakerPayload_edit(ctx context.Context, field graphql.CollectedField, obj *model.RenameSpeakerPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RenameSpeakerPayload_edit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Edit) graphql.Marshaler {
+			return ec.marshalOTranscriptEdit2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEdit(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RenameSpeakerPayload_edit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RenameSpeakerPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TranscriptEdit(ctx, field)
 		},
 	}
 	return fc, nil
@@ -14378,6 +16262,102 @@ func (ec *executionContext) _ReviewInsightPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_ReviewInsightPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "ReviewInsightPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReviseUtterancePayload_utterance(ctx context.Context, field graphql.CollectedField, obj *model.ReviseUtterancePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReviseUtterancePayload_utterance(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Utterance, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Utterance) graphql.Marshaler {
+			return ec.marshalOUtterance2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUtterance(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReviseUtterancePayload_utterance(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReviseUtterancePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Utterance(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReviseUtterancePayload_edit(ctx context.Context, field graphql.CollectedField, obj *model.ReviseUtterancePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReviseUtterancePayload_edit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Edit) graphql.Marshaler {
+			return ec.marshalOTranscriptEdit2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEdit(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReviseUtterancePayload_edit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReviseUtterancePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TranscriptEdit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReviseUtterancePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ReviseUtterancePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReviseUtterancePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReviseUtterancePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReviseUtterancePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -16076,6 +18056,38 @@ func (ec *executionContext) fieldContext_SetSpeakerRolePayload_speaker(_ context
 	return fc, nil
 }
 
+func (ec *executionContext) _SetSpeakerRolePayload_edit(ctx context.Context, field graphql.CollectedField, obj *model.SetSpeakerRolePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetSpeakerRolePayload_edit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Edit) graphql.Marshaler {
+			return ec.marshalOTranscriptEdit2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEdit(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetSpeakerRolePayload_edit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetSpeakerRolePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TranscriptEdit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _SetSpeakerRolePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SetSpeakerRolePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16244,6 +18256,79 @@ func (ec *executionContext) _Speaker_roleReason(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_Speaker_roleReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Speaker", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Speaker_mergedInto(ctx context.Context, field graphql.CollectedField, obj *transcript.Speaker) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Speaker_mergedInto(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Speaker().MergedInto(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Speaker) graphql.Marshaler {
+			return ec.marshalOSpeaker2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeaker(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Speaker_mergedInto(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Speaker",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Speaker(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Speaker_remembered(ctx context.Context, field graphql.CollectedField, obj *transcript.Speaker) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Speaker_remembered(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Remembered, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH"})
+				if err != nil {
+					var zeroVal bool
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal bool
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalOBoolean2bool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Speaker_remembered(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Speaker", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _SpeakerMetrics_speaker(ctx context.Context, field graphql.CollectedField, obj *insight.SpeakerMetrics) (ret graphql.Marshaler) {
@@ -16722,6 +18807,258 @@ func (ec *executionContext) _SpeakerMetrics_reflectionRate(ctx context.Context, 
 }
 func (ec *executionContext) fieldContext_SpeakerMetrics_reflectionRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("SpeakerMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _SpeakerQuestion_message(ctx context.Context, field graphql.CollectedField, obj *transcript.Question) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerQuestion_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerQuestion_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SpeakerQuestion", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SpeakerQuestion_speakers(ctx context.Context, field graphql.CollectedField, obj *transcript.Question) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerQuestion_speakers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Speakers, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*transcript.Suggestion) graphql.Marshaler {
+			return ec.marshalNSpeakerSuggestion2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSuggestionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerQuestion_speakers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SpeakerQuestion",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SpeakerSuggestion(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SpeakerSuggestion_speaker(ctx context.Context, field graphql.CollectedField, obj *transcript.Suggestion) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerSuggestion_speaker(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.SpeakerSuggestion().Speaker(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Speaker) graphql.Marshaler {
+			return ec.marshalNSpeaker2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeaker(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerSuggestion_speaker(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SpeakerSuggestion",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Speaker(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SpeakerSuggestion_suggestedRole(ctx context.Context, field graphql.CollectedField, obj *transcript.Suggestion) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerSuggestion_suggestedRole(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SuggestedRole, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v conversation.Role) graphql.Marshaler {
+			return ec.marshalNSpeakerRole2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐRole(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerSuggestion_suggestedRole(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SpeakerSuggestion", field, false, false, errors.New("field of type SpeakerRole does not have child fields"))
+}
+
+func (ec *executionContext) _SpeakerSuggestion_confidence(ctx context.Context, field graphql.CollectedField, obj *transcript.Suggestion) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerSuggestion_confidence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Confidence, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerSuggestion_confidence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SpeakerSuggestion", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _SpeakerSuggestion_reason(ctx context.Context, field graphql.CollectedField, obj *transcript.Suggestion) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SpeakerSuggestion_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SpeakerSuggestion_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SpeakerSuggestion", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SplitSpeakerPayload_speaker(ctx context.Context, field graphql.CollectedField, obj *model.SplitSpeakerPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SplitSpeakerPayload_speaker(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Speaker, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Speaker) graphql.Marshaler {
+			return ec.marshalOSpeaker2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeaker(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SplitSpeakerPayload_speaker(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SplitSpeakerPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Speaker(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SplitSpeakerPayload_edit(ctx context.Context, field graphql.CollectedField, obj *model.SplitSpeakerPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SplitSpeakerPayload_edit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Edit) graphql.Marshaler {
+			return ec.marshalOTranscriptEdit2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEdit(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SplitSpeakerPayload_edit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SplitSpeakerPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TranscriptEdit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SplitSpeakerPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SplitSpeakerPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SplitSpeakerPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SplitSpeakerPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SplitSpeakerPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Subscription_insightEvents(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
@@ -17658,6 +19995,100 @@ func (ec *executionContext) fieldContext_Transcript_speakers(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _Transcript_speakerQuestion(ctx context.Context, field graphql.CollectedField, obj *transcript.Transcript) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Transcript_speakerQuestion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Transcript().SpeakerQuestion(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH"})
+				if err != nil {
+					var zeroVal *transcript.Question
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *transcript.Question
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Question) graphql.Marshaler {
+			return ec.marshalOSpeakerQuestion2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐQuestion(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Transcript_speakerQuestion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Transcript",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SpeakerQuestion(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Transcript_edits(ctx context.Context, field graphql.CollectedField, obj *transcript.Transcript) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Transcript_edits(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Transcript().Edits(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[transcript.Edit]) graphql.Marshaler {
+			return ec.marshalNTranscriptEditConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Transcript_edits(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Transcript",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TranscriptEditConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Transcript_edits_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Transcript_utterances(ctx context.Context, field graphql.CollectedField, obj *transcript.Transcript) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -18021,6 +20452,414 @@ func (ec *executionContext) fieldContext_TranscriptEdge_node(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _TranscriptEdit_id(ctx context.Context, field graphql.CollectedField, obj *transcript.Edit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEdit_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v transcript.EditID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEditID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEdit_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TranscriptEdit", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _TranscriptEdit_kind(ctx context.Context, field graphql.CollectedField, obj *transcript.Edit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEdit_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v transcript.EditKind) graphql.Marshaler {
+			return ec.marshalNTranscriptEditKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEditKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEdit_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TranscriptEdit", field, false, false, errors.New("field of type TranscriptEditKind does not have child fields"))
+}
+
+func (ec *executionContext) _TranscriptEdit_author(ctx context.Context, field graphql.CollectedField, obj *transcript.Edit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEdit_author(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TranscriptEdit().Author(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
+			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEdit_author(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TranscriptEdit",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TranscriptEdit_at(ctx context.Context, field graphql.CollectedField, obj *transcript.Edit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEdit_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEdit_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TranscriptEdit", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _TranscriptEdit_undone(ctx context.Context, field graphql.CollectedField, obj *transcript.Edit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEdit_undone(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Undone(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEdit_undone(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TranscriptEdit", field, true, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _TranscriptEdit_undoneAt(ctx context.Context, field graphql.CollectedField, obj *transcript.Edit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEdit_undoneAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UndoneAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEdit_undoneAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TranscriptEdit", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _TranscriptEdit_speakers(ctx context.Context, field graphql.CollectedField, obj *transcript.Edit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEdit_speakers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TranscriptEdit().Speakers(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*transcript.Speaker) graphql.Marshaler {
+			return ec.marshalNSpeaker2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEdit_speakers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TranscriptEdit",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Speaker(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TranscriptEdit_utteranceCount(ctx context.Context, field graphql.CollectedField, obj *transcript.Edit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEdit_utteranceCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UtteranceCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEdit_utteranceCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TranscriptEdit", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TranscriptEdit_transcript(ctx context.Context, field graphql.CollectedField, obj *transcript.Edit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEdit_transcript(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TranscriptEdit().Transcript(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
+			return ec.marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEdit_transcript(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TranscriptEdit",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Transcript(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TranscriptEditConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[transcript.Edit]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEditConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []page.Edge[transcript.Edit]) graphql.Marshaler {
+			return ec.marshalNTranscriptEditEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEditConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TranscriptEditConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TranscriptEditEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TranscriptEditConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[transcript.Edit]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEditConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*transcript.Edit) graphql.Marshaler {
+			return ec.marshalNTranscriptEdit2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEditᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEditConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TranscriptEditConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TranscriptEdit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TranscriptEditConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[transcript.Edit]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEditConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEditConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TranscriptEditConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TranscriptEditConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[transcript.Edit]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEditConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEditConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TranscriptEditConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TranscriptEditEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[transcript.Edit]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEditEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEditEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TranscriptEditEdge", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _TranscriptEditEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[transcript.Edit]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptEditEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Edit) graphql.Marshaler {
+			return ec.marshalNTranscriptEdit2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEdit(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptEditEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TranscriptEditEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TranscriptEdit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _TranscriptFailure_code(ctx context.Context, field graphql.CollectedField, obj *transcript.Failure) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -18237,6 +21076,70 @@ func (ec *executionContext) fieldContext_TranscriptWarning_assumed(_ context.Con
 	return graphql.NewScalarFieldContext("TranscriptWarning", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _UndoTranscriptEditPayload_edit(ctx context.Context, field graphql.CollectedField, obj *model.UndoTranscriptEditPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UndoTranscriptEditPayload_edit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Edit) graphql.Marshaler {
+			return ec.marshalOTranscriptEdit2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEdit(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UndoTranscriptEditPayload_edit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UndoTranscriptEditPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TranscriptEdit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UndoTranscriptEditPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UndoTranscriptEditPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UndoTranscriptEditPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UndoTranscriptEditPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UndoTranscriptEditPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UntagPayload_entity(ctx context.Context, field graphql.CollectedField, obj *model.UntagPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -18410,6 +21313,70 @@ func (ec *executionContext) _UpdateEngagementPayload_userErrors(ctx context.Cont
 func (ec *executionContext) fieldContext_UpdateEngagementPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "UpdateEngagementPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateOrganizationPayload_organization(ctx context.Context, field graphql.CollectedField, obj *model.UpdateOrganizationPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateOrganizationPayload_organization(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Organization, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *org.Organization) graphql.Marshaler {
+			return ec.marshalOOrganization2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐOrganization(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateOrganizationPayload_organization(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateOrganizationPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Organization(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateOrganizationPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UpdateOrganizationPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateOrganizationPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateOrganizationPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateOrganizationPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -19025,6 +21992,79 @@ func (ec *executionContext) fieldContext_Utterance_cues(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Utterance_originalText(ctx context.Context, field graphql.CollectedField, obj *transcript.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Utterance_originalText(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OriginalText, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH"})
+				if err != nil {
+					var zeroVal *string
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *string
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Utterance_originalText(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Utterance", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Utterance_revisions(ctx context.Context, field graphql.CollectedField, obj *transcript.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Utterance_revisions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Utterance().Revisions(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*transcript.Revision) graphql.Marshaler {
+			return ec.marshalNUtteranceRevision2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐRevisionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Utterance_revisions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Utterance",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UtteranceRevision(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UtteranceConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[transcript.Utterance]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -19197,6 +22237,107 @@ func (ec *executionContext) fieldContext_UtteranceEdge_node(_ context.Context, f
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _UtteranceRevision_id(ctx context.Context, field graphql.CollectedField, obj *transcript.Revision) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UtteranceRevision_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v transcript.RevisionID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐRevisionID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UtteranceRevision_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UtteranceRevision", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _UtteranceRevision_text(ctx context.Context, field graphql.CollectedField, obj *transcript.Revision) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UtteranceRevision_text(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Text, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UtteranceRevision_text(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UtteranceRevision", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _UtteranceRevision_author(ctx context.Context, field graphql.CollectedField, obj *transcript.Revision) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UtteranceRevision_author(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.UtteranceRevision().Author(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
+			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UtteranceRevision_author(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UtteranceRevision",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UtteranceRevision_at(ctx context.Context, field graphql.CollectedField, obj *transcript.Revision) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UtteranceRevision_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UtteranceRevision_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UtteranceRevision", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _Viewer_user(ctx context.Context, field graphql.CollectedField, obj *auth.Viewer) (ret graphql.Marshaler) {
@@ -20654,6 +23795,43 @@ func (ec *executionContext) unmarshalInputCompleteTranscriptUploadInput(ctx cont
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputConfirmSpeakerRolesInput(ctx context.Context, obj any) (transcript.ConfirmRolesInput, error) {
+	var it transcript.ConfirmRolesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"transcriptId", "roles"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "transcriptId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("transcriptId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TranscriptID = data
+		case "roles":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("roles"))
+			data, err := ec.unmarshalNSetSpeakerRoleInput2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSetSpeakerRoleInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Roles = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateClientInput(ctx context.Context, obj any) (client.CreateInput, error) {
 	var it client.CreateInput
 	if obj == nil {
@@ -21112,6 +24290,80 @@ func (ec *executionContext) unmarshalInputInsightOrder(ctx context.Context, obj 
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputMergeSpeakersInput(ctx context.Context, obj any) (transcript.MergeSpeakersInput, error) {
+	var it transcript.MergeSpeakersInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"intoId", "ids"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "intoId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("intoId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IntoID = data
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ids = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputReassignUtterancesInput(ctx context.Context, obj any) (transcript.ReassignInput, error) {
+	var it transcript.ReassignInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"utteranceIds", "speakerId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "utteranceIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("utteranceIds"))
+			data, err := ec.unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUtteranceIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UtteranceIds = data
+		case "speakerId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("speakerId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SpeakerID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputRenameSpeakerInput(ctx context.Context, obj any) (transcript.RenameSpeakerInput, error) {
 	var it transcript.RenameSpeakerInput
 	if obj == nil {
@@ -21123,7 +24375,7 @@ func (ec *executionContext) unmarshalInputRenameSpeakerInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"speakerId", "displayName"}
+	fieldsInOrder := [...]string{"speakerId", "displayName", "remember"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -21144,6 +24396,13 @@ func (ec *executionContext) unmarshalInputRenameSpeakerInput(ctx context.Context
 				return it, err
 			}
 			it.DisplayName = data
+		case "remember":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("remember"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Remember = data
 		}
 	}
 	return it, nil
@@ -21253,6 +24512,43 @@ func (ec *executionContext) unmarshalInputReviewInsightInput(ctx context.Context
 				return it, err
 			}
 			it.Body = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputReviseUtteranceInput(ctx context.Context, obj any) (transcript.ReviseInput, error) {
+	var it transcript.ReviseInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"utteranceId", "text"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "utteranceId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("utteranceId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUtteranceID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UtteranceID = data
+		case "text":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("text"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Text = data
 		}
 	}
 	return it, nil
@@ -21436,6 +24732,50 @@ func (ec *executionContext) unmarshalInputSetSpeakerRoleInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputSplitSpeakerInput(ctx context.Context, obj any) (transcript.SplitSpeakerInput, error) {
+	var it transcript.SplitSpeakerInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"speakerId", "utteranceIds", "displayName"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "speakerId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("speakerId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SpeakerID = data
+		case "utteranceIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("utteranceIds"))
+			data, err := ec.unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUtteranceIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UtteranceIds = data
+		case "displayName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("displayName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DisplayName = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputTagInput(ctx context.Context, obj any) (tag.AddInput, error) {
 	var it tag.AddInput
 	if obj == nil {
@@ -21475,6 +24815,36 @@ func (ec *executionContext) unmarshalInputTagInput(ctx context.Context, obj any)
 				return it, err
 			}
 			it.Color = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUndoTranscriptEditInput(ctx context.Context, obj any) (transcript.UndoEditInput, error) {
+	var it transcript.UndoEditInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"editId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "editId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("editId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEditID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EditID = data
 		}
 	}
 	return it, nil
@@ -21642,6 +25012,45 @@ func (ec *executionContext) unmarshalInputUpdateEngagementInput(ctx context.Cont
 				return it, err
 			}
 			if err = ec.Resolvers.UpdateEngagementInput().EndsOn(ctx, &it, data); err != nil {
+				return it, err
+			}
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpdateOrganizationInput(ctx context.Context, obj any) (org.UpdateInput, error) {
+	var it org.UpdateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "speakerRoles"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "speakerRoles":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("speakerRoles"))
+			data, err := ec.unmarshalOSpeakerRolesSetting2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐSpeakerRoles(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateOrganizationInput().SpeakerRoles(ctx, &it, data); err != nil {
 				return it, err
 			}
 		}
@@ -21837,6 +25246,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 	switch obj := (obj).(type) {
 	case nil:
 		return graphql.Null
+	case *transcript.Revision:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._UtteranceRevision(ctx, sel, obj)
 	case *transcript.Utterance:
 		if obj == nil {
 			return graphql.Null
@@ -21847,6 +25261,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._User(ctx, sel, obj)
+	case *transcript.Edit:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._TranscriptEdit(ctx, sel, obj)
 	case *transcript.Transcript:
 		if obj == nil {
 			return graphql.Null
@@ -22523,6 +25942,11 @@ func (ec *executionContext) _Citation(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "wordsChanged":
+			out.Values[i] = ec._Citation_wordsChanged(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "startMs":
 			out.Values[i] = ec._Citation_startMs(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -23036,6 +26460,54 @@ func (ec *executionContext) _CompleteTranscriptUploadPayload(ctx context.Context
 			}
 		case "userErrors":
 			out.Values[i] = ec._CompleteTranscriptUploadPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var confirmSpeakerRolesPayloadImplementors = []string{"ConfirmSpeakerRolesPayload"}
+
+func (ec *executionContext) _ConfirmSpeakerRolesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ConfirmSpeakerRolesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, confirmSpeakerRolesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ConfirmSpeakerRolesPayload")
+		case "transcript":
+			out.Values[i] = ec._ConfirmSpeakerRolesPayload_transcript(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "edit":
+			out.Values[i] = ec._ConfirmSpeakerRolesPayload_edit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ConfirmSpeakerRolesPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -24647,6 +28119,54 @@ func (ec *executionContext) _MembershipEdge(ctx context.Context, sel ast.Selecti
 	return out
 }
 
+var mergeSpeakersPayloadImplementors = []string{"MergeSpeakersPayload"}
+
+func (ec *executionContext) _MergeSpeakersPayload(ctx context.Context, sel ast.SelectionSet, obj *model.MergeSpeakersPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, mergeSpeakersPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MergeSpeakersPayload")
+		case "speaker":
+			out.Values[i] = ec._MergeSpeakersPayload_speaker(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "edit":
+			out.Values[i] = ec._MergeSpeakersPayload_edit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._MergeSpeakersPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var mutationImplementors = []string{"Mutation"}
 
 func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -24667,6 +28187,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Mutation")
+		case "updateOrganization":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateOrganization(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "createClient":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createClient(ctx, field)
@@ -24779,6 +28306,48 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "confirmSpeakerRoles":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_confirmSpeakerRoles(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mergeSpeakers":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_mergeSpeakers(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "splitSpeaker":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_splitSpeaker(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reassignUtterances":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_reassignUtterances(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reviseUtterance":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_reviseUtterance(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "undoTranscriptEdit":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_undoTranscriptEdit(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "reviewInsight":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_reviewInsight(ctx, field)
@@ -24855,6 +28424,11 @@ func (ec *executionContext) _Organization(ctx context.Context, sel ast.Selection
 			}
 		case "aiEnabled":
 			out.Values[i] = ec._Organization_aiEnabled(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "speakerRoles":
+			out.Values[i] = ec._Organization_speakerRoles(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -25389,6 +28963,54 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 	return out
 }
 
+var reassignUtterancesPayloadImplementors = []string{"ReassignUtterancesPayload"}
+
+func (ec *executionContext) _ReassignUtterancesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ReassignUtterancesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, reassignUtterancesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReassignUtterancesPayload")
+		case "speaker":
+			out.Values[i] = ec._ReassignUtterancesPayload_speaker(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "edit":
+			out.Values[i] = ec._ReassignUtterancesPayload_edit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ReassignUtterancesPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var renameSpeakerPayloadImplementors = []string{"RenameSpeakerPayload"}
 
 func (ec *executionContext) _RenameSpeakerPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RenameSpeakerPayload) graphql.Marshaler {
@@ -25403,6 +29025,11 @@ func (ec *executionContext) _RenameSpeakerPayload(ctx context.Context, sel ast.S
 			out.Values[i] = graphql.MarshalString("RenameSpeakerPayload")
 		case "speaker":
 			out.Values[i] = ec._RenameSpeakerPayload_speaker(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "edit":
+			out.Values[i] = ec._RenameSpeakerPayload_edit(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -25504,6 +29131,54 @@ func (ec *executionContext) _ReviewInsightPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._ReviewInsightPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var reviseUtterancePayloadImplementors = []string{"ReviseUtterancePayload"}
+
+func (ec *executionContext) _ReviseUtterancePayload(ctx context.Context, sel ast.SelectionSet, obj *model.ReviseUtterancePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, reviseUtterancePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReviseUtterancePayload")
+		case "utterance":
+			out.Values[i] = ec._ReviseUtterancePayload_utterance(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "edit":
+			out.Values[i] = ec._ReviseUtterancePayload_edit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ReviseUtterancePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -26373,6 +30048,11 @@ func (ec *executionContext) _SetSpeakerRolePayload(ctx context.Context, sel ast.
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "edit":
+			out.Values[i] = ec._SetSpeakerRolePayload_edit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "userErrors":
 			out.Values[i] = ec._SetSpeakerRolePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -26414,32 +30094,75 @@ func (ec *executionContext) _Speaker(ctx context.Context, sel ast.SelectionSet, 
 		case "id":
 			out.Values[i] = ec._Speaker_id(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "label":
 			out.Values[i] = ec._Speaker_label(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "displayName":
 			out.Values[i] = ec._Speaker_displayName(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "role":
 			out.Values[i] = ec._Speaker_role(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "roleConfidence":
 			out.Values[i] = ec._Speaker_roleConfidence(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "roleReason":
 			out.Values[i] = ec._Speaker_roleReason(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "mergedInto":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Speaker_mergedInto(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "remembered":
+			out.Values[i] = ec._Speaker_remembered(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -26606,6 +30329,183 @@ func (ec *executionContext) _SpeakerMetrics(ctx context.Context, sel ast.Selecti
 			out.Values[i] = ec._SpeakerMetrics_reflectionRate(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var speakerQuestionImplementors = []string{"SpeakerQuestion"}
+
+func (ec *executionContext) _SpeakerQuestion(ctx context.Context, sel ast.SelectionSet, obj *transcript.Question) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, speakerQuestionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SpeakerQuestion")
+		case "message":
+			out.Values[i] = ec._SpeakerQuestion_message(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "speakers":
+			out.Values[i] = ec._SpeakerQuestion_speakers(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var speakerSuggestionImplementors = []string{"SpeakerSuggestion"}
+
+func (ec *executionContext) _SpeakerSuggestion(ctx context.Context, sel ast.SelectionSet, obj *transcript.Suggestion) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, speakerSuggestionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SpeakerSuggestion")
+		case "speaker":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._SpeakerSuggestion_speaker(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "suggestedRole":
+			out.Values[i] = ec._SpeakerSuggestion_suggestedRole(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "confidence":
+			out.Values[i] = ec._SpeakerSuggestion_confidence(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reason":
+			out.Values[i] = ec._SpeakerSuggestion_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var splitSpeakerPayloadImplementors = []string{"SplitSpeakerPayload"}
+
+func (ec *executionContext) _SplitSpeakerPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SplitSpeakerPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, splitSpeakerPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SplitSpeakerPayload")
+		case "speaker":
+			out.Values[i] = ec._SplitSpeakerPayload_speaker(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "edit":
+			out.Values[i] = ec._SplitSpeakerPayload_edit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SplitSpeakerPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -27127,6 +31027,82 @@ func (ec *executionContext) _Transcript(ctx context.Context, sel ast.SelectionSe
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "speakerQuestion":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Transcript_speakerQuestion(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "edits":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Transcript_edits(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "utterances":
 			field := field
 
@@ -27406,6 +31382,312 @@ func (ec *executionContext) _TranscriptEdge(ctx context.Context, sel ast.Selecti
 	return out
 }
 
+var transcriptEditImplementors = []string{"TranscriptEdit", "Node"}
+
+func (ec *executionContext) _TranscriptEdit(ctx context.Context, sel ast.SelectionSet, obj *transcript.Edit) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, transcriptEditImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TranscriptEdit")
+		case "id":
+			out.Values[i] = ec._TranscriptEdit_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "kind":
+			out.Values[i] = ec._TranscriptEdit_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "author":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TranscriptEdit_author(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "at":
+			out.Values[i] = ec._TranscriptEdit_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "undone":
+			out.Values[i] = ec._TranscriptEdit_undone(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "undoneAt":
+			out.Values[i] = ec._TranscriptEdit_undoneAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "speakers":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TranscriptEdit_speakers(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "utteranceCount":
+			out.Values[i] = ec._TranscriptEdit_utteranceCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "transcript":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TranscriptEdit_transcript(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var transcriptEditConnectionImplementors = []string{"TranscriptEditConnection"}
+
+func (ec *executionContext) _TranscriptEditConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[transcript.Edit]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, transcriptEditConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TranscriptEditConnection")
+		case "edges":
+			out.Values[i] = ec._TranscriptEditConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._TranscriptEditConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._TranscriptEditConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TranscriptEditConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var transcriptEditEdgeImplementors = []string{"TranscriptEditEdge"}
+
+func (ec *executionContext) _TranscriptEditEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[transcript.Edit]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, transcriptEditEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TranscriptEditEdge")
+		case "cursor":
+			out.Values[i] = ec._TranscriptEditEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._TranscriptEditEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var transcriptFailureImplementors = []string{"TranscriptFailure"}
 
 func (ec *executionContext) _TranscriptFailure(ctx context.Context, sel ast.SelectionSet, obj *transcript.Failure) graphql.Marshaler {
@@ -27550,6 +31832,49 @@ func (ec *executionContext) _TranscriptWarning(ctx context.Context, sel ast.Sele
 	return out
 }
 
+var undoTranscriptEditPayloadImplementors = []string{"UndoTranscriptEditPayload"}
+
+func (ec *executionContext) _UndoTranscriptEditPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UndoTranscriptEditPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, undoTranscriptEditPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UndoTranscriptEditPayload")
+		case "edit":
+			out.Values[i] = ec._UndoTranscriptEditPayload_edit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UndoTranscriptEditPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var untagPayloadImplementors = []string{"UntagPayload"}
 
 func (ec *executionContext) _UntagPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UntagPayload) graphql.Marshaler {
@@ -27655,6 +31980,49 @@ func (ec *executionContext) _UpdateEngagementPayload(ctx context.Context, sel as
 			}
 		case "userErrors":
 			out.Values[i] = ec._UpdateEngagementPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var updateOrganizationPayloadImplementors = []string{"UpdateOrganizationPayload"}
+
+func (ec *executionContext) _UpdateOrganizationPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateOrganizationPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateOrganizationPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateOrganizationPayload")
+		case "organization":
+			out.Values[i] = ec._UpdateOrganizationPayload_organization(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateOrganizationPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -27999,6 +32367,49 @@ func (ec *executionContext) _Utterance(ctx context.Context, sel ast.SelectionSet
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "originalText":
+			out.Values[i] = ec._Utterance_originalText(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "revisions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Utterance_revisions(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -28127,6 +32538,92 @@ func (ec *executionContext) _UtteranceEdge(ctx context.Context, sel ast.Selectio
 			out.Values[i] = ec._UtteranceEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var utteranceRevisionImplementors = []string{"UtteranceRevision", "Node"}
+
+func (ec *executionContext) _UtteranceRevision(ctx context.Context, sel ast.SelectionSet, obj *transcript.Revision) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, utteranceRevisionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UtteranceRevision")
+		case "id":
+			out.Values[i] = ec._UtteranceRevision_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "text":
+			out.Values[i] = ec._UtteranceRevision_text(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "author":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._UtteranceRevision_author(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "at":
+			out.Values[i] = ec._UtteranceRevision_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -28968,6 +33465,21 @@ func (ec *executionContext) marshalNCompleteTranscriptUploadPayload2ᚖgithubᚗ
 	return ec._CompleteTranscriptUploadPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNConfirmSpeakerRolesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐConfirmRolesInput(ctx context.Context, v any) (transcript.ConfirmRolesInput, error) {
+	res, err := ec.unmarshalInputConfirmSpeakerRolesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNConfirmSpeakerRolesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐConfirmSpeakerRolesPayload(ctx context.Context, sel ast.SelectionSet, v *model.ConfirmSpeakerRolesPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ConfirmSpeakerRolesPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNConsentScope2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐConsent(ctx context.Context, v any) (session.Consent, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := session.Consent(tmp)
@@ -29340,6 +33852,16 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinte
 	return v
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEditID(ctx context.Context, v any) (transcript.EditID, error) {
+	var res transcript.EditID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEditID(ctx context.Context, sel ast.SelectionSet, v transcript.EditID) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐID(ctx context.Context, v any) (transcript.ID, error) {
 	var res transcript.ID
 	err := res.UnmarshalGQL(v)
@@ -29347,6 +33869,16 @@ func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋin
 }
 
 func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐID(ctx context.Context, sel ast.SelectionSet, v transcript.ID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐRevisionID(ctx context.Context, v any) (transcript.RevisionID, error) {
+	var res transcript.RevisionID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐRevisionID(ctx context.Context, sel ast.SelectionSet, v transcript.RevisionID) graphql.Marshaler {
 	return v
 }
 
@@ -29378,6 +33910,64 @@ func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋin
 
 func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋidᚐAny(ctx context.Context, sel ast.SelectionSet, v id.Any) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerIDᚄ(ctx context.Context, v any) ([]transcript.SpeakerID, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]transcript.SpeakerID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerIDᚄ(ctx context.Context, sel ast.SelectionSet, v []transcript.SpeakerID) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUtteranceIDᚄ(ctx context.Context, v any) ([]transcript.UtteranceID, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]transcript.UtteranceID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUtteranceID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUtteranceIDᚄ(ctx context.Context, sel ast.SelectionSet, v []transcript.UtteranceID) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUtteranceID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNID2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋidᚐAnyᚄ(ctx context.Context, v any) ([]*id.Any, error) {
@@ -29713,6 +34303,21 @@ func (ec *executionContext) marshalNMembershipStatus2githubᚗcomᚋrapporthqᚋ
 	return res
 }
 
+func (ec *executionContext) unmarshalNMergeSpeakersInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐMergeSpeakersInput(ctx context.Context, v any) (transcript.MergeSpeakersInput, error) {
+	res, err := ec.unmarshalInputMergeSpeakersInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMergeSpeakersPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐMergeSpeakersPayload(ctx context.Context, sel ast.SelectionSet, v *model.MergeSpeakersPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._MergeSpeakersPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐNode(ctx context.Context, sel ast.SelectionSet, v []model.Node) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -29795,6 +34400,21 @@ func (ec *executionContext) marshalNParticipantRole2githubᚗcomᚋrapporthqᚋr
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNReassignUtterancesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐReassignInput(ctx context.Context, v any) (transcript.ReassignInput, error) {
+	res, err := ec.unmarshalInputReassignUtterancesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNReassignUtterancesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐReassignUtterancesPayload(ctx context.Context, sel ast.SelectionSet, v *model.ReassignUtterancesPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ReassignUtterancesPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRelation2githubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelation(ctx context.Context, v any) (model.Relation, error) {
@@ -29880,6 +34500,21 @@ func (ec *executionContext) marshalNReviewInsightPayload2ᚖgithubᚗcomᚋrappo
 		return graphql.Null
 	}
 	return ec._ReviewInsightPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNReviseUtteranceInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐReviseInput(ctx context.Context, v any) (transcript.ReviseInput, error) {
+	res, err := ec.unmarshalInputReviseUtteranceInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNReviseUtterancePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐReviseUtterancePayload(ctx context.Context, sel ast.SelectionSet, v *model.ReviseUtterancePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ReviseUtterancePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRole2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋauthᚐRole(ctx context.Context, v any) (auth.Role, error) {
@@ -30041,6 +34676,20 @@ func (ec *executionContext) unmarshalNSetSpeakerRoleInput2githubᚗcomᚋrapport
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNSetSpeakerRoleInput2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSetSpeakerRoleInputᚄ(ctx context.Context, v any) ([]transcript.SetSpeakerRoleInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]transcript.SetSpeakerRoleInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNSetSpeakerRoleInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSetSpeakerRoleInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) marshalNSetSpeakerRolePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSetSpeakerRolePayload(ctx context.Context, sel ast.SelectionSet, v *model.SetSpeakerRolePayload) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -30118,6 +34767,47 @@ func (ec *executionContext) marshalNSpeakerRole2githubᚗcomᚋrapporthqᚋrappo
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNSpeakerSuggestion2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSuggestionᚄ(ctx context.Context, sel ast.SelectionSet, v []*transcript.Suggestion) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSpeakerSuggestion2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSuggestion(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSpeakerSuggestion2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSuggestion(ctx context.Context, sel ast.SelectionSet, v *transcript.Suggestion) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SpeakerSuggestion(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSplitSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSplitSpeakerInput(ctx context.Context, v any) (transcript.SplitSpeakerInput, error) {
+	res, err := ec.unmarshalInputSplitSpeakerInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSplitSpeakerPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSplitSpeakerPayload(ctx context.Context, sel ast.SelectionSet, v *model.SplitSpeakerPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SplitSpeakerPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNString2string(ctx context.Context, v any) (string, error) {
@@ -30283,6 +34973,79 @@ func (ec *executionContext) marshalNTranscriptEdge2ᚕgithubᚗcomᚋrapporthq�
 	return ret
 }
 
+func (ec *executionContext) marshalNTranscriptEdit2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEditᚄ(ctx context.Context, sel ast.SelectionSet, v []*transcript.Edit) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTranscriptEdit2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEdit(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNTranscriptEdit2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEdit(ctx context.Context, sel ast.SelectionSet, v *transcript.Edit) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._TranscriptEdit(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNTranscriptEditConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[transcript.Edit]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._TranscriptEditConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNTranscriptEditEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v page.Edge[transcript.Edit]) graphql.Marshaler {
+	return ec._TranscriptEditEdge(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNTranscriptEditEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []page.Edge[transcript.Edit]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTranscriptEditEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNTranscriptEditKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEditKind(ctx context.Context, v any) (transcript.EditKind, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := transcript.EditKind(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTranscriptEditKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEditKind(ctx context.Context, sel ast.SelectionSet, v transcript.EditKind) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNTranscriptStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐStatus(ctx context.Context, v any) (transcript.Status, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := transcript.Status(tmp)
@@ -30318,6 +35081,21 @@ func (ec *executionContext) marshalNTranscriptWarning2ᚕgithubᚗcomᚋrapporth
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNUndoTranscriptEditInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUndoEditInput(ctx context.Context, v any) (transcript.UndoEditInput, error) {
+	res, err := ec.unmarshalInputUndoTranscriptEditInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUndoTranscriptEditPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUndoTranscriptEditPayload(ctx context.Context, sel ast.SelectionSet, v *model.UndoTranscriptEditPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UndoTranscriptEditPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNUntagInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐRemoveInput(ctx context.Context, v any) (tag.RemoveInput, error) {
@@ -30363,6 +35141,21 @@ func (ec *executionContext) marshalNUpdateEngagementPayload2ᚖgithubᚗcomᚋra
 		return graphql.Null
 	}
 	return ec._UpdateEngagementPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUpdateOrganizationInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUpdateInput(ctx context.Context, v any) (org.UpdateInput, error) {
+	res, err := ec.unmarshalInputUpdateOrganizationInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateOrganizationPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUpdateOrganizationPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateOrganizationPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpdateOrganizationPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNUpdateSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐUpdateInput(ctx context.Context, v any) (session.UpdateInput, error) {
@@ -30501,6 +35294,32 @@ func (ec *executionContext) marshalNUtteranceEdge2ᚕgithubᚗcomᚋrapporthqᚋ
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNUtteranceRevision2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐRevisionᚄ(ctx context.Context, sel ast.SelectionSet, v []*transcript.Revision) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNUtteranceRevision2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐRevision(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNUtteranceRevision2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐRevision(ctx context.Context, sel ast.SelectionSet, v *transcript.Revision) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UtteranceRevision(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNViewer2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋauthᚐViewer(ctx context.Context, sel ast.SelectionSet, v *auth.Viewer) graphql.Marshaler {
@@ -31349,6 +36168,13 @@ func (ec *executionContext) marshalONode2githubᚗcomᚋrapporthqᚋrapportᚋgr
 	return ec._Node(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOOrganization2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐOrganization(ctx context.Context, sel ast.SelectionSet, v *org.Organization) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Organization(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOQuantiles2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐQuantiles(ctx context.Context, sel ast.SelectionSet, v *conversation.Quantiles) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -31510,6 +36336,45 @@ func (ec *executionContext) marshalOSpeaker2ᚖgithubᚗcomᚋrapporthqᚋrappor
 	return ec._Speaker(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOSpeakerQuestion2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐQuestion(ctx context.Context, sel ast.SelectionSet, v *transcript.Question) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SpeakerQuestion(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOSpeakerRolesSetting2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐSpeakerRoles(ctx context.Context, v any) (org.SpeakerRoles, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := org.SpeakerRoles(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSpeakerRolesSetting2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐSpeakerRoles(ctx context.Context, sel ast.SelectionSet, v org.SpeakerRoles) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(v))
+	return res
+}
+
+func (ec *executionContext) unmarshalOSpeakerRolesSetting2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐSpeakerRoles(ctx context.Context, v any) (*org.SpeakerRoles, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := org.SpeakerRoles(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSpeakerRolesSetting2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐSpeakerRoles(ctx context.Context, sel ast.SelectionSet, v *org.SpeakerRoles) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) unmarshalOString2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalString(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -31568,6 +36433,13 @@ func (ec *executionContext) marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrap
 	return ec._Transcript(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOTranscriptEdit2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEdit(ctx context.Context, sel ast.SelectionSet, v *transcript.Edit) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._TranscriptEdit(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOTranscriptFailure2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐFailure(ctx context.Context, sel ast.SelectionSet, v *transcript.Failure) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -31606,6 +36478,13 @@ func (ec *executionContext) marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapport�
 		return graphql.Null
 	}
 	return ec._User(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOUtterance2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUtterance(ctx context.Context, sel ast.SelectionSet, v *transcript.Utterance) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Utterance(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.EnumValue) graphql.Marshaler {

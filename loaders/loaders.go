@@ -65,6 +65,8 @@ type Loaders struct {
 	Transcripts   *Entity[transcript.Transcript]
 	Speakers      *Entity[transcript.Speaker]
 	Utterances    *Entity[transcript.Utterance]
+	Edits         *Entity[transcript.Edit]
+	Revisions     *Entity[transcript.Revision]
 	Insights      *Entity[insight.Insight]
 	Citations     *Entity[insight.Citation]
 	Runs          *Entity[insight.Run]
@@ -76,6 +78,7 @@ type Loaders struct {
 	SessionsOfEngagement  *Pages[SessionQuery, session.Session]
 	TranscriptsOfSession  *Pages[All, transcript.Transcript]
 	UtterancesOfText      *Pages[All, transcript.Utterance]
+	EditsOfTranscript     *Pages[All, transcript.Edit]
 	RunsOfTranscript      *Pages[All, insight.Run]
 	InsightsOfSession     *Pages[InsightQuery, insight.Insight]
 	InsightsOfClient      *Pages[InsightQuery, insight.Insight]
@@ -84,6 +87,7 @@ type Loaders struct {
 	InsightCountOfSession *ByKey[id.UUID, int]
 	ParticipantsOfSession *ByKey[id.UUID, []*session.Participant]
 	SpeakersOfTranscript  *ByKey[id.UUID, []*transcript.Speaker]
+	RevisionsOfUtterance  *ByKey[id.UUID, []*transcript.Revision]
 	MetricsOfTranscript   *Entity[insight.Metrics] // by the transcript's id
 	CitationsOfInsight    *ByKey[id.UUID, []*insight.Citation]
 	UtterancesOfSpan      *ByKey[transcript.Span, []*transcript.Utterance]
@@ -113,6 +117,8 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Transcripts = entity(b, s.Transcripts.ByIDs)
 	b.Speakers = entity(b, s.Transcripts.SpeakersByIDs)
 	b.Utterances = entity(b, s.Transcripts.UtterancesByIDs)
+	b.Edits = entity(b, s.Transcripts.EditsByIDs)
+	b.Revisions = entity(b, s.Transcripts.RevisionsByIDs)
 	b.Insights = entity(b, s.Insights.ByIDs)
 	b.Citations = entity(b, s.Insights.CitationsByIDs)
 	b.Runs = entity(b, s.Insights.RunsByIDs)
@@ -142,6 +148,13 @@ func bundle(ctx context.Context, s Services) *Loaders {
 		func(ctx context.Context, parents []id.UUID, _ All) ([]int, error) {
 			return s.Transcripts.CountUtterances(ctx, parents)
 		})
+	b.EditsOfTranscript = pages(b,
+		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[transcript.Edit], error) {
+			return s.Transcripts.EditsOfTranscripts(ctx, parents, w)
+		},
+		func(ctx context.Context, parents []id.UUID, _ All) ([]int, error) {
+			return s.Transcripts.CountEditsOfTranscripts(ctx, parents)
+		})
 	b.RunsOfTranscript = pages(b,
 		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[insight.Run], error) {
 			return s.Insights.RunsOfTranscripts(ctx, parents, w)
@@ -156,6 +169,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.InsightCountOfSession = byKey(b, s.Insights.CountOfSessions)
 	b.ParticipantsOfSession = byKey(b, s.Sessions.Participants)
 	b.SpeakersOfTranscript = byKey(b, s.Transcripts.Speakers)
+	b.RevisionsOfUtterance = byKey(b, s.Transcripts.Revisions)
 	b.MetricsOfTranscript = entity(b, s.Insights.MetricsOfTranscripts)
 	b.CitationsOfInsight = byKey(b, s.Insights.Citations)
 	b.UtterancesOfSpan = byKey(b, s.Transcripts.UtterancesIn)
@@ -233,11 +247,40 @@ func (l *Loaders) MetricsOf(ctx context.Context, key session.ID) (*insight.Metri
 	return l.MetricsOfTranscript.Load(ctx, t.ID.UUID)
 }
 
-// SpeakerAt returns the speaker of a transcript at a place in the order of first words, nil if the viewer may not see it.
+// SpeakerAt returns the speaker of a transcript with that ordinal; nil if it was merged into another since, or is not the
+// viewer's to see.
 func (l *Loaders) SpeakerAt(ctx context.Context, key transcript.ID, ordinal int) (*transcript.Speaker, error) {
 	all, err := l.SpeakersOfTranscript.Load(ctx, key.UUID)
-	if err != nil || ordinal >= len(all) {
-		return nil, err
+	for _, s := range all {
+		if s.Ordinal == ordinal {
+			return s, nil
+		}
 	}
-	return all[ordinal], nil
+	return nil, err
+}
+
+// MergedInto returns whom a speaker was merged into, nil if nobody.
+func (l *Loaders) MergedInto(ctx context.Context, s *transcript.Speaker) (*transcript.Speaker, error) {
+	if s.MergedIntoID == nil {
+		return nil, nil
+	}
+	return l.Speakers.Load(ctx, s.MergedIntoID.UUID)
+}
+
+// SpeakersOfEdit returns the speakers that an edit concerns and that are still there.
+func (l *Loaders) SpeakersOfEdit(ctx context.Context, e *transcript.Edit) ([]*transcript.Speaker, error) {
+	for _, key := range e.SpeakerIDs {
+		l.Speakers.place(key.UUID) // all are asked for before the first is waited for, so that they share a statement
+	}
+	found := make([]*transcript.Speaker, 0, len(e.SpeakerIDs))
+	for _, key := range e.SpeakerIDs {
+		s, err := l.Speakers.Load(ctx, key.UUID)
+		if err != nil {
+			return nil, err
+		}
+		if s != nil {
+			found = append(found, s)
+		}
+	}
+	return found, nil
 }

@@ -26,6 +26,12 @@ func (r viewerResolver) Membership(ctx context.Context, _ *auth.Viewer) (*org.Me
 	return r.Orgs.OwnMembership(ctx)
 }
 
+func (r mutationResolver) UpdateOrganization(ctx context.Context, input org.UpdateInput) (*model.UpdateOrganizationPayload, error) {
+	o, err := r.Orgs.Update(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.UpdateOrganizationPayload{Organization: o, UserErrors: errs}, err
+}
+
 func (r organizationResolver) Members(ctx context.Context, _ *org.Organization, first *int, after *string, last *int, before *string) (*model.MembershipConnection, error) {
 	return r.Orgs.Members(ctx, window(first, after, last, before))
 }

@@ -17,21 +17,25 @@ var _ graph.ResolverRoot = (*Resolver)(nil)
 
 // The resolvers of the types, one file per domain.
 type (
-	queryResolver          struct{ *Resolver }
-	mutationResolver       struct{ *Resolver }
-	subscriptionResolver   struct{ *Resolver }
-	viewerResolver         struct{ *Resolver }
-	organizationResolver   struct{ *Resolver }
-	membershipResolver     struct{ *Resolver }
-	clientResolver         struct{ *Resolver }
-	engagementResolver     struct{ *Resolver }
-	sessionResolver        struct{ *Resolver }
-	participantResolver    struct{ *Resolver }
-	transcriptResolver     struct{ *Resolver }
-	utteranceResolver      struct{ *Resolver }
-	speakerMetricsResolver struct{ *Resolver }
-	insightResolver        struct{ *Resolver }
-	citationResolver       struct{ *Resolver }
+	queryResolver             struct{ *Resolver }
+	mutationResolver          struct{ *Resolver }
+	subscriptionResolver      struct{ *Resolver }
+	viewerResolver            struct{ *Resolver }
+	organizationResolver      struct{ *Resolver }
+	membershipResolver        struct{ *Resolver }
+	clientResolver            struct{ *Resolver }
+	engagementResolver        struct{ *Resolver }
+	sessionResolver           struct{ *Resolver }
+	participantResolver       struct{ *Resolver }
+	transcriptResolver        struct{ *Resolver }
+	utteranceResolver         struct{ *Resolver }
+	speakerResolver           struct{ *Resolver }
+	speakerSuggestionResolver struct{ *Resolver }
+	transcriptEditResolver    struct{ *Resolver }
+	utteranceRevisionResolver struct{ *Resolver }
+	speakerMetricsResolver    struct{ *Resolver }
+	insightResolver           struct{ *Resolver }
+	citationResolver          struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.
@@ -69,6 +73,22 @@ func (r *Resolver) Transcript() graph.TranscriptResolver { return transcriptReso
 
 // Utterance implements graph.ResolverRoot.
 func (r *Resolver) Utterance() graph.UtteranceResolver { return utteranceResolver{r} }
+
+// Speaker implements graph.ResolverRoot.
+func (r *Resolver) Speaker() graph.SpeakerResolver { return speakerResolver{r} }
+
+// SpeakerSuggestion implements graph.ResolverRoot.
+func (r *Resolver) SpeakerSuggestion() graph.SpeakerSuggestionResolver {
+	return speakerSuggestionResolver{r}
+}
+
+// TranscriptEdit implements graph.ResolverRoot.
+func (r *Resolver) TranscriptEdit() graph.TranscriptEditResolver { return transcriptEditResolver{r} }
+
+// UtteranceRevision implements graph.ResolverRoot.
+func (r *Resolver) UtteranceRevision() graph.UtteranceRevisionResolver {
+	return utteranceRevisionResolver{r}
+}
 
 // SpeakerMetrics implements graph.ResolverRoot.
 func (r *Resolver) SpeakerMetrics() graph.SpeakerMetricsResolver { return speakerMetricsResolver{r} }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/rapporthq/rapport/graph/model"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -57,15 +58,51 @@ func (r mutationResolver) ArchiveTranscript(ctx context.Context, input transcrip
 }
 
 func (r mutationResolver) RenameSpeaker(ctx context.Context, input transcript.RenameSpeakerInput) (*model.RenameSpeakerPayload, error) {
-	s, err := r.Transcripts.RenameSpeaker(ctx, input)
+	out, err := r.Transcripts.RenameSpeaker(ctx, input)
 	errs, err := model.UserErrors(err)
-	return &model.RenameSpeakerPayload{Speaker: s, UserErrors: errs}, err
+	return &model.RenameSpeakerPayload{Speaker: out.Speaker, Edit: out.Edit, UserErrors: errs}, err
 }
 
 func (r mutationResolver) SetSpeakerRole(ctx context.Context, input transcript.SetSpeakerRoleInput) (*model.SetSpeakerRolePayload, error) {
-	s, err := r.Transcripts.SetSpeakerRole(ctx, input)
+	out, err := r.Transcripts.SetSpeakerRole(ctx, input)
 	errs, err := model.UserErrors(err)
-	return &model.SetSpeakerRolePayload{Speaker: s, UserErrors: errs}, err
+	return &model.SetSpeakerRolePayload{Speaker: out.Speaker, Edit: out.Edit, UserErrors: errs}, err
+}
+
+func (r mutationResolver) ConfirmSpeakerRoles(ctx context.Context, input transcript.ConfirmRolesInput) (*model.ConfirmSpeakerRolesPayload, error) {
+	t, edit, err := r.Transcripts.ConfirmRoles(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.ConfirmSpeakerRolesPayload{Transcript: t, Edit: edit, UserErrors: errs}, err
+}
+
+func (r mutationResolver) MergeSpeakers(ctx context.Context, input transcript.MergeSpeakersInput) (*model.MergeSpeakersPayload, error) {
+	out, err := r.Transcripts.MergeSpeakers(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.MergeSpeakersPayload{Speaker: out.Speaker, Edit: out.Edit, UserErrors: errs}, err
+}
+
+func (r mutationResolver) SplitSpeaker(ctx context.Context, input transcript.SplitSpeakerInput) (*model.SplitSpeakerPayload, error) {
+	out, err := r.Transcripts.SplitSpeaker(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.SplitSpeakerPayload{Speaker: out.Speaker, Edit: out.Edit, UserErrors: errs}, err
+}
+
+func (r mutationResolver) ReassignUtterances(ctx context.Context, input transcript.ReassignInput) (*model.ReassignUtterancesPayload, error) {
+	out, err := r.Transcripts.Reassign(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.ReassignUtterancesPayload{Speaker: out.Speaker, Edit: out.Edit, UserErrors: errs}, err
+}
+
+func (r mutationResolver) ReviseUtterance(ctx context.Context, input transcript.ReviseInput) (*model.ReviseUtterancePayload, error) {
+	u, edit, err := r.Transcripts.Revise(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.ReviseUtterancePayload{Utterance: u, Edit: edit, UserErrors: errs}, err
+}
+
+func (r mutationResolver) UndoTranscriptEdit(ctx context.Context, input transcript.UndoEditInput) (*model.UndoTranscriptEditPayload, error) {
+	edit, err := r.Transcripts.UndoEdit(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.UndoTranscriptEditPayload{Edit: edit, UserErrors: errs}, err
 }
 
 func (transcriptResolver) Session(ctx context.Context, t *transcript.Transcript) (*session.Session, error) {
@@ -74,6 +111,15 @@ func (transcriptResolver) Session(ctx context.Context, t *transcript.Transcript)
 
 func (transcriptResolver) Speakers(ctx context.Context, t *transcript.Transcript) ([]*transcript.Speaker, error) {
 	return loaders.From(ctx).SpeakersOfTranscript.Load(ctx, t.ID.UUID)
+}
+
+func (transcriptResolver) SpeakerQuestion(ctx context.Context, t *transcript.Transcript) (*transcript.Question, error) {
+	speakers, err := loaders.From(ctx).SpeakersOfTranscript.Load(ctx, t.ID.UUID)
+	return t.Question(speakers), err
+}
+
+func (transcriptResolver) Edits(ctx context.Context, t *transcript.Transcript, first *int, after *string, last *int, before *string) (*model.TranscriptEditConnection, error) {
+	return loaders.From(ctx).EditsOfTranscript.Load(ctx, t.ID.UUID, loaders.All{}, window(first, after, last, before))
 }
 
 func (transcriptResolver) Utterances(ctx context.Context, t *transcript.Transcript, first *int, after *string, last *int, before *string) (*model.UtteranceConnection, error) {
@@ -90,6 +136,34 @@ func (transcriptResolver) AnalysisRuns(ctx context.Context, t *transcript.Transc
 
 func (utteranceResolver) Speaker(ctx context.Context, u *transcript.Utterance) (*transcript.Speaker, error) {
 	return loaders.From(ctx).Speakers.Find(ctx, u.SpeakerID.UUID, "speaker")
+}
+
+func (utteranceResolver) Revisions(ctx context.Context, u *transcript.Utterance) ([]*transcript.Revision, error) {
+	return loaders.From(ctx).RevisionsOfUtterance.Load(ctx, u.ID.UUID)
+}
+
+func (utteranceRevisionResolver) Author(ctx context.Context, r *transcript.Revision) (*org.User, error) {
+	return loaders.From(ctx).Users.Load(ctx, r.AuthorID.UUID)
+}
+
+func (speakerResolver) MergedInto(ctx context.Context, s *transcript.Speaker) (*transcript.Speaker, error) {
+	return loaders.From(ctx).MergedInto(ctx, s)
+}
+
+func (speakerSuggestionResolver) Speaker(ctx context.Context, s *transcript.Suggestion) (*transcript.Speaker, error) {
+	return loaders.From(ctx).Speakers.Find(ctx, s.SpeakerID.UUID, "speaker")
+}
+
+func (transcriptEditResolver) Author(ctx context.Context, e *transcript.Edit) (*org.User, error) {
+	return loaders.From(ctx).Users.Load(ctx, e.AuthorID.UUID)
+}
+
+func (transcriptEditResolver) Speakers(ctx context.Context, e *transcript.Edit) ([]*transcript.Speaker, error) {
+	return loaders.From(ctx).SpeakersOfEdit(ctx, e)
+}
+
+func (transcriptEditResolver) Transcript(ctx context.Context, e *transcript.Edit) (*transcript.Transcript, error) {
+	return loaders.From(ctx).Transcripts.Load(ctx, e.TranscriptID.UUID)
 }
 
 func (speakerMetricsResolver) Speaker(ctx context.Context, m *insight.SpeakerMetrics) (*transcript.Speaker, error) {

@@ -7,6 +7,7 @@ import (
 	"github.com/rapporthq/rapport/graph"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 )
@@ -15,11 +16,17 @@ import (
 // struct, and mean different things: stay, and be cleared. A resolver runs only for what is there, and makes of null a
 // pointer to nil.
 type (
-	updateClientInput     struct{}
-	updateEngagementInput struct{}
-	updateSessionInput    struct{}
-	updateTranscriptInput struct{}
+	updateOrganizationInput struct{}
+	updateClientInput       struct{}
+	updateEngagementInput   struct{}
+	updateSessionInput      struct{}
+	updateTranscriptInput   struct{}
 )
+
+// UpdateOrganizationInput implements graph.ResolverRoot.
+func (*Resolver) UpdateOrganizationInput() graph.UpdateOrganizationInputResolver {
+	return updateOrganizationInput{}
+}
 
 // UpdateClientInput implements graph.ResolverRoot.
 func (*Resolver) UpdateClientInput() graph.UpdateClientInputResolver { return updateClientInput{} }
@@ -40,6 +47,10 @@ func (*Resolver) UpdateTranscriptInput() graph.UpdateTranscriptInputResolver {
 func given[T any](field ***T, value *T) error {
 	*field = &value
 	return nil
+}
+
+func (updateOrganizationInput) SpeakerRoles(_ context.Context, in *org.UpdateInput, v *org.SpeakerRoles) error {
+	return given(&in.SpeakerRoles, v)
 }
 
 func (updateClientInput) Name(_ context.Context, in *client.UpdateInput, v *string) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -53,6 +54,16 @@ type ArchiveTranscriptPayload struct {
 type CompleteTranscriptUploadPayload struct {
 	// The transcript, about to be read; null if there are userErrors.
 	Transcript *transcript.Transcript `json:"transcript,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of confirmSpeakerRoles.
+type ConfirmSpeakerRolesPayload struct {
+	// The transcript as it is now; the analysis follows; null if there are userErrors.
+	Transcript *transcript.Transcript `json:"transcript,omitempty"`
+	// The edit; null if nothing was to be changed, or if there are userErrors.
+	Edit *transcript.Edit `json:"edit,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -99,6 +110,16 @@ type ImportTranscriptPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of mergeSpeakers.
+type MergeSpeakersPayload struct {
+	// The one speaker as it is now; null if there are userErrors.
+	Speaker *transcript.Speaker `json:"speaker,omitempty"`
+	// The edit; null if nothing was to be changed, or if there are userErrors.
+	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Everything that can be changed.
 type Mutation struct {
 }
@@ -107,10 +128,22 @@ type Mutation struct {
 type Query struct {
 }
 
+// What became of reassignUtterances.
+type ReassignUtterancesPayload struct {
+	// The speaker whose lines they are now; null if there are userErrors.
+	Speaker *transcript.Speaker `json:"speaker,omitempty"`
+	// The edit; null if nothing was to be changed, or if there are userErrors.
+	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of renameSpeaker.
 type RenameSpeakerPayload struct {
 	// The speaker as it is now; null if there are userErrors.
 	Speaker *transcript.Speaker `json:"speaker,omitempty"`
+	// The edit; null if nothing was to be changed, or if there are userErrors.
+	Edit *transcript.Edit `json:"edit,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -135,10 +168,32 @@ type ReviewInsightPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of reviseUtterance.
+type ReviseUtterancePayload struct {
+	// The line as it is now; null if there are userErrors.
+	Utterance *transcript.Utterance `json:"utterance,omitempty"`
+	// The edit; null if nothing was to be changed, or if there are userErrors.
+	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of setSpeakerRole.
 type SetSpeakerRolePayload struct {
 	// The speaker as it is now; null if there are userErrors.
 	Speaker *transcript.Speaker `json:"speaker,omitempty"`
+	// The edit; null if nothing was to be changed, or if there are userErrors.
+	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of splitSpeaker.
+type SplitSpeakerPayload struct {
+	// The new speaker; null if there are userErrors.
+	Speaker *transcript.Speaker `json:"speaker,omitempty"`
+	// The edit; null if nothing was to be changed, or if there are userErrors.
+	Edit *transcript.Edit `json:"edit,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -153,6 +208,14 @@ type TagPayload struct {
 	Tag *tag.Tag `json:"tag,omitempty"`
 	// What it was put on; null if there are userErrors.
 	Entity tag.Taggable `json:"entity,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of undoTranscriptEdit.
+type UndoTranscriptEditPayload struct {
+	// The correction, undone; null if there are userErrors.
+	Edit *transcript.Edit `json:"edit,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -177,6 +240,14 @@ type UpdateClientPayload struct {
 type UpdateEngagementPayload struct {
 	// The engagement as it is now; null if there are userErrors.
 	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of updateOrganization.
+type UpdateOrganizationPayload struct {
+	// The organization as it is now; null if there are userErrors.
+	Organization *org.Organization `json:"organization,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }

@@ -342,7 +342,7 @@ func importFile(f *flag.FlagSet) action {
 	}
 }
 
-// follow prints what is found, until the transcript is READY or has failed.
+// follow prints what is found, until the transcript is READY, waits for its speakers' roles, or has failed.
 func (o *operator) follow(ctx context.Context, key transcript.ID, events *insight.Events) error {
 	for {
 		e, err := events.Next(ctx)
@@ -356,8 +356,12 @@ func (o *operator) follow(ctx context.Context, key transcript.ID, events *insigh
 			if e.Transcript.ID != key {
 				continue
 			}
-			if e.Transcript.Status == transcript.Ready {
+			switch e.Transcript.Status {
+			case transcript.Ready:
 				fmt.Fprintln(o.out, "READY")
+				return nil
+			case transcript.NeedsSpeakers:
+				fmt.Fprintln(o.out, "NEEDS_SPEAKERS: the coach is asked who is who; the rest follows the answer")
 				return nil
 			}
 			if why := e.Transcript.Failure(); why != nil {

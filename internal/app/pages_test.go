@@ -350,12 +350,14 @@ func TestNodes(t *testing.T) {
 	coach := env.Login(t, apptest.Coach)
 	session := amara2.id(t, env)
 	coach.Must(t, `mutation($id: ID!) {tag(input: {entityId: $id, name: "x"}) {tag {id}}}`, apptest.Vars{"id": session}, nil)
+	line := one(t, env, "utterance", `SELECT u.id FROM utterances u JOIN transcripts t ON t.id = u.transcript_id WHERE t.session_id = $1 AND u.index = 0`, uuid(t, session))
+	does(t, coach, "reviseUtterance", "edit", "id", apptest.Vars{"utteranceId": line, "text": "As it should have been."})
 	var out map[string]any
 	coach.Must(t, `query($id: ID!) {
 		viewer {user {id __typename} organization {id __typename} membership {id __typename}}
 		session(id: $id) {id __typename client {id __typename} engagement {id __typename} participants {id __typename} tags {id __typename}
 			metrics {id __typename}
-			transcript {id __typename speakers {id __typename} utterances(first: 1) {nodes {id __typename}} analysisRuns {nodes {id __typename}}}
+			transcript {id __typename speakers {id __typename} utterances(first: 1) {nodes {id __typename revisions {id __typename}}} edits {nodes {id __typename}} analysisRuns {nodes {id __typename}}}
 			insights(first: 1) {nodes {id __typename citations {id __typename}}}}
 	}`, apptest.Vars{"id": session}, &out)
 	found := map[string]string{} // type → id

@@ -74,7 +74,7 @@ type decision struct {
 // fails the test: somebody has to decide.
 var decisions = map[string]decision{
 	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members",
-		only{"retentionDays": {admin}, "aiEnabled": {admin}}},
+		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}}},
 	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt", nil},
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
 		only{"email": {self, admin}, "timeZone": {self, admin}}},
@@ -90,9 +90,12 @@ var decisions = map[string]decision{
 	"Participant": {opens{coach: all, supervisor: all, client: all}, "id name role consents user", nil},
 
 	"Transcript": {opens{coach: all, supervisor: consented, client: shared},
-		"id version status failure session title format filename sha256 language durationMs warnings sharedWithClient speakers utterances metrics analysisRuns archivedAt createdAt updatedAt", nil},
-	"Speaker":   {opens{coach: all, supervisor: consented, client: shared}, "id label displayName role roleConfidence roleReason", nil},
-	"Utterance": {opens{coach: all, supervisor: consented, client: shared}, "id index speaker startMs endMs text cues", nil},
+		"id version status failure session title format filename sha256 language durationMs warnings sharedWithClient speakers edits utterances metrics analysisRuns archivedAt createdAt updatedAt",
+		only{"speakerQuestion": {coach}}},
+	"Speaker":           {opens{coach: all, supervisor: consented, client: shared}, "id label displayName role roleConfidence roleReason mergedInto", only{"remembered": {coach}}},
+	"Utterance":         {opens{coach: all, supervisor: consented, client: shared}, "id index speaker startMs endMs text cues revisions", only{"originalText": {coach}}},
+	"TranscriptEdit":    {opens{coach: all}, "id kind author at undone undoneAt speakers utteranceCount transcript", nil},
+	"UtteranceRevision": {opens{coach: all}, "id text author at", nil},
 
 	"SessionMetrics": {opens{coach: all, supervisor: consented},
 		"id definitionVersion basis durationMs silenceShare interactivityPerMin reflectionEvidence patienceMs responseLatencyMs dyad speakers coach client timeline quality", nil},
@@ -101,14 +104,14 @@ var decisions = map[string]decision{
 	"Insight": {opens{coach: all, supervisor: supervisory, client: accepted},
 		"id kind audience title body status reviewedBy reviewedAt citations session analysisRun tags createdAt retractedAt",
 		only{"originalTitle": {coach, supervisor}, "originalBody": {coach, supervisor}, "confidence": {coach, supervisor}}},
-	"Citation": {opens{coach: all, supervisor: supervisory, client: accepted}, "id quote startMs endMs utterances", nil},
+	"Citation": {opens{coach: all, supervisor: supervisory, client: accepted}, "id quote wordsChanged startMs endMs utterances", nil},
 
 	"Tag": {opens{coach: all, supervisor: all}, "id name color createdAt", nil},
 }
 
 // parts are no rows: they are seen with the row, the page or the answer that they are a part of.
 var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
-	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality
+	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,

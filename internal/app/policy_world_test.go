@@ -232,6 +232,8 @@ func (w *world) fill(t *testing.T) {
 		w.person(t, "former@harbor.example"))
 	w.exec(t, `UPDATE memberships SET roles = '{SPONSOR}' WHERE user_id = $1`, w.person(t, "former@harbor.example"))
 
+	// A transcript that its supervisor and its client read, corrected in every way, and once too often.
+	w.correct(t, w.env.Login(t, apptest.Coach), w.id(t, `SELECT id FROM transcripts WHERE session_id = $1`, w.session(t, amara, 2)))
 	// A later transcript that is not shared hides no earlier one that is.
 	ruth := w.env.Login(t, apptest.Coach)
 	w.talk(t, ruth, w.session(t, amara, 2), "the Evenlode recording")
@@ -249,6 +251,7 @@ func (w *world) fill(t *testing.T) {
 	w.exec(t, `UPDATE insights SET original_title = 'First said of ' || title, original_body = 'First said of ' || body WHERE status = 'EDITED'`)
 	// A value in every field.
 	w.exec(t, `UPDATE transcripts SET title = 'Minutes of ' || coalesce(filename, 'a talk'), language = 'en'`)
+	w.exec(t, `UPDATE transcripts SET status = 'NEEDS_SPEAKERS' WHERE session_id = $1 AND version = 1`, w.session(t, amara, 2))
 	w.exec(t, `UPDATE transcripts SET status = 'FAILED', failure_code = 'TEST', failure_message = 'for the test' WHERE session_id = $1`, w.session(t, jonas, 5))
 	w.exec(t, `UPDATE transcripts SET warnings = '[{"line": 3, "code": "ODD", "message": "odd", "assumed": "even"}]' WHERE session_id = $1`, w.session(t, jonas, 3))
 	w.exec(t, `UPDATE analysis_runs SET model = 'm-1', prompt_version = 'p-1', error_code = 'E', finished_at = now()`)
@@ -257,6 +260,24 @@ func (w *world) fill(t *testing.T) {
 		WHERE i.ordinal < 4 AND t.name IN ('boundaries', 'feedback')`)
 	w.exec(t, `INSERT INTO taggings (id, org_id, tag_id, client_id) SELECT gen_random_uuid(), t.org_id, t.id, $1
 		FROM tags t WHERE t.owner_id = $2`, clientOf("Mei Tanaka"), w.person(t, apptest.Coach2))
+}
+
+func (w *world) correct(t *testing.T, coach *apptest.Client, transcript id.UUID) {
+	t.Helper()
+	made := func(entity map[string]any) string { return entity["id"].(string) }
+	client := id.Format("speaker", w.id(t, `SELECT id FROM speakers WHERE transcript_id = $1 AND role = 'CLIENT'`, transcript))
+	line := func(n int) string {
+		return id.Format("utterance", w.id(t, `SELECT id FROM utterances WHERE speaker_id = $1 ORDER BY index OFFSET $2 LIMIT 1`, uuid(t, client), n))
+	}
+	other := made(does(t, coach, "splitSpeaker", "speaker", "id", apptest.Vars{"speakerId": client, "utteranceIds": []string{line(1), line(2)}, "displayName": "Thurlowe"}))
+	does(t, coach, "renameSpeaker", "edit", "id", apptest.Vars{"speakerId": other, "displayName": "Umberleigh", "remember": true})
+	does(t, coach, "mergeSpeakers", "edit", "id", apptest.Vars{"intoId": client, "ids": []string{other}})
+	for _, words := range []string{"I said it of the Wexcombe orchard.", "I said it of the Wexcombe meadow."} {
+		does(t, coach, "reviseUtterance", "edit", "id", apptest.Vars{"utteranceId": line(3), "text": words})
+	}
+	undone := made(does(t, coach, "setSpeakerRole", "edit", "id", apptest.Vars{"speakerId": client, "role": "OTHER"}))
+	does(t, coach, "undoTranscriptEdit", "edit", "id", apptest.Vars{"editId": undone})
+	w.env.Work(t)
 }
 
 func (w *world) enter(t *testing.T, who, email, tenant string, c *apptest.Client) {
@@ -311,7 +332,13 @@ var kinds = map[string]struct{ prefix, sql string }{
 	"Speaker": {"speaker", meetings + `SELECT sp.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
 			jsonb_build_object('label', sp.label, 'displayName', sp.display_name) FROM speakers sp JOIN transcripts t ON t.id = sp.transcript_id JOIN meeting m ON m.id = t.session_id`},
 	"Utterance": {"utterance", meetings + `SELECT u.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
-			jsonb_build_object('text', u.text) FROM utterances u JOIN transcripts t ON t.id = u.transcript_id JOIN meeting m ON m.id = t.session_id`},
+			jsonb_build_object('text', coalesce(r.text, u.text), 'originalText', CASE WHEN r.id IS NOT NULL THEN u.text END)
+			FROM utterances u LEFT JOIN utterance_revisions r ON r.utterance_id = u.id AND r.latest JOIN transcripts t ON t.id = u.transcript_id JOIN meeting m ON m.id = t.session_id`},
+	"TranscriptEdit": {"edit", meetings + `SELECT e.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
+			'{}'::jsonb FROM transcript_edits e JOIN transcripts t ON t.id = e.transcript_id JOIN meeting m ON m.id = t.session_id`},
+	"UtteranceRevision": {"revision", meetings + `SELECT r.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
+			CASE WHEN r.latest THEN '{}' ELSE jsonb_build_object('text', r.text) END FROM utterance_revisions r JOIN utterances u ON u.id = r.utterance_id
+			JOIN transcripts t ON t.id = u.transcript_id JOIN meeting m ON m.id = t.session_id`},
 	"SessionMetrics": {"metrics", meetings + `SELECT x.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false, false, false,
 			'{}'::jsonb FROM session_metrics x JOIN meeting m ON m.id = x.session_id`},
 	"AnalysisRun": {"analysis", meetings + `SELECT r.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false, false, false,

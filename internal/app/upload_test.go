@@ -125,10 +125,10 @@ func TestUpload(t *testing.T) {
 		}
 	}
 	env.Work(t)
-	if now := look(t, coach, up.Transcript.ID).Transcript; now.Status != "READY" || *now.Format != "WEBVTT" || now.Utterances.TotalCount != 9000 {
+	if now := look(t, coach, up.Transcript.ID).Transcript; now.Status != "NEEDS_SPEAKERS" || *now.Format != "WEBVTT" || now.Utterances.TotalCount != 9000 {
 		t.Errorf("afterwards: %+v", now)
 	}
-	if done := complete(t, coach, up.Transcript.ID); done.Transcript == nil || done.Transcript.Status != "READY" {
+	if done := complete(t, coach, up.Transcript.ID); done.Transcript == nil || done.Transcript.Status != "NEEDS_SPEAKERS" {
 		t.Errorf("completed once more: %+v", done)
 	}
 	if again := announce(t, coach, session, content, nil); !again.AlreadyImported || again.Upload != nil || again.Transcript.ID != up.Transcript.ID {
@@ -229,7 +229,7 @@ func TestUploadFails(t *testing.T) {
 	again.send(t, content)
 	complete(t, coach, again.Transcript.ID)
 	env.Work(t)
-	if got := look(t, coach, again.Transcript.ID).Transcript; got.Status != "READY" {
+	if got := look(t, coach, again.Transcript.ID).Transcript; got.Status != "NEEDS_SPEAKERS" {
 		t.Errorf("sent again: %+v", got)
 	}
 }
@@ -262,7 +262,7 @@ func TestUploadsAreSwept(t *testing.T) {
 	age(25, len("never sent"))
 	sweep(0, 1)
 	env.Work(t)
-	if got := look(t, coach, came.Transcript.ID).Transcript; got.Status != "READY" {
+	if got := look(t, coach, came.Transcript.ID).Transcript; got.Status != "NEEDS_SPEAKERS" {
 		t.Errorf("the one that came: %+v", got)
 	}
 	if r := coach.Do(t, `query($id: ID!) {transcript(id: $id) {id}}`, apptest.Vars{"id": never.Transcript.ID}); r.Code() != "NOT_FOUND" {
@@ -310,7 +310,7 @@ func TestUploadDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	env.Work(t)
-	if got := look(t, coach, up.Transcript.ID).Transcript; got.Status != "READY" || got.Failure != nil {
+	if got := look(t, coach, up.Transcript.ID).Transcript; got.Status != "NEEDS_SPEAKERS" || got.Failure != nil {
 		t.Errorf("done again: %+v", got)
 	}
 }

@@ -119,6 +119,8 @@ func (b *bench) importOnce(ctx context.Context, c *child, file []byte) (r import
 					return r, errors.New("an hour of talk and no insight")
 				}
 				return r, <-failed
+			case "NEEDS_SPEAKERS":
+				return r, errors.New("nobody can tell who is who")
 			case "FAILED":
 				return r, errors.New("the analysis failed")
 			}

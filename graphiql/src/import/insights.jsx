@@ -2,7 +2,7 @@ import {formatTime, words} from './format.js'
 
 /** The insights as they are found. */
 export function Insights({state: {insights, live, analysis, transcript}}) {
-  const ended = ['SUCCEEDED', 'FAILED'].includes(analysis) || ['READY', 'FAILED'].includes(transcript?.status)
+  const ended = ['SUCCEEDED', 'FAILED'].includes(analysis) || ['READY', 'NEEDS_SPEAKERS', 'FAILED'].includes(transcript?.status)
   return (
     <section className="insights" aria-labelledby="insights-title">
       <h3 id="insights-title">

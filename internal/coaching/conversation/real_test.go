@@ -232,9 +232,12 @@ func TestRolesOnRealConversations(t *testing.T) {
 		}
 		talks[id] = append(talks[id], conversation.Utterance{Speaker: speaker, Text: r["utterance_text"]})
 	}
-	right, wrong, unsure := 0, 0, 0
+	right, wrong, unsure, sure := 0, 0, 0, 0
 	for _, id := range ids {
-		got := conversation.SuggestRoles([]conversation.Speaker{{Name: "Speaker 1"}, {Name: "Speaker 2"}}, talks[id], "")
+		got := conversation.SuggestRoles([]conversation.Speaker{{Name: "Speaker 1"}, {Name: "Speaker 2"}}, talks[id], conversation.People{}, nil)
+		if min(got[0].Confidence, got[1].Confidence) >= conversation.SureRole {
+			sure++
+		}
 		switch got[0].Role {
 		case conversation.RoleCoach:
 			right++
@@ -244,7 +247,10 @@ func TestRolesOnRealConversations(t *testing.T) {
 			unsure++
 		}
 	}
-	t.Logf("roles by manner alone: %d right, %d wrong, %d left unknown", right, wrong, unsure)
+	t.Logf("roles by manner alone: %d right, %d wrong, %d left unknown; %d sure enough not to be asked about", right, wrong, unsure, sure)
+	if sure < len(ids)*2/3 {
+		t.Errorf("only %d of %d conversations would not be asked about", sure, len(ids))
+	}
 	if right < len(ids)/2 {
 		t.Errorf("only %d of %d conversations have their roles suggested", right, len(ids))
 	}

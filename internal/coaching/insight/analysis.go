@@ -92,7 +92,7 @@ func (s *Service) begin(ctx context.Context, content *transcript.Content) (*run,
 		}
 		if before != nil && *before == Succeeded {
 			r = nil
-			_, err := s.transcripts.Advance(ctx, tx, ref, content.ID, transcript.Ready, transcript.Analyzing, transcript.Failed)
+			_, err := s.transcripts.Advance(ctx, tx, ref, content.ID, content.Done(), transcript.Analyzing, transcript.Failed)
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
@@ -103,8 +103,18 @@ func (s *Service) begin(ctx context.Context, content *transcript.Content) (*run,
 		if err := r.storeMetrics(ctx, tx); err != nil {
 			return err
 		}
-		if _, err := s.transcripts.Advance(ctx, tx, ref, content.ID, transcript.Analyzing, transcript.Parsed, transcript.Ready, transcript.Failed); err != nil {
+		corrected, err := r.compareQuotes(ctx, tx)
+		if err != nil {
 			return err
+		}
+		if _, err := s.transcripts.Advance(ctx, tx, ref, content.ID, transcript.Analyzing,
+			transcript.Parsed, transcript.NeedsSpeakers, transcript.Ready, transcript.Failed); err != nil {
+			return err
+		}
+		for _, key := range corrected {
+			if err := s.publish(ctx, tx, ref, eventRevised, subject{Insight: &key}); err != nil {
+				return err
+			}
 		}
 		if before != nil && *before == Running {
 			return nil // taken up again: its beginning has been told
@@ -141,6 +151,9 @@ func (r *run) storeMetrics(ctx context.Context, tx pgx.Tx) error {
 		return codes[u].Code == coding.Reflection, said.Speakers[said.Utterances[u].Speaker].Role == conversation.RoleCoach
 	}
 	m := conversation.Measure(said)
+	for i := range m.Speakers {
+		m.Speakers[i].Speaker = r.content.Ordinals[m.Speakers[i].Speaker] // which stays theirs when another is merged away
+	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO session_metrics (id, org_id, transcript_id, session_id, run_id, definition_version, measures)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -151,6 +164,37 @@ func (r *run) storeMetrics(ctx context.Context, tx pgx.Tx) error {
 		return fmt.Errorf("store metrics: %w", err)
 	}
 	return nil
+}
+
+// compareQuotes notes of every citation of the transcript whether its quote still stands there as it is, and returns the
+// reviewed insights for which that has changed. The others will be found anew, or not.
+func (r *run) compareQuotes(ctx context.Context, tx pgx.Tx) ([]ID, error) {
+	org := r.content.Session.Org
+	rows, err := tx.Query(ctx, `SELECT id, quote, first_index, last_index, words_changed FROM citations WHERE org_id = $1 AND transcript_id = $2`,
+		org, r.content.ID)
+	if err != nil {
+		return nil, err
+	}
+	var turned []CitationID
+	var key CitationID
+	var q Quote
+	var was bool
+	if _, err := pgx.ForEachRow(rows, []any{&key, &q.Text, &q.First, &q.Last, &was}, func() error {
+		if _, stands := find(r.content, q); stands == was {
+			turned = append(turned, key)
+		}
+		return nil
+	}); err != nil || turned == nil {
+		return nil, err
+	}
+	rows, err = tx.Query(ctx, `
+		WITH turned AS (UPDATE citations SET words_changed = NOT words_changed WHERE org_id = $1 AND id = ANY($2) RETURNING insight_id)
+		SELECT id FROM insights WHERE org_id = $1 AND id IN (SELECT insight_id FROM turned) AND status <> 'PROPOSED' AND retracted_at IS NULL
+		ORDER BY id`, org, turned)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[ID])
 }
 
 // work looks for insights and keeps each as it is found.
@@ -184,22 +228,35 @@ func (r *run) keep(ctx context.Context, f Finding) error {
 		if err := r.holdRunning(ctx, tx); err != nil {
 			return err
 		}
+		if decided, err := r.decided(ctx, tx, f.Kind, quotes); err != nil || decided {
+			return err
+		}
 		org, ref, print := r.content.Session.Org, r.content.Session, fingerprint(f.Kind, quotes)
 		var key ID
-		var before struct{ known, retracted bool }
+		var before struct{ known, retracted, reworded bool }
+		// What nobody has reviewed says what the latest run says of it: "Ben" is "the client" once that is known.
 		err := tx.QueryRow(ctx, `
-			WITH before AS (SELECT retracted_at IS NOT NULL AS retracted FROM insights WHERE org_id = $2 AND transcript_id = $4 AND fingerprint = $6)
+			WITH before AS (
+				SELECT retracted_at IS NOT NULL AS retracted, status = 'PROPOSED' AND (audience, title, body) <> ($9, $10, $11) AS reworded
+				FROM insights WHERE org_id = $2 AND transcript_id = $4 AND fingerprint = $6)
 			INSERT INTO insights (id, org_id, session_id, transcript_id, run_id, fingerprint, ordinal, kind, audience, title, body, confidence)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-			ON CONFLICT (org_id, transcript_id, fingerprint) DO UPDATE SET run_id = excluded.run_id, ordinal = excluded.ordinal, retracted_at = NULL
-			RETURNING id, EXISTS (SELECT FROM before), coalesce((SELECT retracted FROM before), false)`,
+			ON CONFLICT (org_id, transcript_id, fingerprint) DO UPDATE SET run_id = excluded.run_id, ordinal = excluded.ordinal, retracted_at = NULL,
+				audience = CASE insights.status WHEN 'PROPOSED' THEN excluded.audience ELSE insights.audience END,
+				title = CASE insights.status WHEN 'PROPOSED' THEN excluded.title ELSE insights.title END,
+				body = CASE insights.status WHEN 'PROPOSED' THEN excluded.body ELSE insights.body END,
+				confidence = CASE insights.status WHEN 'PROPOSED' THEN excluded.confidence ELSE insights.confidence END
+			RETURNING id, EXISTS (SELECT FROM before), coalesce((SELECT retracted FROM before), false), coalesce((SELECT reworded FROM before), false)`,
 			id.New(), org, ref.ID, r.content.ID, r.id, print[:], r.ordinal, f.Kind, f.Audience, f.Title, f.Body, f.Confidence).
-			Scan(&key, &before.known, &before.retracted)
+			Scan(&key, &before.known, &before.retracted, &before.reworded)
 		if err != nil {
 			return fmt.Errorf("store insight: %w", err)
 		}
 		if before.known && !before.retracted {
-			return nil
+			if before.reworded {
+				err = r.publish(ctx, tx, ref, eventRevised, subject{Insight: &key})
+			}
+			return err
 		}
 		if !before.known {
 			if err := r.cite(ctx, tx, key, quotes); err != nil {
@@ -208,6 +265,24 @@ func (r *run) keep(ctx context.Context, f Finding) error {
 		}
 		return r.publish(ctx, tx, ref, eventAdded, subject{Insight: &key})
 	})
+}
+
+// decided tells whether a person has decided about the same kind of finding at the same place, before its words were
+// corrected. That decision stands: what was dismissed is not proposed anew because of a typo, nor what was accepted.
+func (r *run) decided(ctx context.Context, tx pgx.Tx, kind Kind, quotes []found) (decided bool, err error) {
+	first, last := make([]int, len(quotes)), make([]int, len(quotes))
+	for i, q := range quotes {
+		first[i], last[i] = q.first, q.last
+	}
+	print := fingerprint(kind, quotes)
+	err = tx.QueryRow(ctx, `
+		SELECT NOT EXISTS (SELECT FROM insights WHERE org_id = $1 AND transcript_id = $2 AND fingerprint = $3) AND EXISTS (
+			SELECT FROM insights i JOIN citations c ON c.org_id = $1 AND c.insight_id = i.id
+			WHERE i.org_id = $1 AND i.transcript_id = $2 AND i.kind = $4 AND i.status <> 'PROPOSED' AND i.retracted_at IS NULL
+			GROUP BY i.id HAVING bool_or(c.words_changed)
+				AND array_agg(c.first_index ORDER BY c.ordinal) = $5 AND array_agg(c.last_index ORDER BY c.ordinal) = $6)`,
+		r.content.Session.Org, r.content.ID, print[:], kind, first, last).Scan(&decided)
+	return decided, err
 }
 
 // cite stores what an insight rests on.
@@ -230,7 +305,7 @@ func (r *run) cite(ctx context.Context, tx pgx.Tx, key ID, quotes []found) error
 	return nil
 }
 
-// finish closes the run: what it did not find again is retracted, and the transcript is READY.
+// finish closes the run: what it did not find again is retracted, and the transcript is READY, or asks who is who.
 func (r *run) finish(ctx context.Context) error {
 	org, ref := r.content.Session.Org, r.content.Session
 	err := postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
@@ -265,7 +340,7 @@ func (r *run) finish(ctx context.Context) error {
 		if err := r.publish(ctx, tx, ref, eventProgressed, subject{Run: &r.id}); err != nil {
 			return err
 		}
-		_, err = r.transcripts.Advance(ctx, tx, ref, r.content.ID, transcript.Ready, transcript.Analyzing)
+		_, err = r.transcripts.Advance(ctx, tx, ref, r.content.ID, r.content.Done(), transcript.Analyzing)
 		return err
 	})
 	if errors.Is(err, errSuperseded) {

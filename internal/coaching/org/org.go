@@ -50,7 +50,23 @@ type Organization struct {
 	Name          string
 	RetentionDays *int // nil keeps conversations for good
 	AIEnabled     bool
+	SpeakerRoles  SpeakerRoles
 	CreatedAt     time.Time
+}
+
+// SpeakerRoles says what becomes of a transcript when nobody can be sure who is who in it.
+type SpeakerRoles string
+
+// The settings.
+const (
+	AskRoles    SpeakerRoles = "ASK"    // the coach, and what depends on roles waits
+	DecideRoles SpeakerRoles = "DECIDE" // for the likeliest
+)
+
+// UpdateInput changes an organization; nil leaves a setting as it is.
+type UpdateInput struct {
+	ID           ID
+	SpeakerRoles **SpeakerRoles
 }
 
 // User is a person; one person may belong to several organizations.

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -68,6 +69,31 @@ func (s *Service) OrganizationsByIDs(ctx context.Context, ids []id.UUID) (map[id
 		return nil, err
 	}
 	return page.ByIDs(ctx, s.db, v, organizations, organizationScope(v), ids)
+}
+
+// Update changes the viewer's organization.
+func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Organization, err error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o, err := page.Get(ctx, s.db, v, organizations, organizationScope(v), in.ID.UUID, "organization")
+	if err != nil {
+		return nil, err
+	}
+	defer fault.Wrap(&err, "org.Update(%s)", in.ID)
+	if !o.Any(auth.AsAdmin) {
+		return nil, fault.Forbidden("only an owner or an admin can change the organization")
+	}
+	var problems check.Input
+	roles := check.NotNull(&problems, "speakerRoles", in.SpeakerRoles)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	if _, err := s.db.Exec(ctx, `UPDATE organizations SET speaker_roles = coalesce($2, speaker_roles) WHERE id = $1`, v.Org, roles); err != nil {
+		return nil, err
+	}
+	return s.Organization(ctx)
 }
 
 // UsersByIDs returns those of the people that the viewer may see.

@@ -5,10 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript/format"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -118,64 +118,58 @@ func (s *Service) store(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref sessi
 	return key, false, s.publishState(ctx, tx, ref, key)
 }
 
-// storeWords writes speakers, with the roles they seem to have, and utterances.
+// storeWords writes speakers, with the names that are remembered and the roles they seem to have, and utterances.
 func storeWords(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID, doc *format.Document) error {
-	var coachName string
-	if err := tx.QueryRow(ctx, `SELECT name FROM users WHERE id = $1`, ref.CoachID).Scan(&coachName); err != nil {
-		return err
+	labels, by := castOf(doc)
+	names, err := recall(ctx, tx, ref, labels)
+	if err != nil {
+		return fmt.Errorf("names: %w", err)
 	}
-	voices, spoken := conversationOf(doc)
-	roles := conversation.SuggestRoles(voices, spoken, coachName)
-	ids := make([]SpeakerID, len(voices))
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"speakers"},
-		[]string{"id", "org_id", "transcript_id", "ordinal", "label", "display_name", "role", "role_confidence", "role_reason"},
-		pgx.CopyFromSlice(len(voices), func(i int) ([]any, error) {
+	ids := make([]SpeakerID, len(labels))
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"speakers"},
+		[]string{"id", "org_id", "transcript_id", "ordinal", "label", "display_name", "role_confidence"},
+		pgx.CopyFromSlice(len(labels), func(i int) ([]any, error) {
 			ids[i] = SpeakerID{id.New()}
-			return []any{ids[i], ref.Org, key, i, voices[i].Name, voices[i].Name,
-				roles[i].Role, roles[i].Confidence, roles[i].Reason}, nil
+			return []any{ids[i], ref.Org, key, i, labels[i], names[i], 0.0}, nil
 		}))
 	if err != nil {
 		return fmt.Errorf("speakers: %w", err)
 	}
 	_, err = tx.CopyFrom(ctx, pgx.Identifier{"utterances"},
 		[]string{"id", "org_id", "transcript_id", "index", "speaker_id", "start_ms", "end_ms", "text", "cues"},
-		pgx.CopyFromSlice(len(spoken), func(i int) ([]any, error) {
+		pgx.CopyFromSlice(len(by), func(i int) ([]any, error) {
 			u := doc.Utterances[i]
 			cues := u.Cues
 			if cues == nil {
 				cues = []format.Cue{}
 			}
-			return []any{UtteranceID{id.New()}, ref.Org, key, i, ids[spoken[i].Speaker], u.StartMs, u.EndMs, u.Text, cues}, nil
+			return []any{UtteranceID{id.New()}, ref.Org, key, i, ids[by[i]], u.StartMs, u.EndMs, u.Text, cues}, nil
 		}))
 	if err != nil {
 		return fmt.Errorf("utterances: %w", err)
 	}
-	return nil
+	return suggestRoles(ctx, tx, ref, key)
 }
 
 // unnamed is what a speaker is called whom the file does not name.
 const unnamed = "Unknown speaker"
 
-// conversationOf gives every utterance a speaker: those without one share a speaker of their own.
-func conversationOf(doc *format.Document) ([]conversation.Speaker, []conversation.Utterance) {
-	voices := make([]conversation.Speaker, 0, len(doc.Speakers)+1)
-	for _, name := range doc.Speakers {
-		voices = append(voices, conversation.Speaker{Name: name, Role: conversation.RoleUnknown})
-	}
+// castOf gives every utterance a speaker, by index into the labels: those without one share a speaker of their own.
+func castOf(doc *format.Document) (labels []string, by []int) {
+	labels = slices.Clone(doc.Speakers)
 	nobody := -1
-	spoken := make([]conversation.Utterance, len(doc.Utterances))
+	by = make([]int, len(doc.Utterances))
 	for i, u := range doc.Utterances {
-		speaker := u.Speaker
-		if speaker < 0 {
-			if nobody < 0 {
-				nobody = len(voices)
-				voices = append(voices, conversation.Speaker{Name: unnamed, Role: conversation.RoleUnknown})
-			}
-			speaker = nobody
+		if by[i] = u.Speaker; u.Speaker >= 0 {
+			continue
 		}
-		spoken[i] = conversation.Utterance{Speaker: speaker, StartMs: u.StartMs, EndMs: u.EndMs, Text: u.Text}
+		if nobody < 0 {
+			nobody = len(labels)
+			labels = append(labels, unnamed)
+		}
+		by[i] = nobody
 	}
-	return voices, spoken
+	return labels, by
 }
 
 // durationOf is the end of the last word to end, nil without end times.

@@ -2,7 +2,6 @@ package transcript
 
 import (
 	"context"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,9 +14,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
-	"github.com/rapporthq/rapport/internal/platform/jobs"
 	"github.com/rapporthq/rapport/internal/platform/page"
-	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/stream"
 )
 
@@ -75,13 +72,15 @@ func current() (w page.Filter) {
 	return w
 }
 
-// Speakers returns who speaks in each transcript, in the order of first words.
+// Speakers returns who speaks in each transcript, in their order, without those who were merged into others.
 func (s *Service) Speakers(ctx context.Context, transcripts []id.UUID) ([][]*Speaker, error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, speakers, scope(v, "sp.org_id"), page.Filter{}, speakersInOrder, "sp.transcript_id", transcripts)
+	var present page.Filter
+	present.And("sp.merged_into IS NULL")
+	return page.AllChildren(ctx, s.db, v, speakers, scope(v, "sp.org_id"), present, speakersInOrder, "sp.transcript_id", transcripts)
 }
 
 // SpeakersByIDs returns those of the speakers that the viewer may see.
@@ -183,61 +182,6 @@ func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Transcript, 
 	return s.Get(ctx, in.ID)
 }
 
-// RenameSpeaker changes the name a speaker is shown by. Measures and insights do not depend on it.
-func (s *Service) RenameSpeaker(ctx context.Context, in RenameSpeakerInput) (_ *Speaker, err error) {
-	v, _, err := s.mySpeaker(ctx, in.SpeakerID)
-	if err != nil {
-		return nil, err
-	}
-	defer fault.Wrap(&err, "transcript.RenameSpeaker(%s)", in.SpeakerID)
-	var problems check.Input
-	name := problems.Line("displayName", in.DisplayName, 200)
-	if err := problems.Err(); err != nil {
-		return nil, err
-	}
-	if _, err := s.db.Exec(ctx, `UPDATE speakers SET display_name = $3 WHERE org_id = $1 AND id = $2`, v.Org, in.SpeakerID, name); err != nil {
-		return nil, err
-	}
-	return s.speaker(ctx, in.SpeakerID)
-}
-
-// SetSpeakerRole records a person's word on what a speaker is; measures and insights are taken anew.
-func (s *Service) SetSpeakerRole(ctx context.Context, in SetSpeakerRoleInput) (_ *Speaker, err error) {
-	v, speaker, err := s.mySpeaker(ctx, in.SpeakerID)
-	if err != nil {
-		return nil, err
-	}
-	defer fault.Wrap(&err, "transcript.SetSpeakerRole(%s)", in.SpeakerID)
-	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		ref, _, err := s.Hold(ctx, tx, v.Org, speaker.TranscriptID)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `
-			UPDATE speakers SET role = $3, role_confidence = NULL, role_reason = NULL, role_set_by = $4
-			WHERE org_id = $1 AND id = $2`, v.Org, in.SpeakerID, in.Role, v.User); err != nil {
-			return err
-		}
-		if err := jobs.Enqueue(ctx, tx, jobs.Job{Org: v.Org, Kind: JobAnalyse, Entity: speaker.TranscriptID.UUID}); err != nil {
-			return err
-		}
-		_, err = s.Advance(ctx, tx, ref, speaker.TranscriptID, Analyzing, Ready, Failed) // what was READY is so no longer
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.speaker(ctx, in.SpeakerID)
-}
-
-func (s *Service) speaker(ctx context.Context, key SpeakerID) (*Speaker, error) {
-	v, err := auth.FromContext(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return page.Get(ctx, s.db, v, speakers, scope(v, "sp.org_id"), key.UUID, "speaker")
-}
-
 // mine checks that the viewer may change a transcript.
 func (s *Service) mine(ctx context.Context, key ID) (auth.Viewer, error) {
 	v, err := auth.FromContext(ctx)
@@ -254,33 +198,28 @@ func (s *Service) mine(ctx context.Context, key ID) (auth.Viewer, error) {
 	return v, nil
 }
 
-func (s *Service) mySpeaker(ctx context.Context, key SpeakerID) (auth.Viewer, *Speaker, error) {
-	v, err := auth.FromContext(ctx)
-	if err != nil {
-		return v, nil, err
-	}
-	sp, err := s.speaker(ctx, key)
-	if err != nil {
-		return v, nil, err
-	}
-	if !sp.Any(auth.AsCoach) {
-		return v, nil, fault.Forbidden("only the coach can change a speaker")
-	}
-	return v, sp, nil
-}
-
 // The rest is for the domains above, which act for the system and not for a viewer.
 
-// Content is what was said, as the measures and the analyser read it.
+// Content is what was said, as the measures and the analyser read it: corrected, and with the roles that count.
 type Content struct {
-	ID         ID
-	Session    session.Ref
-	Status     Status
-	Language   string
-	SessionMs  *int64 // nil: the recording's own span counts
-	Speakers   []conversation.Speaker
-	Utterances []conversation.Utterance
-	Cues       [][]format.Cue // of each utterance
+	ID            ID
+	Session       session.Ref
+	Status        Status
+	Language      string
+	SessionMs     *int64 // nil: the recording's own span counts
+	Speakers      []conversation.Speaker
+	Ordinals      []int // of the speakers: a merged one leaves a gap
+	Utterances    []conversation.Utterance
+	Cues          [][]format.Cue // of each utterance
+	NeedsSpeakers bool           // who is who is to be asked; roles that nobody is sure of are UNKNOWN here
+}
+
+// Done is the state that a transcript of this content is in when all that can be done is done.
+func (c *Content) Done() Status {
+	if c.NeedsSpeakers {
+		return NeedsSpeakers
+	}
+	return Ready
 }
 
 // Read reads what was said in a transcript, or NotFound.
@@ -288,11 +227,12 @@ func (s *Service) Read(ctx context.Context, organization id.UUID, key ID) (_ *Co
 	defer fault.Wrap(&err, "transcript.Read(%s)", key)
 	c := &Content{ID: key}
 	var language *string
+	var ask bool
 	err = s.db.QueryRow(ctx, `
-		SELECT t.status, t.language, s.org_id, s.id, s.client_id, s.coach_id
-		FROM transcripts t JOIN sessions s ON s.org_id = t.org_id AND s.id = t.session_id
+		SELECT t.status, t.language, s.org_id, s.id, s.client_id, s.coach_id, o.speaker_roles = 'ASK'
+		FROM transcripts t JOIN sessions s ON s.org_id = t.org_id AND s.id = t.session_id JOIN organizations o ON o.id = t.org_id
 		WHERE t.org_id = $1 AND t.id = $2`, organization, key).
-		Scan(&c.Status, &language, &c.Session.Org, &c.Session.ID, &c.Session.ClientID, &c.Session.CoachID)
+		Scan(&c.Status, &language, &c.Session.Org, &c.Session.ID, &c.Session.ClientID, &c.Session.CoachID, &ask)
 	if err == pgx.ErrNoRows {
 		return nil, fault.NotFound("transcript")
 	} else if err != nil {
@@ -301,32 +241,22 @@ func (s *Service) Read(ctx context.Context, organization id.UUID, key ID) (_ *Co
 	if language != nil {
 		c.Language = *language
 	}
-	rows, err := s.db.Query(ctx, `
-		SELECT display_name, role FROM speakers WHERE org_id = $1 AND transcript_id = $2 ORDER BY ordinal`, organization, key)
+	all, err := voices(ctx, s.db, c.Session, key)
 	if err != nil {
 		return nil, err
 	}
-	if c.Speakers, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (sp conversation.Speaker, err error) {
-		return sp, row.Scan(&sp.Name, &sp.Role)
-	}); err != nil {
+	if c.Utterances, c.Cues, err = spoken(ctx, s.db, organization, key, all); err != nil {
 		return nil, err
 	}
-	rows, err = s.db.Query(ctx, `
-		SELECT sp.ordinal, u.start_ms, u.end_ms, u.text, u.cues
-		FROM utterances u JOIN speakers sp ON sp.org_id = u.org_id AND sp.id = u.speaker_id
-		WHERE u.org_id = $1 AND u.transcript_id = $2 ORDER BY u.index`, organization, key)
-	if err != nil {
-		return nil, err
+	sure := make([]bool, len(all))
+	for i, v := range all {
+		if sure[i] = v.sure(); ask && !sure[i] {
+			v.Role = conversation.RoleUnknown
+		}
+		c.Speakers, c.Ordinals = append(c.Speakers, v.Speaker), append(c.Ordinals, v.ordinal)
 	}
-	var cues []format.Cue
-	var u conversation.Utterance
-	_, err = pgx.ForEachRow(rows, []any{&u.Speaker, &u.StartMs, &u.EndMs, &u.Text, &cues}, func() error {
-		c.Utterances = append(c.Utterances, u)
-		c.Cues = append(c.Cues, slices.Clone(cues))
-		u, cues = conversation.Utterance{}, nil
-		return nil
-	})
-	return c, err
+	c.NeedsSpeakers = ask && !conversation.RolesSettled(c.Speakers, sure, c.Utterances)
+	return c, nil
 }
 
 // Hold locks a transcript until the transaction ends, and says whose it is and where it stands; NotFound if it was erased.
@@ -352,7 +282,7 @@ func (s *Service) Advance(ctx context.Context, tx pgx.Tx, ref session.Ref, key I
 
 // Fail records why a transcript could not be finished.
 func (s *Service) Fail(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID, why Failure) (bool, error) {
-	return s.advance(ctx, tx, ref, key, Failed, &why, []Status{Uploading, Uploaded, Parsing, Parsed, Analyzing, Ready})
+	return s.advance(ctx, tx, ref, key, Failed, &why, []Status{Uploading, Uploaded, Parsing, Parsed, Analyzing, NeedsSpeakers, Ready})
 }
 
 func (s *Service) advance(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID, to Status, why *Failure, from []Status) (bool, error) {

@@ -35,11 +35,13 @@ var latestFirst = page.Order[Transcript]{Name: "transcript-version", Keys: []pag
 }}
 
 var speakers = page.Table[Speaker]{
-	From:    "speakers sp JOIN transcripts t ON t.org_id = $1 AND t.id = sp.transcript_id" + joinSession,
-	ID:      "sp.id",
-	Columns: "sp.id, sp.transcript_id, sp.ordinal, sp.label, sp.display_name, sp.role, sp.role_confidence, sp.role_reason",
+	From: "speakers sp JOIN transcripts t ON t.org_id = $1 AND t.id = sp.transcript_id" + joinSession,
+	ID:   "sp.id",
+	Columns: "sp.id, sp.transcript_id, sp.ordinal, sp.label, sp.display_name, sp.role, sp.role_confidence, sp.role_reason, sp.merged_into, " +
+		"EXISTS (SELECT FROM remembered_speakers m WHERE " + remembers("m", "sp", "s.client_id", "s.coach_id") + ")",
 	Dest: func(s *Speaker) []any {
-		return []any{&s.Grants, &s.ID, &s.TranscriptID, &s.Ordinal, &s.Label, &s.DisplayName, &s.Role, &s.RoleConfidence, &s.RoleReason}
+		return []any{&s.Grants, &s.ID, &s.TranscriptID, &s.Ordinal, &s.Label, &s.DisplayName, &s.Role, &s.RoleConfidence, &s.RoleReason, &s.MergedIntoID,
+			&s.Remembered}
 	},
 	Key: func(s *Speaker) id.UUID { return s.ID.UUID },
 }
@@ -48,12 +50,18 @@ var speakersInOrder = page.Order[Speaker]{Name: "speaker", Keys: []page.Key[Spea
 	{SQL: "sp.ordinal", Type: "int", Of: func(s *Speaker) string { return strconv.Itoa(s.Ordinal) }},
 }}
 
+// The words of an utterance are those of its latest revision, if it has one.
+const (
+	joinRevision = " LEFT JOIN utterance_revisions r ON r.org_id = $1 AND r.utterance_id = u.id AND r.latest"
+	currentWords = "coalesce(r.text, u.text), coalesce(r.cues, u.cues)"
+)
+
 var utterances = page.Table[Utterance]{
-	From:    "utterances u JOIN transcripts t ON t.org_id = $1 AND t.id = u.transcript_id" + joinSession,
+	From:    "utterances u JOIN transcripts t ON t.org_id = $1 AND t.id = u.transcript_id" + joinSession + joinRevision,
 	ID:      "u.id",
-	Columns: "u.id, u.transcript_id, u.index, u.speaker_id, u.start_ms, u.end_ms, u.text, u.cues",
+	Columns: "u.id, u.transcript_id, u.index, u.speaker_id, u.start_ms, u.end_ms, " + currentWords + ", CASE WHEN r.id IS NOT NULL THEN u.text END",
 	Dest: func(u *Utterance) []any {
-		return []any{&u.Grants, &u.ID, &u.TranscriptID, &u.Index, &u.SpeakerID, &u.StartMs, &u.EndMs, &u.Text, &u.Cues}
+		return []any{&u.Grants, &u.ID, &u.TranscriptID, &u.Index, &u.SpeakerID, &u.StartMs, &u.EndMs, &u.Text, &u.Cues, &u.OriginalText}
 	},
 	Key: func(u *Utterance) id.UUID { return u.ID.UUID },
 }

@@ -48,16 +48,19 @@ func (i *UtteranceID) UnmarshalGQL(v any) error { return id.Read(v, "utterance",
 // Status says how far a transcript has come.
 type Status string
 
-// The states of a transcript. An import is PARSED when it is answered; a job takes it through ANALYZING to READY. A
-// change of speakers takes a READY one through ANALYZING again.
+// The states of a transcript. An import is PARSED when it is answered; a job takes it through ANALYZING to READY, or, where
+// nobody can be sure who is who, to NEEDS_SPEAKERS. A correction takes it through ANALYZING again.
 const (
 	Uploading Status = "UPLOADING"
 	Uploaded  Status = "UPLOADED"
 	Parsing   Status = "PARSING"
 	Parsed    Status = "PARSED"
 	Analyzing Status = "ANALYZING"
-	Ready     Status = "READY"
-	Failed    Status = "FAILED"
+
+	NeedsSpeakers Status = "NEEDS_SPEAKERS" // all is there that does not depend on roles; Question says what is asked
+
+	Ready  Status = "READY"
+	Failed Status = "FAILED"
 )
 
 // Failure says why a transcript could not be finished.
@@ -108,18 +111,21 @@ type Speaker struct {
 	auth.Grants
 	ID             SpeakerID
 	TranscriptID   ID
-	Ordinal        int    // its place in the order of first words; what conversation.Utterance.Speaker means
-	Label          string // as in the imported file
+	Ordinal        int    // its place in the order of first words; who was split off comes last
+	Label          string // as in the imported file; who was split off has the label of the other
 	DisplayName    string
 	Role           conversation.Role
 	RoleConfidence *float64 // nil if a person has set the role
 	RoleReason     *string
+	MergedIntoID   *SpeakerID
+	Remembered     bool // what the speaker is called is remembered for the label's next appearance with this client
 }
 
 // IsNode marks a Relay node.
 func (*Speaker) IsNode() {}
 
-// Utterance is one speaker's uninterrupted stretch of speech.
+// Utterance is one speaker's uninterrupted stretch of speech. Text and cues are as corrected; the rows themselves keep what
+// was imported.
 type Utterance struct {
 	auth.Grants
 	ID           UtteranceID
@@ -130,6 +136,7 @@ type Utterance struct {
 	EndMs        *int64
 	Text         string
 	Cues         []format.Cue
+	OriginalText *string // as it was imported; nil if nobody has corrected it
 }
 
 // IsNode marks a Relay node.
@@ -162,18 +169,6 @@ type UpdateInput struct {
 type ArchiveInput struct {
 	ID       ID
 	Archived bool
-}
-
-// RenameSpeakerInput is a speaker's new name.
-type RenameSpeakerInput struct {
-	SpeakerID   SpeakerID
-	DisplayName string
-}
-
-// SetSpeakerRoleInput is a speaker's role as a person says it.
-type SetSpeakerRoleInput struct {
-	SpeakerID SpeakerID
-	Role      conversation.Role
 }
 
 // Span is a run of consecutive utterances of one transcript.
