@@ -173,6 +173,9 @@ func seeds(t testing.TB) [][]byte {
 		[]byte(utf16Text(binary.BigEndian, cues)),
 		[]byte("Acme: Ann: Hi.\nAcme: Ann: So.\n\nYes.\n"),
 		[]byte("WEBVTT\n00:00.000 --> 00:00.000\n<\n--> 1\n{\\a}&#0;\n00:1 --> \n"),
+		[]byte(`[{"speaker":"\u0041","start":NaN,"end":-1e308,"text":"\ud83c\u0000x"}]`),
+		[]byte("sep=;\nspeaker;start;text\n\"A;n\";\"1\n\";\"b\"\"c\n"),
+		[]byte("VIEW RECORDING - 1\n---\n0:01 - A\n\\0:03\n**B:** x\n\nC  0:01 – 0:02\n"),
 	)
 }
 
@@ -275,7 +278,7 @@ func TestHostileFilesAreQuick(t *testing.T) {
 	}
 	const (
 		factor = 8
-		large  = MaxTextBytes / 10
+		large  = MaxTextBytes / 20
 		timing = "00:00:01.000 --> 00:00:02.000\n"
 	)
 	parse := func(before, unit string, size int) time.Duration {
@@ -291,8 +294,10 @@ func TestHostileFilesAreQuick(t *testing.T) {
 	for _, unit := range []string{
 		"<", "<v ", "<v a>b", "</v>", "{\\", "&", "&a", "-->", "0:0-->", ": ", "a: ", "：", "é: ", "\xe9abcdefgh", "\u200e", "a ",
 		"1\n", "\n", "a\n\n", "0:0-->0:1\n\n", "0:0-->0:1\na: b\n\n", "0:0-->0:1\n#: #\n\n", "#: #\n", "a: #: b\n", "NOTE\n\n",
+		"a  0:03\n", "a  0:03\nb\n\n", "#  0:03\nb\n\n", "0:03\n", "[0:03] #: b\n", "a (0:03): ", "(", "[", "  ", "**a:** b\n", "**", "\\", "a,b\n", ",", "\"", "\"\n", "\"a\"\"\n",
+		"<b>", "<b>a:</b>", "<i></i>", ">", "<a", "&#0;", "\x01", "Transcript\n",
 	} {
-		for _, before := range []string{"", header, header + timing, header + timing + "a: b\n\n" + timing} {
+		for _, before := range []string{"", header, header + timing, header + timing + "a: b\n\n" + timing, "speaker,text\n", "Ann  0:03\n", "**Ann:** "} {
 			took := parse(before, unit, large)
 			if took < time.Second {
 				continue

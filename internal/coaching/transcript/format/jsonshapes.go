@@ -206,7 +206,7 @@ func (r *jsonReader) field(m jsonValue) field {
 	name := m.text[n.key:n.keyEnd]
 	f, known := r.fields[name]
 	if !known {
-		f = fieldOf(name)
+		f = fieldOf(m.name())
 		r.fields[name] = f
 	}
 	return f

@@ -269,13 +269,13 @@ const (
 // fieldNames lists the names of each part, the best first, in small letters and without what stands between them.
 var fieldNames = map[part][]string{
 	partSpeaker: {"speakername", "speaker", "speakerlabel", "displayname", "participantname", "participant", "participantrole", "author", "name", "user",
-		"username", "who", "speakerid", "speakertag", "speakermodellabel", "channel", "channellabel"},
+		"username", "who", "interlocutor", "person", "role", "speakerid", "speakertag", "speakermodellabel", "channel", "channellabel"},
 	partStart: {"start", "starttime", "startoffset", "begin", "begintime", "beginoffset", "from", "starts", "startat", "startedat", "timestamp", "timecode",
-		"time", "offset", "ts", "in"},
+		"time", "offset", "ts", "at", "in"},
 	partEnd:      {"end", "endtime", "endoffset", "stop", "stoptime", "to", "ends", "endat", "endedat", "endts", "out"},
 	partDuration: {"duration", "dur", "length"},
 	partText: {"text", "transcript", "sentence", "utterance", "content", "punctuatedword", "word", "caption", "message", "speech", "statement", "body",
-		"display", "words"},
+		"display", "words", "transcription", "utterancetext", "spokentext"},
 }
 
 // unitNames are what times may end in.

@@ -85,14 +85,14 @@ func hasBinary(content []byte) bool {
 	return bytes.ContainsFunc(head, func(r rune) bool { return r < ' ' && (r < '\t' || r > '\r') || r == utf8.RuneError })
 }
 
-// asBytes turns the first characters back into the bytes that Windows-1252 read them from; nil if that is not so.
+// asBytes turns the first characters back into the bytes that Windows-1252 read them from, as far as that is so.
 func asBytes(content []byte) []byte {
 	var head []byte
 	for len(head) < 32 && len(content) > 0 {
 		r, size := utf8.DecodeRune(content)
 		b, ok := charmap.Windows1252.EncodeRune(r)
-		if r == utf8.RuneError || !ok {
-			return nil
+		if !ok {
+			break
 		}
 		head = append(head, b)
 		content = content[size:]
