@@ -30,6 +30,11 @@ func talk(utterances ...conversation.Utterance) conversation.Talk {
 	return conversation.Talk{Speakers: pair(), Utterances: utterances}
 }
 
+// unended is an utterance that does not say when it ends.
+func unended(speaker int, start int64, text string) conversation.Utterance {
+	return conversation.Utterance{Speaker: speaker, StartMs: &start, Text: text}
+}
+
 // line is an utterance without times.
 func line(speaker int, text string) conversation.Utterance {
 	return conversation.Utterance{Speaker: speaker, Text: text}
@@ -102,6 +107,7 @@ func TestMeasureWorkedExample(t *testing.T) {
 
 	is(t, "coach.talkMs", m.Coach.TalkMs, 9_000)
 	is(t, "client.longestMonologueMs", m.Client.LongestMonologueMs, 21_000)
+	near(t, "client.wordsPerMinute", m.Client.WordsPerMinute, 46)
 	near(t, "shareWithEndTimes", m.Quality.ShareWithEndTimes, 1)
 	near(t, "shareWithKnownRole", m.Quality.ShareWithKnownRole, 1)
 	equal(t, "overlapsAvailable", m.Quality.OverlapsAvailable, false)
@@ -149,6 +155,13 @@ func TestBackchannels(t *testing.T) {
 		{"nobody resumes", []conversation.Utterance{
 			said(client, 0, 9_000, "It was a lot"), said(coach, 9_100, 9_500, "Yeah."), said(client, 12_000, 13_000, "and more came"),
 		}, 1, 2},
+		{"one that stays is a turn once", []conversation.Utterance{
+			said(client, 0, 9_000, "It was a lot"), said(coach, 9_100, 9_500, "Yeah."), said(client, 12_000, 13_000, "and more came"),
+			said(coach, 15_000, 16_000, "What then?"),
+		}, 2, 2},
+		{"one without an end may have come after", []conversation.Utterance{
+			said(client, 0, 20_000, "It was a lot and it went on"), unended(coach, 9_000, "Mm-hmm."), said(client, 25_000, 27_000, "and more came"),
+		}, 1, 2},
 		{"an answer is no back-channel", []conversation.Utterance{
 			said(coach, 0, 4_000, "Shall we begin?"), said(client, 4_200, 4_500, "Yeah."), said(coach, 4_700, 9_000, "Good, then tell me."),
 		}, 2, 1},
@@ -194,6 +207,7 @@ func TestAnswersAndBackchannelsAfterLongSpeech(t *testing.T) {
 		coach       int // turns
 	}{
 		{"a question after many cues", strings.Repeat(ten+"sea. ", 30) + "Did you sleep there?", 2},
+		{"a question, and trailing off", "Did you sleep there? …", 2},
 		{"no question after many", "Did you sleep there? " + strings.Repeat(ten+"sea. ", 30), 1},
 		{"200 words that ask by their form", "did " + strings.Repeat("you sleep and eat ", 49) + "you sleep there", 2},
 		{"more words", "did " + strings.Repeat("you sleep and eat ", 50) + "you sleep there", 1},
@@ -267,6 +281,17 @@ func TestOverlaps(t *testing.T) {
 	equal(t, "overlapsAvailable", m.Quality.OverlapsAvailable, true)
 }
 
+func TestOverlapsFromThreeHundredMilliseconds(t *testing.T) {
+	t.Parallel()
+	for start, want := range map[int64]bool{9_700: true, 9_701: false} {
+		m := conversation.Measure(talk(said(client, 0, 10_000, "I was going to"), said(client, 4_000, 5_000, "say something"), said(coach, start, 12_000, "Go on then")))
+		equal(t, "overlapsAvailable", m.Quality.OverlapsAvailable, want)
+	}
+	// Of two that speak at once the one that ends last is the one to overlap.
+	m := conversation.Measure(talk(said(client, 0, 10_000, "I was going to"), said(coach, 9_900, 10_050, "Well"), said(coach, 20_000, 21_000, "Go on")))
+	equal(t, "overlapsAvailable", m.Quality.OverlapsAvailable, false)
+}
+
 func TestNobodyTalksTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	m := conversation.Measure(talk(
@@ -285,6 +310,12 @@ func TestWhatTheTranscriptDoesNotSayIsNil(t *testing.T) {
 		none(t, "talkShareOfSpeech", m.Coach.TalkShareOfSpeech)
 		none(t, "questionRate", m.Coach.QuestionRate)
 		none(t, "meanTurnWords", m.Coach.MeanTurnWords)
+		none(t, "reflectionCount", m.Coach.ReflectionCount)
+		session := int64(60_000)
+		quiet := talk(line(coach, " … "))
+		quiet.SessionMs = &session
+		none(t, "interactivityPerMin", conversation.Measure(quiet).InteractivityPerMin)
+		near(t, "interactivityPerMin of a monologue", conversation.Measure(talk(said(coach, 0, 60_000, "So I said"))).InteractivityPerMin, 0)
 	})
 	t.Run("no role known", func(t *testing.T) {
 		t.Parallel()
@@ -335,7 +366,8 @@ func TestSeveralClientsAreTakenTogether(t *testing.T) {
 	equal(t, "speakerCount", m.Client.SpeakerCount, 3)
 	is(t, "client.talkMs", m.Client.TalkMs, 8_000)
 	is(t, "client.longestMonologueMs", m.Client.LongestMonologueMs, 6_000)
-	near(t, "client.meanTurnWords", m.Client.MeanTurnWords, 3) // (4 + 2) ÷ 2
+	near(t, "client.meanTurnWords", m.Client.MeanTurnWords, 3)    // (4 + 2) ÷ 2
+	near(t, "client.wordsPerMinute", m.Client.WordsPerMinute, 45) // 6 words in 8 s
 	is(t, "a silent client's talkMs", m.Speakers[3].TalkMs, 0)
 	none(t, "a silent client's longestMonologueMs", m.Speakers[3].LongestMonologueMs)
 }

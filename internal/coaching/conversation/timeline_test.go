@@ -82,6 +82,21 @@ func TestTimelineNeedsTimesAndRoles(t *testing.T) {
 	none(t, "questionCount in German", conversation.Measure(foreign).Timeline[0].Coach.QuestionCount)
 }
 
+// What has no end, and who has no role, come first; what comes after them is still there.
+func TestTimelineGoesOnAfterGaps(t *testing.T) {
+	t.Parallel()
+	talk := talk(unended(coach, 0, "Shall we?"), said(2, 1_000, 2_000, "Who are you?"))
+	talk.Speakers = append(talk.Speakers, conversation.Speaker{Role: conversation.RoleOther})
+	for at := int64(3_000); at < 40_000; at += 1_500 { // 25 questions of 1 s
+		talk.Utterances = append(talk.Utterances, said(coach, at, at+1_000, "What else?"))
+	}
+	m := conversation.Measure(talk)
+	equal(t, "buckets", len(m.Timeline), 1)
+	equal(t, "coach.talkMs", m.Timeline[0].Coach.TalkMs, 25_000)
+	is(t, "coach.questionCount", m.Timeline[0].Coach.QuestionCount, 25) // the one without an end has no time
+	is(t, "coach.questionCount of the session", m.Coach.QuestionCount, 26)
+}
+
 func TestTimelineAddsUpToTheSession(t *testing.T) {
 	eachRandom(t, func(t *testing.T, r *rand.Rand, speakers []conversation.Speaker, utterances []conversation.Utterance) {
 		session := r.Int64N(400_000)

@@ -221,29 +221,19 @@ func endOf(turns []turn) int64 {
 // minOverlapMs: below, two voices touch rather than overlap.
 const minOverlapMs = 300
 
-// overlap tells whether two voices ever do.
+// overlap tells whether two voices ever do. Runs of one speaker do not: those that touch are one.
 func overlap(runs []turn) bool {
-	// Two voices: the one that ends last so far, and the last end of any other.
-	last, lastEnd, otherEnd := nobody, int64(-1), int64(-1)
+	last := none // the run that ends last so far
 	for i := range runs {
 		r := &runs[i]
 		if !r.timed {
 			continue
 		}
-		against := lastEnd
-		if r.speaker == last {
-			against = otherEnd
-		}
-		if min(against, r.end)-r.start >= minOverlapMs {
+		if last != none && r.speaker != runs[last].speaker && min(runs[last].end, r.end)-r.start >= minOverlapMs {
 			return true
 		}
-		switch {
-		case r.speaker == last:
-			lastEnd = max(lastEnd, r.end)
-		case r.end > lastEnd:
-			last, lastEnd, otherEnd = r.speaker, r.end, lastEnd
-		default:
-			otherEnd = max(otherEnd, r.end)
+		if last == none || r.end > runs[last].end {
+			last = i
 		}
 	}
 	return false
@@ -257,33 +247,22 @@ const (
 // interruptionsOf finds for each run the one that it interrupts, none for most. The runs are in order of their starts.
 func interruptionsOf(runs []turn) []int {
 	interrupted := make([]int, len(runs))
-	// Of the runs so far that can be interrupted: the one that ends last, and the one that does of the other speakers.
-	last, other := none, none
+	last := none // of the runs so far that can be interrupted, the one that ends last
 	for i := range runs {
 		b := &runs[i]
 		interrupted[i] = none
-		floor := last
-		if floor != none && runs[floor].speaker == b.speaker {
-			floor = other
+		if !b.timed {
+			continue
 		}
-		if floor != none && b.timed && b.end-b.start >= minInterruptingMs && !b.signals() {
-			a, mine := &runs[floor], interrupted[floor]
+		if last != none && runs[last].speaker != b.speaker && b.end-b.start >= minInterruptingMs && !b.signals() {
+			a, mine := &runs[last], interrupted[last]
 			takesBack := mine != none && runs[mine].speaker == b.speaker && b.start-runs[mine].end <= maxTurnGapMs
 			if a.start < b.start && a.end-b.start >= minOverlapMs && !takesBack {
-				interrupted[i] = floor
+				interrupted[i] = last
 			}
 		}
-		switch {
-		case !b.timed || b.words < minInterruptedWords:
-		case last == none:
+		if b.words >= minInterruptedWords && (last == none || b.end > runs[last].end) {
 			last = i
-		case b.end > runs[last].end:
-			if b.speaker != runs[last].speaker {
-				other = last
-			}
-			last = i
-		case b.speaker != runs[last].speaker && (other == none || b.end > runs[other].end):
-			other = i
 		}
 	}
 	return interrupted

@@ -131,6 +131,9 @@ func TestReflections(t *testing.T) {
 		"I think you are wrong about that.":                                       0,
 		"You should go home earlier, then.":                                       0,
 		"It is a nice day for a walk.":                                            0,
+		"The weather changed again last night.":                                   0,
+		strings.Repeat("You miss your evenings. ", 10):                            1,
+		strings.Repeat("You miss your evenings. ", 10) + "Yes.":                   0,
 		strings.Repeat("You miss your evenings. ", 11):                            0, // 44 words: told, not given back
 	} {
 		m := of("I am always the last one there.", text)
