@@ -136,8 +136,9 @@ func (s *socket) cut() {
 	_ = s.raw.Close()
 }
 
-// drain ends subscriptions, lets queries and mutations finish as net/http does, and sends the client elsewhere.
-func (s *socket) drain() {
+// drain ends subscriptions, lets queries and mutations finish within the limit, and sends the client elsewhere.
+func (s *socket) drain(limit context.Context) {
+	defer context.AfterFunc(limit, s.stop)()
 	s.mu.Lock()
 	s.draining = true
 	for _, op := range s.active {

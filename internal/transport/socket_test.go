@@ -330,6 +330,28 @@ func TestDrainOfSockets(t *testing.T) {
 	}
 }
 
+// A drain does not wait for ever.
+func TestDrainGivesUp(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	s := serve(t, fields{"slow": func(ctx context.Context) graphql.ResponseHandler {
+		close(asked)
+		<-ctx.Done()
+		return graphql.OneShot(&graphql.Response{Data: json.RawMessage(`{"slow":"cancelled"}`)})
+	}})
+	c := connect(t, s)
+	c.send(`{"id":"1","type":"subscribe","payload":{"query":"{slow}"}}`)
+	<-asked
+	limit, cancel := context.WithCancel(t.Context())
+	go s.streams.Close(limit)
+	<-s.streams.stopping.Done()
+	cancel()
+	if _, _, err := c.conn.Read(c.ctx); websocket.CloseStatus(err) != websocket.StatusGoingAway {
+		t.Errorf("got %v", err)
+	}
+	testkit.Eventually(t, patience, s.streams.ended)
+}
+
 // Who takes in nothing is given up, and what was done for them ends.
 func TestSlowConsumers(t *testing.T) {
 	t.Parallel()
@@ -358,12 +380,7 @@ func TestSlowConsumers(t *testing.T) {
 		c := connect(t, s)
 		c.send(forever)
 		wait(t, ended)
-		testkit.Eventually(t, patience, func() error {
-			if n := s.streams.open.Load(); n > 0 {
-				return fmt.Errorf("%d streams are open", n)
-			}
-			return nil
-		})
+		testkit.Eventually(t, patience, s.streams.ended)
 	})
 	t.Run("SSE", func(t *testing.T) {
 		t.Parallel()

@@ -23,7 +23,7 @@ func (h HTTP) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 	ctx, cut := context.WithCancel(r.Context())
 	defer cut()
 	if op != nil && op.Operation.Operation == ast.Subscription {
-		defer h.Streams.begin(cut)()
+		defer h.Streams.begin(func(context.Context) { cut() })()
 		if v, err := auth.FromContext(ctx); err == nil && !v.Until.IsZero() {
 			defer time.AfterFunc(time.Until(v.Until), cut).Stop()
 		}

@@ -10,6 +10,7 @@ import (
 type Streams struct {
 	stopping context.Context
 	stop     context.CancelFunc
+	limit    context.Context // Close's, once stopping
 	open     atomic.Int64
 	none     chan struct{} // receives when the last one has ended after stop
 }
@@ -21,8 +22,10 @@ func NewStreams() *Streams {
 }
 
 // Close tells all streams to end, those that begin from now on too, and returns when they have ended, or ctx has. Sockets
-// close with 1001, after the queries and mutations under way have been answered.
+// close with 1001, after the queries and mutations under way have been answered; what ctx does not wait for is given up. To
+// be called once.
 func (s *Streams) Close(ctx context.Context) {
+	s.limit = ctx
 	s.stop()
 	for s.open.Load() > 0 {
 		select {
@@ -33,10 +36,11 @@ func (s *Streams) Close(ctx context.Context) {
 	}
 }
 
-// begin counts one more stream until end is called; stop is called, in a goroutine of its own, when the stream should end.
-func (s *Streams) begin(stop func()) (end func()) {
+// begin counts one more stream until end is called; stop is called, in a goroutine of its own, when the stream should end,
+// with the context that ends when it must.
+func (s *Streams) begin(stop func(limit context.Context)) (end func()) {
 	s.open.Add(1)
-	forget := context.AfterFunc(s.stopping, stop)
+	forget := context.AfterFunc(s.stopping, func() { stop(s.limit) })
 	return func() {
 		forget()
 		if s.open.Add(-1) == 0 && s.stopping.Err() != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/testkit"
 )
 
 // patience is how long a test waits for what must come. Nothing waits for it to pass unless something is wrong.
@@ -130,16 +132,22 @@ func serve(t *testing.T, f fields, change ...func(*WebSocket, *HTTP)) server {
 	h.AddTransport(web)
 	s := server{httptest.NewServer(h), streams, log}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		s.streams.Close(ctx)
-		if n := s.streams.open.Load(); n != 0 {
-			t.Errorf("%d streams never end", n)
+		if streams.stopping.Err() == nil {
+			go streams.Close(context.Background())
 		}
+		testkit.Eventually(t, patience, streams.ended)
 		s.CloseClientConnections()
 		s.Close()
 	})
 	return s
+}
+
+// ended says whether no stream is left.
+func (s *Streams) ended() error {
+	if n := s.open.Load(); n > 0 {
+		return fmt.Errorf("%d streams are open", n)
+	}
+	return nil
 }
 
 func signIn(ctx context.Context, payload map[string]any) (auth.Viewer, error) {

@@ -75,7 +75,7 @@ type frugal struct {
 	conn  net.Conn // once taken over
 }
 
-const bufferSize = 512
+const readBuffer, writeBuffer = 512, 1024 // bytes; an event of ours fits into one write
 
 // Unwrap serves http.ResponseController.
 func (f *frugal) Unwrap() http.ResponseWriter { return f.ResponseWriter }
@@ -90,12 +90,12 @@ func (f *frugal) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if _, err := io.ReadFull(rw.Reader, early); err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
-	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(early), conn), max(bufferSize, len(early)))
+	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(early), conn), max(readBuffer, len(early)))
 	if _, err := r.Peek(len(early)); err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
 	f.conn = patient{conn, f.write}
-	return f.conn, bufio.NewReadWriter(r, bufio.NewWriterSize(f.conn, bufferSize)), nil
+	return f.conn, bufio.NewReadWriter(r, bufio.NewWriterSize(f.conn, writeBuffer)), nil
 }
 
 // patient is a connection that waits so long, and no longer, until something is written.
