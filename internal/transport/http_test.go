@@ -186,6 +186,18 @@ func TestMalformedRequests(t *testing.T) {
 	}
 }
 
+func TestLargeNumbersStayWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	p, err := decode([]byte(`{"query":"{hello}","variables":{"n":9007199254740993}}`))
+	if err != nil || p.Variables["n"] != json.Number("9007199254740993") {
+		t.Errorf("got %v, %v", p, err)
+	}
+	p, err = query("query=%7Bhello%7D&variables=%7B%22n%22%3A9007199254740993%7D")
+	if err != nil || p.Variables["n"] != json.Number("9007199254740993") {
+		t.Errorf("got %v, %v", p, err)
+	}
+}
+
 // lines are those of an event stream as they come; the channel is closed at its end.
 func lines(t *testing.T, res *http.Response) <-chan string {
 	t.Helper()

@@ -326,14 +326,11 @@ func (s *socket) run(ctx context.Context, op *operation, oc *graphql.OperationCo
 	s.tell(ctx, op, last, true)
 }
 
-// tell sends a message about an operation whose client still waits for it. After the last one its id is free again.
+// tell sends a message about an operation, unless its client has left it. After the last one its id is free.
 func (s *socket) tell(ctx context.Context, op *operation, m outgoing, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.active[op.id] != op { // completed by the client, which may use the id for another one already
-		return
-	}
-	if last {
+	if last && s.active[op.id] == op { // else the client has completed it, and may use the id for another one already
 		delete(s.active, op.id)
 	}
 	if ctx.Err() == nil {

@@ -248,6 +248,32 @@ func TestCompleteByTheClient(t *testing.T) {
 	}
 }
 
+// An operation that takes its time to end does not end the one that has its id now.
+func TestIDsThatAreUsedAgain(t *testing.T) {
+	t.Parallel()
+	release, ended := make(chan struct{}), make(chan struct{}, 1)
+	f := standard()
+	f["slow"] = func(ctx context.Context) graphql.ResponseHandler {
+		<-release
+		return graphql.OneShot(&graphql.Response{Data: json.RawMessage(`{"slow":"late"}`)})
+	}
+	f["forever"] = each(func(ctx context.Context, _ chan<- string) { <-ctx.Done(); ended <- struct{}{} })
+	c := connect(t, serve(t, f))
+	for range 50 {
+		c.send(`{"id":"1","type":"subscribe","payload":{"query":"{slow}"}}`, `{"id":"1","type":"complete"}`, forever, ping)
+		c.want(`{"type":"pong"}`)
+		release <- struct{}{}
+		c.send(ping)
+		c.want(`{"type":"pong"}`)
+		c.send(`{"id":"1","type":"complete"}`)
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			t.Fatal("the second operation has no id any more")
+		}
+	}
+}
+
 func TestPings(t *testing.T) {
 	t.Parallel()
 	t.Run("of the client", func(t *testing.T) {
