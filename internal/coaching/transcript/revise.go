@@ -96,30 +96,37 @@ func (s *Service) Revise(ctx context.Context, in ReviseInput) (_ *Utterance, _ *
 	return u, edit, err
 }
 
-// shift places cues in corrected words. Their times stay. A cue that begins before the first difference keeps its place,
-// one after the last is moved with its words, and one between them goes to the word at the same share of what is new
+// shift places cues in corrected words. Their times stay. A cue that begins before the first word that differs keeps its
+// place, one after the last is moved with its words, and one between them goes to the word at the same share of what is new
 // there: where a cue falls within reworded speech is nobody's to know, and no cue is dropped or put out of order.
 func shift(cues []format.Cue, from, to string) []format.Cue {
 	was, is := []rune(from), []rune(to)
+	word := func(text []rune, at int) bool { return at == 0 || text[at-1] == ' ' } // begins there
 	short := min(len(was), len(is))
 	head := 0
 	for head < short && was[head] == is[head] {
 		head++
 	}
+	for !word(was, head) {
+		head--
+	}
 	tail := 0
 	for tail < short-head && was[len(was)-1-tail] == is[len(is)-1-tail] {
 		tail++
 	}
+	for tail > 0 && !(word(was, len(was)-tail) && word(is, len(is)-tail)) {
+		tail--
+	}
 	shifted := slices.Clone(cues)
 	for i, c := range cues {
-		switch end := len(is) - tail; {
+		switch {
 		case c.Offset <= head:
 		case c.Offset >= len(was)-tail:
 			shifted[i].Offset += len(is) - len(was)
 		default:
-			at := head + (c.Offset-head)*(end-head)/(len(was)-tail-head)
-			for at > head && at < end && is[at-1] != ' ' {
-				at++
+			at := head + (c.Offset-head)*(len(is)-tail-head)/(len(was)-tail-head)
+			for !word(is, at) {
+				at--
 			}
 			shifted[i].Offset = at
 		}
