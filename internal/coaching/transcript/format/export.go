@@ -19,7 +19,11 @@ const CodeNoTimes = "NO_TIMES"
 //
 // WebVTT and SubRip need a start and an end of every utterance: without them, and for CSV, the error is a *fault.Error of
 // KindInvalid for the field format. Other errors are w's.
+//
+// A document that somebody has edited need not keep all that Document promises: speakers who say nothing are left out, those
+// of the same name are one, and the cues of a text that they do not fit are one.
 func Export(w io.Writer, doc *Document, to Format) error {
+	doc = tidied(doc)
 	switch to {
 	case JSON:
 		return writeRapport(w, doc)
@@ -50,6 +54,35 @@ func Export(w io.Writer, doc *Document, to Format) error {
 		return fault.Invalid("format", "only some of what is said in this transcript has a time, which text cannot tell: choose JSON").WithCode(CodeNoTimes)
 	}
 	return fault.Invalid("format", "a transcript can be exported as WEBVTT, SUBRIP, TEXT or JSON").WithCode(CodeUnknownFormat)
+}
+
+// tidied is a document as a reader would give it: with the speakers who speak, in the order of first words.
+func tidied(doc *Document) *Document {
+	tidy := &Document{Language: doc.Language, Utterances: make([]Utterance, 0, len(doc.Utterances))}
+	numbers := map[string]int{}
+	for _, u := range doc.Utterances {
+		if u.Text = collapse(u.Text); u.Text == "" {
+			continue
+		}
+		name := nobody
+		if u.Speaker >= 0 && u.Speaker < len(doc.Speakers) {
+			name = shortened(cleanName(doc.Speakers[u.Speaker]))
+		}
+		if u.Speaker = unknown; name != "" && name != nobody {
+			number, known := numbers[name]
+			if !known {
+				number = len(tidy.Speakers)
+				numbers[name] = number
+				tidy.Speakers = append(tidy.Speakers, name)
+			}
+			u.Speaker = number
+		}
+		if u.StartMs != nil && u.EndMs != nil {
+			u.Cues, _ = cueTexts(u)
+		}
+		tidy.Utterances = append(tidy.Utterances, u)
+	}
+	return tidy
 }
 
 // writePlainly names speakers as people do, `Ann: So.`, if that is read back as it is meant; else with marks that leave no
@@ -123,7 +156,7 @@ func cueTexts(u Utterance) ([]Cue, []string) {
 
 // name is what an utterance's speaker is called in files.
 func (d *Document) name(u Utterance) string {
-	if u.Speaker < 0 || d.Speakers[u.Speaker] == "" {
+	if u.Speaker == unknown {
 		return nobody
 	}
 	return d.Speakers[u.Speaker]

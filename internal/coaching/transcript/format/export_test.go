@@ -123,7 +123,7 @@ func FuzzRoundTrip(f *testing.F) {
 var oddNames = []string{
 	"Ann", "Bob", "Ann Lee (Coach)", "Smith, John (Guest)", "Note", "NOTE", "WEBVTT", "3Box", "1", "12", "A", "Q", "...", "山田", "E. Falk 🌱", "👩‍💻 Zoé",
 	"Acme: Ann", "Acme: Ann: Lee", `a\: b`, `\`, `**`, "**Ann:**", "*", "Ann*", "<b>Ann:</b>", "</b>", ":</b>", "<v Bob>", "<", ">", "&", "&amp;", "&lt;",
-	"a --> b", "00:00:01.000 --> 00:00:02.000", "0:03", "[Ann] 10:00:00", "(0:03)", "Ann (0:03)", "0:03 - Ann", "speaker,text", "start;speaker;text",
+	"a --> b", "00:00:01.000 --> 00:00:02.000", "0:03", "0:01 –", "0:01 -", "[Ann] 10:00:00", "(0:03)", "Ann (0:03)", "0:03 - Ann", "speaker,text", "start;speaker;text",
 	"{", `{"a":1}`, "[", "[{", `"Ann"`, "'Ann'", "?!", "Is that so?", "one two three four five six seven eight", "https://a.example/b", "10:30 Meeting",
 	"Transcript", "Attendees", "---", "a - Transcript", "Transcribed by https://otter.ai", "Meeting ended after 00:38:36 👋", "VIEW RECORDING - x", "Speaker 1",
 	"So", "The thing is", "ann", "Ann.", "Ann…", "{\\an8}", "\\", "\\Ann", "#", "# Ann", "=", "x; y", "\u00adAnn", "Ann\u200bLee", strings.Repeat("x", 200), "<i></i>", "<u></u>",
@@ -219,10 +219,10 @@ func TestExportReadsWell(t *testing.T) {
 		{"text with starts", &Document{Speakers: []string{"Ann"}, Utterances: []Utterance{{Text: "So.", StartMs: ms(3000)}}}, Text, "Ann  0:03\nSo.\n"},
 		{"text", &Document{Speakers: []string{"Ann", "Bob"}, Utterances: []Utterance{{Text: "So?"}, {Speaker: 1, Text: "Yes."}}}, Text, "Ann: So?\nBob: Yes.\n"},
 		{"text where names need marks", &Document{Speakers: []string{"Note"}, Utterances: []Utterance{{Text: "So?"}, {Speaker: -1, Text: "Yes."}}}, Text, "**Note:** So?\n**?:** Yes.\n"},
-		{"JSON", &Document{Language: "en", Speakers: []string{"Ann"}, Utterances: []Utterance{timed.Utterances[0], {Speaker: -1, Text: "\"<Hm>\"\u2028"}}}, JSON,
+		{"JSON", &Document{Language: "en", Speakers: []string{"Ann"}, Utterances: []Utterance{timed.Utterances[0], {Speaker: -1, Text: "\"<Hm>\" \\"}}}, JSON,
 			"{\"format\":\"rapport.transcript\",\"version\":1,\"language\":\"en\",\n\"speakers\":[\"Ann\"],\n\"utterances\":[\n" +
 				"{\"speaker\":0,\"startMs\":1000,\"endMs\":4250,\"text\":\"Well & good. And you?\",\"cues\":[{\"startMs\":1000,\"endMs\":2000,\"offset\":0},{\"startMs\":2500,\"endMs\":4250,\"offset\":13}]},\n" +
-				"{\"speaker\":null,\"text\":\"\\\"<Hm>\\\"\\u2028\"}\n]}\n"},
+				"{\"speaker\":null,\"text\":\"\\\"<Hm>\\\" \\\\\"}\n]}\n"},
 	} {
 		var got bytes.Buffer
 		if err := Export(&got, test.doc, test.to); err != nil || got.String() != test.want {
@@ -248,6 +248,40 @@ func TestExportOfCorrectedWords(t *testing.T) {
 		if err := Export(&got, doc, WebVTT); err != nil || !strings.Contains(got.String(), "00:00:01.000 --> 00:00:09.000\n<v Ann>Hello again</v>\n") || strings.Count(got.String(), "-->") != 1 {
 			t.Errorf("%v: %v\n%s", cues, err, got.String())
 		}
+		got.Reset()
+		if err := Export(&got, doc, JSON); err != nil {
+			t.Fatal(err)
+		}
+		if back, err := Parse(got.Bytes(), Options{}); err != nil || outline(back) != "Ann 1000-9000: Hello again\n" {
+			t.Errorf("%v: %v\n%s", cues, err, got.String())
+		}
+	}
+}
+
+// TestExportOfEditedSpeakers: the people of a transcript may have been renamed, merged and given each other's words.
+func TestExportOfEditedSpeakers(t *testing.T) {
+	t.Parallel()
+	at := func(n int64) *int64 { return &n }
+	edited := &Document{Speakers: []string{"nobody any more", " Bob\u200b:", "Ann", "Bob"}, Utterances: []Utterance{
+		{Speaker: 2, StartMs: at(0), EndMs: at(1), Text: "One  two\x00", Cues: []Cue{{0, 1, 0}}},
+		{Speaker: 1, StartMs: at(1), EndMs: at(2), Text: "three", Cues: []Cue{{1, 2, 0}}},
+		{Speaker: 3, StartMs: at(2), EndMs: at(3), Text: "four", Cues: []Cue{{2, 3, 0}}},
+		{Speaker: 7, StartMs: at(3), EndMs: at(4), Text: "five", Cues: []Cue{{3, 4, 0}}},
+		{Speaker: 2, StartMs: at(4), EndMs: at(5), Text: " ", Cues: []Cue{{4, 5, 0}}},
+	}}
+	const want = "Ann 0-1: One two\nBob 1-2: three\nBob 2-3: four\n? 3-4: five\n"
+	for _, to := range []Format{WebVTT, SubRip, Text, JSON} {
+		var file bytes.Buffer
+		if err := Export(&file, edited, to); err != nil {
+			t.Fatal(err)
+		}
+		doc, err := Parse(file.Bytes(), Options{})
+		if err != nil || outline(doc) != want {
+			t.Errorf("%s: %v, %s\n%s", to, err, outline(doc), file.Bytes())
+		}
+	}
+	if edited.Utterances[1].Speaker != 1 || edited.Utterances[0].Text != "One  two\x00" {
+		t.Error("an export changes what it exports")
 	}
 }
 

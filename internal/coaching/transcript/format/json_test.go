@@ -50,7 +50,8 @@ func TestJSON(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, in, want, notes string }{
 		{"escapes", `[{"speaker":"Zo\u00eb \ud83c\udf31","start_ms":1,"end_ms":2,"text":"a\tb\n\"c\" \\ \/ \u006f \ud83c x"}]`, "Zoë 🌱 1-2: a b \"c\" \\ / o \uFFFD x\n", ""},
-		{"control characters in escapes", `[{"speaker":"Ann","start_ms":1,"end_ms":2,"text":"a\u0000b\u0007c\b"}]`, "Ann 1-2: abc\n", "CONTROLS_REMOVED@1"},
+		{"control characters in escapes", `[{"speaker":"Ann","start_ms":1,"end_ms":2,"text":"a\u0000b\u0007c"}]`, "Ann 1-2: abc\n", "CONTROLS_REMOVED@1"},
+		{"a control character with an escape of its own", `[{"speaker":"Ann","text":"a\bb"}]`, "Ann: ab\n", "CONTROLS_REMOVED@1"},
 		{"members with escapes", `[{"\u0073peaker":"Ann","text":"a"}]`, "Ann: a\n", ""},
 		{"names of any case", `[{"Speaker Name":"Ann","Start Time (ms)":1,"EndTimeMs":2,"Transcript":"a"}]`, "Ann 1-2: a\n", ""},
 		{"the better name wins, wherever it stands", `[{"speaker_id":7,"speaker":"Ann","speaker_label":"x","raw_text":"b","text":"a"}]`, "Ann: a\n", ""},

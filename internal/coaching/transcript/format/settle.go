@@ -34,7 +34,7 @@ func finish(src *source, pieces []said, who *cast, language string) (*Document, 
 		return nil, invalid(CodeNoCues, "there are no words in the file that anybody says")
 	}
 	if len(pieces) > MaxCues {
-		return nil, invalid(CodeTooManyCues, "the file has %d utterances, %d are the most that can be imported", len(pieces), MaxCues)
+		return nil, invalid(CodeTooManyCues, "the file has %d cues, %d are the most that can be imported", len(pieces), MaxCues)
 	}
 	size, long := 0, false
 	for _, p := range pieces {
@@ -70,9 +70,6 @@ func finish(src *source, pieces []said, who *cast, language string) (*Document, 
 func (r *cueReader) document() (*Document, error) {
 	if len(r.cues) == 0 {
 		return nil, invalid(CodeNoCues, "the file has no cues")
-	}
-	if len(r.cues) > MaxCues {
-		return nil, invalid(CodeTooManyCues, "the file has %d cues, %d are the most that can be imported", len(r.cues), MaxCues)
 	}
 	pieces, who := r.settle()
 	if len(pieces) == 0 {
