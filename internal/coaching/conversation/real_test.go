@@ -212,6 +212,12 @@ func TestMetricsOfRealCalls(t *testing.T) {
 		if s := *m.SilenceShare; s < 0 || s > 0.5 {
 			t.Errorf("%s: silence %v", file, s)
 		}
+		// Zoom exports in single file and without filled pauses: what cannot be known must not be said.
+		equal(t, "overlapsAvailable", m.Quality.OverlapsAvailable, false)
+		equal(t, "fillersAvailable", m.Quality.FillersAvailable, false)
+		equal(t, "wordingAvailable", m.Quality.WordingAvailable, true)
+		none(t, "interruptions", m.Speakers[0].Interruptions)
+		none(t, "fillerRate", m.Speakers[0].FillerRate)
 		t.Logf("%-36s %3.0f min, %4d utterances, %4d turns, silence %.2f, %.1f switches/min, overlaps %v, in %v", filepath.Base(file),
 			float64(*m.DurationMs)/60_000, len(utterances), turns, *m.SilenceShare, *m.InteractivityPerMin, m.Quality.OverlapsAvailable, took)
 	}
