@@ -5870,7 +5870,7 @@ type Mutation {
   ): UntagPayload!
 }
 
-"Changes of an organization."
+"Changes of an organization. What is left out stays as it is; null is INVALID."
 input UpdateOrganizationInput {
   "Which organization: the viewer's own."
   id: ID!
