@@ -302,7 +302,7 @@ func TestMeasureDoesNotDependOnFileOrder(t *testing.T) {
 	equal(t, "metrics", jsonOf(t, conversation.Measure(talk(shuffled...))), jsonOf(t, conversation.Measure(talk(example()...))))
 }
 
-// twoHours is a session of 1,400 utterances and about 20,000 words: a coach who mostly listens and asks, and a client.
+// twoHours is a session of 1,150 utterances and about 20,000 words: a coach who mostly listens and asks, and a client.
 func twoHours() conversation.Talk {
 	asked := []string{
 		"Mm-hmm.", "Yeah, right.", "What would you want instead, if it were up to you?", "And how did that land with the team when you said it?",
@@ -320,7 +320,7 @@ func twoHours() conversation.Talk {
 		"There is a part of me that likes being the one everybody calls, and I am not proud of that.",
 	}
 	r := rand.New(rand.NewPCG(1, 1))
-	out := make([]conversation.Utterance, 1_400)
+	out := make([]conversation.Utterance, 1_150)
 	at := int64(0)
 	for i := range out {
 		texts := [][]string{asked, told}[i%2]
