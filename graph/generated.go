@@ -43,12 +43,14 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	Citation() CitationResolver
 	Client() ClientResolver
+	Commitment() CommitmentResolver
 	Engagement() EngagementResolver
 	Insight() InsightResolver
 	Membership() MembershipResolver
 	Mutation() MutationResolver
 	Organization() OrganizationResolver
 	Participant() ParticipantResolver
+	Passage() PassageResolver
 	Query() QueryResolver
 	Session() SessionResolver
 	Speaker() SpeakerResolver
@@ -176,6 +178,12 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Commitment struct {
+		Due     func(childComplexity int) int
+		DueOn   func(childComplexity int) int
+		Speaker func(childComplexity int) int
+	}
+
 	CompleteTranscriptUploadPayload struct {
 		Transcript func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -259,6 +267,11 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	ExportTranscriptPayload struct {
+		Export     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	HttpHeader struct {
 		Name  func(childComplexity int) int
 		Value func(childComplexity int) int
@@ -275,6 +288,7 @@ type ComplexityRoot struct {
 		Audience      func(childComplexity int) int
 		Body          func(childComplexity int) int
 		Citations     func(childComplexity int) int
+		Commitment    func(childComplexity int) int
 		Confidence    func(childComplexity int) int
 		CreatedAt     func(childComplexity int) int
 		ID            func(childComplexity int) int
@@ -356,6 +370,7 @@ type ComplexityRoot struct {
 		CreateClient             func(childComplexity int, input client.CreateInput) int
 		CreateEngagement         func(childComplexity int, input engagement.CreateInput) int
 		CreateSession            func(childComplexity int, input session.CreateInput) int
+		ExportTranscript         func(childComplexity int, input transcript.ExportInput) int
 		ImportTranscript         func(childComplexity int, input transcript.ImportInput) int
 		MergeSpeakers            func(childComplexity int, input transcript.MergeSpeakersInput) int
 		ReassignUtterances       func(childComplexity int, input transcript.ReassignInput) int
@@ -399,6 +414,13 @@ type ComplexityRoot struct {
 		Name     func(childComplexity int) int
 		Role     func(childComplexity int) int
 		User     func(childComplexity int) int
+	}
+
+	Passage struct {
+		EndMs      func(childComplexity int) int
+		Quote      func(childComplexity int) int
+		StartMs    func(childComplexity int) int
+		Utterances func(childComplexity int) int
 	}
 
 	Quantiles struct {
@@ -531,6 +553,13 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	SkillEvidence struct {
+		Citations func(childComplexity int) int
+		Level     func(childComplexity int) int
+		Paragraph func(childComplexity int) int
+		Skill     func(childComplexity int) int
+	}
+
 	Speaker struct {
 		DisplayName    func(childComplexity int) int
 		ID             func(childComplexity int) int
@@ -587,6 +616,20 @@ type ComplexityRoot struct {
 		InsightEvents func(childComplexity int, sessionID *id.Any, clientID *id.Any, after *string) int
 	}
 
+	Summary struct {
+		Sections func(childComplexity int) int
+	}
+
+	SummaryPoint struct {
+		Citations func(childComplexity int) int
+		Text      func(childComplexity int) int
+	}
+
+	SummarySection struct {
+		Heading func(childComplexity int) int
+		Points  func(childComplexity int) int
+	}
+
 	Tag struct {
 		Color     func(childComplexity int) int
 		CreatedAt func(childComplexity int) int
@@ -640,9 +683,11 @@ type ComplexityRoot struct {
 		Session          func(childComplexity int) int
 		Sha256           func(childComplexity int) int
 		SharedWithClient func(childComplexity int) int
+		SkillEvidence    func(childComplexity int) int
 		SpeakerQuestion  func(childComplexity int) int
 		Speakers         func(childComplexity int) int
 		Status           func(childComplexity int) int
+		Summary          func(childComplexity int) int
 		Title            func(childComplexity int) int
 		UpdatedAt        func(childComplexity int) int
 		Utterances       func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -684,6 +729,12 @@ type ComplexityRoot struct {
 	TranscriptEditEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	TranscriptExport struct {
+		ExpiresAt func(childComplexity int) int
+		Filename  func(childComplexity int) int
+		URL       func(childComplexity int) int
 	}
 
 	TranscriptFailure struct {
@@ -760,6 +811,7 @@ type ComplexityRoot struct {
 	}
 
 	Utterance struct {
+		Codes        func(childComplexity int) int
 		Cues         func(childComplexity int) int
 		EndMs        func(childComplexity int) int
 		ID           func(childComplexity int) int
@@ -769,6 +821,15 @@ type ComplexityRoot struct {
 		Speaker      func(childComplexity int) int
 		StartMs      func(childComplexity int) int
 		Text         func(childComplexity int) int
+	}
+
+	UtteranceCode struct {
+		Code       func(childComplexity int) int
+		Confidence func(childComplexity int) int
+		Main       func(childComplexity int) int
+		Rule       func(childComplexity int) int
+		Scheme     func(childComplexity int) int
+		Source     func(childComplexity int) int
 	}
 
 	UtteranceConnection struct {
@@ -812,6 +873,9 @@ type ClientResolver interface {
 	Sessions(ctx context.Context, obj *client.Client, filter *session.Filter, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[session.Session], error)
 	Insights(ctx context.Context, obj *client.Client, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[insight.Insight], error)
 }
+type CommitmentResolver interface {
+	Speaker(ctx context.Context, obj *insight.Committed) (*transcript.Speaker, error)
+}
 type EngagementResolver interface {
 	Client(ctx context.Context, obj *engagement.Engagement) (*client.Client, error)
 	Coach(ctx context.Context, obj *engagement.Engagement) (*org.User, error)
@@ -846,6 +910,7 @@ type MutationResolver interface {
 	ImportTranscript(ctx context.Context, input transcript.ImportInput) (*model.ImportTranscriptPayload, error)
 	RequestTranscriptUpload(ctx context.Context, input transcript.UploadInput) (*model.RequestTranscriptUploadPayload, error)
 	CompleteTranscriptUpload(ctx context.Context, input transcript.CompleteUploadInput) (*model.CompleteTranscriptUploadPayload, error)
+	ExportTranscript(ctx context.Context, input transcript.ExportInput) (*model.ExportTranscriptPayload, error)
 	UpdateTranscript(ctx context.Context, input transcript.UpdateInput) (*model.UpdateTranscriptPayload, error)
 	ArchiveTranscript(ctx context.Context, input transcript.ArchiveInput) (*model.ArchiveTranscriptPayload, error)
 	RenameSpeaker(ctx context.Context, input transcript.RenameSpeakerInput) (*model.RenameSpeakerPayload, error)
@@ -865,6 +930,9 @@ type OrganizationResolver interface {
 }
 type ParticipantResolver interface {
 	User(ctx context.Context, obj *session.Participant) (*org.User, error)
+}
+type PassageResolver interface {
+	Utterances(ctx context.Context, obj *insight.Passage) ([]*transcript.Utterance, error)
 }
 type QueryResolver interface {
 	Viewer(ctx context.Context) (*auth.Viewer, error)
@@ -910,6 +978,8 @@ type TranscriptResolver interface {
 	Edits(ctx context.Context, obj *transcript.Transcript, first *int, after *string, last *int, before *string) (*page.Connection[transcript.Edit], error)
 	Utterances(ctx context.Context, obj *transcript.Transcript, first *int, after *string, last *int, before *string) (*page.Connection[transcript.Utterance], error)
 	Metrics(ctx context.Context, obj *transcript.Transcript) (*insight.Metrics, error)
+	Summary(ctx context.Context, obj *transcript.Transcript) (*insight.Summary, error)
+	SkillEvidence(ctx context.Context, obj *transcript.Transcript) ([]*insight.SkillEvidence, error)
 	AnalysisRuns(ctx context.Context, obj *transcript.Transcript, first *int, after *string, last *int, before *string) (*page.Connection[insight.Run], error)
 }
 type TranscriptEditResolver interface {
@@ -923,6 +993,7 @@ type UtteranceResolver interface {
 	Speaker(ctx context.Context, obj *transcript.Utterance) (*transcript.Speaker, error)
 
 	Revisions(ctx context.Context, obj *transcript.Utterance) ([]*transcript.Revision, error)
+	Codes(ctx context.Context, obj *transcript.Utterance) ([]*insight.UtteranceCode, error)
 }
 type UtteranceRevisionResolver interface {
 	Author(ctx context.Context, obj *transcript.Revision) (*org.User, error)
@@ -1380,6 +1451,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ClientEdge.Node(childComplexity), true
 
+	case "Commitment.due":
+		if e.ComplexityRoot.Commitment.Due == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Commitment.Due(childComplexity), true
+	case "Commitment.dueOn":
+		if e.ComplexityRoot.Commitment.DueOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Commitment.DueOn(childComplexity), true
+	case "Commitment.speaker":
+		if e.ComplexityRoot.Commitment.Speaker == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Commitment.Speaker(childComplexity), true
+
 	case "CompleteTranscriptUploadPayload.transcript":
 		if e.ComplexityRoot.CompleteTranscriptUploadPayload.Transcript == nil {
 			break
@@ -1696,6 +1786,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.EngagementEdge.Node(childComplexity), true
 
+	case "ExportTranscriptPayload.export":
+		if e.ComplexityRoot.ExportTranscriptPayload.Export == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExportTranscriptPayload.Export(childComplexity), true
+	case "ExportTranscriptPayload.userErrors":
+		if e.ComplexityRoot.ExportTranscriptPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExportTranscriptPayload.UserErrors(childComplexity), true
+
 	case "HttpHeader.name":
 		if e.ComplexityRoot.HttpHeader.Name == nil {
 			break
@@ -1752,6 +1855,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Insight.Citations(childComplexity), true
+	case "Insight.commitment":
+		if e.ComplexityRoot.Insight.Commitment == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Insight.Commitment(childComplexity), true
 	case "Insight.confidence":
 		if e.ComplexityRoot.Insight.Confidence == nil {
 			break
@@ -2113,6 +2222,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateSession(childComplexity, args["input"].(session.CreateInput)), true
+	case "Mutation.exportTranscript":
+		if e.ComplexityRoot.Mutation.ExportTranscript == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_exportTranscript_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ExportTranscript(childComplexity, args["input"].(transcript.ExportInput)), true
 	case "Mutation.importTranscript":
 		if e.ComplexityRoot.Mutation.ImportTranscript == nil {
 			break
@@ -2410,6 +2530,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Participant.User(childComplexity), true
+
+	case "Passage.endMs":
+		if e.ComplexityRoot.Passage.EndMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Passage.EndMs(childComplexity), true
+	case "Passage.quote":
+		if e.ComplexityRoot.Passage.Quote == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Passage.Quote(childComplexity), true
+	case "Passage.startMs":
+		if e.ComplexityRoot.Passage.StartMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Passage.StartMs(childComplexity), true
+	case "Passage.utterances":
+		if e.ComplexityRoot.Passage.Utterances == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Passage.Utterances(childComplexity), true
 
 	case "Quantiles.count":
 		if e.ComplexityRoot.Quantiles.Count == nil {
@@ -3026,6 +3171,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SetSpeakerRolePayload.UserErrors(childComplexity), true
 
+	case "SkillEvidence.citations":
+		if e.ComplexityRoot.SkillEvidence.Citations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SkillEvidence.Citations(childComplexity), true
+	case "SkillEvidence.level":
+		if e.ComplexityRoot.SkillEvidence.Level == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SkillEvidence.Level(childComplexity), true
+	case "SkillEvidence.paragraph":
+		if e.ComplexityRoot.SkillEvidence.Paragraph == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SkillEvidence.Paragraph(childComplexity), true
+	case "SkillEvidence.skill":
+		if e.ComplexityRoot.SkillEvidence.Skill == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SkillEvidence.Skill(childComplexity), true
+
 	case "Speaker.displayName":
 		if e.ComplexityRoot.Speaker.DisplayName == nil {
 			break
@@ -3265,6 +3435,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.InsightEvents(childComplexity, args["sessionId"].(*id.Any), args["clientId"].(*id.Any), args["after"].(*string)), true
 
+	case "Summary.sections":
+		if e.ComplexityRoot.Summary.Sections == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Summary.Sections(childComplexity), true
+
+	case "SummaryPoint.citations":
+		if e.ComplexityRoot.SummaryPoint.Citations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SummaryPoint.Citations(childComplexity), true
+	case "SummaryPoint.text":
+		if e.ComplexityRoot.SummaryPoint.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SummaryPoint.Text(childComplexity), true
+
+	case "SummarySection.heading":
+		if e.ComplexityRoot.SummarySection.Heading == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SummarySection.Heading(childComplexity), true
+	case "SummarySection.points":
+		if e.ComplexityRoot.SummarySection.Points == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SummarySection.Points(childComplexity), true
+
 	case "Tag.color":
 		if e.ComplexityRoot.Tag.Color == nil {
 			break
@@ -3485,6 +3688,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Transcript.SharedWithClient(childComplexity), true
+	case "Transcript.skillEvidence":
+		if e.ComplexityRoot.Transcript.SkillEvidence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Transcript.SkillEvidence(childComplexity), true
 	case "Transcript.speakerQuestion":
 		if e.ComplexityRoot.Transcript.SpeakerQuestion == nil {
 			break
@@ -3503,6 +3712,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Transcript.Status(childComplexity), true
+	case "Transcript.summary":
+		if e.ComplexityRoot.Transcript.Summary == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Transcript.Summary(childComplexity), true
 	case "Transcript.title":
 		if e.ComplexityRoot.Transcript.Title == nil {
 			break
@@ -3669,6 +3884,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TranscriptEditEdge.Node(childComplexity), true
+
+	case "TranscriptExport.expiresAt":
+		if e.ComplexityRoot.TranscriptExport.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptExport.ExpiresAt(childComplexity), true
+	case "TranscriptExport.filename":
+		if e.ComplexityRoot.TranscriptExport.Filename == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptExport.Filename(childComplexity), true
+	case "TranscriptExport.url":
+		if e.ComplexityRoot.TranscriptExport.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranscriptExport.URL(childComplexity), true
 
 	case "TranscriptFailure.code":
 		if e.ComplexityRoot.TranscriptFailure.Code == nil {
@@ -3887,6 +4121,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UserError.Message(childComplexity), true
 
+	case "Utterance.codes":
+		if e.ComplexityRoot.Utterance.Codes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Utterance.Codes(childComplexity), true
 	case "Utterance.cues":
 		if e.ComplexityRoot.Utterance.Cues == nil {
 			break
@@ -3941,6 +4181,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Utterance.Text(childComplexity), true
+
+	case "UtteranceCode.code":
+		if e.ComplexityRoot.UtteranceCode.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UtteranceCode.Code(childComplexity), true
+	case "UtteranceCode.confidence":
+		if e.ComplexityRoot.UtteranceCode.Confidence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UtteranceCode.Confidence(childComplexity), true
+	case "UtteranceCode.main":
+		if e.ComplexityRoot.UtteranceCode.Main == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UtteranceCode.Main(childComplexity), true
+	case "UtteranceCode.rule":
+		if e.ComplexityRoot.UtteranceCode.Rule == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UtteranceCode.Rule(childComplexity), true
+	case "UtteranceCode.scheme":
+		if e.ComplexityRoot.UtteranceCode.Scheme == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UtteranceCode.Scheme(childComplexity), true
+	case "UtteranceCode.source":
+		if e.ComplexityRoot.UtteranceCode.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UtteranceCode.Source(childComplexity), true
 
 	case "UtteranceConnection.edges":
 		if e.ComplexityRoot.UtteranceConnection.Edges == nil {
@@ -4045,6 +4322,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateSessionInput,
 		ec.unmarshalInputEngagementFilter,
 		ec.unmarshalInputEngagementOrder,
+		ec.unmarshalInputExportTranscriptInput,
 		ec.unmarshalInputImportTranscriptInput,
 		ec.unmarshalInputInsightFilter,
 		ec.unmarshalInputInsightOrder,
@@ -4902,6 +5180,16 @@ type Transcript implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   ): UtteranceConnection!
   "The measures; null until they are taken. For the coach and the coach's supervisor."
   metrics: SessionMetrics
+  """
+  The conversation in a few statements, each with the words it rests on; null until it is analysed. For the coach alone: it
+  says what stays between coach and client until the coach has reviewed it.
+  """
+  summary: Summary @access(to: [COACH])
+  """
+  What the conversation shows of each of the coach's skills: evidence to look at, never a verdict; empty until it is analysed.
+  For the coach and the coach's supervisor; null for others.
+  """
+  skillEvidence: [SkillEvidence!] @access(to: [COACH, SUPERVISOR])
   "The analyses of it, latest first. For the coach and the coach's supervisor."
   analysisRuns(
     "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
@@ -5074,6 +5362,8 @@ type Utterance implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   originalText: String @access(to: [COACH])
   "How the words were corrected, latest last; what was undone is not kept. For the coach; empty for everybody else."
   revisions: [UtteranceRevision!]!
+  "What it does, the main code first; empty if there is nothing to say. For the coach and the coach's supervisor; null for others."
+  codes: [UtteranceCode!] @access(to: [COACH, SUPERVISOR])
 }
 
 "What an utterance should have said, as a person says it."
@@ -5428,6 +5718,8 @@ type Insight implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   originalBody: String @access(to: [COACH, SUPERVISOR])
   "How sure the analyser is, 0 to 1; a rank, not a probability."
   confidence: Float @access(to: [COACH, SUPERVISOR])
+  "Who is going to do it and when, of a COMMITMENT; null otherwise."
+  commitment: Commitment
   "What a person has decided about it."
   status: InsightStatus!
   "Who decided."
@@ -5466,6 +5758,128 @@ type InsightEdge {
   cursor: String!
   "The item itself."
   node: Insight!
+}
+
+"Who is going to do what a COMMITMENT is about, and when if that was said."
+type Commitment {
+  "Who is going to do it."
+  speaker: Speaker
+  "When, in the words that were said; null if nobody said."
+  due: String
+  "The day that those words mean for sure, seen from the day of the session; null if they mean none."
+  dueOn: Date
+}
+
+"A conversation in a few statements."
+type Summary {
+  "Its parts, without those that have nothing to say."
+  sections: [SummarySection!]!
+}
+
+"A part of a summary."
+type SummarySection {
+  "What its points are about."
+  heading: SummaryHeading!
+  "What there is to say; never empty."
+  points: [SummaryPoint!]!
+}
+
+"What a part of a summary is about."
+enum SummaryHeading {
+  "What the conversation came back to."
+  TOPICS
+  "New understandings, and moods that turned."
+  TURNING_POINTS
+  "What stands in the way."
+  OBSTACLES
+  "Who is going to do what."
+  AGREEMENTS
+  "Words that ask for human attention soon."
+  CONCERNS
+}
+
+"A statement of a summary."
+type SummaryPoint {
+  "The statement, in one sentence."
+  text: String!
+  "The words it rests on; never empty, and each was found in the transcript."
+  citations: [Passage!]!
+}
+
+"A verbatim quote from a transcript and where it was said."
+type Passage {
+  "The words, as they stand in the transcript."
+  quote: String!
+  "When the first word of the quote's cue begins, in milliseconds from the start of the recording; null without times."
+  startMs: Int
+  "When the quote's last cue ends, in milliseconds from the start of the recording; null without times."
+  endMs: Int
+  "The utterances the quote is taken from."
+  utterances: [Utterance!]!
+}
+
+"What a conversation shows of a skill of the coach."
+type SkillEvidence {
+  "Which skill."
+  skill: CoachSkill!
+  "What the conversation shows."
+  level: EvidenceLevel!
+  "The evidence in a few words."
+  paragraph: String!
+  "Examples; empty unless OBSERVED."
+  citations: [Passage!]!
+}
+
+"Something a coach can be seen to do."
+enum CoachSkill {
+  "Asking what cannot be answered with yes or no."
+  OPEN_QUESTIONS
+  "Giving back what the client said."
+  REFLECTIONS
+  "Naming what the client did or is."
+  AFFIRMATIONS
+  "Advising only after asking, or when asked."
+  PERMISSION_BEFORE_ADVICE
+  "Asking what the client is going to do."
+  ASKING_FOR_NEXT_STEPS
+}
+
+"What a conversation shows of a skill. It is no grade."
+enum EvidenceLevel {
+  "It was seen; examples are cited."
+  OBSERVED
+  "There was occasion enough, and it was not seen."
+  NOT_OBSERVED
+  "There was too little to say."
+  INSUFFICIENT
+}
+
+"What an utterance does, in the terms of motivational interviewing: an estimate from the wording."
+type UtteranceCode {
+  "The set of codes it is from; codes of different schemes do not compare."
+  scheme: String!
+  "What the utterance does: docs/analysis.md explains the codes of each scheme."
+  code: String!
+  "Whether this is what the whole utterance does, and not only a sentence of it."
+  main: Boolean!
+  "How sure its source is, 0 to 1; a rank, not a probability."
+  confidence: Float!
+  "What has coded it."
+  source: CodeSource!
+  "The rule that spoke for it; null if the source cannot say."
+  rule: String
+}
+
+"What has coded an utterance."
+enum CodeSource {
+  "Rules and small statistics, explainable."
+  RULE
+  "A trained model."
+  MODEL
+  "A large language model."
+  LLM
+  "A person."
+  HUMAN
 }
 
 "A verbatim quote and where it was said."
@@ -5794,6 +6208,11 @@ type Mutation {
     "Which transcript."
     input: CompleteTranscriptUploadInput!
   ): CompleteTranscriptUploadPayload!
+  "Write a transcript to a file and get a link to it, as its coach or, once it is shared, as its client."
+  exportTranscript(
+    "Which transcript, and as what."
+    input: ExportTranscriptInput!
+  ): ExportTranscriptPayload!
   "Change a transcript; fields left out stay as they are."
   updateTranscript(
     "What to change."
@@ -6155,6 +6574,46 @@ input CompleteTranscriptUploadInput {
 type CompleteTranscriptUploadPayload {
   "The transcript, about to be read; null if there are userErrors."
   transcript: Transcript
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"What a transcript can be taken away as."
+enum TranscriptExportFormat {
+  "WebVTT, with every cue's times and speaker."
+  WEBVTT
+  "SubRip."
+  SUBRIP
+  "Plain text, with names and times."
+  TEXT
+  "Rapport's own JSON, which loses nothing."
+  JSON
+  "The imported file itself, byte for byte; for the coach alone."
+  ORIGINAL
+}
+
+"What to take away."
+input ExportTranscriptInput {
+  "Which transcript."
+  transcriptId: ID!
+  "As what."
+  format: TranscriptExportFormat!
+}
+
+"A link to a file."
+type TranscriptExport {
+  "Where it is; whoever has the address needs no token."
+  url: String!
+  "What the file is called."
+  filename: String!
+  "Until when the link can be followed."
+  expiresAt: DateTime!
+}
+
+"What became of exportTranscript."
+type ExportTranscriptPayload {
+  "The file; null if there are userErrors."
+  export: TranscriptExport
   "What to correct; empty if it was done."
   userErrors: [UserError!]!
 }
@@ -6691,6 +7150,18 @@ func (ec *executionContext) childFields_ClientEdge(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type ClientEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_Commitment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "speaker":
+		return ec.fieldContext_Commitment_speaker(ctx, field)
+	case "due":
+		return ec.fieldContext_Commitment_due(ctx, field)
+	case "dueOn":
+		return ec.fieldContext_Commitment_dueOn(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Commitment", field.Name)
+}
+
 func (ec *executionContext) childFields_CompleteTranscriptUploadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "transcript":
@@ -6857,6 +7328,16 @@ func (ec *executionContext) childFields_EngagementEdge(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type EngagementEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_ExportTranscriptPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "export":
+		return ec.fieldContext_ExportTranscriptPayload_export(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ExportTranscriptPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExportTranscriptPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_HttpHeader(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -6897,6 +7378,8 @@ func (ec *executionContext) childFields_Insight(ctx context.Context, field graph
 		return ec.fieldContext_Insight_originalBody(ctx, field)
 	case "confidence":
 		return ec.fieldContext_Insight_confidence(ctx, field)
+	case "commitment":
+		return ec.fieldContext_Insight_commitment(ctx, field)
 	case "status":
 		return ec.fieldContext_Insight_status(ctx, field)
 	case "reviewedBy":
@@ -7045,6 +7528,20 @@ func (ec *executionContext) childFields_Participant(ctx context.Context, field g
 		return ec.fieldContext_Participant_user(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Participant", field.Name)
+}
+
+func (ec *executionContext) childFields_Passage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "quote":
+		return ec.fieldContext_Passage_quote(ctx, field)
+	case "startMs":
+		return ec.fieldContext_Passage_startMs(ctx, field)
+	case "endMs":
+		return ec.fieldContext_Passage_endMs(ctx, field)
+	case "utterances":
+		return ec.fieldContext_Passage_utterances(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Passage", field.Name)
 }
 
 func (ec *executionContext) childFields_Quantiles(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7281,6 +7778,20 @@ func (ec *executionContext) childFields_SetSpeakerRolePayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type SetSpeakerRolePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SkillEvidence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "skill":
+		return ec.fieldContext_SkillEvidence_skill(ctx, field)
+	case "level":
+		return ec.fieldContext_SkillEvidence_level(ctx, field)
+	case "paragraph":
+		return ec.fieldContext_SkillEvidence_paragraph(ctx, field)
+	case "citations":
+		return ec.fieldContext_SkillEvidence_citations(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SkillEvidence", field.Name)
+}
+
 func (ec *executionContext) childFields_Speaker(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -7383,6 +7894,34 @@ func (ec *executionContext) childFields_SplitSpeakerPayload(ctx context.Context,
 		return ec.fieldContext_SplitSpeakerPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SplitSpeakerPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Summary(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sections":
+		return ec.fieldContext_Summary_sections(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Summary", field.Name)
+}
+
+func (ec *executionContext) childFields_SummaryPoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "text":
+		return ec.fieldContext_SummaryPoint_text(ctx, field)
+	case "citations":
+		return ec.fieldContext_SummaryPoint_citations(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SummaryPoint", field.Name)
+}
+
+func (ec *executionContext) childFields_SummarySection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "heading":
+		return ec.fieldContext_SummarySection_heading(ctx, field)
+	case "points":
+		return ec.fieldContext_SummarySection_points(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SummarySection", field.Name)
 }
 
 func (ec *executionContext) childFields_Tag(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7499,6 +8038,10 @@ func (ec *executionContext) childFields_Transcript(ctx context.Context, field gr
 		return ec.fieldContext_Transcript_utterances(ctx, field)
 	case "metrics":
 		return ec.fieldContext_Transcript_metrics(ctx, field)
+	case "summary":
+		return ec.fieldContext_Transcript_summary(ctx, field)
+	case "skillEvidence":
+		return ec.fieldContext_Transcript_skillEvidence(ctx, field)
 	case "analysisRuns":
 		return ec.fieldContext_Transcript_analysisRuns(ctx, field)
 	case "archivedAt":
@@ -7581,6 +8124,18 @@ func (ec *executionContext) childFields_TranscriptEditEdge(ctx context.Context, 
 		return ec.fieldContext_TranscriptEditEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TranscriptEditEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TranscriptExport(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "url":
+		return ec.fieldContext_TranscriptExport_url(ctx, field)
+	case "filename":
+		return ec.fieldContext_TranscriptExport_filename(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_TranscriptExport_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TranscriptExport", field.Name)
 }
 
 func (ec *executionContext) childFields_TranscriptFailure(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7737,8 +8292,28 @@ func (ec *executionContext) childFields_Utterance(ctx context.Context, field gra
 		return ec.fieldContext_Utterance_originalText(ctx, field)
 	case "revisions":
 		return ec.fieldContext_Utterance_revisions(ctx, field)
+	case "codes":
+		return ec.fieldContext_Utterance_codes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Utterance", field.Name)
+}
+
+func (ec *executionContext) childFields_UtteranceCode(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "scheme":
+		return ec.fieldContext_UtteranceCode_scheme(ctx, field)
+	case "code":
+		return ec.fieldContext_UtteranceCode_code(ctx, field)
+	case "main":
+		return ec.fieldContext_UtteranceCode_main(ctx, field)
+	case "confidence":
+		return ec.fieldContext_UtteranceCode_confidence(ctx, field)
+	case "source":
+		return ec.fieldContext_UtteranceCode_source(ctx, field)
+	case "rule":
+		return ec.fieldContext_UtteranceCode_rule(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UtteranceCode", field.Name)
 }
 
 func (ec *executionContext) childFields_UtteranceConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8239,6 +8814,20 @@ func (ec *executionContext) field_Mutation_createSession_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (session.CreateInput, error) {
 			return ec.unmarshalNCreateSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCreateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_exportTranscript_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (transcript.ExportInput, error) {
+			return ec.unmarshalNExportTranscriptInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐExportInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -10893,6 +11482,84 @@ func (ec *executionContext) fieldContext_ClientEdge_node(_ context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Commitment_speaker(ctx context.Context, field graphql.CollectedField, obj *insight.Committed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Commitment_speaker(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Commitment().Speaker(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Speaker) graphql.Marshaler {
+			return ec.marshalOSpeaker2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeaker(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Commitment_speaker(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Commitment",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Speaker(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Commitment_due(ctx context.Context, field graphql.CollectedField, obj *insight.Committed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Commitment_due(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Due, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Commitment_due(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Commitment", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Commitment_dueOn(ctx context.Context, field graphql.CollectedField, obj *insight.Committed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Commitment_dueOn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DueOn, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODate2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Commitment_dueOn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Commitment", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
 func (ec *executionContext) _CompleteTranscriptUploadPayload_transcript(ctx context.Context, field graphql.CollectedField, obj *model.CompleteTranscriptUploadPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12289,6 +12956,70 @@ func (ec *executionContext) fieldContext_EngagementEdge_node(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _ExportTranscriptPayload_export(ctx context.Context, field graphql.CollectedField, obj *model.ExportTranscriptPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExportTranscriptPayload_export(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Export, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Export) graphql.Marshaler {
+			return ec.marshalOTranscriptExport2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐExport(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ExportTranscriptPayload_export(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExportTranscriptPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TranscriptExport(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ExportTranscriptPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ExportTranscriptPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExportTranscriptPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExportTranscriptPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExportTranscriptPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _HttpHeader_name(ctx context.Context, field graphql.CollectedField, obj *model.HTTPHeader) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12658,6 +13389,38 @@ func (ec *executionContext) _Insight_confidence(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_Insight_confidence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Insight", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Insight_commitment(ctx context.Context, field graphql.CollectedField, obj *insight.Insight) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Insight_commitment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Commitment(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Committed) graphql.Marshaler {
+			return ec.marshalOCommitment2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐCommitted(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Insight_commitment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Insight",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Commitment(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Insight_status(ctx context.Context, field graphql.CollectedField, obj *insight.Insight) (ret graphql.Marshaler) {
@@ -14277,6 +15040,50 @@ func (ec *executionContext) fieldContext_Mutation_completeTranscriptUpload(ctx c
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_exportTranscript(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_exportTranscript(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ExportTranscript(ctx, fc.Args["input"].(transcript.ExportInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ExportTranscriptPayload) graphql.Marshaler {
+			return ec.marshalNExportTranscriptPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐExportTranscriptPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_exportTranscript(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ExportTranscriptPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_exportTranscript_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_updateTranscript(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15319,6 +16126,107 @@ func (ec *executionContext) fieldContext_Participant_user(_ context.Context, fie
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Passage_quote(ctx context.Context, field graphql.CollectedField, obj *insight.Passage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Passage_quote(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Quote, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Passage_quote(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Passage", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Passage_startMs(ctx context.Context, field graphql.CollectedField, obj *insight.Passage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Passage_startMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Passage_startMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Passage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Passage_endMs(ctx context.Context, field graphql.CollectedField, obj *insight.Passage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Passage_endMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Passage_endMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Passage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Passage_utterances(ctx context.Context, field graphql.CollectedField, obj *insight.Passage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Passage_utterances(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Passage().Utterances(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*transcript.Utterance) graphql.Marshaler {
+			return ec.marshalNUtterance2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUtteranceᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Passage_utterances(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Passage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Utterance(ctx, field)
 		},
 	}
 	return fc, nil
@@ -18120,6 +19028,107 @@ func (ec *executionContext) fieldContext_SetSpeakerRolePayload_userErrors(_ cont
 	return fc, nil
 }
 
+func (ec *executionContext) _SkillEvidence_skill(ctx context.Context, field graphql.CollectedField, obj *insight.SkillEvidence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SkillEvidence_skill(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Skill, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v insight.Skill) graphql.Marshaler {
+			return ec.marshalNCoachSkill2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSkill(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SkillEvidence_skill(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SkillEvidence", field, false, false, errors.New("field of type CoachSkill does not have child fields"))
+}
+
+func (ec *executionContext) _SkillEvidence_level(ctx context.Context, field graphql.CollectedField, obj *insight.SkillEvidence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SkillEvidence_level(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Level, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v insight.EvidenceLevel) graphql.Marshaler {
+			return ec.marshalNEvidenceLevel2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐEvidenceLevel(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SkillEvidence_level(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SkillEvidence", field, false, false, errors.New("field of type EvidenceLevel does not have child fields"))
+}
+
+func (ec *executionContext) _SkillEvidence_paragraph(ctx context.Context, field graphql.CollectedField, obj *insight.SkillEvidence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SkillEvidence_paragraph(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Paragraph, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SkillEvidence_paragraph(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SkillEvidence", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SkillEvidence_citations(ctx context.Context, field graphql.CollectedField, obj *insight.SkillEvidence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SkillEvidence_citations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Citations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []insight.Passage) graphql.Marshaler {
+			return ec.marshalNPassage2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐPassageᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SkillEvidence_citations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SkillEvidence",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Passage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Speaker_id(ctx context.Context, field graphql.CollectedField, obj *transcript.Speaker) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -19101,6 +20110,148 @@ func (ec *executionContext) fieldContext_Subscription_insightEvents(ctx context.
 	if fc.Args, err = ec.field_Subscription_insightEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Summary_sections(ctx context.Context, field graphql.CollectedField, obj *insight.Summary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Summary_sections(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sections, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []insight.SummarySection) graphql.Marshaler {
+			return ec.marshalNSummarySection2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSummarySectionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Summary_sections(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Summary",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SummarySection(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SummaryPoint_text(ctx context.Context, field graphql.CollectedField, obj *insight.SummaryPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SummaryPoint_text(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Text, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SummaryPoint_text(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SummaryPoint", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SummaryPoint_citations(ctx context.Context, field graphql.CollectedField, obj *insight.SummaryPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SummaryPoint_citations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Citations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []insight.Passage) graphql.Marshaler {
+			return ec.marshalNPassage2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐPassageᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SummaryPoint_citations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SummaryPoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Passage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SummarySection_heading(ctx context.Context, field graphql.CollectedField, obj *insight.SummarySection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SummarySection_heading(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Heading, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v insight.Heading) graphql.Marshaler {
+			return ec.marshalNSummaryHeading2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐHeading(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SummarySection_heading(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SummarySection", field, false, false, errors.New("field of type SummaryHeading does not have child fields"))
+}
+
+func (ec *executionContext) _SummarySection_points(ctx context.Context, field graphql.CollectedField, obj *insight.SummarySection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SummarySection_points(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Points, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []insight.SummaryPoint) graphql.Marshaler {
+			return ec.marshalNSummaryPoint2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSummaryPointᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SummarySection_points(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SummarySection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SummaryPoint(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -20165,6 +21316,106 @@ func (ec *executionContext) fieldContext_Transcript_metrics(_ context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Transcript_summary(ctx context.Context, field graphql.CollectedField, obj *transcript.Transcript) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Transcript_summary(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Transcript().Summary(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH"})
+				if err != nil {
+					var zeroVal *insight.Summary
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *insight.Summary
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Summary) graphql.Marshaler {
+			return ec.marshalOSummary2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSummary(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Transcript_summary(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Transcript",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Summary(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Transcript_skillEvidence(ctx context.Context, field graphql.CollectedField, obj *transcript.Transcript) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Transcript_skillEvidence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Transcript().SkillEvidence(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
+				if err != nil {
+					var zeroVal []*insight.SkillEvidence
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal []*insight.SkillEvidence
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.SkillEvidence) graphql.Marshaler {
+			return ec.marshalOSkillEvidence2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSkillEvidenceᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Transcript_skillEvidence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Transcript",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SkillEvidence(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Transcript_analysisRuns(ctx context.Context, field graphql.CollectedField, obj *transcript.Transcript) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20858,6 +22109,75 @@ func (ec *executionContext) fieldContext_TranscriptEditEdge_node(_ context.Conte
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _TranscriptExport_url(ctx context.Context, field graphql.CollectedField, obj *transcript.Export) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptExport_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptExport_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TranscriptExport", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _TranscriptExport_filename(ctx context.Context, field graphql.CollectedField, obj *transcript.Export) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptExport_filename(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Filename, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptExport_filename(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TranscriptExport", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _TranscriptExport_expiresAt(ctx context.Context, field graphql.CollectedField, obj *transcript.Export) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TranscriptExport_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TranscriptExport_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TranscriptExport", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _TranscriptFailure_code(ctx context.Context, field graphql.CollectedField, obj *transcript.Failure) (ret graphql.Marshaler) {
@@ -22063,6 +23383,194 @@ func (ec *executionContext) fieldContext_Utterance_revisions(_ context.Context, 
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Utterance_codes(ctx context.Context, field graphql.CollectedField, obj *transcript.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Utterance_codes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Utterance().Codes(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
+				if err != nil {
+					var zeroVal []*insight.UtteranceCode
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal []*insight.UtteranceCode
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.UtteranceCode) graphql.Marshaler {
+			return ec.marshalOUtteranceCode2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐUtteranceCodeᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Utterance_codes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Utterance",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UtteranceCode(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UtteranceCode_scheme(ctx context.Context, field graphql.CollectedField, obj *insight.UtteranceCode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UtteranceCode_scheme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Scheme, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UtteranceCode_scheme(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UtteranceCode", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _UtteranceCode_code(ctx context.Context, field graphql.CollectedField, obj *insight.UtteranceCode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UtteranceCode_code(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Code, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UtteranceCode_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UtteranceCode", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _UtteranceCode_main(ctx context.Context, field graphql.CollectedField, obj *insight.UtteranceCode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UtteranceCode_main(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Main, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UtteranceCode_main(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UtteranceCode", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _UtteranceCode_confidence(ctx context.Context, field graphql.CollectedField, obj *insight.UtteranceCode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UtteranceCode_confidence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Confidence, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UtteranceCode_confidence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UtteranceCode", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _UtteranceCode_source(ctx context.Context, field graphql.CollectedField, obj *insight.UtteranceCode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UtteranceCode_source(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Source, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v insight.CodeSource) graphql.Marshaler {
+			return ec.marshalNCodeSource2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐCodeSource(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UtteranceCode_source(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UtteranceCode", field, false, false, errors.New("field of type CodeSource does not have child fields"))
+}
+
+func (ec *executionContext) _UtteranceCode_rule(ctx context.Context, field graphql.CollectedField, obj *insight.UtteranceCode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UtteranceCode_rule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rule, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UtteranceCode_rule(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UtteranceCode", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _UtteranceConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[transcript.Utterance]) (ret graphql.Marshaler) {
@@ -24111,6 +25619,43 @@ func (ec *executionContext) unmarshalInputEngagementOrder(ctx context.Context, o
 				return it, err
 			}
 			it.Direction = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputExportTranscriptInput(ctx context.Context, obj any) (transcript.ExportInput, error) {
+	var it transcript.ExportInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"transcriptId", "format"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "transcriptId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("transcriptId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TranscriptID = data
+		case "format":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("format"))
+			data, err := ec.unmarshalNTranscriptExportFormat2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐExportFormat(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Format = data
 		}
 	}
 	return it, nil
@@ -26441,6 +27986,87 @@ func (ec *executionContext) _ClientEdge(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var commitmentImplementors = []string{"Commitment"}
+
+func (ec *executionContext) _Commitment(ctx context.Context, sel ast.SelectionSet, obj *insight.Committed) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, commitmentImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Commitment")
+		case "speaker":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Commitment_speaker(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "due":
+			out.Values[i] = ec._Commitment_due(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "dueOn":
+			out.Values[i] = ec._Commitment_dueOn(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var completeTranscriptUploadPayloadImplementors = []string{"CompleteTranscriptUploadPayload"}
 
 func (ec *executionContext) _CompleteTranscriptUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CompleteTranscriptUploadPayload) graphql.Marshaler {
@@ -27252,6 +28878,49 @@ func (ec *executionContext) _EngagementEdge(ctx context.Context, sel ast.Selecti
 	return out
 }
 
+var exportTranscriptPayloadImplementors = []string{"ExportTranscriptPayload"}
+
+func (ec *executionContext) _ExportTranscriptPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ExportTranscriptPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, exportTranscriptPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ExportTranscriptPayload")
+		case "export":
+			out.Values[i] = ec._ExportTranscriptPayload_export(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ExportTranscriptPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var httpHeaderImplementors = []string{"HttpHeader"}
 
 func (ec *executionContext) _HttpHeader(ctx context.Context, sel ast.SelectionSet, obj *model.HTTPHeader) graphql.Marshaler {
@@ -27392,6 +29061,11 @@ func (ec *executionContext) _Insight(ctx context.Context, sel ast.SelectionSet, 
 			}
 		case "confidence":
 			out.Values[i] = ec._Insight_confidence(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "commitment":
+			out.Values[i] = ec._Insight_commitment(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -28278,6 +29952,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "exportTranscript":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_exportTranscript(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "updateTranscript":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateTranscript(ctx, field)
@@ -28592,6 +30273,92 @@ func (ec *executionContext) _Participant(ctx context.Context, sel ast.SelectionS
 				}()
 				res = ec._Participant_user(ctx, field, obj)
 				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var passageImplementors = []string{"Passage"}
+
+func (ec *executionContext) _Passage(ctx context.Context, sel ast.SelectionSet, obj *insight.Passage) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, passageImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Passage")
+		case "quote":
+			out.Values[i] = ec._Passage_quote(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "startMs":
+			out.Values[i] = ec._Passage_startMs(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endMs":
+			out.Values[i] = ec._Passage_endMs(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "utterances":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Passage_utterances(ctx, field, obj)
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -30079,6 +31846,59 @@ func (ec *executionContext) _SetSpeakerRolePayload(ctx context.Context, sel ast.
 	return out
 }
 
+var skillEvidenceImplementors = []string{"SkillEvidence"}
+
+func (ec *executionContext) _SkillEvidence(ctx context.Context, sel ast.SelectionSet, obj *insight.SkillEvidence) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, skillEvidenceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SkillEvidence")
+		case "skill":
+			out.Values[i] = ec._SkillEvidence_skill(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "level":
+			out.Values[i] = ec._SkillEvidence_level(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "paragraph":
+			out.Values[i] = ec._SkillEvidence_paragraph(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "citations":
+			out.Values[i] = ec._SkillEvidence_citations(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var speakerImplementors = []string{"Speaker", "Node"}
 
 func (ec *executionContext) _Speaker(ctx context.Context, sel ast.SelectionSet, obj *transcript.Speaker) graphql.Marshaler {
@@ -30546,6 +32366,130 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
+}
+
+var summaryImplementors = []string{"Summary"}
+
+func (ec *executionContext) _Summary(ctx context.Context, sel ast.SelectionSet, obj *insight.Summary) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, summaryImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Summary")
+		case "sections":
+			out.Values[i] = ec._Summary_sections(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var summaryPointImplementors = []string{"SummaryPoint"}
+
+func (ec *executionContext) _SummaryPoint(ctx context.Context, sel ast.SelectionSet, obj *insight.SummaryPoint) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, summaryPointImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SummaryPoint")
+		case "text":
+			out.Values[i] = ec._SummaryPoint_text(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "citations":
+			out.Values[i] = ec._SummaryPoint_citations(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var summarySectionImplementors = []string{"SummarySection"}
+
+func (ec *executionContext) _SummarySection(ctx context.Context, sel ast.SelectionSet, obj *insight.SummarySection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, summarySectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SummarySection")
+		case "heading":
+			out.Values[i] = ec._SummarySection_heading(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "points":
+			out.Values[i] = ec._SummarySection_points(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
 }
 
 var tagImplementors = []string{"Tag", "Node"}
@@ -31179,6 +33123,82 @@ func (ec *executionContext) _Transcript(ctx context.Context, sel ast.SelectionSe
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "summary":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Transcript_summary(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "skillEvidence":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Transcript_skillEvidence(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "analysisRuns":
 			field := field
 
@@ -31664,6 +33684,54 @@ func (ec *executionContext) _TranscriptEditEdge(ctx context.Context, sel ast.Sel
 			}
 		case "node":
 			out.Values[i] = ec._TranscriptEditEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var transcriptExportImplementors = []string{"TranscriptExport"}
+
+func (ec *executionContext) _TranscriptExport(ctx context.Context, sel ast.SelectionSet, obj *transcript.Export) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, transcriptExportImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TranscriptExport")
+		case "url":
+			out.Values[i] = ec._TranscriptExport_url(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "filename":
+			out.Values[i] = ec._TranscriptExport_filename(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = ec._TranscriptExport_expiresAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -32410,6 +34478,107 @@ func (ec *executionContext) _Utterance(ctx context.Context, sel ast.SelectionSet
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "codes":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Utterance_codes(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var utteranceCodeImplementors = []string{"UtteranceCode"}
+
+func (ec *executionContext) _UtteranceCode(ctx context.Context, sel ast.SelectionSet, obj *insight.UtteranceCode) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, utteranceCodeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UtteranceCode")
+		case "scheme":
+			out.Values[i] = ec._UtteranceCode_scheme(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "code":
+			out.Values[i] = ec._UtteranceCode_code(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "main":
+			out.Values[i] = ec._UtteranceCode_main(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "confidence":
+			out.Values[i] = ec._UtteranceCode_confidence(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "source":
+			out.Values[i] = ec._UtteranceCode_source(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rule":
+			out.Values[i] = ec._UtteranceCode_rule(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -33450,6 +35619,40 @@ func (ec *executionContext) marshalNClientOrderField2githubᚗcomᚋrapporthqᚋ
 	return res
 }
 
+func (ec *executionContext) unmarshalNCoachSkill2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSkill(ctx context.Context, v any) (insight.Skill, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := insight.Skill(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCoachSkill2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSkill(ctx context.Context, sel ast.SelectionSet, v insight.Skill) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNCodeSource2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐCodeSource(ctx context.Context, v any) (insight.CodeSource, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := insight.CodeSource(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCodeSource2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐCodeSource(ctx context.Context, sel ast.SelectionSet, v insight.CodeSource) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNCompleteTranscriptUploadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐCompleteUploadInput(ctx context.Context, v any) (transcript.CompleteUploadInput, error) {
 	res, err := ec.unmarshalInputCompleteTranscriptUploadInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -33704,6 +35907,54 @@ func (ec *executionContext) marshalNEngagementStatus2githubᚗcomᚋrapporthqᚋ
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNEvidenceLevel2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐEvidenceLevel(ctx context.Context, v any) (insight.EvidenceLevel, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := insight.EvidenceLevel(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNEvidenceLevel2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐEvidenceLevel(ctx context.Context, sel ast.SelectionSet, v insight.EvidenceLevel) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNExportTranscriptInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐExportInput(ctx context.Context, v any) (transcript.ExportInput, error) {
+	res, err := ec.unmarshalInputExportTranscriptInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNExportTranscriptPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐExportTranscriptPayload(ctx context.Context, sel ast.SelectionSet, v *model.ExportTranscriptPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ExportTranscriptPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNFloat2float64(ctx context.Context, v any) (float64, error) {
+	res, err := graphql.UnmarshalFloatContext(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNFloat2float64(ctx context.Context, sel ast.SelectionSet, v float64) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalFloatContext(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return graphql.WrapContextMarshaler(ctx, res)
 }
 
 func (ec *executionContext) marshalNHttpHeader2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐHTTPHeaderᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.HTTPHeader) graphql.Marshaler {
@@ -34402,6 +36653,26 @@ func (ec *executionContext) marshalNParticipantRole2githubᚗcomᚋrapporthqᚋr
 	return res
 }
 
+func (ec *executionContext) marshalNPassage2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐPassage(ctx context.Context, sel ast.SelectionSet, v insight.Passage) graphql.Marshaler {
+	return ec._Passage(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNPassage2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐPassageᚄ(ctx context.Context, sel ast.SelectionSet, v []insight.Passage) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPassage2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐPassage(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNReassignUtterancesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐReassignInput(ctx context.Context, v any) (transcript.ReassignInput, error) {
 	res, err := ec.unmarshalInputReassignUtterancesInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -34700,6 +36971,16 @@ func (ec *executionContext) marshalNSetSpeakerRolePayload2ᚖgithubᚗcomᚋrapp
 	return ec._SetSpeakerRolePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNSkillEvidence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSkillEvidence(ctx context.Context, sel ast.SelectionSet, v *insight.SkillEvidence) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SkillEvidence(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNSpeaker2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerᚄ(ctx context.Context, sel ast.SelectionSet, v []*transcript.Speaker) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -34824,6 +37105,63 @@ func (ec *executionContext) marshalNString2string(ctx context.Context, sel ast.S
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNSummaryHeading2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐHeading(ctx context.Context, v any) (insight.Heading, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := insight.Heading(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSummaryHeading2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐHeading(ctx context.Context, sel ast.SelectionSet, v insight.Heading) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNSummaryPoint2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSummaryPoint(ctx context.Context, sel ast.SelectionSet, v insight.SummaryPoint) graphql.Marshaler {
+	return ec._SummaryPoint(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNSummaryPoint2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSummaryPointᚄ(ctx context.Context, sel ast.SelectionSet, v []insight.SummaryPoint) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSummaryPoint2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSummaryPoint(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSummarySection2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSummarySection(ctx context.Context, sel ast.SelectionSet, v insight.SummarySection) graphql.Marshaler {
+	return ec._SummarySection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNSummarySection2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSummarySectionᚄ(ctx context.Context, sel ast.SelectionSet, v []insight.SummarySection) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSummarySection2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSummarySection(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalNTag2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐTagᚄ(ctx context.Context, sel ast.SelectionSet, v []*tag.Tag) graphql.Marshaler {
@@ -35036,6 +37374,23 @@ func (ec *executionContext) unmarshalNTranscriptEditKind2githubᚗcomᚋrapporth
 }
 
 func (ec *executionContext) marshalNTranscriptEditKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐEditKind(ctx context.Context, sel ast.SelectionSet, v transcript.EditKind) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNTranscriptExportFormat2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐExportFormat(ctx context.Context, v any) (transcript.ExportFormat, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := transcript.ExportFormat(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTranscriptExportFormat2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐExportFormat(ctx context.Context, sel ast.SelectionSet, v transcript.ExportFormat) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -35264,6 +37619,16 @@ func (ec *executionContext) marshalNUtterance2ᚖgithubᚗcomᚋrapporthqᚋrapp
 		return graphql.Null
 	}
 	return ec._Utterance(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNUtteranceCode2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐUtteranceCode(ctx context.Context, sel ast.SelectionSet, v *insight.UtteranceCode) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UtteranceCode(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNUtteranceConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[transcript.Utterance]) graphql.Marshaler {
@@ -35612,6 +37977,13 @@ func (ec *executionContext) unmarshalOClientOrder2ᚖgithubᚗcomᚋrapporthqᚋ
 	}
 	res, err := ec.unmarshalInputClientOrder(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOCommitment2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐCommitted(ctx context.Context, sel ast.SelectionSet, v *insight.Committed) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Commitment(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalODate2ᚖtimeᚐTime(ctx context.Context, v any) (*time.Time, error) {
@@ -36329,6 +38701,25 @@ func (ec *executionContext) marshalOSessionType2ᚖgithubᚗcomᚋrapporthqᚋra
 	return res
 }
 
+func (ec *executionContext) marshalOSkillEvidence2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSkillEvidenceᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.SkillEvidence) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSkillEvidence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSkillEvidence(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalOSpeaker2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeaker(ctx context.Context, sel ast.SelectionSet, v *transcript.Speaker) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -36405,6 +38796,13 @@ func (ec *executionContext) marshalOString2ᚖstring(ctx context.Context, sel as
 	return res
 }
 
+func (ec *executionContext) marshalOSummary2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSummary(ctx context.Context, sel ast.SelectionSet, v *insight.Summary) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Summary(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOTag2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐTag(ctx context.Context, sel ast.SelectionSet, v *tag.Tag) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -36438,6 +38836,13 @@ func (ec *executionContext) marshalOTranscriptEdit2ᚖgithubᚗcomᚋrapporthq�
 		return graphql.Null
 	}
 	return ec._TranscriptEdit(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOTranscriptExport2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐExport(ctx context.Context, sel ast.SelectionSet, v *transcript.Export) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._TranscriptExport(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOTranscriptFailure2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐFailure(ctx context.Context, sel ast.SelectionSet, v *transcript.Failure) graphql.Marshaler {
@@ -36485,6 +38890,25 @@ func (ec *executionContext) marshalOUtterance2ᚖgithubᚗcomᚋrapporthqᚋrapp
 		return graphql.Null
 	}
 	return ec._Utterance(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOUtteranceCode2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐUtteranceCodeᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.UtteranceCode) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNUtteranceCode2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐUtteranceCode(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.EnumValue) graphql.Marshaler {

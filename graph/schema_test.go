@@ -90,8 +90,8 @@ func (l *linter) definition(name string, d *ast.Definition) {
 			l.choice(where, f.Type, f.DefaultValue)
 			continue
 		}
-		if f.Type.Elem != nil && !f.Type.NonNull {
-			l.fail(where, "an empty list says it: lists are not null")
+		if f.Type.Elem != nil && !f.Type.NonNull && f.Directives.ForName("access") == nil {
+			l.fail(where, "an empty list says it: lists are not null, unless @access hides them")
 		}
 		l.paged(where, f)
 		l.guarded(where, d, f)

@@ -89,6 +89,8 @@ type Loaders struct {
 	SpeakersOfTranscript  *ByKey[id.UUID, []*transcript.Speaker]
 	RevisionsOfUtterance  *ByKey[id.UUID, []*transcript.Revision]
 	MetricsOfTranscript   *Entity[insight.Metrics] // by the transcript's id
+	DigestOfTranscript    *Entity[insight.Digest]  // by the transcript's id
+	CodesOfUtterance      *ByKey[id.UUID, []*insight.UtteranceCode]
 	CitationsOfInsight    *ByKey[id.UUID, []*insight.Citation]
 	UtterancesOfSpan      *ByKey[transcript.Span, []*transcript.Utterance]
 	TagsOfClient          *ByKey[id.UUID, []*tag.Tag]
@@ -171,6 +173,8 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.SpeakersOfTranscript = byKey(b, s.Transcripts.Speakers)
 	b.RevisionsOfUtterance = byKey(b, s.Transcripts.Revisions)
 	b.MetricsOfTranscript = entity(b, s.Insights.MetricsOfTranscripts)
+	b.DigestOfTranscript = entity(b, s.Insights.Digests)
+	b.CodesOfUtterance = byKey(b, s.Insights.Codes)
 	b.CitationsOfInsight = byKey(b, s.Insights.Citations)
 	b.UtterancesOfSpan = byKey(b, s.Transcripts.UtterancesIn)
 	b.TagsOfClient = tagsOf(b, s, "client")

@@ -63,6 +63,14 @@ func (insightResolver) Tags(ctx context.Context, i *insight.Insight) ([]*tag.Tag
 	return loaders.From(ctx).TagsOfInsight.Load(ctx, i.ID.UUID)
 }
 
+func (commitmentResolver) Speaker(ctx context.Context, c *insight.Committed) (*transcript.Speaker, error) {
+	return loaders.From(ctx).Speakers.Load(ctx, c.SpeakerID.UUID)
+}
+
+func (passageResolver) Utterances(ctx context.Context, p *insight.Passage) ([]*transcript.Utterance, error) {
+	return loaders.From(ctx).UtterancesOfSpan.Load(ctx, p.Span)
+}
+
 func (citationResolver) Utterances(ctx context.Context, c *insight.Citation) ([]*transcript.Utterance, error) {
 	return loaders.From(ctx).UtterancesOfSpan.Load(ctx, transcript.Span{TranscriptID: c.TranscriptID, First: c.First, Last: c.Last})
 }

@@ -36,6 +36,8 @@ type (
 	speakerMetricsResolver    struct{ *Resolver }
 	insightResolver           struct{ *Resolver }
 	citationResolver          struct{ *Resolver }
+	commitmentResolver        struct{ *Resolver }
+	passageResolver           struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.
@@ -98,6 +100,12 @@ func (r *Resolver) Insight() graph.InsightResolver { return insightResolver{r} }
 
 // Citation implements graph.ResolverRoot.
 func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r} }
+
+// Commitment implements graph.ResolverRoot.
+func (r *Resolver) Commitment() graph.CommitmentResolver { return commitmentResolver{r} }
+
+// Passage implements graph.ResolverRoot.
+func (r *Resolver) Passage() graph.PassageResolver { return passageResolver{r} }
 
 func window(first *int, after *string, last *int, before *string) page.Args {
 	return page.Args{First: first, After: after, Last: last, Before: before}

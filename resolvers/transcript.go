@@ -45,6 +45,12 @@ func (r mutationResolver) CompleteTranscriptUpload(ctx context.Context, input tr
 	return &model.CompleteTranscriptUploadPayload{Transcript: t, UserErrors: errs}, err
 }
 
+func (r mutationResolver) ExportTranscript(ctx context.Context, input transcript.ExportInput) (*model.ExportTranscriptPayload, error) {
+	out, err := r.Transcripts.Export(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.ExportTranscriptPayload{Export: out, UserErrors: errs}, err
+}
+
 func (r mutationResolver) UpdateTranscript(ctx context.Context, input transcript.UpdateInput) (*model.UpdateTranscriptPayload, error) {
 	t, err := r.Transcripts.Update(ctx, input)
 	errs, err := model.UserErrors(err)
@@ -130,8 +136,22 @@ func (transcriptResolver) Metrics(ctx context.Context, t *transcript.Transcript)
 	return loaders.From(ctx).MetricsOfTranscript.Load(ctx, t.ID.UUID)
 }
 
+func (transcriptResolver) Summary(ctx context.Context, t *transcript.Transcript) (*insight.Summary, error) {
+	d, err := loaders.From(ctx).DigestOfTranscript.Load(ctx, t.ID.UUID)
+	return d.Summary(), err
+}
+
+func (transcriptResolver) SkillEvidence(ctx context.Context, t *transcript.Transcript) ([]*insight.SkillEvidence, error) {
+	d, err := loaders.From(ctx).DigestOfTranscript.Load(ctx, t.ID.UUID)
+	return d.SkillEvidence(), err
+}
+
 func (transcriptResolver) AnalysisRuns(ctx context.Context, t *transcript.Transcript, first *int, after *string, last *int, before *string) (*model.AnalysisRunConnection, error) {
 	return loaders.From(ctx).RunsOfTranscript.Load(ctx, t.ID.UUID, loaders.All{}, window(first, after, last, before))
+}
+
+func (utteranceResolver) Codes(ctx context.Context, u *transcript.Utterance) ([]*insight.UtteranceCode, error) {
+	return loaders.From(ctx).CodesOfUtterance.Load(ctx, u.ID.UUID)
 }
 
 func (utteranceResolver) Speaker(ctx context.Context, u *transcript.Utterance) (*transcript.Speaker, error) {

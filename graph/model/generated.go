@@ -92,6 +92,14 @@ type CreateSessionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of exportTranscript.
+type ExportTranscriptPayload struct {
+	// The file; null if there are userErrors.
+	Export *transcript.Export `json:"export,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A header of an HTTP request.
 type HTTPHeader struct {
 	// Its name.

@@ -30,6 +30,7 @@ var mutations = map[string]struct {
 	"archiveSession":           {"Session", `id: $id`, []relation{coach, admin}},
 	"importTranscript":         {"Session", `sessionId: $id, content: "A: Overwritten.\nB: Yes.\n"`, []relation{coach}},
 	"requestTranscriptUpload":  {"Session", `sessionId: $id, filename: "overwritten.vtt", sizeBytes: 1, sha256: "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"`, []relation{coach}},
+	"exportTranscript":         {"Transcript", `transcriptId: $id, format: JSON`, []relation{coach, client}},
 	"completeTranscriptUpload": {"Transcript", `transcriptId: $id`, []relation{coach}},
 	"updateTranscript":         {"Transcript", `id: $id, title: "Overwritten", sharedWithClient: true`, []relation{coach}},
 	"archiveTranscript":        {"Transcript", `id: $id`, []relation{coach}},

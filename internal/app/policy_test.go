@@ -91,9 +91,9 @@ var decisions = map[string]decision{
 
 	"Transcript": {opens{coach: all, supervisor: consented, client: shared},
 		"id version status failure session title format filename sha256 language durationMs warnings sharedWithClient speakers edits utterances metrics analysisRuns archivedAt createdAt updatedAt",
-		only{"speakerQuestion": {coach}}},
+		only{"speakerQuestion": {coach}, "summary": {coach}, "skillEvidence": {coach, supervisor}}},
 	"Speaker":           {opens{coach: all, supervisor: consented, client: shared}, "id label displayName role roleConfidence roleReason mergedInto", only{"remembered": {coach}}},
-	"Utterance":         {opens{coach: all, supervisor: consented, client: shared}, "id index speaker startMs endMs text cues revisions", only{"originalText": {coach}}},
+	"Utterance":         {opens{coach: all, supervisor: consented, client: shared}, "id index speaker startMs endMs text cues revisions", only{"originalText": {coach}, "codes": {coach, supervisor}}},
 	"TranscriptEdit":    {opens{coach: all}, "id kind author at undone undoneAt speakers utteranceCount transcript", nil},
 	"UtteranceRevision": {opens{coach: all}, "id text author at", nil},
 
@@ -102,7 +102,7 @@ var decisions = map[string]decision{
 	"AnalysisRun": {opens{coach: all, supervisor: consented},
 		"id status engine engineVersion model promptVersion insightCount rejectedCount inputTokens outputTokens costMicros errorCode createdAt finishedAt", nil},
 	"Insight": {opens{coach: all, supervisor: supervisory, client: accepted},
-		"id kind audience title body status reviewedBy reviewedAt citations session analysisRun tags createdAt retractedAt",
+		"id kind audience title body status reviewedBy reviewedAt citations session analysisRun tags commitment createdAt retractedAt",
 		only{"originalTitle": {coach, supervisor}, "originalBody": {coach, supervisor}, "confidence": {coach, supervisor}}},
 	"Citation": {opens{coach: all, supervisor: supervisory, client: accepted}, "id quote wordsChanged startMs endMs utterances", nil},
 
@@ -112,6 +112,7 @@ var decisions = map[string]decision{
 // parts are no rows: they are seen with the row, the page or the answer that they are a part of.
 var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
+	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,

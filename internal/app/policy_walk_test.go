@@ -223,7 +223,10 @@ func union(a, b any) any {
 		return b
 	case []any:
 		b, ok := b.([]any)
-		if !ok || len(a) == 0 {
+		if !ok { // null: not this viewer's
+			return a
+		}
+		if len(a) == 0 {
 			return b
 		}
 		if _, rows := a[0].(ref); rows {

@@ -156,21 +156,37 @@ func truth(b bool) string {
 	return "False"
 }
 
-// cite counts the citations of the built-in analyser that stand in the transcript, by the check that insights have to pass.
-// A finding without any counts as one that does not.
+// cite counts the citations of the built-in analyser that stand in the transcript, by the check that its proposals have to
+// pass. A proposal without any, that needs one, counts as one that does not.
 func (v *video) cite(ctx context.Context, utterances []conversation.Utterance) error {
-	return rules.Analyser{}.Analyse(ctx, insight.Conversation{Language: "en", Speakers: speakers, Utterances: utterances}, func(f insight.Finding) error {
-		if len(f.Citations) == 0 {
+	var all insight.Collection
+	err := rules.Analyser{}.Analyse(ctx, insight.Conversation{Language: "en", Speakers: speakers, Utterances: utterances}, &all)
+	if err != nil {
+		return err
+	}
+	count := func(quotes []insight.Quote) {
+		if len(quotes) == 0 {
 			v.citations.all++
 		}
-		for _, q := range f.Citations {
+		for _, q := range quotes {
 			v.citations.all++
 			if insight.Stands(utterances, q) {
 				v.citations.part++
 			}
 		}
-		return nil
-	})
+	}
+	for _, f := range all.Findings {
+		count(f.Citations)
+	}
+	for _, p := range all.Points {
+		count(p.Citations)
+	}
+	for _, e := range all.Skills {
+		if e.Level == insight.Observed {
+			count(e.Citations)
+		}
+	}
+	return nil
 }
 
 // heldOut tells whether a video is of the part that rules were not tried on: those whose URL has a SHA-256 that 3 divides.

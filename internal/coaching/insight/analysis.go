@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -55,8 +56,10 @@ type run struct {
 	id        RunID
 	content   *transcript.Content
 	aiEnabled bool
-	rejected  int // findings whose quotes are not in the transcript
+	rejected  int // proposals whose quotes are not in the transcript
 	ordinal   int
+	points    []digestPoint
+	skills    []digestSkill
 }
 
 // begin opens the run, or takes up an interrupted one, and stores the measures. It returns nil if there is nothing to do.
@@ -132,9 +135,13 @@ func (r *run) inputHash() ([]byte, error) {
 		Coding     int
 		AIEnabled  bool
 		Language   string
+		On         time.Time
 		Speakers   []conversation.Speaker
 		Utterances []conversation.Utterance
-	}{r.analyser.Engine(), conversation.DefinitionVersion, coding.Version, r.aiEnabled, r.content.Language, r.content.Speakers, r.content.Utterances})
+	}{
+		r.analyser.Engine(), conversation.DefinitionVersion, coding.Version, r.aiEnabled, r.content.Language, r.content.On,
+		r.content.Speakers, r.content.Utterances,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -204,22 +211,71 @@ func (r *run) work(ctx context.Context) error {
 	}
 	return r.analyser.Analyse(ctx, Conversation{
 		Language:   r.content.Language,
+		On:         r.content.On,
 		Speakers:   r.content.Speakers,
 		Utterances: r.content.Utterances,
-	}, func(f Finding) error { return r.keep(ctx, f) })
+	}, report{ctx, r})
 }
 
-// keep checks a finding's quotes and stores it; one that cites nothing, or words that nobody said, is refused.
-func (r *run) keep(ctx context.Context, f Finding) error {
-	quotes := make([]found, len(f.Citations))
-	for i, q := range f.Citations {
+// report takes in what the analyser proposes. What cites words that nobody said is refused.
+type report struct {
+	ctx context.Context
+	*run
+}
+
+// Insight implements Report.
+func (r report) Insight(f Finding) error { return r.keep(r.ctx, f) }
+
+// Codes implements Report.
+func (r report) Codes(codes []Code) error { return r.keepCodes(r.ctx, codes) }
+
+// Point implements Report.
+func (r report) Point(p Point) error {
+	if quotes, ok := r.verify(p.Citations); ok && p.Text != "" {
+		r.points = append(r.points, digestPoint{Heading: p.Heading, Text: p.Text, Quotes: stored(quotes)})
+	}
+	return nil
+}
+
+// Evidence implements Report.
+func (r report) Evidence(e Evidence) error {
+	skill := digestSkill{Skill: e.Skill, Level: e.Level, Paragraph: e.Paragraph, Quotes: []digestQuote{}}
+	if e.Level == Observed {
+		quotes, ok := r.verify(e.Citations)
+		if !ok {
+			return nil
+		}
+		skill.Quotes = stored(quotes)
+	}
+	r.skills = append(r.skills, skill)
+	return nil
+}
+
+// verify finds the words that a proposal cites. It is false, and the proposal counted as rejected, if it cites nothing or
+// any words that are not there.
+func (r *run) verify(citations []Quote) ([]found, bool) {
+	quotes := make([]found, len(citations))
+	for i, q := range citations {
 		var ok bool
 		if quotes[i], ok = find(r.content, q); !ok {
 			r.rejected++
-			return nil
+			return nil, false
 		}
 	}
-	if len(quotes) == 0 || f.Title == "" || f.Confidence < 0 || f.Confidence > 1 {
+	if len(quotes) == 0 {
+		r.rejected++
+		return nil, false
+	}
+	return quotes, true
+}
+
+// keep checks a finding's quotes and stores it.
+func (r *run) keep(ctx context.Context, f Finding) error {
+	quotes, ok := r.verify(f.Citations)
+	if !ok {
+		return nil
+	}
+	if f.Title == "" || f.Confidence < 0 || f.Confidence > 1 {
 		r.rejected++
 		return nil
 	}
@@ -234,20 +290,24 @@ func (r *run) keep(ctx context.Context, f Finding) error {
 		org, ref, print := r.content.Session.Org, r.content.Session, fingerprint(f.Kind, quotes)
 		var key ID
 		var before struct{ known, retracted, reworded bool }
+		who, due := r.committed(f)
 		// What nobody has reviewed says what the latest run says of it: "Ben" is "the client" once that is known.
 		err := tx.QueryRow(ctx, `
 			WITH before AS (
 				SELECT retracted_at IS NOT NULL AS retracted, status = 'PROPOSED' AND (audience, title, body) <> ($9, $10, $11) AS reworded
 				FROM insights WHERE org_id = $2 AND transcript_id = $4 AND fingerprint = $6)
-			INSERT INTO insights (id, org_id, session_id, transcript_id, run_id, fingerprint, ordinal, kind, audience, title, body, confidence)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+			INSERT INTO insights (id, org_id, session_id, transcript_id, run_id, fingerprint, ordinal, kind, audience, title, body, confidence,
+				committed_speaker_id, due, due_on)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, nullif($14, ''), $15)
 			ON CONFLICT (org_id, transcript_id, fingerprint) DO UPDATE SET run_id = excluded.run_id, ordinal = excluded.ordinal, retracted_at = NULL,
+				committed_speaker_id = excluded.committed_speaker_id, due = excluded.due, due_on = excluded.due_on,
 				audience = CASE insights.status WHEN 'PROPOSED' THEN excluded.audience ELSE insights.audience END,
 				title = CASE insights.status WHEN 'PROPOSED' THEN excluded.title ELSE insights.title END,
 				body = CASE insights.status WHEN 'PROPOSED' THEN excluded.body ELSE insights.body END,
 				confidence = CASE insights.status WHEN 'PROPOSED' THEN excluded.confidence ELSE insights.confidence END
 			RETURNING id, EXISTS (SELECT FROM before), coalesce((SELECT retracted FROM before), false), coalesce((SELECT reworded FROM before), false)`,
-			id.New(), org, ref.ID, r.content.ID, r.id, print[:], r.ordinal, f.Kind, f.Audience, f.Title, f.Body, f.Confidence).
+			id.New(), org, ref.ID, r.content.ID, r.id, print[:], r.ordinal, f.Kind, f.Audience, f.Title, f.Body, f.Confidence,
+			who, due.Due, due.DueOn).
 			Scan(&key, &before.known, &before.retracted, &before.reworded)
 		if err != nil {
 			return fmt.Errorf("store insight: %w", err)
@@ -283,6 +343,14 @@ func (r *run) decided(ctx context.Context, tx pgx.Tx, kind Kind, quotes []found)
 				AND array_agg(c.first_index ORDER BY c.ordinal) = $5 AND array_agg(c.last_index ORDER BY c.ordinal) = $6)`,
 		r.content.Session.Org, r.content.ID, print[:], kind, first, last).Scan(&decided)
 	return decided, err
+}
+
+// committed is who is going to do it and when, if the finding says so.
+func (r *run) committed(f Finding) (who *transcript.SpeakerID, due Commitment) {
+	if c := f.Commitment; c != nil && c.Speaker >= 0 && c.Speaker < len(r.content.SpeakerIDs) {
+		return &r.content.SpeakerIDs[c.Speaker], *c
+	}
+	return nil, Commitment{}
 }
 
 // cite stores what an insight rests on.
@@ -330,6 +398,9 @@ func (r *run) finish(ctx context.Context) error {
 			if err := r.publish(ctx, tx, ref, eventRetracted, subject{Insight: &key}); err != nil {
 				return err
 			}
+		}
+		if err := r.storeDigest(ctx, tx); err != nil {
+			return fmt.Errorf("store digest: %w", err)
 		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE analysis_runs SET status = 'SUCCEEDED', finished_at = now(), rejected_count = $3,

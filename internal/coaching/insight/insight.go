@@ -119,6 +119,24 @@ type Insight struct {
 	ReviewedAt    *time.Time
 	RetractedAt   *time.Time // a later analysis did not find it again
 	CreatedAt     time.Time
+	CommittedID   *transcript.SpeakerID // who is going to do it
+	Due           *string               // when, in the words that were said
+	DueOn         *time.Time            // the day those mean, as midnight UTC
+}
+
+// Committed is who is going to do what, and when if that was said.
+type Committed struct {
+	SpeakerID transcript.SpeakerID
+	Due       *string
+	DueOn     *time.Time
+}
+
+// Commitment is nil unless it is known who has committed to something.
+func (i *Insight) Commitment() *Committed {
+	if i.CommittedID == nil {
+		return nil
+	}
+	return &Committed{SpeakerID: *i.CommittedID, Due: i.Due, DueOn: i.DueOn}
 }
 
 // IsNode marks a Relay node.

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -154,20 +153,23 @@ func storeWords(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID, doc *fo
 // unnamed is what a speaker is called whom the file does not name.
 const unnamed = "Unknown speaker"
 
-// castOf gives every utterance a speaker, by index into the labels: those without one share a speaker of their own.
+// castOf gives every utterance a speaker, by index into the labels, which are in the order of first words: those without one
+// share a speaker of their own.
 func castOf(doc *format.Document) (labels []string, by []int) {
-	labels = slices.Clone(doc.Speakers)
-	nobody := -1
+	place := map[int]int{}
 	by = make([]int, len(doc.Utterances))
 	for i, u := range doc.Utterances {
-		if by[i] = u.Speaker; u.Speaker >= 0 {
-			continue
+		at, known := place[u.Speaker]
+		if !known {
+			at = len(labels)
+			place[u.Speaker] = at
+			label := unnamed
+			if u.Speaker >= 0 {
+				label = doc.Speakers[u.Speaker]
+			}
+			labels = append(labels, label)
 		}
-		if nobody < 0 {
-			nobody = len(labels)
-			labels = append(labels, unnamed)
-		}
-		by[i] = nobody
+		by[i] = at
 	}
 	return labels, by
 }

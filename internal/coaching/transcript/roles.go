@@ -42,29 +42,30 @@ func voices(ctx context.Context, db page.Querier, ref session.Ref, key ID) ([]vo
 	})
 }
 
-// spoken is what the voices say now, in order, with the cues of each utterance.
-func spoken(ctx context.Context, db page.Querier, organization id.UUID, key ID, by []voice) (said []conversation.Utterance, cues [][]format.Cue, err error) {
+// spoken is what the voices say now, in order, with the id and the cues of each utterance.
+func spoken(ctx context.Context, db page.Querier, organization id.UUID, key ID, by []voice) (said []conversation.Utterance, ids []UtteranceID, cues [][]format.Cue, err error) {
 	rows, err := db.Query(ctx, `
-		SELECT u.speaker_id, u.start_ms, u.end_ms, `+currentWords+`
+		SELECT u.id, u.speaker_id, u.start_ms, u.end_ms, `+currentWords+`
 		FROM utterances u`+joinRevision+`
 		WHERE u.org_id = $1 AND u.transcript_id = $2 ORDER BY u.index`, organization, key)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	places := make(map[SpeakerID]int, len(by))
 	for i, v := range by {
 		places[v.id] = i
 	}
+	var utterance UtteranceID
 	var speaker SpeakerID
 	var timed []format.Cue
 	var u conversation.Utterance
-	_, err = pgx.ForEachRow(rows, []any{&speaker, &u.StartMs, &u.EndMs, &u.Text, &timed}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&utterance, &speaker, &u.StartMs, &u.EndMs, &u.Text, &timed}, func() error {
 		u.Speaker = places[speaker]
-		said, cues = append(said, u), append(cues, timed)
+		said, ids, cues = append(said, u), append(ids, utterance), append(cues, timed)
 		u, timed = conversation.Utterance{}, nil
 		return nil
 	})
-	return said, cues, err
+	return said, ids, cues, err
 }
 
 // suggestRoles gives every speaker whose role no person has set the role that seems likeliest now. It is for the caller's
@@ -86,7 +87,7 @@ func suggestRoles(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID) error
 	if !open {
 		return nil
 	}
-	said, _, err := spoken(ctx, tx, ref.Org, key, all)
+	said, _, _, err := spoken(ctx, tx, ref.Org, key, all)
 	if err != nil {
 		return fmt.Errorf("utterances: %w", err)
 	}

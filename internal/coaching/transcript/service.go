@@ -2,6 +2,7 @@ package transcript
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -206,10 +207,13 @@ type Content struct {
 	Session       session.Ref
 	Status        Status
 	Language      string
-	SessionMs     *int64 // nil: the recording's own span counts
+	On            time.Time // the day of the session where the coach is, as midnight UTC
+	SessionMs     *int64    // nil: the recording's own span counts
 	Speakers      []conversation.Speaker
 	Ordinals      []int // of the speakers: a merged one leaves a gap
+	SpeakerIDs    []SpeakerID
 	Utterances    []conversation.Utterance
+	UtteranceIDs  []UtteranceID
 	Cues          [][]format.Cue // of each utterance
 	NeedsSpeakers bool           // who is who is to be asked; roles that nobody is sure of are UNKNOWN here
 }
@@ -229,10 +233,11 @@ func (s *Service) Read(ctx context.Context, organization id.UUID, key ID) (_ *Co
 	var language *string
 	var ask bool
 	err = s.db.QueryRow(ctx, `
-		SELECT t.status, t.language, s.org_id, s.id, s.client_id, s.coach_id, o.speaker_roles = 'ASK'
-		FROM transcripts t JOIN sessions s ON s.org_id = t.org_id AND s.id = t.session_id JOIN organizations o ON o.id = t.org_id
+		SELECT t.status, t.language, (s.starts_at AT TIME ZONE u.time_zone)::date, s.org_id, s.id, s.client_id, s.coach_id, o.speaker_roles = 'ASK'
+		FROM transcripts t JOIN sessions s ON s.org_id = t.org_id AND s.id = t.session_id JOIN users u ON u.id = s.coach_id
+		JOIN organizations o ON o.id = t.org_id
 		WHERE t.org_id = $1 AND t.id = $2`, organization, key).
-		Scan(&c.Status, &language, &c.Session.Org, &c.Session.ID, &c.Session.ClientID, &c.Session.CoachID, &ask)
+		Scan(&c.Status, &language, &c.On, &c.Session.Org, &c.Session.ID, &c.Session.ClientID, &c.Session.CoachID, &ask)
 	if err == pgx.ErrNoRows {
 		return nil, fault.NotFound("transcript")
 	} else if err != nil {
@@ -245,7 +250,7 @@ func (s *Service) Read(ctx context.Context, organization id.UUID, key ID) (_ *Co
 	if err != nil {
 		return nil, err
 	}
-	if c.Utterances, c.Cues, err = spoken(ctx, s.db, organization, key, all); err != nil {
+	if c.Utterances, c.UtteranceIDs, c.Cues, err = spoken(ctx, s.db, organization, key, all); err != nil {
 		return nil, err
 	}
 	sure := make([]bool, len(all))
@@ -253,7 +258,7 @@ func (s *Service) Read(ctx context.Context, organization id.UUID, key ID) (_ *Co
 		if sure[i] = v.sure(); ask && !sure[i] {
 			v.Role = conversation.RoleUnknown
 		}
-		c.Speakers, c.Ordinals = append(c.Speakers, v.Speaker), append(c.Ordinals, v.ordinal)
+		c.Speakers, c.Ordinals, c.SpeakerIDs = append(c.Speakers, v.Speaker), append(c.Ordinals, v.ordinal), append(c.SpeakerIDs, v.id)
 	}
 	c.NeedsSpeakers = ask && !conversation.RolesSettled(c.Speakers, sure, c.Utterances)
 	return c, nil

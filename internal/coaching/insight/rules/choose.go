@@ -12,7 +12,8 @@ import (
 type candidate struct {
 	insight.Finding
 
-	said string // the words it rests on, in one form, to recognise a repetition
+	said  string // the words it rests on, in one form, to recognise a repetition
+	topic string // of a theme
 }
 
 // A coach reads a handful of insights with care and skims the rest, so the best few leave and the others stay.
@@ -23,7 +24,7 @@ const (
 
 // choose takes the best passages and wholes within the caps and returns the passages in order of the conversation, then
 // the wholes. A flagged risk is never crowded out by something else.
-func choose(passages, wholes []candidate) []insight.Finding {
+func choose(passages, wholes []candidate) []candidate {
 	all := slices.Concat(passages, wholes)
 	ranked := make([]int, len(all))
 	for i := range ranked {
@@ -48,9 +49,9 @@ func choose(passages, wholes []candidate) []insight.Finding {
 		chosen = append(chosen, i)
 	}
 	slices.Sort(chosen)
-	out := make([]insight.Finding, len(chosen))
+	out := make([]candidate, len(chosen))
 	for i, j := range chosen {
-		out[i] = all[j].Finding
+		out[i] = all[j]
 		out[i].Confidence = math.Round(100*out[i].Confidence) / 100 // no more digits than the estimate has
 	}
 	return out

@@ -31,18 +31,24 @@ var prompts = newLexicon(cues(insight.KindCommitment, 0, "", "what will you", "w
 // minCommitment leaves out a bare "I'll come in" that is tentative or short, unless the coach asked or a time is named.
 const minCommitment = 0.55
 
-// commitment finds a client's statement of what they will do. Without roles, that of any speaker with a name.
+// commitment finds a client's statement of what they will do, and what a coach promises to do for them. Without roles, that of any speaker with a name.
 func (t *talk) commitment(s *sentence) (candidate, bool) {
 	who, ok := t.committer(s)
 	if !ok || s.asks || s.quotes || s.contains(isHypothetical) || s.contains(isHabit) {
 		return candidate{}, false
 	}
 	m, ok := commitments.find(s)
+	if s.role == conversation.RoleCoach && !isErrand(s.word(m.after())) {
+		return candidate{}, false // "I will ask you something" is how coaches lead a conversation
+	}
 	if !ok || !actsOn(s, m.after()) || embedded(s, m.at) || s.before(m.at, 6, isNegation) || s.reported(m.at) {
 		return candidate{}, false
 	}
 	confidence, why := m.weight, []string{m.reason}
+	committed := &insight.Commitment{Speaker: s.speaker}
 	if when, dated := deadlines.find(s); dated {
+		committed.Due = s.due(when)
+		committed.DueOn = dueOn(committed.Due, t.On)
 		confidence += 0.15
 		why = append(why, fmt.Sprintf("they name a time (“%s”)", s.verbatim(when)))
 	} else if s.contains(isAlways) {
@@ -69,6 +75,7 @@ func (t *talk) commitment(s *sentence) (candidate, bool) {
 			Body:       fmt.Sprintf("%s said what they are going to do. Flagged because %s.", who, enumerate(why)),
 			Confidence: min(0.95, confidence),
 			Citations:  []insight.Quote{s.quote(m.at)},
+			Commitment: committed,
 		},
 		said: s.key(m.at),
 	}, true
@@ -79,7 +86,7 @@ func (t *talk) committer(s *sentence) (string, bool) {
 	case conversation.RoleClient:
 		return "The client", true
 	case conversation.RoleCoach:
-		return "", false
+		return "The coach", true
 	}
 	if s.speaker < 0 || s.speaker >= len(t.Speakers) || t.Speakers[s.speaker].Name == "" {
 		return "", false
@@ -122,6 +129,15 @@ func actsOn(s *sentence, i int) bool {
 		i++
 	}
 	return len(s.word(i)) > 1 && !isNoDeed(s.word(i))
+}
+
+// isErrand is for what a coach does for a client after the session.
+func isErrand(w string) bool {
+	switch w {
+	case "send", "email", "mail", "forward", "share", "introduce", "prepare", "draft", "schedule", "book", "call", "contact", "look", "find", "check":
+		return true
+	}
+	return false
 }
 
 func isPlacedAdverb(w string) bool {

@@ -12,12 +12,13 @@ import (
 	"context"
 	"strings"
 
+	"github.com/rapporthq/rapport/internal/coaching/coding"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 )
 
 // Version is raised whenever a change of this package can change a finding.
-const Version = "1"
+const Version = "2"
 
 // Analyser finds insights by rules. Its zero value is ready for use, and safe for concurrent use.
 type Analyser struct{}
@@ -27,16 +28,21 @@ var _ insight.Analyser = Analyser{}
 // Engine implements insight.Analyser.
 func (Analyser) Engine() insight.Engine { return insight.Engine{Name: "rules", Version: Version} }
 
-// Analyse implements insight.Analyser. Findings that rest on one passage come first, in the order of the conversation;
+// Analyse implements insight.Analyser: codes first, then findings, then the summary and the evidence of skills. Findings that rest on one passage come first, in the order of the conversation;
 // those that rest on the whole of it (themes, a shift of emotion, evidence of the coach's skill) follow. The phrases are
-// English: a conversation in another language yields themes only.
-func (Analyser) Analyse(ctx context.Context, c insight.Conversation, emit func(insight.Finding) error) error {
+// English: a conversation in another language yields themes, and a summary of them.
+func (Analyser) Analyse(ctx context.Context, c insight.Conversation, to insight.Report) error {
 	t, err := read(ctx, c)
 	if err != nil {
 		return err
 	}
 	var passages, wholes []candidate
+	var coded []coding.Utterance
 	if english(c.Language) {
+		coded = coding.Apply(c.Speakers, c.Utterances)
+		if err := to.Codes(codes(coded)); err != nil {
+			return err
+		}
 		if passages, err = t.passages(ctx); err != nil {
 			return err
 		}
@@ -45,11 +51,25 @@ func (Analyser) Analyse(ctx context.Context, c insight.Conversation, emit func(i
 	}
 	wholes = append(wholes, t.themes()...)
 
-	for _, f := range choose(passages, wholes) {
+	found := choose(passages, wholes)
+	for _, f := range found {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := emit(f); err != nil {
+		if err := to.Insight(f.Finding); err != nil {
+			return err
+		}
+	}
+	for _, p := range t.summary(found) {
+		if err := to.Point(p); err != nil {
+			return err
+		}
+	}
+	if coded == nil {
+		return nil
+	}
+	for _, e := range t.evidence(coded) {
+		if err := to.Evidence(e); err != nil {
 			return err
 		}
 	}

@@ -26,16 +26,24 @@ func keys(m map[insight.Kind]int) iter.Seq[insight.Kind] { return maps.Keys(m) }
 
 func analyse(t *testing.T, c insight.Conversation) []insight.Finding {
 	t.Helper()
-	var found []insight.Finding
-	err := rules.Analyser{}.Analyse(t.Context(), c, func(f insight.Finding) error {
-		found = append(found, f)
-		return nil
-	})
-	if err != nil {
+	return report(t, c).Findings
+}
+
+func report(t *testing.T, c insight.Conversation) (all insight.Collection) {
+	t.Helper()
+	if err := (rules.Analyser{}).Analyse(t.Context(), c, &all); err != nil {
 		t.Fatal(err)
 	}
-	return found
+	return all
 }
+
+// emitting is a report that looks at findings only.
+type emitting func(insight.Finding) error
+
+func (e emitting) Insight(f insight.Finding) error { return e(f) }
+func (emitting) Codes([]insight.Code) error        { return nil }
+func (emitting) Point(insight.Point) error         { return nil }
+func (emitting) Evidence(insight.Evidence) error   { return nil }
 
 // verify checks what every finding promises.
 func verify(t *testing.T, c insight.Conversation, f insight.Finding) {
@@ -102,7 +110,8 @@ func TestPassages(t *testing.T) {
 		{"I don't know how I'm going to finish that report.", none},
 		{"I will call Miriam about the…", none},
 		{"The course that I'm going to teach starts on Friday.", none},
-		{"Coach: I'll send the worksheet to you tomorrow.", none},
+		{"Coach: I'll send the worksheet to you tomorrow.", insight.KindCommitment},
+		{"Coach: I'll ask you something else tomorrow.", none},
 
 		{"I want to stop answering mail at midnight.", insight.KindChangeTalk},
 		{"I'm so tired of apologising for things that are not mine.", insight.KindChangeTalk},
@@ -333,17 +342,17 @@ func TestStopsWhenTold(t *testing.T) {
 	c := lines("I'll call Miriam on Friday.", "I'm not ready to hand that over to anyone.")
 	full := errors.New("full")
 	emitted := 0
-	err := rules.Analyser{}.Analyse(t.Context(), c, func(insight.Finding) error { emitted++; return full })
+	err := rules.Analyser{}.Analyse(t.Context(), c, emitting(func(insight.Finding) error { emitted++; return full }))
 	if !errors.Is(err, full) || emitted != 1 {
 		t.Errorf("emit's error: got %v after %d findings", err, emitted)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	emitted = 0
-	err = rules.Analyser{}.Analyse(ctx, c, func(insight.Finding) error { emitted++; cancel(); return nil })
+	err = rules.Analyser{}.Analyse(ctx, c, emitting(func(insight.Finding) error { emitted++; cancel(); return nil }))
 	if !errors.Is(err, context.Canceled) || emitted != 1 {
 		t.Errorf("cancelled while emitting: got %v after %d findings", err, emitted)
 	}
-	err = rules.Analyser{}.Analyse(ctx, c, func(insight.Finding) error { t.Error("emitted after the end"); return nil })
+	err = rules.Analyser{}.Analyse(ctx, c, emitting(func(insight.Finding) error { t.Error("emitted after the end"); return nil }))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled before: got %v", err)
 	}

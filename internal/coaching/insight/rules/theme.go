@@ -142,7 +142,7 @@ func (t *talk) theme(p *topic) candidate {
 	if !english(t.Language) {
 		confidence = 0.3 // without a list of the language's function words
 	}
-	return candidate{Finding: insight.Finding{
+	return candidate{topic: name, Finding: insight.Finding{
 		Kind: insight.KindTheme, Audience: insight.AudienceBoth,
 		Title:      "Comes up again and again: " + name,
 		Body:       fmt.Sprintf("%s came back to “%s” in %d utterances, in %d of %d parts of the conversation.", speaker, name, len(p.places), p.parts, parts),

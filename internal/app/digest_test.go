@@ -1,0 +1,212 @@
+package app_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/jobs"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+)
+
+type passage struct {
+	Quote      string
+	Utterances []struct{ Text string }
+}
+
+type digest struct {
+	Summary *struct {
+		Sections []struct {
+			Heading string
+			Points  []struct {
+				Text      string
+				Citations []passage
+			}
+		}
+	}
+	SkillEvidence []struct {
+		Skill, Level, Paragraph string
+		Citations               []passage
+	}
+	Utterances struct {
+		Nodes []struct {
+			Text  string
+			Codes []struct {
+				Scheme, Code, Source string
+				Main                 bool
+				Confidence           float64
+				Rule                 *string
+			}
+		}
+	}
+}
+
+func digestOf(t *testing.T, c *apptest.Client, session string) (d *digest) {
+	t.Helper()
+	var out struct{ Session struct{ Transcript *digest } }
+	c.Must(t, `query($id: ID!) {session(id: $id) {transcript {
+		summary {sections {heading points {text citations {quote utterances {text}}}}}
+		skillEvidence {skill level paragraph citations {quote utterances {text}}}
+		utterances(first: 100) {nodes {text codes {scheme code main confidence source rule}}}
+	}}}`, apptest.Vars{"id": session}, &out)
+	return out.Session.Transcript
+}
+
+// check proves that a passage stands in the utterances that the API gives for it.
+func (p passage) check(t *testing.T) {
+	t.Helper()
+	said := ""
+	for _, u := range p.Utterances {
+		said += u.Text + " "
+	}
+	if p.Quote == "" || !strings.Contains(said, p.Quote) {
+		t.Errorf("%q does not stand in %q", p.Quote, said)
+	}
+}
+
+// The summary, the evidence of skills and the codes are the coach's and the supervisor's: a client to whom the transcript is
+// shared reads the words and none of these.
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	session := id.Format("session", value[id.UUID](t, env, `
+		SELECT s.id FROM transcripts t JOIN sessions s ON s.org_id = t.org_id AND s.id = t.session_id
+		JOIN clients c ON c.org_id = s.org_id AND c.id = s.client_id JOIN users u ON u.id = c.user_id
+		WHERE t.shared_with_client AND u.email = 'client@harbor.example' ORDER BY s.starts_at LIMIT 1`))
+	coach := digestOf(t, env.Login(t, apptest.Coach), session)
+	if coach == nil || coach.Summary == nil || len(coach.Summary.Sections) == 0 || len(coach.SkillEvidence) != 5 {
+		t.Fatalf("the coach gets %+v", coach)
+	}
+	for _, section := range coach.Summary.Sections {
+		for _, p := range section.Points {
+			if p.Text == "" || len(p.Citations) == 0 {
+				t.Errorf("%s: %+v", section.Heading, p)
+			}
+			for _, c := range p.Citations {
+				c.check(t)
+			}
+		}
+	}
+	observed := 0
+	for _, e := range coach.SkillEvidence {
+		if e.Level == "OBSERVED" {
+			observed++
+		}
+		for _, c := range e.Citations {
+			c.check(t)
+		}
+	}
+	coded := 0
+	for _, u := range coach.Utterances.Nodes {
+		for i, c := range u.Codes {
+			coded++
+			if c.Main != (i == 0) || c.Source != "RULE" || c.Scheme != "rapport.v1" || c.Rule == nil {
+				t.Errorf("%q: %+v", u.Text, c)
+			}
+		}
+	}
+	if observed == 0 || coded == 0 {
+		t.Errorf("%d skills observed, %d codes", observed, coded)
+	}
+
+	client := digestOf(t, env.Login(t, apptest.ClientUser), session)
+	if client == nil || len(client.Utterances.Nodes) == 0 {
+		t.Fatalf("the client gets %+v", client)
+	}
+	if client.Summary != nil || len(client.SkillEvidence) > 0 {
+		t.Errorf("the client gets %+v, %+v", client.Summary, client.SkillEvidence)
+	}
+	for _, u := range client.Utterances.Nodes {
+		if len(u.Codes) > 0 {
+			t.Errorf("the client is told %+v", u.Codes)
+		}
+	}
+}
+
+// A later run replaces what an earlier one said, and without AI there is nothing of it.
+func TestDigestFollowsTheRun(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	count := func() (rows int) {
+		return value[int](t, env, `SELECT (SELECT count(*) FROM digests) + (SELECT count(*) FROM utterance_codes)`)
+	}
+	before := count()
+	reanalyse := func(change string) {
+		t.Helper()
+		if _, err := env.DB.Exec(t.Context(), change); err != nil {
+			t.Fatal(err)
+		}
+		err := postgres.InTx(t.Context(), env.DB, func(tx pgx.Tx) error {
+			rows, err := tx.Query(t.Context(), `SELECT org_id, id FROM transcripts`)
+			if err != nil {
+				return err
+			}
+			all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (j jobs.Job, err error) {
+				j.Kind = transcript.JobAnalyse
+				return j, row.Scan(&j.Org, &j.Entity)
+			})
+			if err != nil {
+				return err
+			}
+			return jobs.Enqueue(t.Context(), tx, all...)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		env.Work(t)
+	}
+	reanalyse(`UPDATE users SET time_zone = 'Pacific/Kiritimati'`) // another day, so another input
+	if after := count(); after != before {
+		t.Errorf("%d rows after a second run, %d before", after, before)
+	}
+	reanalyse(`UPDATE organizations SET ai_enabled = false`)
+	if after := count(); after != 0 {
+		t.Errorf("%d rows without AI", after)
+	}
+	reanalyse(`UPDATE organizations SET ai_enabled = true`)
+	if after := count(); after != before {
+		t.Errorf("%d rows with AI again, %d before", after, before)
+	}
+}
+
+func TestCommitment(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	var out struct {
+		Insights struct {
+			Nodes []struct {
+				Title      string
+				Commitment *struct {
+					Speaker    *struct{ Role string }
+					Due, DueOn *string
+				}
+			}
+		}
+	}
+	coach := env.Login(t, apptest.Coach)
+	coach.Must(t, `{insights(first: 100, filter: {kinds: [COMMITMENT]}) {nodes {title commitment {speaker {role} due dueOn}}}}`, nil, &out)
+	dated, days := 0, 0
+	for _, i := range out.Insights.Nodes {
+		if i.Commitment == nil || i.Commitment.Speaker == nil || i.Commitment.Speaker.Role != "CLIENT" && i.Commitment.Speaker.Role != "COACH" {
+			t.Errorf("%s: %+v", i.Title, i.Commitment)
+			continue
+		}
+		if i.Commitment.Due != nil {
+			dated++
+		}
+		if i.Commitment.DueOn != nil {
+			days++
+		}
+	}
+	if dated == 0 || days == 0 || days > dated {
+		t.Errorf("of %d commitments %d say when, %d on which day", len(out.Insights.Nodes), dated, days)
+	}
+	coach.Must(t, `{insights(first: 1, filter: {kinds: [THEME]}) {nodes {title commitment {due}}}}`, nil, &out)
+	if got := out.Insights.Nodes[0]; got.Commitment != nil {
+		t.Errorf("a theme commits somebody: %+v", got)
+	}
+}

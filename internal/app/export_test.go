@@ -1,0 +1,106 @@
+package app_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/rapporthq/rapport/internal/app/apptest"
+)
+
+type exported struct {
+	Export *struct {
+		URL       string
+		Filename  string
+		ExpiresAt string
+	}
+	UserErrors []struct{ Code, Field string }
+}
+
+func export(t *testing.T, c *apptest.Client, transcript, format string) exported {
+	t.Helper()
+	var out struct{ Out exported }
+	c.Must(t, `mutation($id: ID!, $format: TranscriptExportFormat!) {out: exportTranscript(input: {transcriptId: $id, format: $format}) {
+		export {url filename expiresAt} userErrors {code field}}}`, apptest.Vars{"id": transcript, "format": format}, &out)
+	return out.Out
+}
+
+// fetch follows a link without a token.
+func fetch(t *testing.T, e exported) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.Export.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK || !strings.HasPrefix(answer.Header.Get("Content-Disposition"), "attachment") {
+		t.Fatalf("%s %v %s", answer.Status, err, answer.Header)
+	}
+	return string(body)
+}
+
+// What is exported and imported again is the same transcript: speakers, words, times and cues.
+func TestExportAndImportAgain(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	words := func(transcript string) string {
+		return string(coach.Do(t, `query($id: ID!) {transcript(id: $id) {durationMs speakers {displayName}
+			utterances(first: 100) {totalCount nodes {index text startMs endMs speaker {displayName} cues {startMs endMs offset}}}}}`,
+			apptest.Vars{"id": transcript}).Data)
+	}
+	for _, file := range []string{"zoom.vtt", "teams.vtt", "subrip.srt", "plain.txt"} {
+		first := importInto(t, coach, amara5.id(t, env), sample(t, file), nil).Transcript.ID
+		if got := fetch(t, export(t, coach, first, "ORIGINAL")); got != sample(t, file) {
+			t.Errorf("the original of %s comes back as %q", file, got)
+		}
+		for _, format := range []string{"WEBVTT", "SUBRIP", "TEXT", "JSON"} {
+			out := export(t, coach, first, format)
+			if file == "plain.txt" && (format == "WEBVTT" || format == "SUBRIP") {
+				if len(out.UserErrors) != 1 || out.UserErrors[0].Field != "format" || out.UserErrors[0].Code != "NO_TIMES" {
+					t.Errorf("%s without times as %s: %+v", file, format, out)
+				}
+				continue
+			}
+			again := importInto(t, coach, amara1.id(t, env), fetch(t, out), nil)
+			if again.Transcript == nil {
+				t.Errorf("%s as %s cannot be imported: %+v", file, format, again.UserErrors)
+			} else if got, want := words(again.Transcript.ID), words(first); got != want {
+				t.Errorf("%s as %s comes back as\n%s\nwant\n%s", file, format, got, want)
+			}
+		}
+	}
+}
+
+func TestExportRefused(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	waiting := announce(t, coach, amara5.id(t, env), "not sent yet", nil).Transcript.ID
+	for _, format := range []string{"WEBVTT", "ORIGINAL"} {
+		if out := export(t, coach, waiting, format); len(out.UserErrors) != 1 || out.UserErrors[0].Code != "CONFLICT" {
+			t.Errorf("%s of what was not sent: %+v", format, out)
+		}
+	}
+	try := func(who, transcript, format, want string) {
+		t.Helper()
+		r := env.Login(t, who).Do(t, `mutation($id: ID!, $format: TranscriptExportFormat!) {exportTranscript(input: {transcriptId: $id, format: $format}) {export {url}}}`,
+			apptest.Vars{"id": transcript, "format": format})
+		if r.Code() != want {
+			t.Errorf("%s exports %s: %s", who, format, r.Body)
+		}
+	}
+	text := importInto(t, coach, amara5.id(t, env), sample(t, "zoom.vtt"), nil).Transcript.ID
+	for _, who := range []string{apptest.Coach2, apptest.Lumen, apptest.Owner, apptest.Sponsor, apptest.ClientUser} {
+		try(who, text, "JSON", "NOT_FOUND")
+	}
+	coach.Must(t, `mutation($id: ID!) {updateTranscript(input: {id: $id, sharedWithClient: true}) {transcript {id}}}`, apptest.Vars{"id": text}, nil)
+	try(apptest.ClientUser, text, "JSON", "")
+	try(apptest.ClientUser, text, "ORIGINAL", "FORBIDDEN")
+}

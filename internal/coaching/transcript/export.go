@@ -1,0 +1,160 @@
+package transcript
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/coaching/transcript/format"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/blob"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+)
+
+// ExportFormat is what a transcript can be taken away as.
+type ExportFormat string
+
+// Original is the imported file, byte for byte; the other formats are those of package format, in the words and with the
+// speakers as they are now.
+const Original ExportFormat = "ORIGINAL"
+
+const exportValid = 15 * time.Minute
+
+// exports are the file types that transcripts are written in.
+var exports = map[ExportFormat]struct {
+	format      format.Format
+	extension   string
+	contentType string
+}{
+	"WEBVTT": {format.WebVTT, ".vtt", "text/vtt; charset=utf-8"},
+	"SUBRIP": {format.SubRip, ".srt", "application/x-subrip; charset=utf-8"},
+	"TEXT":   {format.Text, ".txt", "text/plain; charset=utf-8"},
+	"JSON":   {format.JSON, ".json", "application/json"},
+}
+
+// ExportInput says what is to be taken away, and as what.
+type ExportInput struct {
+	TranscriptID ID
+	Format       ExportFormat
+}
+
+// Export is a link to a transcript's file.
+type Export struct {
+	URL       string
+	Filename  string
+	ExpiresAt time.Time
+}
+
+// Export writes a transcript to a file and returns a link to it, for its coach and, once it is shared, for its client. The
+// original is the coach's alone: it says what the corrections have taken out.
+func (s *Service) Export(ctx context.Context, in ExportInput) (_ *Export, err error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer fault.Wrap(&err, "transcript.Export(%s)", in.TranscriptID)
+	t, err := s.Get(ctx, in.TranscriptID)
+	if err != nil {
+		return nil, err
+	}
+	if !t.Any(auth.AsCoach|auth.AsClient) || in.Format == Original && !t.Any(auth.AsCoach) {
+		return nil, fault.Forbidden("only the coach can export this")
+	}
+	if in.Format == Original {
+		return s.exportOriginal(ctx, v, t)
+	}
+	kind, known := exports[in.Format]
+	if !known {
+		return nil, fault.Invalid("format", "%q is no export format", in.Format)
+	}
+	if t.Status == Uploading || t.Status == Uploaded || t.Status == Parsing {
+		return nil, fault.Conflict("the transcript has not been read yet")
+	}
+	doc, err := s.document(ctx, v.Org, t)
+	if err != nil {
+		return nil, err
+	}
+	var content bytes.Buffer
+	if err := format.Export(&content, doc, kind.format); err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("transcript-%s%s", t.CreatedAt.UTC().Format(time.DateOnly), kind.extension)
+	return s.handOut(ctx, v, name, kind.contentType, content.Bytes())
+}
+
+func (s *Service) exportOriginal(ctx context.Context, v auth.Viewer, t *Transcript) (*Export, error) {
+	var where *string
+	var content []byte
+	if err := s.db.QueryRow(ctx, `
+		SELECT t.blob_key, o.content FROM transcripts t
+		LEFT JOIN transcript_originals o ON o.org_id = t.org_id AND o.transcript_id = t.id
+		WHERE t.org_id = $1 AND t.id = $2`, v.Org, t.ID).Scan(&where, &content); err != nil {
+		return nil, err
+	}
+	name := "original"
+	if t.Filename != nil {
+		name = *t.Filename
+	}
+	if where == nil {
+		return s.handOut(ctx, v, name, uploadType, content)
+	}
+	file, _, err := s.files.Open(ctx, *where)
+	if fault.KindOf(err) == fault.KindNotFound {
+		return nil, fault.Conflict("the file has not been sent yet")
+	} else if err != nil {
+		return nil, err
+	}
+	if err := file.Close(); err != nil {
+		return nil, err
+	}
+	return s.link(ctx, *where, name, uploadType)
+}
+
+// handOut keeps content for as long as its link may be followed, and a little longer.
+func (s *Service) handOut(ctx context.Context, v auth.Viewer, name, contentType string, content []byte) (*Export, error) {
+	key := blob.Temporary + v.Org.String() + "/" + id.New().String()
+	if err := s.files.Put(ctx, key, contentType, content); err != nil {
+		return nil, err
+	}
+	return s.link(ctx, key, name, contentType)
+}
+
+func (s *Service) link(ctx context.Context, key, name, contentType string) (*Export, error) {
+	l, err := s.files.DownloadLink(ctx, key, name, contentType, exportValid)
+	if err != nil {
+		return nil, err
+	}
+	return &Export{URL: l.URL, Filename: name, ExpiresAt: l.ExpiresAt}, nil
+}
+
+// document is the transcript as a file would say it: speakers by the names they are shown by, words as they are now.
+func (s *Service) document(ctx context.Context, organization id.UUID, t *Transcript) (*format.Document, error) {
+	c, err := s.Read(ctx, organization, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	doc := &format.Document{Language: c.Language}
+	place, taken := map[int]int{}, map[string]bool{}
+	for i, u := range c.Utterances {
+		at, known := place[u.Speaker]
+		if !known {
+			at = len(doc.Speakers)
+			place[u.Speaker] = at
+			doc.Speakers = append(doc.Speakers, unused(c.Speakers[u.Speaker].Name, taken))
+		}
+		doc.Utterances = append(doc.Utterances, format.Utterance{Speaker: at, StartMs: u.StartMs, EndMs: u.EndMs, Text: u.Text, Cues: c.Cues[i]})
+	}
+	return doc, nil
+}
+
+// unused tells two speakers of one name apart, whom a file would make one.
+func unused(name string, taken map[string]bool) string {
+	out := name
+	for n := 2; taken[out]; n++ {
+		out = fmt.Sprintf("%s (%d)", name, n)
+	}
+	taken[out] = true
+	return out
+}
