@@ -67,26 +67,6 @@ func asksForMore(words []string) bool {
 	return len(words) > 1 && (words[0] == "anything" || words[0] == "what") && words[1] == "else" || len(words) > 2 && words[0] == "any" && words[1] == "other"
 }
 
-// CountQuestions counts the sentences of a text that are questions.
-func CountQuestions(text string) int {
-	n := 0
-	for s := range Sentences(text) {
-		if IsQuestion(s) {
-			n++
-		}
-	}
-	return n
-}
-
-// EndsInQuestion tells whether the last sentence of a text is a question.
-func EndsInQuestion(text string) bool {
-	last := ""
-	for s := range Sentences(text) {
-		last = s
-	}
-	return IsQuestion(last)
-}
-
 // maxQuestionWords is how many words of a sentence or clause are looked at.
 const maxQuestionWords = 12
 
