@@ -78,8 +78,11 @@ func TestInterruptions(t *testing.T) {
 			said(client, 0, 10_000, long), said(coach, 9_000, 13_000, "Let me stop you there now"), said(client, 10_500, 20_000, long),
 		}, 1, 0},
 		{"late, it is no taking back", []conversation.Utterance{
-			said(client, 0, 10_000, long), said(coach, 9_000, 20_000, "Let me stop you there now"), said(client, 12_100, 24_000, long),
+			said(client, 0, 10_000, long), said(coach, 9_000, 20_000, "Let me stop you there now"), said(client, 12_001, 24_000, long),
 		}, 1, 1},
+		{"just in time for taking back", []conversation.Utterance{
+			said(client, 0, 10_000, long), said(coach, 9_000, 20_000, "Let me stop you there now"), said(client, 12_000, 24_000, long),
+		}, 1, 0},
 		{"the cut of the cues does not matter", []conversation.Utterance{
 			said(client, 0, 5_000, "I was going"), said(client, 5_000, 10_000, "to say something"),
 			said(coach, 9_500, 10_000, "Let me"), said(coach, 10_000, 12_000, "stop you"),

@@ -162,6 +162,9 @@ func TestBackchannels(t *testing.T) {
 		{"one without an end may have come after", []conversation.Utterance{
 			said(client, 0, 20_000, "It was a lot and it went on"), unended(coach, 9_000, "Mm-hmm."), said(client, 25_000, 27_000, "and more came"),
 		}, 1, 2},
+		{"resumed, nobody knows until when", []conversation.Utterance{
+			said(client, 0, 9_000, "It was a lot"), said(coach, 9_100, 9_500, "Yeah."), unended(client, 15_000, "and it went on"),
+		}, 0, 1},
 		{"an answer is no back-channel", []conversation.Utterance{
 			said(coach, 0, 4_000, "Shall we begin?"), said(client, 4_200, 4_500, "Yeah."), said(coach, 4_700, 9_000, "Good, then tell me."),
 		}, 2, 1},

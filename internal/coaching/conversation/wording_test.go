@@ -26,8 +26,8 @@ func TestFillers(t *testing.T) {
 	near(t, "coach.fillerRate", m.Coach.FillerRate, 0)
 	near(t, "of a signal at the end", of("Um, go on.", "I am with you, uh huh").Coach.FillerRate, 0)
 
-	// 1 in 999 words is 0.1001 per 100, 1 in 1,001 is 0.0999: below 0.1 somebody has left them out.
-	equal(t, "fillersAvailable", of("Um, "+strings.Repeat("we went home ", 332)+"again there").Quality.FillersAvailable, true)
+	// 1 in 1,000 words is 0.1 per 100, and 1 in 1,001 is less: somebody has left them out.
+	equal(t, "fillersAvailable", of("Um, "+strings.Repeat("we went home ", 333)).Quality.FillersAvailable, true)
 	few := of("Um, " + strings.Repeat("we went home ", 333) + "again")
 	equal(t, "fillersAvailable", few.Quality.FillersAvailable, false)
 	none(t, "fillerRate of too few", few.Client.FillerRate)
