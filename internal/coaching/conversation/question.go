@@ -79,9 +79,11 @@ func questionWords(sentence string, words []string) []string {
 		}
 		w = strings.ToLower(w)
 		if len(w) > 2 {
-			w = strings.ReplaceAll(w, "’", "'")
-			if head, tail, ok := strings.Cut(w, "-"); ok && strings.HasPrefix(tail, head) {
-				w = tail // "wh-what"
+			if strings.IndexByte(w, "’"[0]) >= 0 {
+				w = strings.ReplaceAll(w, "’", "'")
+			}
+			if i := strings.IndexByte(w, '-'); i >= 0 && strings.HasPrefix(w[i+1:], w[:i]) {
+				w = w[i+1:] // "wh-what"
 			}
 		}
 		if len(words) == 0 && isFiller(w) {
@@ -161,6 +163,9 @@ func asks(words []string, sentence string) bool {
 	for more {
 		var clause string
 		clause, rest, more = strings.Cut(rest, ",")
+		if first := questionWords(clause, room[:0:1]); len(first) == 0 || !mayAsk(first[0]) {
+			continue
+		}
 		w := questionWords(clause, room[:0])
 		if invites(w) || opensQuestion(w) && slices.ContainsFunc(w[1:min(5, len(w))], isAddress) {
 			return !reports(words)
