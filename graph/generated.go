@@ -4689,7 +4689,7 @@ type Client implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONSO
     "Only what comes before this cursor."
     before: String
   ): SessionConnection!
-  "What was found in this client's conversations, as far as the viewer may see it."
+  "What was found in this client's conversations, as far as the viewer may see it; of each session as ` + "`" + `Session.insights` + "`" + `."
   insights(
     "Which of them; all if left out."
     filter: InsightFilter
@@ -4925,7 +4925,7 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
   participants: [Participant!]!
   "The viewer's own tags on the session, by name; a supervisor sees the coach's."
   tags: [Tag!]!
-  "The transcript that counts: the latest one that is not archived. Null if there is none the viewer may see."
+  "The transcript that counts: the latest one that has been read, is not archived, and is the viewer's to see. Null if there is none."
   transcript: Transcript
   "All its transcripts that are not archived and that the viewer may see, latest version first."
   transcripts(
@@ -4940,7 +4940,10 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
   ): TranscriptConnection!
   "The measures of its transcript; null until they are taken."
   metrics: SessionMetrics
-  "What was found in it, as far as the viewer may see it."
+  """
+  What was found in the transcript that counts, as far as the viewer may see it; where the viewer may see no transcript, in the
+  latest. What was found in the others: the filter ` + "`" + `transcriptIds` + "`" + `.
+  """
   insights(
     "Which of them; all if left out."
     filter: InsightFilter
@@ -4955,7 +4958,7 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
     "Only what comes before this cursor."
     before: String
   ): InsightConnection!
-  "How many insights it has in all. Owners and admins see this count and nothing of what is in them."
+  "How many insights the transcript that counts has in all. Owners and admins see this count and nothing of what is in them."
   insightCount: Int @access(to: [ADMIN, COACH])
   "When it was archived; null if not."
   archivedAt: DateTime @access(to: [ADMIN, COACH, SUPERVISOR])
@@ -5902,6 +5905,8 @@ type Citation implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
 input InsightFilter {
   "Found in these sessions."
   sessionIds: [ID!]
+  "Found in these transcripts, whether or not they count; left out, in those that count."
+  transcriptIds: [ID!]
   "Of these clients."
   clientIds: [ID!]
   "Of these kinds."
@@ -6104,7 +6109,7 @@ type Query {
     "The transcript's id."
     id: ID!
   ): Transcript
-  "The insights the viewer may see."
+  "The insights the viewer may see; of each session as ` + "`" + `Session.insights` + "`" + `."
   insights(
     "Which of them; all if left out."
     filter: InsightFilter
@@ -6937,7 +6942,7 @@ type AnalysisProgressed implements InsightEvent {
   analysisRun: AnalysisRun!
 }
 
-"A transcript came further, or failed."
+"A transcript came further, failed, was shared or no longer, archived or brought back. Who may not see it then hears nothing."
 type TranscriptStateChanged implements InsightEvent {
   "Pass it as after to go on from here."
   cursor: String!
@@ -25723,7 +25728,7 @@ func (ec *executionContext) unmarshalInputInsightFilter(ctx context.Context, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"sessionIds", "clientIds", "kinds", "statuses", "audiences", "minConfidence", "createdAfter", "tagIds"}
+	fieldsInOrder := [...]string{"sessionIds", "transcriptIds", "clientIds", "kinds", "statuses", "audiences", "minConfidence", "createdAfter", "tagIds"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -25737,6 +25742,13 @@ func (ec *executionContext) unmarshalInputInsightFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.SessionIds = data
+		case "transcriptIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("transcriptIds"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TranscriptIds = data
 		case "clientIds":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientIds"))
 			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐIDᚄ(ctx, v)
@@ -38304,6 +38316,41 @@ func (ec *executionContext) marshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋi
 	ret := make(graphql.Array, len(v))
 	for i := range v {
 		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐIDᚄ(ctx context.Context, v any) ([]transcript.ID, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]transcript.ID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐIDᚄ(ctx context.Context, sel ast.SelectionSet, v []transcript.ID) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐID(ctx, sel, v[i])
 	}
 
 	for _, e := range ret {

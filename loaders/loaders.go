@@ -88,8 +88,9 @@ type Loaders struct {
 	ParticipantsOfSession *ByKey[id.UUID, []*session.Participant]
 	SpeakersOfTranscript  *ByKey[id.UUID, []*transcript.Speaker]
 	RevisionsOfUtterance  *ByKey[id.UUID, []*transcript.Revision]
-	MetricsOfTranscript   *Entity[insight.Metrics] // by the transcript's id
-	DigestOfTranscript    *Entity[insight.Digest]  // by the transcript's id
+	TranscriptOfSession   *Entity[transcript.Transcript] // the one that counts, by the session's id
+	MetricsOfTranscript   *Entity[insight.Metrics]       // by the transcript's id
+	DigestOfTranscript    *Entity[insight.Digest]        // by the transcript's id
 	CodesOfUtterance      *ByKey[id.UUID, []*insight.UtteranceCode]
 	CitationsOfInsight    *ByKey[id.UUID, []*insight.Citation]
 	UtterancesOfSpan      *ByKey[transcript.Span, []*transcript.Utterance]
@@ -172,6 +173,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.ParticipantsOfSession = byKey(b, s.Sessions.Participants)
 	b.SpeakersOfTranscript = byKey(b, s.Transcripts.Speakers)
 	b.RevisionsOfUtterance = byKey(b, s.Transcripts.Revisions)
+	b.TranscriptOfSession = entity(b, s.Transcripts.CurrentOf)
 	b.MetricsOfTranscript = entity(b, s.Insights.MetricsOfTranscripts)
 	b.DigestOfTranscript = entity(b, s.Insights.Digests)
 	b.CodesOfUtterance = byKey(b, s.Insights.Codes)
@@ -231,20 +233,9 @@ func (l *Loaders) SponsorsOf(ctx context.Context, key engagement.ID) ([]*org.Use
 	return visible, nil
 }
 
-// TranscriptOf returns the transcript of a session that counts: the latest that is not archived; nil if there is none
-// that the viewer may see.
-func (l *Loaders) TranscriptOf(ctx context.Context, key session.ID) (*transcript.Transcript, error) {
-	one := 1
-	latest, err := l.TranscriptsOfSession.Load(ctx, key.UUID, All{}, page.Args{First: &one})
-	if err != nil || len(latest.Nodes()) == 0 {
-		return nil, err
-	}
-	return latest.Nodes()[0], nil
-}
-
 // MetricsOf returns the measures of the transcript of a session that counts; nil if there are none that the viewer may see.
 func (l *Loaders) MetricsOf(ctx context.Context, key session.ID) (*insight.Metrics, error) {
-	t, err := l.TranscriptOf(ctx, key)
+	t, err := l.TranscriptOfSession.Load(ctx, key.UUID)
 	if err != nil || t == nil {
 		return nil, err
 	}

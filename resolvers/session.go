@@ -65,7 +65,7 @@ func (sessionResolver) Tags(ctx context.Context, s *session.Session) ([]*tag.Tag
 }
 
 func (sessionResolver) Transcript(ctx context.Context, s *session.Session) (*transcript.Transcript, error) {
-	return loaders.From(ctx).TranscriptOf(ctx, s.ID)
+	return loaders.From(ctx).TranscriptOfSession.Load(ctx, s.ID.UUID)
 }
 
 func (sessionResolver) Transcripts(ctx context.Context, s *session.Session, first *int, after *string, last *int, before *string) (*model.TranscriptConnection, error) {

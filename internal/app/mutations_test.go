@@ -6,9 +6,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/testkit"
 )
 
 // changed is what came of a mutation: what it is about as JSON, and the user's errors.
@@ -535,5 +538,219 @@ func TestMutationsOfOneRequest(t *testing.T) {
 	a, d, e := len(out["a"].Session.Tags), len(out["d"].Entity.Tags), len(out["e"].Entity.Tags)
 	if d != a+1 || e != a {
 		t.Errorf("%d tags, then %d, then %d", a, d, e)
+	}
+}
+
+// A session's insights are those of the transcript that counts for the viewer, wherever they are listed; the others' are there
+// for who asks for them.
+func TestInsightsOfTheTranscriptThatCounts(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, client, owner := env.Login(t, apptest.Coach), env.Login(t, apptest.ClientUser), env.Login(t, apptest.Owner)
+	session := amara5.id(t, env)
+	var versions [2]string
+	for i := range versions {
+		versions[i] = imports(t, coach, session, conversation(t)+fmt.Sprintf("\nNOTE copy %d\n", i))
+	}
+	env.Work(t)
+	found := map[string][]string{"neither": nil}
+	for i, name := range []string{"first", "second"} {
+		found[name] = insightsInOrder(t, env, versions[i])
+		for _, insight := range found[name][:2] { // two are accepted, and one is the client's to see
+			does(t, coach, "reviewInsight", "insight", "id", apptest.Vars{"insightId": insight, "decision": "ACCEPT"})
+		}
+		sql(t, env, `UPDATE insights SET audience = CASE WHEN id = $1 THEN 'BOTH' ELSE 'COACH_ONLY' END WHERE transcript_id = $2`, uuid(t, found[name][0]), uuid(t, versions[i]))
+	}
+	// expect checks of which version the insights are that a viewer is shown.
+	expect := func(when string, who *apptest.Client, version string) {
+		t.Helper()
+		want := found[version]
+		if who == client && want != nil {
+			want = want[:1]
+		}
+		type list struct {
+			TotalCount int
+			Nodes      []struct{ ID string }
+		}
+		var out struct {
+			Insights, ByTranscript list
+			Session                struct {
+				Insights list
+				Client   struct{ Insights list }
+			}
+		}
+		who.Must(t, `query($s: ID!, $t: [ID!]) {
+			insights(first: 100, filter: {sessionIds: [$s]}) {totalCount nodes {id}}
+			byTranscript: insights(first: 100, filter: {transcriptIds: $t}) {totalCount nodes {id}}
+			session(id: $s) {insights(first: 100) {totalCount nodes {id}} client {insights(first: 100, filter: {sessionIds: [$s]}) {totalCount nodes {id}}}}
+		}`, apptest.Vars{"s": session, "t": versions[:1]}, &out)
+		for where, got := range map[string]list{"insights": out.Insights, "Session.insights": out.Session.Insights, "Client.insights": out.Session.Client.Insights} {
+			ids := []string{}
+			for _, n := range got.Nodes {
+				ids = append(ids, n.ID)
+			}
+			if !slices.Equal(slices.Sorted(slices.Values(ids)), slices.Sorted(slices.Values(want))) || got.TotalCount != len(want) {
+				t.Errorf("%s: %s are %d, %q, want those of %s: %q", when, where, got.TotalCount, ids, version, want)
+			}
+		}
+		if first := len(found["first"]); who == coach && version == "second" && out.ByTranscript.TotalCount != first {
+			t.Errorf("%s: %d of the first transcript, want %d", when, out.ByTranscript.TotalCount, first)
+		}
+	}
+	count := func(when string, version string) {
+		t.Helper()
+		for _, who := range []*apptest.Client{coach, owner} {
+			var out struct{ Session struct{ InsightCount int } }
+			who.Must(t, `query($s: ID!) {session(id: $s) {insightCount}}`, apptest.Vars{"s": session}, &out)
+			if out.Session.InsightCount != len(found[version]) {
+				t.Errorf("%s: %d insights, want %d", when, out.Session.InsightCount, len(found[version]))
+			}
+		}
+	}
+	sql(t, env, `UPDATE insights SET retracted_at = now() WHERE id = $1`, uuid(t, found["first"][2])) // so that the numbers differ
+	found["first"] = slices.Delete(found["first"], 2, 3)
+
+	expect("imported again", coach, "second")
+	expect("imported again", client, "second")
+	count("imported again", "second")
+	share := func(version int, shared bool) {
+		does(t, coach, "updateTranscript", "transcript", "id", apptest.Vars{"id": versions[version], "sharedWithClient": shared})
+	}
+	archive := func(version int, archived bool) {
+		does(t, coach, "archiveTranscript", "transcript", "id", apptest.Vars{"id": versions[version], "archived": archived})
+	}
+	share(0, true)
+	expect("the first is shared", coach, "second")
+	expect("the first is shared", client, "first")
+	count("the first is shared", "second")
+	share(1, true)
+	expect("both are shared", client, "second")
+	archive(1, true)
+	expect("the second is archived", coach, "first")
+	expect("the second is archived", client, "first")
+	count("the second is archived", "first")
+	archive(0, true)
+	expect("both are archived", coach, "neither")
+	expect("both are archived", client, "neither")
+	count("both are archived", "neither")
+	archive(1, false)
+	archive(0, false)
+	// A file that is announced is nothing to read yet.
+	sql(t, env, `INSERT INTO transcripts (id, org_id, session_id, version, status, sha256, size_bytes, shared_with_client, imported_by)
+		SELECT gen_random_uuid(), org_id, session_id, 3, 'UPLOADING', sha256('x'), 1, true, imported_by FROM transcripts WHERE id = $1`, uuid(t, versions[0]))
+	expect("a third is on its way", coach, "second")
+	expect("a third is on its way", client, "second")
+	count("a third is on its way", "second")
+}
+
+// Sharing and archiving is told to who sees the transcript then, in the transaction that does it.
+func TestSharingIsTold(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, client := env.Login(t, apptest.Coach), env.Login(t, apptest.ClientUser)
+	session := amara5.id(t, env)
+	transcript := imports(t, coach, session, sample(t, "zoom.vtt"))
+	env.Work(t)
+	var subs [2]*apptest.Subscription
+	for i, who := range []*apptest.Client{coach, client} {
+		subs[i] = who.Subscribe(t, listen, apptest.Vars{"session": session})
+		env.Statements.Await(t, begun, i)
+	}
+	hears := func(sub *apptest.Subscription) string {
+		t.Helper()
+		e := next(t, sub)
+		if e.Typename != "TranscriptStateChanged" || e.Transcript.ID != transcript {
+			t.Errorf("told %+v", e)
+		}
+		return e.Cursor
+	}
+	update := func(change string, value any) func() {
+		return func() {
+			does(t, coach, "updateTranscript", "transcript", "id", apptest.Vars{"id": transcript, change: value})
+		}
+	}
+	archive := func(archived bool) func() {
+		return func() {
+			does(t, coach, "archiveTranscript", "transcript", "id", apptest.Vars{"id": transcript, "archived": archived})
+		}
+	}
+	for _, step := range []struct {
+		name    string
+		do      func()
+		told    bool
+		visible bool // to the client, afterwards
+	}{
+		{"not shared as before", update("sharedWithClient", false), false, false},
+		{"shared", update("sharedWithClient", true), true, true},
+		{"shared as before", update("sharedWithClient", true), false, true},
+		{"no longer shared", update("sharedWithClient", false), true, false},
+		{"archived unseen", archive(true), true, false},
+		{"shared, archived", update("sharedWithClient", true), true, true},
+		{"archived as before", archive(true), false, true},
+		{"back", archive(false), true, true},
+		{"back as before", archive(false), false, true},
+		{"another title", update("title", "Zoom"), false, true},
+		{"archived", archive(true), true, true},
+	} {
+		n := published(t, env, session)
+		step.do()
+		if got := published(t, env, session) - n; got != map[bool]int{true: 1}[step.told] {
+			t.Errorf("%s: %d events", step.name, got)
+		}
+		if !step.told {
+			continue
+		}
+		cursor := hears(subs[0])
+		if step.visible { // the very next thing that the client hears: of the steps between there was nothing
+			if got := hears(subs[1]); got != cursor {
+				t.Errorf("%s: the client hears %s, the coach %s", step.name, got, cursor)
+			}
+		}
+	}
+
+	sql(t, env, `CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$`)
+	sql(t, env, `CREATE TRIGGER broken BEFORE INSERT ON stream_events FOR EACH ROW EXECUTE FUNCTION broken()`)
+	for name, input := range map[string]apptest.Vars{"updateTranscript": {"id": transcript, "sharedWithClient": false}, "archiveTranscript": {"id": transcript, "archived": false}} {
+		if got := change(t, coach, name, "transcript", "id", input); got.response.Code() != "INTERNAL" {
+			t.Errorf("untold: %s", got.response.Body)
+		}
+	}
+	if !value[bool](t, env, `SELECT shared_with_client AND archived_at IS NOT NULL FROM transcripts WHERE id = $1`, uuid(t, transcript)) {
+		t.Error("done and not told")
+	}
+}
+
+// Who shares a transcript while its analysis ends waits for it, and neither waits in a circle.
+func TestSharingDuringAnalysis(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+	transcript := imports(t, coach, session, conversation(t))
+	env.Work(t)
+	for role, other := range map[string]string{"COACH": "CLIENT", "CLIENT": "COACH"} { // so that something is retracted, and told, in the end
+		speaker := one(t, env, "speaker", `SELECT id FROM speakers WHERE transcript_id = $1 AND role = $2 AND role_set_by IS NULL`, uuid(t, transcript), role)
+		does(t, coach, "setSpeakerRole", "speaker", "role", apptest.Vars{"speakerId": speaker, "role": other})
+	}
+	gate := shut(t, env, `UPDATE ON analysis_runs FOR EACH ROW WHEN (NEW.status = 'SUCCEEDED')`)
+	var wg sync.WaitGroup
+	wg.Go(func() { env.Work(t) })
+	gate.somebody()
+	var shared changed
+	wg.Go(func() {
+		shared = change(t, coach, "updateTranscript", "transcript", "status sharedWithClient", apptest.Vars{"id": transcript, "sharedWithClient": true})
+	})
+	testkit.Eventually(t, 30*time.Second, func() error {
+		if n := value[int](t, env, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`); n < 2 {
+			return fmt.Errorf("%d wait", n)
+		}
+		return nil
+	})
+	gate.release()
+	wg.Wait()
+	if shared.entity == nil || shared.entity["status"] != "READY" || shared.entity["sharedWithClient"] != true {
+		t.Errorf("shared: %s", shared.response.Body)
+	}
+	if jobs := value[string](t, env, `SELECT string_agg(state || ' ' || attempt, ', ') FROM jobs WHERE entity_id = $1`, uuid(t, transcript)); jobs != "DONE 1, DONE 1" {
+		t.Errorf("jobs: %s", jobs)
 	}
 }

@@ -130,7 +130,7 @@ var filters = map[string]string{
 	"EngagementFilter.clientIds": "", "EngagementFilter.coachIds": "", "EngagementFilter.statuses": "", "EngagementFilter.includeArchived": "",
 	"SessionFilter.clientIds": "", "SessionFilter.coachIds": "", "SessionFilter.engagementIds": "", "SessionFilter.types": "", "SessionFilter.statuses": "",
 	"SessionFilter.startsAfter": "", "SessionFilter.startsBefore": "", "SessionFilter.tagIds": "tags", "SessionFilter.hasTranscript": "transcripts", "SessionFilter.includeArchived": "",
-	"InsightFilter.sessionIds": "", "InsightFilter.clientIds": "", "InsightFilter.kinds": "", "InsightFilter.statuses": "", "InsightFilter.audiences": "",
+	"InsightFilter.sessionIds": "", "InsightFilter.transcriptIds": "", "InsightFilter.clientIds": "", "InsightFilter.kinds": "", "InsightFilter.statuses": "", "InsightFilter.audiences": "",
 	"InsightFilter.minConfidence": "confidence", "InsightFilter.createdAfter": "", "InsightFilter.tagIds": "tags",
 }
 

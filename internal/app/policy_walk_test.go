@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/rapporthq/rapport/internal/app/apptest"
@@ -24,6 +25,7 @@ type walk struct {
 	listed   map[string]map[string]bool            // what all viewers see of a list together
 	listedTo map[*viewer]map[string]map[string]bool
 	said     map[*viewer]map[string]bool // every string that came back
+	counting map[string][2]bool          // whether the transcript of an insight counts, for who may see all, and for the client
 	requests int
 	bytes    int
 }
@@ -336,6 +338,11 @@ func (k *walk) compare(t *testing.T, v *viewer) (n int) {
 				if at, ok := fields["transcript"].(ref); ok {
 					want = k.project(v, k.full[string(at)]["metrics"])
 				}
+			case field == "insights":
+				p := k.project(v, k.full[key][name]).(*page)
+				p.Nodes = slices.DeleteFunc(p.Nodes, func(r ref) bool { return !k.counts(t, v, string(r)) })
+				p.Total = len(p.Nodes)
+				want = p
 			case k.open(v, key, field):
 				want = k.project(v, k.full[key][name])
 			}
@@ -394,6 +401,9 @@ func (k *walk) lists(t *testing.T, v *viewer) (n int) {
 		if k.archivable(f) {
 			variants = append(variants, "filter: {includeArchived: true}")
 		}
+		if f.Name == "insights" {
+			variants = append(variants, fmt.Sprintf("filter: {transcriptIds: %s}", k.ids(t, "Transcript")))
+		}
 		if o := f.Arguments.ForName("orderBy"); o != nil {
 			for _, by := range k.schema.Types[k.schema.Types[o.Type.Name()].Fields.ForName("field").Type.Name()].EnumValues {
 				variants = append(variants, "orderBy: {field: "+by.Name+"}")
@@ -421,16 +431,15 @@ func (k *walk) lists(t *testing.T, v *viewer) (n int) {
 	return n
 }
 
-// listsHaveAll checks that lists leave out nothing that a viewer sees by its id, but what is archived or retracted, and of
-// tags those of others.
+// listsHaveAll checks that lists leave out nothing that a viewer sees by its id, but what is archived or retracted, of
+// tags those of others, and of insights those of transcripts that do not count, unless they are asked for.
 func (k *walk) listsHaveAll(t *testing.T) {
 	t.Helper()
 	for name, want := range map[string]string{
 		"clients__all": `SELECT id FROM clients`, "engagements__all": `SELECT id FROM engagements`, "sessions__all": `SELECT id FROM sessions`, "tags": `SELECT id FROM tags`,
 		"clients": `SELECT id FROM clients WHERE archived_at IS NULL`, "engagements": `SELECT id FROM engagements WHERE archived_at IS NULL`,
-		"sessions": `SELECT id FROM sessions WHERE archived_at IS NULL`,
-		"insights": `SELECT i.id FROM insights i JOIN sessions s ON s.id = i.session_id JOIN transcripts t ON t.id = i.transcript_id
-			WHERE i.retracted_at IS NULL AND s.archived_at IS NULL AND t.archived_at IS NULL`,
+		"sessions":      `SELECT id FROM sessions WHERE archived_at IS NULL`,
+		"insights__all": holding, "insights": holding,
 	} {
 		rows, err := k.env.DB.Query(t.Context(), want)
 		if err != nil {
@@ -444,7 +453,7 @@ func (k *walk) listsHaveAll(t *testing.T) {
 				t.Fatal(err)
 			}
 			row := id.Format(strings.TrimSuffix(base, "s"), key)
-			if slices.ContainsFunc(k.viewers, func(v *viewer) bool { return k.sees(v, row) }) {
+			if slices.ContainsFunc(k.viewers, func(v *viewer) bool { return k.sees(v, row) && (name != "insights" || k.counts(t, v, row)) }) {
 				all[row] = true
 			}
 		}
@@ -454,7 +463,7 @@ func (k *walk) listsHaveAll(t *testing.T) {
 		for _, v := range k.viewers {
 			mine := map[string]bool{}
 			for key := range all {
-				if k.sees(v, key) && (base != "tags" || slices.Contains(k.of(v, key).coaches, v.user)) {
+				if k.sees(v, key) && (base != "tags" || slices.Contains(k.of(v, key).coaches, v.user)) && (name != "insights" || k.counts(t, v, key)) {
 					mine[key] = true
 				}
 			}
@@ -464,6 +473,39 @@ func (k *walk) listsHaveAll(t *testing.T) {
 			}
 		}
 	}
+}
+
+// holding are the insights that lists may show.
+const holding = `SELECT i.id FROM insights i JOIN sessions s ON s.id = i.session_id JOIN transcripts t ON t.id = i.transcript_id
+	WHERE i.retracted_at IS NULL AND s.archived_at IS NULL AND t.archived_at IS NULL`
+
+// counts says whether the transcript of an insight counts: to a client the latest that is shared, unless none is.
+func (k *walk) counts(t *testing.T, v *viewer, insight string) bool {
+	t.Helper()
+	if k.counting == nil {
+		k.counting = map[string][2]bool{}
+		rows, err := k.env.DB.Query(t.Context(), `
+			SELECT i.id, t.version = t.latest, t.version = coalesce(t.shared, t.latest)
+			FROM (SELECT id, version, max(version) OVER session AS latest, max(version) FILTER (WHERE shared_with_client) OVER session AS shared
+				FROM transcripts WHERE archived_at IS NULL WINDOW session AS (PARTITION BY session_id)) t
+			JOIN insights i ON i.transcript_id = t.id`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var key id.UUID
+		var latest, shared bool
+		if _, err := pgx.ForEachRow(rows, []any{&key, &latest, &shared}, func() error {
+			k.counting[id.Format("insight", key)] = [2]bool{latest, shared}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	through := grants(v, k.of(v, insight))
+	if slices.Contains(through, coach) || slices.Contains(through, supervisor) {
+		return k.counting[insight][0]
+	}
+	return k.counting[insight][1]
 }
 
 // filters tries every condition of every list on every value there is: none may find what the viewer does not see, or
@@ -550,22 +592,28 @@ func (k *walk) tagged(t *testing.T, v *viewer) (n int) {
 	return n
 }
 
+// ids are those of all rows of a type.
+func (k *walk) ids(t *testing.T, typ string) string {
+	t.Helper()
+	var ids []string
+	for key, f := range k.world.byID {
+		if f.typ == typ {
+			ids = append(ids, key)
+		}
+	}
+	if len(ids) == 0 {
+		t.Fatalf("there is no %s", typ)
+	}
+	return text(ids)
+}
+
 // values are values for a condition.
 func (k *walk) values(t *testing.T, c *ast.FieldDefinition) (values []string) {
 	t.Helper()
 	switch name := c.Type.Name(); {
 	case name == "ID":
-		typ := map[string]string{"clientIds": "Client", "coachIds": "User", "engagementIds": "Engagement", "sessionIds": "Session", "tagIds": "Tag"}[c.Name]
-		var ids []string
-		for key, f := range k.world.byID {
-			if f.typ == typ {
-				ids = append(ids, key)
-			}
-		}
-		if len(ids) == 0 {
-			t.Fatalf("no values for %s", c.Name)
-		}
-		return []string{text(ids)}
+		typ := map[string]string{"clientIds": "Client", "coachIds": "User", "engagementIds": "Engagement", "sessionIds": "Session", "transcriptIds": "Transcript", "tagIds": "Tag"}[c.Name]
+		return []string{k.ids(t, typ)}
 	case name == "String":
 		for _, f := range k.facts {
 			if f.typ == "Client" && len(values) < 4 {

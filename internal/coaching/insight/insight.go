@@ -222,9 +222,11 @@ func (m *Metrics) Speakers() []*SpeakerMetrics {
 	return all
 }
 
-// Filter selects insights: all conditions must hold, each list matches any of its values.
+// Filter selects insights: all conditions must hold, each list matches any of its values. Without TranscriptIds they are of
+// that transcript of each session which counts (transcript.Counts).
 type Filter struct {
 	SessionIds    []session.ID
+	TranscriptIds []transcript.ID
 	ClientIds     []client.ID
 	Kinds         []Kind
 	Statuses      []Status

@@ -95,17 +95,18 @@ func (s *Service) CountChildren(ctx context.Context, of Parent, parents []id.UUI
 	return page.CountChildren(ctx, s.db, v, insights, visible, f.where(v, visible), string(of), parents)
 }
 
-// CountOfSessions counts the insights of each session, whoever may read them, in the order of the sessions. The ids are of
-// sessions that the viewer has been shown; who may read the count is the schema's to say.
+// CountOfSessions counts the insights of the transcript of each session that counts, whoever may read them, in the order of
+// the sessions. The ids are of sessions that the viewer has been shown; who may read the count is the schema's to say.
 func (s *Service) CountOfSessions(ctx context.Context, sessions []id.UUID) ([]int, error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := s.db.Query(ctx, `
-		SELECT (SELECT count(*) FROM insights i JOIN transcripts t ON t.org_id = $1 AND t.id = i.transcript_id AND t.archived_at IS NULL
-			WHERE i.org_id = $1 AND i.session_id = k.session_id AND i.retracted_at IS NULL)
-		FROM unnest($2::uuid[]) WITH ORDINALITY AS k(session_id, ord) ORDER BY k.ord`, v.Org, sessions)
+		SELECT (SELECT count(*) FROM insights i
+			WHERE i.org_id = $1 AND i.session_id = k.id AND i.retracted_at IS NULL AND `+transcript.Counts(v, "i.session_id", "i.transcript_id")+`)
+		FROM unnest($3::uuid[]) WITH ORDINALITY AS k(id, ord) LEFT JOIN sessions s ON s.org_id = $1 AND s.id = k.id AND $2::uuid IS NOT NULL
+		ORDER BY k.ord`, v.Org, v.User, sessions)
 	if err != nil {
 		return nil, err
 	}

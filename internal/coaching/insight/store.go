@@ -2,6 +2,7 @@ package insight
 
 import (
 	"github.com/rapporthq/rapport/internal/coaching/tag"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -36,9 +37,13 @@ func (o *OrderBy) order() page.Order[Insight] {
 
 func (f *Filter) where(v auth.Viewer, scope *page.Scope) (w page.Filter) {
 	w.And("i.retracted_at IS NULL AND s.archived_at IS NULL")
-	w.And("EXISTS (SELECT FROM transcripts t WHERE t.org_id = $1 AND t.id = i.transcript_id AND t.archived_at IS NULL)")
 	if f == nil {
-		return w
+		f = &Filter{}
+	}
+	if f.TranscriptIds == nil {
+		w.And(transcript.Counts(v, "i.session_id", "i.transcript_id"))
+	} else {
+		w.And("i.transcript_id = ANY(?) AND EXISTS (SELECT FROM transcripts t WHERE t.org_id = $1 AND t.id = i.transcript_id AND t.archived_at IS NULL)", f.TranscriptIds)
 	}
 	if f.SessionIds != nil {
 		w.And("i.session_id = ANY(?)", f.SessionIds)

@@ -16,6 +16,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/stream"
 )
 
@@ -50,13 +51,35 @@ func (s *Service) Get(ctx context.Context, key ID) (*Transcript, error) {
 	return page.Get(ctx, s.db, v, transcripts, scope(v, "t.org_id"), key.UUID, "transcript")
 }
 
+// CurrentOf returns that transcript of each session which counts (Counts), by session; where the viewer may see none it is
+// missing.
+func (s *Service) CurrentOf(ctx context.Context, sessions []id.UUID) (map[id.UUID]*Transcript, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var counts page.Filter
+	counts.And(Counts(v, "t.session_id", "t.id"))
+	rows, err := page.AllChildren(ctx, s.db, v, transcripts, scope(v, "t.org_id"), counts, latestFirst, "t.session_id", sessions)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[id.UUID]*Transcript, len(rows))
+	for _, row := range rows {
+		for _, t := range row {
+			found[t.SessionID.UUID] = t
+		}
+	}
+	return found, nil
+}
+
 // OfSessions returns a page of each session's transcripts that are not archived, latest first, in the order of the sessions.
 func (s *Service) OfSessions(ctx context.Context, sessions []id.UUID, w page.Window) ([]*page.Connection[Transcript], error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return page.Children(ctx, s.db, v, transcripts, scope(v, "t.org_id"), current(), latestFirst, w, "t.session_id", sessions)
+	return page.Children(ctx, s.db, v, transcripts, scope(v, "t.org_id"), notArchived(), latestFirst, w, "t.session_id", sessions)
 }
 
 // CountOfSessions counts what OfSessions pages through.
@@ -65,10 +88,10 @@ func (s *Service) CountOfSessions(ctx context.Context, sessions []id.UUID) ([]in
 	if err != nil {
 		return nil, err
 	}
-	return page.CountChildren(ctx, s.db, v, transcripts, scope(v, "t.org_id"), current(), "t.session_id", sessions)
+	return page.CountChildren(ctx, s.db, v, transcripts, scope(v, "t.org_id"), notArchived(), "t.session_id", sessions)
 }
 
-func current() (w page.Filter) {
+func notArchived() (w page.Filter) {
 	w.And("t.archived_at IS NULL")
 	return w
 }
@@ -136,7 +159,7 @@ func (s *Service) UtterancesIn(ctx context.Context, spans []Span) ([][]*Utteranc
 	return page.AllChildren(ctx, s.db, v, utterances, scope(v, "u.org_id"), within, utterancesInOrder, "u.transcript_id", parents)
 }
 
-// Update changes a transcript.
+// Update changes a transcript. That it is shared with its client, or no longer, is an event.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Transcript, err error) {
 	v, err := s.mine(ctx, in.ID)
 	if err != nil {
@@ -155,29 +178,54 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Transcript, er
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	if _, err := s.db.Exec(ctx, `
-		UPDATE transcripts SET
-			title = CASE WHEN $3 THEN $4 ELSE title END,
-			language = CASE WHEN $5 THEN $6 ELSE language END,
-			shared_with_client = coalesce($7, shared_with_client),
-			updated_at = now()
-		WHERE org_id = $1 AND id = $2`,
-		v.Org, in.ID, in.Title != nil, title, in.Language != nil, language, shared); err != nil {
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		ref, _, err := s.Hold(ctx, tx, v.Org, in.ID)
+		if err != nil {
+			return err
+		}
+		var changed bool // who sees it
+		err = tx.QueryRow(ctx, `
+			WITH before AS (SELECT shared_with_client FROM transcripts WHERE org_id = $1 AND id = $2)
+			UPDATE transcripts t SET
+				title = CASE WHEN $3 THEN $4 ELSE title END,
+				language = CASE WHEN $5 THEN $6 ELSE language END,
+				shared_with_client = coalesce($7, t.shared_with_client),
+				updated_at = now()
+			FROM before WHERE org_id = $1 AND id = $2
+			RETURNING t.shared_with_client <> before.shared_with_client`,
+			v.Org, in.ID, in.Title != nil, title, in.Language != nil, language, shared).Scan(&changed)
+		if err != nil || !changed {
+			return err
+		}
+		return s.publishState(ctx, tx, ref, in.ID)
+	})
+	if err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, in.ID)
 }
 
-// Archive archives a transcript or brings one back. Doing it twice is doing it once.
+// Archive archives a transcript or brings one back, which is an event. Doing it twice is doing it once.
 func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Transcript, err error) {
 	v, err := s.mine(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	defer fault.Wrap(&err, "transcript.Archive(%s)", in.ID)
-	if _, err := s.db.Exec(ctx, `
-		UPDATE transcripts SET archived_at = CASE WHEN $3 THEN coalesce(archived_at, now()) END, updated_at = now()
-		WHERE org_id = $1 AND id = $2 AND (archived_at IS NOT NULL) <> $3`, v.Org, in.ID, in.Archived); err != nil {
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		ref, _, err := s.Hold(ctx, tx, v.Org, in.ID)
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `
+			UPDATE transcripts SET archived_at = CASE WHEN $3 THEN now() END, updated_at = now()
+			WHERE org_id = $1 AND id = $2 AND (archived_at IS NOT NULL) <> $3`, v.Org, in.ID, in.Archived)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return s.publishState(ctx, tx, ref, in.ID)
+	})
+	if err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, in.ID)

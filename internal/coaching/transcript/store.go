@@ -29,6 +29,23 @@ var transcripts = page.Table[Transcript]{
 	Key: func(t *Transcript) id.UUID { return t.ID.UUID },
 }
 
+// Counts is the SQL condition that a transcript is the one of its session which counts for the viewer: of those whose words
+// are there and that are not archived the latest that the viewer may see. So a version that is not shared hides none from the client
+// that is, and one on its way none that is there. If the viewer may see none, the latest counts: accepted insights are a
+// client's to see also without the transcript.
+//
+// It is for a statement that joins sessions s; the columns hold the session's and the transcript's id. Put as it is,
+// PostgreSQL expects it to hold for most rows, and looks at the few that a page needs. It would expect the contrary of a
+// comparison with the id.
+func Counts(v auth.Viewer, sessionColumn, transcriptColumn string) string {
+	rank := "best.version DESC"
+	if v.Has(auth.RoleClient) { // who is anything else to a session sees all of its transcripts or none
+		rank = "(" + session.ConversationScope(v, "best.org_id", "true", "best.shared_with_client").Where() + ") DESC, " + rank
+	}
+	return "(SELECT nullif(best.id = " + transcriptColumn + ", false) FROM transcripts best WHERE best.org_id = $1 AND best.session_id = " + sessionColumn +
+		" AND best.archived_at IS NULL AND best.utterance_count > 0 ORDER BY " + rank + " LIMIT 1) IS NOT NULL"
+}
+
 var latestFirst = page.Order[Transcript]{Name: "transcript-version", Keys: []page.Key[Transcript]{
 	{SQL: "t.version", Type: "int", Desc: true, Of: func(t *Transcript) string { return strconv.Itoa(t.Version) }},
 	{SQL: "t.id", Type: "uuid", Desc: true, Of: func(t *Transcript) string { return t.ID.UUID.String() }},
