@@ -16,7 +16,7 @@ import (
 // machine splits no batch: what is counted is the design, not the luck.
 func TestDashboardStatements(t *testing.T) {
 	t.Parallel()
-	env := apptest.New(t, apptest.AppOptions(app.WithLoaderWait(150*time.Millisecond)))
+	env := apptest.New(t, apptest.AppOptions(app.WithLoaderWait(400*time.Millisecond)))
 	issuer, err := auth.OpenDevIssuer(env.Config.Home)
 	if err != nil {
 		t.Fatal(err)
