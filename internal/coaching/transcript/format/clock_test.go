@@ -21,3 +21,33 @@ func TestParseClock(t *testing.T) {
 		}
 	}
 }
+
+func TestParseClocks(t *testing.T) {
+	t.Parallel()
+	const none = -1
+	for in, want := range map[string][2]int64{
+		"0:03": {3000, noTime}, "0:03 – 0:04.5": {3000, 4500}, "0:03-0:04": {3000, 4000}, "00:00:03,1 --> 00:00:04,2": {3100, 4200}, "1:02:03 — 1:02:04": {3723000, 3724000},
+		"": {none, none}, "0:03 ": {none, none}, "0:03 0:04": {none, none}, "0:03 – ": {none, none}, "0:03 – x": {none, none}, "0:03 – 0:04 x": {none, none}, "so 0:03": {none, none},
+		"0:03 –  0:04": {none, none}, "0:03  – 0:04": {none, none}, // two spaces stand between a name and a time
+	} {
+		start, end, ok := parseClocks(in)
+		if !ok {
+			start, end = none, none
+		}
+		if start != want[0] || end != want[1] {
+			t.Errorf("%q is from %d to %d, want %d to %d", in, start, end, want[0], want[1])
+		}
+	}
+}
+
+func TestShortClock(t *testing.T) {
+	t.Parallel()
+	for ms, want := range map[int64]string{0: "0:00", 3000: "0:03", 3004: "0:03.004", 63_000: "1:03", 3_723_000: "1:02:03", 360_000_500: "100:00:00.500"} {
+		if got := shortClock(ms); got != want {
+			t.Errorf("%d is %s, want %s", ms, got, want)
+		}
+		if back, ok := parseClock(want); !ok || back != ms {
+			t.Errorf("%s comes back as %d", want, back)
+		}
+	}
+}

@@ -12,6 +12,7 @@ func TestCSV(t *testing.T) {
 		{"comma", "speaker,start,end,text\nAnn,1,2,So.\nBo,2,3,No.\n", "Ann 1000-2000: So.\nBo 2000-3000: No.\n", "TIMES_IN_SECONDS@2"},
 		{"semicolon", "Name;Start Time (ms);End Time (ms);Transcript\nAnn;1000;2000;So, yes.\n", "Ann 1000-2000: So, yes.\n", ""},
 		{"tab", "Speaker\tText\nAnn\tSo,\tno\nBo\tNo.\n", "Ann: So,\nBo: No.\n", ""},
+		{"what separates the most names", "text;speaker;x,text,start,end\nAnn,So.,1,2\n", "? 1000-2000: So.\n", "SPEAKERS_MISSING@2 TIMES_IN_SECONDS@2"},
 		{"columns in another order, and more", "id,text,at,who,score\n1,So.,0:01,Ann,9\n2,No.,0:02,Bo,9\n", "Ann: So.\nBo: No.\n", "ENDS_MISSING@2"},
 		{"no speakers", "timestamp,transcript\n0:01,So.\n0:02,No.\n", "?: So.\n?: No.\n", "ENDS_MISSING@2 SPEAKERS_MISSING@2"},
 		{"quotes", "speaker,text\n\"Ann, Lee\",\"a \"\"b\"\", c\"\n Bo , \"d\" x\nCy,e \"f\" g\n", "Ann, Lee: a \"b\", c\nBo: d x\nCy: e \"f\" g\n", ""},

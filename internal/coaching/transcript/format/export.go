@@ -221,7 +221,7 @@ func writeSubRip(out *bufio.Writer, doc *Document, marked bool) {
 
 // escapeSubRip escapes what would be read as markup, and no more: many players know no entities. Within a tag, all of it is.
 func escapeSubRip(text string, within bool) string {
-	if !strings.ContainsAny(text, "<>&{") {
+	if !strings.ContainsAny(text, "<&{") {
 		return text
 	}
 	var b strings.Builder
@@ -229,8 +229,6 @@ func escapeSubRip(text string, within bool) string {
 		switch c := text[i]; {
 		case c == '<' && (within || strings.IndexByte(text[i:], '>') >= 0):
 			b.WriteString("&lt;")
-		case c == '>' && strings.HasSuffix(text[:i], "--"):
-			b.WriteString("&gt;")
 		case c == '&' && isEntity(text[i:]):
 			b.WriteString("&amp;")
 		case c == '{' && strings.HasPrefix(text[i+1:], `\`):

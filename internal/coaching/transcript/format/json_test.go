@@ -49,7 +49,7 @@ func refused(t *testing.T, name string, in []byte, code string, words ...string)
 func TestJSON(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, in, want, notes string }{
-		{"escapes", `[{"speaker":"Zo\u00eb \ud83c\udf31","start_ms":1,"end_ms":2,"text":"a\tb\n\"c\" \\ \/ \u006f \ud83c x"}]`, "Zoë 🌱 1-2: a b \"c\" \\ / o \uFFFD x\n", ""},
+		{"escapes", `[{"speaker":"Zo\u00eb \ud83c\udf31!","start_ms":1,"end_ms":2,"text":"a\tb\n\"c\" \\ \/ \u006f \ud83c x"}]`, "Zoë 🌱! 1-2: a b \"c\" \\ / o \uFFFD x\n", ""},
 		{"control characters in escapes", `[{"speaker":"Ann","start_ms":1,"end_ms":2,"text":"a\u0000b\u0007c"}]`, "Ann 1-2: abc\n", "CONTROLS_REMOVED@1"},
 		{"a control character with an escape of its own", `[{"speaker":"Ann","text":"a\bb"}]`, "Ann: ab\n", "CONTROLS_REMOVED@1"},
 		{"members with escapes", `[{"\u0073peaker":"Ann","text":"a"}]`, "Ann: a\n", ""},
@@ -62,6 +62,7 @@ func TestJSON(t *testing.T) {
 		{"ticks", `[{"speaker":1,"offsetInTicks":10000000,"durationInTicks":5000000,"display":"So."}]`, "Speaker 1 1000-1500: So.\n", ""},
 		{"somebody else's wrapper", `{"ok":true,"n":[1,2],"page":{"items":[[{"who":"Ann","message":"a"}]]}}`, "Ann: a\n", ""},
 		{"topics beside", `{"topics":[{"name":"x","text":"a b"}],"list":[{"name":"Ann","text":"a b c"}]}`, "Ann: a b c\n", ""},
+		{"things to do beside", `{"list":[{"name":"Ann","text":"a b c"}],"todo":[{"name":"x","text":"a b"}]}`, "Ann: a b c\n", ""},
 		{"lines, the first of which is about the others", `{"list":[{"name":"Ann","text":"a"},7]}` + "\n" + `{"name":"Bo","text":"b"}`, "Bo: b\n", "EMPTY_CUE@1"},
 		{"lines", "{\"speaker\":\"Ann\",\"text\":\"a\"}\n{\"speaker\":\"Bo\",\"text\":\"b\"}\n", "Ann: a\nBo: b\n", ""},
 		{"the line of the element", "[\r\n{\"speaker\":\"Ann\",\"text\":\"\"},\r\n{\"speaker\":\"Ann\",\"text\":\"a\"},\r{\"speaker\":\"Ann\",\"text\":\"\"}]", "Ann: a\n", "EMPTY_CUE@2 EMPTY_CUE@4"},

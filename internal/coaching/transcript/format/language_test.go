@@ -32,6 +32,8 @@ func TestGuessLanguage(t *testing.T) {
 		"Japanese":          {"それが自分にとって正しいことなのかわかりません。前回お話ししたとき、それは私次第だとおっしゃいましたよね。", ""},
 		"names and numbers": {"Ann, Bob, 12, Cy; 10:30 Acme 4711 Ann Bob Zoé Lee Smith 3.5 Oslo Bern Lima Kyoto Ann Bob 12 13 14 15", ""},
 		"a few words":       {"I think so, and you?", ""},
+		"many names":        {"I think that you and I know what it is and that we are right: " + strings.Repeat("Ann Bob Cy Dora Emil Fritz Gustav Hanna ", 6), ""},
+		"two alphabets":     {"I think that it is up to you and that we can talk about it, " + "и я думаю, что вы были правы, когда вы об этом говорили в прошлый раз", ""},
 		"two languages":     {"I think that it is up to you, and that we can talk about it. Ich glaube, dass es an dir liegt, und dass wir darüber reden können. So what do you want to do about it? Also was willst du da tun, und wie kann man das wissen?", ""},
 	} {
 		if got := guessLanguage([]Utterance{{Text: test.text}}); got != test.want {

@@ -36,6 +36,7 @@ func TestTimesInText(t *testing.T) {
 		{"not in order", "Ann  0:09\nSo.\n\nBo  0:02\nNo.\n", "Bo 2000: No.\nAnn 9000: So.\n", "TIMES_UNSORTED@4"},
 		{"with ends", "Ann  0:01 - 0:02\nSo.\n\nBo  0:02.5 – 0:04\nNo.\n", "Ann 1000: So.\nBo 2500: No.\n", ""},
 		{"with most ends", "Ann  0:01 - 0:02\nSo.\n\nBo  0:03\nNo.\n\nAnn  0:04 - 0:03\nHm.\n", "Ann 1000: So.\nBo 3000: No.\nAnn 4000: Hm.\n", "TIMES_UNREADABLE@4 TIMES_BACKWARDS@7"},
+		{"other times in words", "Ann  2:10 – 2:38\n[0:03] so\n2:39 – 3:00\n0:01 – 0:02 so\n", "Ann 130000: [0:03] so 0:01 – 0:02 so\n", ""},
 		{"brackets", "Ann Lee (0:03):\nSo.\n\nBo [00:00:05]\nNo.\n", "Ann Lee 3000: So.\nBo 5000: No.\n", ""},
 		{"a name with brackets", "Ann (Coach) (0:03)\nSo.\n\nBo (0:05)\nNo.\n", "Ann (Coach) 3000: So.\nBo 5000: No.\n", ""},
 		{"a dash", "0:03 - Ann (Acme)\n  So: yes.\n\n@0:05 - **Bo**\n  No.\n", "Ann (Acme) 3000: So: yes.\nBo 5000: No.\n", ""},
