@@ -211,6 +211,7 @@ func TestAnswersAndBackchannelsAfterLongSpeech(t *testing.T) {
 	}{
 		{"a question after many cues", strings.Repeat(ten+"sea. ", 30) + "Did you sleep there?", 2},
 		{"a question, and trailing off", "Did you sleep there? …", 2},
+		{"a question of one word", "It was late again. Why?", 2},
 		{"no question after many", "Did you sleep there? " + strings.Repeat(ten+"sea. ", 30), 1},
 		{"200 words that ask by their form", "did " + strings.Repeat("you sleep and eat ", 49) + "you sleep there", 2},
 		{"more words", "did " + strings.Repeat("you sleep and eat ", 50) + "you sleep there", 1},
@@ -248,6 +249,18 @@ func TestLongTurnsTakeLinearSpace(t *testing.T) {
 	if once, fourfold := allocated(2_000), allocated(8_000); fourfold > 6*once {
 		t.Errorf("2,000 utterances take %.0f bytes and 8,000 take %.0f", once, fourfold)
 	}
+}
+
+func TestARunHasTheTimesOfItsParts(t *testing.T) {
+	t.Parallel()
+	utterances := []conversation.Utterance{unended(client, 0, "So"), said(client, 1_000, 31_000, "I told him"), unended(client, 32_000, "that I would go")}
+	for at := int64(60_000); at < 460_000; at += 10_000 { // 40 more of 1 s: nearly all have an end
+		utterances = append(utterances, said(coach, at, at+1_000, "Go on, please."))
+	}
+	m := conversation.Measure(talk(utterances...))
+	equal(t, "client.turnCount", m.Client.TurnCount, 1)
+	is(t, "client.longestMonologueMs", m.Client.LongestMonologueMs, 30_000)
+	near(t, "client.meanTurnWords", m.Client.MeanTurnWords, 8)
 }
 
 func TestLengthOfTheSession(t *testing.T) {

@@ -85,7 +85,8 @@ func TestAdvice(t *testing.T) {
 		{"typographic apostrophes", []string{"It was late again.", "I’d suggest a list."}, 0, 1},
 		{"what I think", []string{"It was late again.", "I think you should go home."}, 0, 1},
 		{"permission two turns before", []string{"It was late.", "Would it be okay if I shared a thought?", "Sure.", "You need to sleep."}, 1, 0},
-		{"permission three turns before", []string{
+		{"asked for three turns before", []string{"What should I do?", "Give me a moment.", "Take your time.", "You need to sleep."}, 0, 1},
+		{"permission four turns before", []string{
 			"It was late.", "Would it be okay if I shared a thought?", "Sure.", "I see it now.", "What is it?", "You need to sleep.",
 		}, 0, 1},
 		{"permission in the same turn", []string{"It was late.", "May I suggest something? You could try a list."}, 1, 0},
