@@ -66,7 +66,9 @@ type run struct {
 func (s *Service) begin(ctx context.Context, content *transcript.Content) (*run, error) {
 	r := &run{Service: s, content: content}
 	org, ref := content.Session.Org, content.Session
+	var done bool
 	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		done = false
 		if _, _, err := s.transcripts.Hold(ctx, tx, org, content.ID); err != nil {
 			return err
 		}
@@ -94,7 +96,7 @@ func (s *Service) begin(ctx context.Context, content *transcript.Content) (*run,
 			return fmt.Errorf("open run: %w", err)
 		}
 		if before != nil && *before == Succeeded {
-			r = nil
+			done = true
 			_, err := s.transcripts.Advance(ctx, tx, ref, content.ID, content.Done(), transcript.Analyzing, transcript.Failed)
 			return err
 		}
@@ -124,6 +126,9 @@ func (s *Service) begin(ctx context.Context, content *transcript.Content) (*run,
 		}
 		return s.publish(ctx, tx, ref, eventProgressed, subject{Run: &r.id})
 	})
+	if done {
+		return nil, err
+	}
 	return r, err
 }
 
