@@ -62,6 +62,15 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"metrics": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Metrics.Load(ctx, key))
 	},
+	"goal": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Goals.Load(ctx, key))
+	},
+	"checkin": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.CheckIns.Load(ctx, key))
+	},
+	"action": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Actions.Load(ctx, key))
+	},
 	"tag": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Tags.Load(ctx, key))
 	},

@@ -34,6 +34,10 @@ type (
 	transcriptEditResolver    struct{ *Resolver }
 	utteranceRevisionResolver struct{ *Resolver }
 	speakerMetricsResolver    struct{ *Resolver }
+	goalResolver              struct{ *Resolver }
+	checkInResolver           struct{ *Resolver }
+	actionItemResolver        struct{ *Resolver }
+	actionAssigneeResolver    struct{ *Resolver }
 	insightResolver           struct{ *Resolver }
 	citationResolver          struct{ *Resolver }
 	commitmentResolver        struct{ *Resolver }
@@ -94,6 +98,18 @@ func (r *Resolver) UtteranceRevision() graph.UtteranceRevisionResolver {
 
 // SpeakerMetrics implements graph.ResolverRoot.
 func (r *Resolver) SpeakerMetrics() graph.SpeakerMetricsResolver { return speakerMetricsResolver{r} }
+
+// Goal implements graph.ResolverRoot.
+func (r *Resolver) Goal() graph.GoalResolver { return goalResolver{r} }
+
+// CheckIn implements graph.ResolverRoot.
+func (r *Resolver) CheckIn() graph.CheckInResolver { return checkInResolver{r} }
+
+// ActionItem implements graph.ResolverRoot.
+func (r *Resolver) ActionItem() graph.ActionItemResolver { return actionItemResolver{r} }
+
+// ActionAssignee implements graph.ResolverRoot.
+func (r *Resolver) ActionAssignee() graph.ActionAssigneeResolver { return actionAssigneeResolver{r} }
 
 // Insight implements graph.ResolverRoot.
 func (r *Resolver) Insight() graph.InsightResolver { return insightResolver{r} }

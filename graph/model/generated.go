@@ -11,12 +11,29 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 )
+
+// What became of acceptInsightAsAction.
+type AcceptInsightAsActionPayload struct {
+	// The action as it is now; null if there are userErrors.
+	ActionItem *goal.ActionItem `json:"actionItem,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of addCheckIn.
+type AddCheckInPayload struct {
+	// The check-in; null if there are userErrors.
+	CheckIn *goal.CheckIn `json:"checkIn,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
 
 // What became of archiveClient.
 type ArchiveClientPayload struct {
@@ -50,6 +67,14 @@ type ArchiveTranscriptPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of assignActionItem.
+type AssignActionItemPayload struct {
+	// The action as it is now, also if it was changed meanwhile; null if there are other userErrors.
+	ActionItem *goal.ActionItem `json:"actionItem,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of completeTranscriptUpload.
 type CompleteTranscriptUploadPayload struct {
 	// The transcript, about to be read; null if there are userErrors.
@@ -68,6 +93,14 @@ type ConfirmSpeakerRolesPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of createActionItem.
+type CreateActionItemPayload struct {
+	// The action as it is now; null if there are userErrors.
+	ActionItem *goal.ActionItem `json:"actionItem,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of createClient.
 type CreateClientPayload struct {
 	// The new client; null if there are userErrors.
@@ -80,6 +113,14 @@ type CreateClientPayload struct {
 type CreateEngagementPayload struct {
 	// The new engagement; null if there are userErrors.
 	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of createGoal.
+type CreateGoalPayload struct {
+	// The goal as it is now; null if there are userErrors.
+	Goal *goal.Goal `json:"goal,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -114,6 +155,14 @@ type ImportTranscriptPayload struct {
 	Transcript *transcript.Transcript `json:"transcript,omitempty"`
 	// Whether this very file was imported for this session before; transcript is that first one.
 	AlreadyImported bool `json:"alreadyImported"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of linkGoal.
+type LinkGoalPayload struct {
+	// The goal as it is now; null if there are userErrors.
+	Goal *goal.Goal `json:"goal,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -228,10 +277,26 @@ type UndoTranscriptEditPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of unlinkGoal.
+type UnlinkGoalPayload struct {
+	// The goal as it is now; null if there are userErrors.
+	Goal *goal.Goal `json:"goal,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of untag.
 type UntagPayload struct {
 	// What it was taken from; null if there are userErrors.
 	Entity tag.Taggable `json:"entity,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of updateActionItem.
+type UpdateActionItemPayload struct {
+	// The action as it is now, also if it was changed meanwhile; null if there are other userErrors.
+	ActionItem *goal.ActionItem `json:"actionItem,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -248,6 +313,14 @@ type UpdateClientPayload struct {
 type UpdateEngagementPayload struct {
 	// The engagement as it is now; null if there are userErrors.
 	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of updateGoal.
+type UpdateGoalPayload struct {
+	// The goal as it is now, also if it was changed meanwhile; null if there are other userErrors.
+	Goal *goal.Goal `json:"goal,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -292,7 +365,7 @@ type UploadLink struct {
 type Relation string
 
 const (
-	// The row is the viewer, or belongs to every member alike.
+	// The row is the viewer, is the viewer's to do, or belongs to every member alike.
 	RelationSelf Relation = "SELF"
 	// The viewer is an owner or admin of the organization.
 	RelationAdmin Relation = "ADMIN"

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
@@ -40,6 +41,12 @@ type (
 	InsightEdge              = page.Edge[insight.Insight]
 	AnalysisRunConnection    = page.Connection[insight.Run]
 	AnalysisRunEdge          = page.Edge[insight.Run]
+	GoalConnection           = page.Connection[goal.Goal]
+	GoalEdge                 = page.Edge[goal.Goal]
+	CheckInConnection        = page.Connection[goal.CheckIn]
+	CheckInEdge              = page.Edge[goal.CheckIn]
+	ActionItemConnection     = page.Connection[goal.ActionItem]
+	ActionItemEdge           = page.Edge[goal.ActionItem]
 	TagConnection            = page.Connection[tag.Tag]
 	TagEdge                  = page.Edge[tag.Tag]
 )
