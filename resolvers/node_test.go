@@ -16,6 +16,7 @@ var prefixes = map[string]string{
 	"Session": "session", "Participant": "participant", "Transcript": "transcript", "Speaker": "speaker",
 	"Utterance": "utterance", "SessionMetrics": "metrics", "Insight": "insight", "Citation": "citation",
 	"AnalysisRun": "analysis", "Tag": "tag", "TranscriptEdit": "edit", "UtteranceRevision": "revision",
+	"Note": "note", "NoteVersion": "noteversion",
 }
 
 func TestEveryNodeIsLoaded(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
@@ -83,6 +84,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Sessions = session.NewService(db, a.services.Engagements)
 	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream)
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, rules.Analyser{}, a.stream)
+	a.services.Notes = note.NewService(db, a.services.Orgs, a.services.Clients, a.services.Engagements, a.services.Sessions)
 	a.services.Tags = tag.NewService(db, taggable(a.services)...)
 
 	a.runner = jobs.NewRunner(jobs.Config{
@@ -203,6 +205,9 @@ func taggable(s loaders.Services) []tag.Kind {
 		}},
 		{Prefix: "insight", Column: "insight_id", Get: func(ctx context.Context, key id.UUID) (tag.Taggable, error) {
 			return s.Insights.Get(ctx, insight.ID{UUID: key})
+		}},
+		{Prefix: "note", Column: "note_id", Get: func(ctx context.Context, key id.UUID) (tag.Taggable, error) {
+			return s.Notes.Get(ctx, note.ID{UUID: key})
 		}},
 	}
 }
