@@ -33,7 +33,8 @@ const (
 	uploadAbandoned = 24 * time.Hour
 )
 
-// What can be wrong with an uploaded file. The first two begin anew when the file is announced again.
+// What can be wrong with an uploaded file. The first two begin anew when the file is announced again, and so does one for which
+// consent was missing (session.CodeConsentMissing).
 const (
 	fileMissing = "FILE_MISSING"
 	fileChanged = "FILE_CHANGED"
@@ -107,10 +108,13 @@ func (s *Service) announce(ctx context.Context, v auth.Viewer, ref session.Ref, 
 		if _, err := tx.Exec(ctx, `SELECT FROM sessions WHERE org_id = $1 AND id = $2 FOR UPDATE`, v.Org, in.SessionID); err != nil {
 			return err
 		}
+		if err := consented(ctx, tx, ref); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE transcripts SET status = 'UPLOADING', failure_code = NULL, failure_message = NULL, created_at = now(), updated_at = now()
 			WHERE org_id = $1 AND session_id = $2 AND sha256 = $3 AND failure_code = ANY($4)`,
-			v.Org, in.SessionID, sum[:], []string{fileMissing, fileChanged}); err != nil {
+			v.Org, in.SessionID, sum[:], []string{fileMissing, fileChanged, session.CodeConsentMissing}); err != nil {
 			return err
 		}
 		err := tx.QueryRow(ctx, `SELECT id, status FROM transcripts WHERE org_id = $1 AND session_id = $2 AND sha256 = $3`,
@@ -173,6 +177,9 @@ func (s *Service) complete(ctx context.Context, organization id.UUID, key ID) (t
 		return false, err
 	}
 	return true, postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := consented(ctx, tx, ref); err != nil {
+			return err
+		}
 		moved, err := s.Advance(ctx, tx, ref, key, Uploaded, Uploading)
 		if err != nil || !moved {
 			return err
@@ -233,6 +240,14 @@ func (s *Service) Parse(ctx context.Context, job jobs.Job) (err error) {
 	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if why != nil {
 			_, err := s.Fail(ctx, tx, ref, key, *why)
+			return err
+		}
+		if err := consented(ctx, tx, ref); fault.KindOf(err) == fault.KindInvalid { // no longer
+			_, err := s.Fail(ctx, tx, ref, key, Failure{
+				Code: session.CodeConsentMissing, Message: "A client in the session has not consented to a transcript. Announce the file again when all have.",
+			})
+			return err
+		} else if err != nil {
 			return err
 		}
 		moved, err := s.Advance(ctx, tx, ref, key, Parsed, Parsing)
@@ -334,12 +349,18 @@ func (s *Service) SweepUploads(ctx context.Context) (completed, removed int, err
 	}
 	for _, u := range overdue {
 		there, err := s.complete(ctx, u.org, u.key)
+		if fault.KindOf(err) == fault.KindInvalid { // consent is missing: as if it had not come
+			there, err = false, nil
+		}
 		switch {
 		case err != nil:
 			return completed, removed, fmt.Errorf("complete %s: %w", u.key, err)
 		case there:
 			completed++
 		case u.abandoned:
+			if err := s.files.Delete(ctx, u.where); err != nil {
+				return completed, removed, err
+			}
 			tag, err := s.db.Exec(ctx, `DELETE FROM transcripts WHERE org_id = $1 AND id = $2 AND status = 'UPLOADING'`, u.org, u.key)
 			if err != nil {
 				return completed, removed, err
