@@ -5430,7 +5430,7 @@ enum TranscriptStatus {
   rest waits until somebody says who is who: speakerQuestion asks, confirmSpeakerRoles answers.
   """
   NEEDS_SPEAKERS
-  "All is there."
+  "All is there that may be: without the clients' consent to AI_ANALYSIS the words alone."
   READY
   "It could not be finished; failure says why."
   FAILED

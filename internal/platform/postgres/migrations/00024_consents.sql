@@ -5,7 +5,7 @@
 --
 -- participants.consents and sessions.consents repeat what is in force, so that every statement that reads a conversation can
 -- ask the session's row: of a participant the scopes of the records that hold, of a session those that all its clients have in
--- common. The database keeps them by triggers, whoever writes participants or consents. docs/adr/0013-consent-is-a-record.md
+-- common. The database keeps them by triggers, whoever writes participants or consents. docs/adr/0016-consent-is-a-record.md
 
 -- +goose Up
 
