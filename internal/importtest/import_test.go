@@ -22,6 +22,9 @@ const module = "github.com/rapporthq/rapport"
 // job, an event, or a small interface declared by the consumer.
 var order = []string{"privacy", "insight", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
 
+// beside the order stand what every domain may use and what uses none.
+var beside = []string{"audit"}
+
 // pure packages compute: what they need is handed to them.
 var pure = []string{"internal/coaching/conversation", "internal/coaching/coding", "internal/coaching/transcript/format"}
 
@@ -41,7 +44,7 @@ var homes = []struct {
 		"internal/platform/postgres", "internal/platform/postgres/local", "internal/platform/id", "internal/platform/page", "internal/platform/jobs",
 		"internal/platform/queue/postgres", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest",
 		"internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
-		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org",
+		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit",
 		"internal/app", "internal/app/demo", "internal/app/apptest", "internal/testkit",
 	}, "SQL is written where rows are kept"},
 	{"github.com/pressly/goose", []string{"internal/platform/postgres"}, "migrations are postgres's"},
@@ -136,6 +139,12 @@ func upward(from, to string, test bool) string {
 		return "a domain knows no GraphQL, no loaders and no app: they come and go, it stays"
 	}
 	mine, theirs := domain(from), domain(to)
+	if slices.Contains(beside, theirs) {
+		return ""
+	}
+	if slices.Contains(beside, mine) {
+		return mine + " serves every domain and knows none"
+	}
 	if !slices.Contains(order, mine) || !slices.Contains(order, theirs) {
 		return "a new domain gets a place in the order of domains first"
 	}
@@ -269,6 +278,8 @@ func TestRules(t *testing.T) {
 		{coaching + "session", coaching + "transcript", true, "only downward"},
 		{coaching + "insight", coaching + "session", false, ""},
 		{coaching + "tag", coaching + "client", false, "only downward"},
+		{coaching + "org", coaching + "audit", false, ""},
+		{coaching + "audit", coaching + "org", false, "knows none"},
 		{coaching + "weather", coaching + "org", false, "a place in the order"},
 		{coaching + "insight", coaching + "insight/rules", false, "what implements its interfaces"},
 		{coaching + "insight/rules", coaching + "insight", false, ""},

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -139,9 +140,12 @@ func (s *Service) Publish(ctx context.Context, in PublishInput) (_ *Text, err er
 			return nil
 		}
 		out = &Text{Scope: in.Scope, Version: out.Version + 1, Text: text, PublishedAt: new(time.Time)}
-		return tx.QueryRow(ctx, `
+		if err := tx.QueryRow(ctx, `
 			INSERT INTO consent_texts (org_id, scope, version, text, published_by) VALUES ($1, $2, $3, $4, $5) RETURNING published_at`,
-			v.Org, out.Scope, out.Version, out.Text, v.User).Scan(out.PublishedAt)
+			v.Org, out.Scope, out.Version, out.Text, v.User).Scan(out.PublishedAt); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, audit.Entry{Action: "consent.publish", Kind: "org", ID: v.Org, Fields: []string{"consentTexts"}})
 	})
 	return out, err
 }
@@ -205,7 +209,7 @@ func (s *Service) Give(ctx context.Context, in GiveInput) (_ []*Consent, err err
 			SELECT n.id, $1, $2, n.scope, n.version, $3, coalesce($4, now()), $5
 			FROM unnest($6::uuid[], $7::text[], $8::int[]) AS n (id, scope, version)
 			ON CONFLICT DO NOTHING RETURNING id`, v.Org, in.SubjectID.UUID, source, in.GivenAt, v.User, ids, scopes, versions)
-		return s.follow(ctx, tx, v, in.SubjectID.UUID, rows, err)
+		return s.follow(ctx, tx, v, in.SubjectID, "consent.give", rows, err)
 	})
 	if err != nil {
 		return nil, err
@@ -230,7 +234,7 @@ func (s *Service) Withdraw(ctx context.Context, in WithdrawInput) (_ []*Consent,
 			UPDATE consents SET withdrawn_at = now(), withdrawn_by = $3
 			WHERE org_id = $1 AND `+kind.Column+` = $2 AND scope = ANY($4) AND withdrawn_at IS NULL RETURNING id`,
 			v.Org, in.SubjectID.UUID, v.User, scopes)
-		return s.follow(ctx, tx, v, in.SubjectID.UUID, rows, err)
+		return s.follow(ctx, tx, v, in.SubjectID, "consent.withdraw", rows, err)
 	})
 	if err != nil {
 		return nil, err
@@ -238,8 +242,8 @@ func (s *Service) Withdraw(ctx context.Context, in WithdrawInput) (_ []*Consent,
 	return s.records(ctx, v, kind, in.SubjectID.UUID, scopes)
 }
 
-// follow has what is kept of conversations follow the changed consents.
-func (s *Service) follow(ctx context.Context, tx pgx.Tx, v auth.Viewer, subject id.UUID, rows pgx.Rows, err error) error {
+// follow records what was done, and has what is kept of conversations follow the changed consents.
+func (s *Service) follow(ctx context.Context, tx pgx.Tx, v auth.Viewer, subject id.Any, action string, rows pgx.Rows, err error) error {
 	if err != nil {
 		return err
 	}
@@ -247,7 +251,17 @@ func (s *Service) follow(ctx context.Context, tx pgx.Tx, v auth.Viewer, subject 
 	if err != nil || len(changed) == 0 {
 		return err
 	}
-	return jobs.Enqueue(ctx, tx, jobs.Job{Org: v.Org, Kind: JobFollow, Entity: subject})
+	entries := make([]audit.Entry, len(changed))
+	for i, key := range changed {
+		entries[i] = audit.Entry{Action: action, Kind: "consent", ID: key.UUID}
+		if subject.Prefix == "client" {
+			entries[i].ClientID = subject.UUID
+		}
+	}
+	if err := audit.Record(ctx, tx, v, entries...); err != nil {
+		return err
+	}
+	return jobs.Enqueue(ctx, tx, jobs.Job{Org: v.Org, Kind: JobFollow, Entity: subject.UUID})
 }
 
 func (s *Service) records(ctx context.Context, v auth.Viewer, kind Kind, subject id.UUID, scopes []Scope) ([]*Consent, error) {
