@@ -7205,8 +7205,8 @@ input GiveConsentInput {
 
 "What became of giveConsent."
 type GiveConsentPayload {
-  "All records of the person in these scopes, latest first; empty if there are userErrors."
-  consents: [Consent!]!
+  "All records of the person in these scopes, latest first; null if there are userErrors."
+  consents: [Consent!]
   "What to correct; empty if it was done."
   userErrors: [UserError!]!
 }
@@ -7221,8 +7221,8 @@ input WithdrawConsentInput {
 
 "What became of withdrawConsent."
 type WithdrawConsentPayload {
-  "All records of the person in these scopes, latest first; empty if there are userErrors."
-  consents: [Consent!]!
+  "All records of the person in these scopes, latest first; null if there are userErrors."
+  consents: [Consent!]
   "What to correct; empty if it was done."
   userErrors: [UserError!]!
 }
@@ -13993,10 +13993,10 @@ func (ec *executionContext) _GiveConsentPayload_consents(ctx context.Context, fi
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*consent.Consent) graphql.Marshaler {
-			return ec.marshalNConsent2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐConsentᚄ(ctx, selections, v)
+			return ec.marshalOConsent2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐConsentᚄ(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_GiveConsentPayload_consents(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -25282,10 +25282,10 @@ func (ec *executionContext) _WithdrawConsentPayload_consents(ctx context.Context
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*consent.Consent) graphql.Marshaler {
-			return ec.marshalNConsent2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐConsentᚄ(ctx, selections, v)
+			return ec.marshalOConsent2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐConsentᚄ(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_WithdrawConsentPayload_consents(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -30751,7 +30751,7 @@ func (ec *executionContext) _GiveConsentPayload(ctx context.Context, sel ast.Sel
 			out.Values[i] = graphql.MarshalString("GiveConsentPayload")
 		case "consents":
 			out.Values[i] = ec._GiveConsentPayload_consents(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "userErrors":
@@ -36980,7 +36980,7 @@ func (ec *executionContext) _WithdrawConsentPayload(ctx context.Context, sel ast
 			out.Values[i] = graphql.MarshalString("WithdrawConsentPayload")
 		case "consents":
 			out.Values[i] = ec._WithdrawConsentPayload_consents(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "userErrors":
@@ -40155,6 +40155,25 @@ func (ec *executionContext) marshalOCommitment2ᚖgithubᚗcomᚋrapporthqᚋrap
 		return graphql.Null
 	}
 	return ec._Commitment(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOConsent2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐConsentᚄ(ctx context.Context, sel ast.SelectionSet, v []*consent.Consent) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNConsent2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐConsent(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalOConsentScope2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐScopeᚄ(ctx context.Context, v any) ([]consent.Scope, error) {

@@ -14,13 +14,13 @@ import (
 func (r mutationResolver) GiveConsent(ctx context.Context, input consent.GiveInput) (*model.GiveConsentPayload, error) {
 	records, err := r.Consents.Give(ctx, input)
 	errs, err := model.UserErrors(err)
-	return &model.GiveConsentPayload{Consents: append([]*consent.Consent{}, records...), UserErrors: errs}, err
+	return &model.GiveConsentPayload{Consents: records, UserErrors: errs}, err
 }
 
 func (r mutationResolver) WithdrawConsent(ctx context.Context, input consent.WithdrawInput) (*model.WithdrawConsentPayload, error) {
 	records, err := r.Consents.Withdraw(ctx, input)
 	errs, err := model.UserErrors(err)
-	return &model.WithdrawConsentPayload{Consents: append([]*consent.Consent{}, records...), UserErrors: errs}, err
+	return &model.WithdrawConsentPayload{Consents: records, UserErrors: errs}, err
 }
 
 func (r mutationResolver) PublishConsentText(ctx context.Context, input consent.PublishInput) (*model.PublishConsentTextPayload, error) {
