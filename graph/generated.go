@@ -298,7 +298,7 @@ type ComplexityRoot struct {
 	}
 
 	GiveConsentPayload struct {
-		Consents   func(childComplexity int) int
+		Subject    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -899,7 +899,7 @@ type ComplexityRoot struct {
 	}
 
 	WithdrawConsentPayload struct {
-		Consents   func(childComplexity int) int
+		Subject    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 }
@@ -1962,12 +1962,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ExportTranscriptPayload.UserErrors(childComplexity), true
 
-	case "GiveConsentPayload.consents":
-		if e.ComplexityRoot.GiveConsentPayload.Consents == nil {
+	case "GiveConsentPayload.subject":
+		if e.ComplexityRoot.GiveConsentPayload.Subject == nil {
 			break
 		}
 
-		return e.ComplexityRoot.GiveConsentPayload.Consents(childComplexity), true
+		return e.ComplexityRoot.GiveConsentPayload.Subject(childComplexity), true
 	case "GiveConsentPayload.userErrors":
 		if e.ComplexityRoot.GiveConsentPayload.UserErrors == nil {
 			break
@@ -4541,12 +4541,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Viewer.User(childComplexity), true
 
-	case "WithdrawConsentPayload.consents":
-		if e.ComplexityRoot.WithdrawConsentPayload.Consents == nil {
+	case "WithdrawConsentPayload.subject":
+		if e.ComplexityRoot.WithdrawConsentPayload.Subject == nil {
 			break
 		}
 
-		return e.ComplexityRoot.WithdrawConsentPayload.Consents(childComplexity), true
+		return e.ComplexityRoot.WithdrawConsentPayload.Subject(childComplexity), true
 	case "WithdrawConsentPayload.userErrors":
 		if e.ComplexityRoot.WithdrawConsentPayload.UserErrors == nil {
 			break
@@ -5384,6 +5384,9 @@ type Consent implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT]) {
   "The client whose consent it is; null of somebody who is no client."
   client: Client
 }
+
+"Whose consents are recorded: a client, or who takes part in a session."
+union ConsentSubject = Client | Participant
 
 "A text that people are asked to agree to."
 type ConsentText {
@@ -7205,8 +7208,8 @@ input GiveConsentInput {
 
 "What became of giveConsent."
 type GiveConsentPayload {
-  "All records of the person in these scopes, latest first; null if there are userErrors."
-  consents: [Consent!]
+  "Whose consent it is; null if there are userErrors."
+  subject: ConsentSubject
   "What to correct; empty if it was done."
   userErrors: [UserError!]!
 }
@@ -7221,8 +7224,8 @@ input WithdrawConsentInput {
 
 "What became of withdrawConsent."
 type WithdrawConsentPayload {
-  "All records of the person in these scopes, latest first; null if there are userErrors."
-  consents: [Consent!]
+  "Whose consent it is; null if there are userErrors."
+  subject: ConsentSubject
   "What to correct; empty if it was done."
   userErrors: [UserError!]!
 }
@@ -7795,8 +7798,8 @@ func (ec *executionContext) childFields_ExportTranscriptPayload(ctx context.Cont
 
 func (ec *executionContext) childFields_GiveConsentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
-	case "consents":
-		return ec.fieldContext_GiveConsentPayload_consents(ctx, field)
+	case "subject":
+		return ec.fieldContext_GiveConsentPayload_subject(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_GiveConsentPayload_userErrors(ctx, field)
 	}
@@ -8849,8 +8852,8 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 
 func (ec *executionContext) childFields_WithdrawConsentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
-	case "consents":
-		return ec.fieldContext_WithdrawConsentPayload_consents(ctx, field)
+	case "subject":
+		return ec.fieldContext_WithdrawConsentPayload_subject(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_WithdrawConsentPayload_userErrors(ctx, field)
 	}
@@ -13980,36 +13983,27 @@ func (ec *executionContext) fieldContext_ExportTranscriptPayload_userErrors(_ co
 	return fc, nil
 }
 
-func (ec *executionContext) _GiveConsentPayload_consents(ctx context.Context, field graphql.CollectedField, obj *model.GiveConsentPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _GiveConsentPayload_subject(ctx context.Context, field graphql.CollectedField, obj *model.GiveConsentPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_GiveConsentPayload_consents(ctx, field)
+			return ec.fieldContext_GiveConsentPayload_subject(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Consents, nil
+			return obj.Subject, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*consent.Consent) graphql.Marshaler {
-			return ec.marshalOConsent2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐConsentᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v consent.Subject) graphql.Marshaler {
+			return ec.marshalOConsentSubject2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐSubject(ctx, selections, v)
 		},
 		true,
 		false,
 	)
 }
-func (ec *executionContext) fieldContext_GiveConsentPayload_consents(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "GiveConsentPayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Consent(ctx, field)
-		},
-	}
-	return fc, nil
+func (ec *executionContext) fieldContext_GiveConsentPayload_subject(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("GiveConsentPayload", field, false, false, errors.New("field of type ConsentSubject does not have child fields"))
 }
 
 func (ec *executionContext) _GiveConsentPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.GiveConsentPayload) (ret graphql.Marshaler) {
@@ -25269,36 +25263,27 @@ func (ec *executionContext) fieldContext_Viewer_membership(_ context.Context, fi
 	return fc, nil
 }
 
-func (ec *executionContext) _WithdrawConsentPayload_consents(ctx context.Context, field graphql.CollectedField, obj *model.WithdrawConsentPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _WithdrawConsentPayload_subject(ctx context.Context, field graphql.CollectedField, obj *model.WithdrawConsentPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WithdrawConsentPayload_consents(ctx, field)
+			return ec.fieldContext_WithdrawConsentPayload_subject(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Consents, nil
+			return obj.Subject, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*consent.Consent) graphql.Marshaler {
-			return ec.marshalOConsent2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐConsentᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v consent.Subject) graphql.Marshaler {
+			return ec.marshalOConsentSubject2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐSubject(ctx, selections, v)
 		},
 		true,
 		false,
 	)
 }
-func (ec *executionContext) fieldContext_WithdrawConsentPayload_consents(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "WithdrawConsentPayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Consent(ctx, field)
-		},
-	}
-	return fc, nil
+func (ec *executionContext) fieldContext_WithdrawConsentPayload_subject(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WithdrawConsentPayload", field, false, false, errors.New("field of type ConsentSubject does not have child fields"))
 }
 
 func (ec *executionContext) _WithdrawConsentPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.WithdrawConsentPayload) (ret graphql.Marshaler) {
@@ -28267,6 +28252,29 @@ func (ec *executionContext) unmarshalInputWithdrawConsentInput(ctx context.Conte
 
 // region    ************************** interface.gotpl ***************************
 
+func (ec *executionContext) _ConsentSubject(ctx context.Context, sel ast.SelectionSet, obj consent.Subject) graphql.Marshaler {
+	switch obj := (obj).(type) {
+	case nil:
+		return graphql.Null
+	case *session.Participant:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Participant(ctx, sel, obj)
+	case *client.Client:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Client(ctx, sel, obj)
+	default:
+		if typedObj, ok := obj.(graphql.Marshaler); ok {
+			return typedObj
+		} else {
+			panic(fmt.Errorf("unexpected type %T; non-generated variants of ConsentSubject must implement graphql.Marshaler", obj))
+		}
+	}
+}
+
 func (ec *executionContext) _InsightEvent(ctx context.Context, sel ast.SelectionSet, obj insight.Event) graphql.Marshaler {
 	switch obj := (obj).(type) {
 	case nil:
@@ -29094,7 +29102,7 @@ func (ec *executionContext) _Citation(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
-var clientImplementors = []string{"Client", "Node", "Taggable"}
+var clientImplementors = []string{"Client", "Node", "ConsentSubject", "Taggable"}
 
 func (ec *executionContext) _Client(ctx context.Context, sel ast.SelectionSet, obj *client.Client) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, clientImplementors)
@@ -30749,8 +30757,8 @@ func (ec *executionContext) _GiveConsentPayload(ctx context.Context, sel ast.Sel
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("GiveConsentPayload")
-		case "consents":
-			out.Values[i] = ec._GiveConsentPayload_consents(ctx, field, obj)
+		case "subject":
+			out.Values[i] = ec._GiveConsentPayload_subject(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -32148,7 +32156,7 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
-var participantImplementors = []string{"Participant", "Node"}
+var participantImplementors = []string{"Participant", "Node", "ConsentSubject"}
 
 func (ec *executionContext) _Participant(ctx context.Context, sel ast.SelectionSet, obj *session.Participant) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, participantImplementors)
@@ -36978,8 +36986,8 @@ func (ec *executionContext) _WithdrawConsentPayload(ctx context.Context, sel ast
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("WithdrawConsentPayload")
-		case "consents":
-			out.Values[i] = ec._WithdrawConsentPayload_consents(ctx, field, obj)
+		case "subject":
+			out.Values[i] = ec._WithdrawConsentPayload_subject(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -40157,25 +40165,6 @@ func (ec *executionContext) marshalOCommitment2ᚖgithubᚗcomᚋrapporthqᚋrap
 	return ec._Commitment(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOConsent2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐConsentᚄ(ctx context.Context, sel ast.SelectionSet, v []*consent.Consent) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNConsent2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐConsent(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
 func (ec *executionContext) unmarshalOConsentScope2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐScopeᚄ(ctx context.Context, v any) ([]consent.Scope, error) {
 	if v == nil {
 		return nil, nil
@@ -40229,6 +40218,13 @@ func (ec *executionContext) marshalOConsentSource2ᚖgithubᚗcomᚋrapporthqᚋ
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) marshalOConsentSubject2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐSubject(ctx context.Context, sel ast.SelectionSet, v consent.Subject) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ConsentSubject(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOConsentText2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐText(ctx context.Context, sel ast.SelectionSet, v *consent.Text) graphql.Marshaler {

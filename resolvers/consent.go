@@ -12,15 +12,15 @@ import (
 )
 
 func (r mutationResolver) GiveConsent(ctx context.Context, input consent.GiveInput) (*model.GiveConsentPayload, error) {
-	records, err := r.Consents.Give(ctx, input)
+	subject, err := r.Consents.Give(ctx, input)
 	errs, err := model.UserErrors(err)
-	return &model.GiveConsentPayload{Consents: records, UserErrors: errs}, err
+	return &model.GiveConsentPayload{Subject: subject, UserErrors: errs}, err
 }
 
 func (r mutationResolver) WithdrawConsent(ctx context.Context, input consent.WithdrawInput) (*model.WithdrawConsentPayload, error) {
-	records, err := r.Consents.Withdraw(ctx, input)
+	subject, err := r.Consents.Withdraw(ctx, input)
 	errs, err := model.UserErrors(err)
-	return &model.WithdrawConsentPayload{Consents: records, UserErrors: errs}, err
+	return &model.WithdrawConsentPayload{Subject: subject, UserErrors: errs}, err
 }
 
 func (r mutationResolver) PublishConsentText(ctx context.Context, input consent.PublishInput) (*model.PublishConsentTextPayload, error) {

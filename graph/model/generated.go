@@ -103,8 +103,8 @@ type ExportTranscriptPayload struct {
 
 // What became of giveConsent.
 type GiveConsentPayload struct {
-	// All records of the person in these scopes, latest first; null if there are userErrors.
-	Consents []*consent.Consent `json:"consents,omitempty"`
+	// Whose consent it is; null if there are userErrors.
+	Subject consent.Subject `json:"subject,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -307,8 +307,8 @@ type UploadLink struct {
 
 // What became of withdrawConsent.
 type WithdrawConsentPayload struct {
-	// All records of the person in these scopes, latest first; null if there are userErrors.
-	Consents []*consent.Consent `json:"consents,omitempty"`
+	// Whose consent it is; null if there are userErrors.
+	Subject consent.Subject `json:"subject,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }

@@ -220,10 +220,14 @@ func taggable(s loaders.Services) []tag.Kind {
 // consenting are the people who agree to something: clients, for all their sessions, and who else takes part in one, for that one.
 func consenting(s loaders.Services) []consent.Kind {
 	return []consent.Kind{
-		{Prefix: "client", Column: "client_id", Get: func(ctx context.Context, key id.UUID) (auth.Granted, error) {
-			return s.Clients.Get(ctx, client.ID{UUID: key})
+		{Prefix: "client", Column: "client_id", Get: func(ctx context.Context, key id.UUID) (consent.Subject, auth.Grants, error) {
+			c, err := s.Clients.Get(ctx, client.ID{UUID: key})
+			if err != nil {
+				return nil, 0, err
+			}
+			return c, c.Grants, nil
 		}},
-		{Prefix: "participant", Column: "participant_id", Get: func(ctx context.Context, key id.UUID) (auth.Granted, error) {
+		{Prefix: "participant", Column: "participant_id", Get: func(ctx context.Context, key id.UUID) (consent.Subject, auth.Grants, error) {
 			return s.Sessions.GuestOf(ctx, session.ParticipantID{UUID: key})
 		}},
 	}

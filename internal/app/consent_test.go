@@ -28,18 +28,26 @@ type consentRecord struct {
 
 const consentFields = `id scope textVersion outdated source onBehalf givenAt withdrawnAt client {name} recordedBy {name} withdrawnBy {name}`
 
-// consents gives or withdraws, and returns the records.
+// consents gives or withdraws, and returns the records of the scopes.
 func consents(t *testing.T, c *apptest.Client, mutation string, input apptest.Vars) (records []consentRecord, errs []userError) {
 	t.Helper()
 	kind := strings.ToUpper(mutation[:1]) + mutation[1:] + "Input!"
 	var out struct {
 		Out struct {
-			Consents   []consentRecord
+			Subject    *struct{ Consents, ConsentRecords []consentRecord }
 			UserErrors []userError
 		}
 	}
-	c.Must(t, `mutation($in: `+kind+`) {out: `+mutation+`(input: $in) {consents {`+consentFields+`} userErrors {code field message}}}`, apptest.Vars{"in": input}, &out)
-	return out.Out.Consents, out.Out.UserErrors
+	c.Must(t, `mutation($in: `+kind+`) {out: `+mutation+`(input: $in) {subject {... on Client {consents {`+consentFields+`}} ... on Participant {consentRecords {`+consentFields+`}}} userErrors {code field message}}}`, apptest.Vars{"in": input}, &out)
+	if out.Out.Subject == nil {
+		return nil, out.Out.UserErrors
+	}
+	for _, r := range append(out.Out.Subject.Consents, out.Out.Subject.ConsentRecords...) {
+		if slices.Contains(input["scopes"].([]string), r.Scope) {
+			records = append(records, r)
+		}
+	}
+	return records, out.Out.UserErrors
 }
 
 func clientOf(t *testing.T, env *apptest.Env, session string) string {

@@ -100,6 +100,9 @@ var builtIn = map[Scope]string{
 	ShareWithOrg: "I agree that my organization sees what my coach shares with it. I can take this back at any time.",
 }
 
+// Subject is whose consents are recorded.
+type Subject interface{ IsConsentSubject() }
+
 // GiveInput is what somebody agrees to.
 type GiveInput struct {
 	SubjectID   id.Any // the client, or a participant who is no client

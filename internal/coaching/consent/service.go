@@ -22,8 +22,8 @@ import (
 type Kind struct {
 	Prefix string // of their ids
 	Column string // of consents
-	// Get returns what the viewer is to the person, or NotFound if the viewer cannot see them. AsClient is the person.
-	Get func(ctx context.Context, key id.UUID) (auth.Granted, error)
+	// Get returns the person and what the viewer is to them, or NotFound if the viewer cannot see them. AsClient is the person.
+	Get func(ctx context.Context, key id.UUID) (Subject, auth.Grants, error)
 }
 
 // Service records consents.
@@ -152,7 +152,7 @@ func (s *Service) Publish(ctx context.Context, in PublishInput) (_ *Text, err er
 
 // Give records that somebody agrees: the person themselves, or a coach on their behalf. What is in force already, for the same text,
 // stays as it is.
-func (s *Service) Give(ctx context.Context, in GiveInput) (_ []*Consent, err error) {
+func (s *Service) Give(ctx context.Context, in GiveInput) (_ Subject, err error) {
 	v, kind, self, err := s.subject(ctx, in.SubjectID)
 	if err != nil {
 		return nil, err
@@ -214,12 +214,13 @@ func (s *Service) Give(ctx context.Context, in GiveInput) (_ []*Consent, err err
 	if err != nil {
 		return nil, err
 	}
-	return s.records(ctx, v, kind, in.SubjectID.UUID, scopes)
+	who, _, err := kind.Get(ctx, in.SubjectID.UUID)
+	return who, err
 }
 
 // Withdraw ends consents. From the end of the transaction on nobody sees what rested on them, and a job removes it. What is not in force
 // stays as it is.
-func (s *Service) Withdraw(ctx context.Context, in WithdrawInput) (_ []*Consent, err error) {
+func (s *Service) Withdraw(ctx context.Context, in WithdrawInput) (_ Subject, err error) {
 	v, kind, _, err := s.subject(ctx, in.SubjectID)
 	if err != nil {
 		return nil, err
@@ -239,7 +240,8 @@ func (s *Service) Withdraw(ctx context.Context, in WithdrawInput) (_ []*Consent,
 	if err != nil {
 		return nil, err
 	}
-	return s.records(ctx, v, kind, in.SubjectID.UUID, scopes)
+	who, _, err := kind.Get(ctx, in.SubjectID.UUID)
+	return who, err
 }
 
 // follow records what was done, and has what is kept of conversations follow the changed consents.
@@ -264,13 +266,6 @@ func (s *Service) follow(ctx context.Context, tx pgx.Tx, v auth.Viewer, subject 
 	return jobs.Enqueue(ctx, tx, jobs.Job{Org: v.Org, Kind: JobFollow, Entity: subject.UUID})
 }
 
-func (s *Service) records(ctx context.Context, v auth.Viewer, kind Kind, subject id.UUID, scopes []Scope) ([]*Consent, error) {
-	var of page.Filter
-	of.And("cs."+kind.Column+" = ?", subject)
-	of.And("cs.scope = ANY(?)", scopes)
-	return page.All(ctx, s.db, v, consents, scope(v), of, latestFirst)
-}
-
 // subject finds whose consent it is, and whether that is the viewer.
 func (s *Service) subject(ctx context.Context, key id.Any) (v auth.Viewer, kind Kind, self bool, err error) {
 	if v, err = auth.FromContext(ctx); err != nil {
@@ -280,14 +275,13 @@ func (s *Service) subject(ctx context.Context, key id.Any) (v auth.Viewer, kind 
 	if !known {
 		return v, kind, false, fault.Invalid("subjectId", "expected the id of a client or a participant, got %s_…", key.Prefix)
 	}
-	who, err := kind.Get(ctx, key.UUID)
-	if err != nil {
+	_, is, err := kind.Get(ctx, key.UUID)
+	switch {
+	case err != nil:
 		return v, kind, false, err
-	}
-	switch g := who.Granted(); {
-	case g.Any(auth.AsClient):
+	case is.Any(auth.AsClient):
 		return v, kind, true, nil
-	case g.Any(auth.AsCoach):
+	case is.Any(auth.AsCoach):
 		return v, kind, false, nil
 	}
 	return v, kind, false, fault.Forbidden("only the person themselves, or their coach on their behalf, can give and withdraw consent")

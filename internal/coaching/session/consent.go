@@ -17,25 +17,25 @@ import (
 // CodeConsentMissing is the code of the fault that says that somebody has to consent first.
 const CodeConsentMissing = "CONSENT_MISSING"
 
-// GuestOf returns what the viewer is to somebody who takes part in a session and is no client: AsClient is the person. The consents of
+// GuestOf returns somebody who takes part in a session and is no client, and what the viewer is to them: AsClient is the person. The consents of
 // clients are standing, and given for the client.
-func (s *Service) GuestOf(ctx context.Context, key ParticipantID) (auth.Granted, error) {
+func (s *Service) GuestOf(ctx context.Context, key ParticipantID) (consent.Subject, auth.Grants, error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	p, err := page.Get(ctx, s.db, v, participants, participantScope(v), key.UUID, "participant")
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	is := p.Grants &^ auth.AsClient
 	if p.ClientID != nil && is.Any(auth.AsCoach) {
-		return nil, fault.Invalid("subjectId", "this participant is a client, whose consents hold for all sessions: give the client's id")
+		return nil, 0, fault.Invalid("subjectId", "this participant is a client, whose consents hold for all sessions: give the client's id")
 	}
 	if p.ClientID == nil && p.UserID != nil && p.UserID.UUID == v.User {
 		is |= auth.AsClient
 	}
-	return is, nil
+	return p, is, nil
 }
 
 // RequireConsent checks, for the system and not for a viewer, that every client in a session has given a consent that is in force. If

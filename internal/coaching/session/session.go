@@ -114,6 +114,9 @@ type Participant struct {
 // IsNode marks a Relay node.
 func (*Participant) IsNode() {}
 
+// IsConsentSubject marks whose consents are recorded.
+func (*Participant) IsConsentSubject() {}
+
 // Filter selects sessions: all conditions must hold, each list matches any of its values.
 type Filter struct {
 	ClientIds       []client.ID
