@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -228,6 +229,12 @@ func (s *Service) Review(ctx context.Context, in ReviewInput) (_ *Insight, err e
 		}
 		if tag.RowsAffected() == 0 {
 			return fault.Conflict("a later analysis no longer finds this insight").WithCode("RETRACTED")
+		}
+		if err := audit.Record(ctx, tx, v, audit.Entry{
+			Action: "insight.review", Kind: "insight", ID: in.InsightID.UUID, ClientID: meeting.ClientID.UUID,
+			Fields: append(audit.Given(in), "status"),
+		}); err != nil {
+			return err
 		}
 		return s.publish(ctx, tx, meeting.Ref(v.Org), eventRevised, subject{Insight: &in.InsightID})
 	})

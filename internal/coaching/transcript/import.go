@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript/format"
@@ -119,6 +120,9 @@ func (s *Service) store(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref sessi
 		return key, false, err
 	}
 	if err := storeWords(ctx, tx, ref, key, doc); err != nil {
+		return key, false, err
+	}
+	if err := audit.Record(ctx, tx, v, entry("transcript.import", key, ref)); err != nil {
 		return key, false, err
 	}
 	if err := jobs.Enqueue(ctx, tx, jobs.Job{Org: ref.Org, Kind: JobAnalyse, Entity: key.UUID}); err != nil {
