@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -32,6 +34,8 @@ type Services struct {
 	Insights    *insight.Service
 	Notes       *note.Service
 	Tags        *tag.Service
+	Consents    *consent.Service
+	Privacy     *privacy.Service
 
 	// Wait is how long a loader waits for more keys; with zero, until no more come. Tests that count statements widen it.
 	Wait time.Duration
@@ -82,6 +86,7 @@ type Loaders struct {
 	Notes         *Entity[note.Note]
 	NoteVersions  *Entity[note.Version]
 	Tags          *Entity[tag.Tag]
+	Consents      *Entity[consent.Consent]
 
 	EngagementsOfClient   *Pages[All, engagement.Engagement]
 	SessionsOfClient      *Pages[SessionQuery, session.Session]
@@ -113,6 +118,8 @@ type Loaders struct {
 	TagsOfSession         *ByKey[id.UUID, []*tag.Tag]
 	TagsOfInsight         *ByKey[id.UUID, []*tag.Tag]
 	TagsOfNote            *ByKey[id.UUID, []*tag.Tag]
+	ConsentsOfClient      *ByKey[id.UUID, []*consent.Consent]
+	ConsentsOfParticipant *ByKey[id.UUID, []*consent.Consent]
 }
 
 type bundleKey struct{}
@@ -145,6 +152,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Notes = entity(b, s.Notes.ByIDs)
 	b.NoteVersions = entity(b, s.Notes.VersionsByIDs)
 	b.Tags = entity(b, s.Tags.ByIDs)
+	b.Consents = entity(b, s.Consents.ByIDs)
 
 	b.EngagementsOfClient = pages(b,
 		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[engagement.Engagement], error) {
@@ -212,6 +220,8 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.TagsOfSession = tagsOf(b, s, "session")
 	b.TagsOfInsight = tagsOf(b, s, "insight")
 	b.TagsOfNote = tagsOf(b, s, "note")
+	b.ConsentsOfClient = byKey(b, s.Consents.OfClients)
+	b.ConsentsOfParticipant = byKey(b, s.Consents.OfParticipants)
 	return b
 }
 

@@ -40,6 +40,7 @@ type (
 	noteVersionResolver       struct{ *Resolver }
 	commitmentResolver        struct{ *Resolver }
 	passageResolver           struct{ *Resolver }
+	consentResolver           struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.
@@ -111,6 +112,9 @@ func (r *Resolver) NoteVersion() graph.NoteVersionResolver { return noteVersionR
 
 // Commitment implements graph.ResolverRoot.
 func (r *Resolver) Commitment() graph.CommitmentResolver { return commitmentResolver{r} }
+
+// Consent implements graph.ResolverRoot.
+func (r *Resolver) Consent() graph.ConsentResolver { return consentResolver{r} }
 
 // Passage implements graph.ResolverRoot.
 func (r *Resolver) Passage() graph.PassageResolver { return passageResolver{r} }

@@ -20,10 +20,10 @@ const module = "github.com/rapporthq/rapport"
 
 // order is the one order in which domains may know each other: each only those that stand after it. What goes upward is a
 // job, an event, or a small interface declared by the consumer.
-var order = []string{"insight", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "tag", "org"}
+var order = []string{"privacy", "insight", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
 
 // beside the order stand what every domain may use and what uses none.
-var beside = []string{"audit"}
+var beside = []string{"audit", "notice"}
 
 // pure packages compute: what they need is handed to them.
 var pure = []string{"internal/coaching/conversation", "internal/coaching/coding", "internal/coaching/transcript/format"}
@@ -44,7 +44,7 @@ var homes = []struct {
 		"internal/platform/postgres", "internal/platform/postgres/local", "internal/platform/id", "internal/platform/page", "internal/platform/jobs",
 		"internal/platform/queue/postgres", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest",
 		"internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
-		"internal/coaching/client", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit",
+		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/notice",
 		"internal/coaching/note",
 		"internal/app", "internal/app/demo", "internal/app/apptest", "internal/testkit",
 	}, "SQL is written where rows are kept"},
@@ -281,6 +281,8 @@ func TestRules(t *testing.T) {
 		{coaching + "tag", coaching + "client", false, "only downward"},
 		{coaching + "org", coaching + "audit", false, ""},
 		{coaching + "audit", coaching + "org", false, "knows none"},
+		{coaching + "notice", coaching + "audit", false, ""},
+		{coaching + "notice", coaching + "session", false, "knows none"},
 		{coaching + "weather", coaching + "org", false, "a place in the order"},
 		{coaching + "insight", coaching + "insight/rules", false, "what implements its interfaces"},
 		{coaching + "insight/rules", coaching + "insight", false, ""},
