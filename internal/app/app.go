@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
@@ -49,7 +50,8 @@ type App struct {
 	listener *postgres.Listener
 	queue    *pgqueue.Queue
 	stream   *pgstream.Stream
-	files    *disk.Store
+	files    files
+	aws      *aws.Config            // nil until somebody needs it
 	url      atomic.Pointer[string] // how people reach the server
 	runner   *jobs.Runner
 	services loaders.Services
@@ -77,7 +79,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	}
 	a.ServedAt(cmp.Or(cfg.HTTP.PublicURL, "http://"+cfg.HTTP.Addr))
 	var err error
-	if a.files, err = disk.Open(cfg.Home, func() string { return *a.url.Load() }); err != nil {
+	if a.files, err = a.openFiles(ctx); err != nil {
 		return nil, err
 	}
 	a.listener = postgres.Listen(context.WithoutCancel(ctx), db, log)
@@ -108,6 +110,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		httpx.Check{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
 		httpx.Check{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
 		httpx.Check{Name: "queue", Adapter: "postgres", Optional: true, Probe: connects(a.queueAnswers)},
+		a.files.check,
 	)
 	if a.handler, err = a.routes(); err != nil {
 		a.Close()
@@ -169,8 +172,10 @@ func (a *App) sweep(ctx context.Context) error {
 		if _, _, err := a.services.Transcripts.SweepUploads(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot sweep uploads", "err", err)
 		}
-		if _, err := a.files.Sweep(ctx); err != nil && ctx.Err() == nil {
-			a.log.WarnContext(ctx, "cannot sweep files", "err", err)
+		if a.files.disk != nil { // a bucket sweeps itself
+			if _, err := a.files.disk.Sweep(ctx); err != nil && ctx.Err() == nil {
+				a.log.WarnContext(ctx, "cannot sweep files", "err", err)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -258,7 +263,9 @@ func (a *App) routes() (http.Handler, error) {
 		mux.Handle("GET /dev/people", auth.LocalOnly(people{a.db, a.dev.Issuer().Name}))
 	}
 	all := http.NewServeMux()
-	all.Handle(disk.Path, a.files.Handler()) // has a limit of its own
+	if a.files.disk != nil {
+		all.Handle(disk.Path, a.files.disk.Handler()) // has a limit of its own
+	}
 	all.Handle("/", httpx.BodyCap(a.config.HTTP.MaxBodyBytes)(mux))
 	return httpx.Chain(all,
 		httpx.RequestID, httpx.AccessLog(a.log), httpx.Recover(a.log), httpx.CORS(a.config.HTTP.CORSOrigins)), nil
