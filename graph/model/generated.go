@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
@@ -46,6 +48,14 @@ type ArchiveClientPayload struct {
 type ArchiveEngagementPayload struct {
 	// The engagement as it is now; null if there are userErrors.
 	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What archiveNote did.
+type ArchiveNotePayload struct {
+	// The note as it is now; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -116,6 +126,14 @@ type CreateEngagementPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What createNote did.
+type CreateNotePayload struct {
+	// The note; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of createSavedFilter.
 type CreateSavedFilterPayload struct {
 	// The new filter; null if there are userErrors.
@@ -128,6 +146,14 @@ type CreateSavedFilterPayload struct {
 type CreateSessionPayload struct {
 	// The new session; null if there are userErrors.
 	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What deleteNote did.
+type DeleteNotePayload struct {
+	// The note as it was; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -152,6 +178,14 @@ type DeleteTagPayload struct {
 type ExportTranscriptPayload struct {
 	// The file; null if there are userErrors.
 	Export *transcript.Export `json:"export,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of giveConsent.
+type GiveConsentPayload struct {
+	// Whose consent it is; null if there are userErrors.
+	Subject consent.Subject `json:"subject,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -202,6 +236,14 @@ type MergeTagsPayload struct {
 
 // Everything that can be changed.
 type Mutation struct {
+}
+
+// What became of publishConsentText.
+type PublishConsentTextPayload struct {
+	// The text that is the current one now; null if there are userErrors.
+	ConsentText *consent.Text `json:"consentText,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // Everything that can be asked.
@@ -288,6 +330,16 @@ type RescheduleSessionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What restoreNoteVersion did.
+type RestoreNoteVersionPayload struct {
+	// The note as it is now; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// All texts, if it was saved meanwhile: beside a CONFLICT in userErrors; else null.
+	Conflict *note.Conflict `json:"conflict,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of reviewInsight.
 type ReviewInsightPayload struct {
 	// The insight as it is now; null if there are userErrors.
@@ -302,6 +354,16 @@ type ReviseUtterancePayload struct {
 	Utterance *transcript.Utterance `json:"utterance,omitempty"`
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What saveNote did.
+type SaveNotePayload struct {
+	// The note as it is now; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// All texts, if it was saved meanwhile: beside a CONFLICT in userErrors; else null.
+	Conflict *note.Conflict `json:"conflict,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -454,6 +516,14 @@ type UploadLink struct {
 	Headers []*HTTPHeader `json:"headers"`
 	// Until when.
 	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// What became of withdrawConsent.
+type WithdrawConsentPayload struct {
+	// Whose consent it is; null if there are userErrors.
+	Subject consent.Subject `json:"subject,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // What a viewer is to a row.

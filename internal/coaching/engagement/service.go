@@ -121,14 +121,13 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Engagement, er
 		if err := org.RequireActive(ctx, tx, v.Org, coach, auth.RoleCoach, "coachId"); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `
+		if _, err := tx.Exec(ctx, `
 			INSERT INTO engagements (id, org_id, client_id, coach_id, title, sessions_included, starts_on, ends_on)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			key, v.Org, in.ClientID, coach, title, in.SessionsIncluded, in.StartsOn, in.EndsOn)
-		if err != nil {
+			key, v.Org, in.ClientID, coach, title, in.SessionsIncluded, in.StartsOn, in.EndsOn); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("engagement.create", &Engagement{ID: key, ClientID: in.ClientID}))
+		return audit.Record(ctx, tx, v, entry("engagement.create", key, in.ClientID))
 	})
 	if err != nil {
 		return nil, err
@@ -171,14 +170,13 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Engagement, er
 				return err
 			}
 		}
-		_, err = tx.Exec(ctx, `
+		if _, err = tx.Exec(ctx, `
 			UPDATE engagements SET title = $3, status = $4, sessions_included = $5, starts_on = $6, ends_on = $7, updated_at = now()
 			WHERE org_id = $1 AND id = $2`,
-			v.Org, in.ID, e.Title, e.Status, e.SessionsIncluded, e.StartsOn, e.EndsOn)
-		if err != nil {
+			v.Org, in.ID, e.Title, e.Status, e.SessionsIncluded, e.StartsOn, e.EndsOn); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("engagement.update", e, audit.Given(in)...))
+		return audit.Record(ctx, tx, v, entry("engagement.update", in.ID, e.ClientID, audit.Given(in)...))
 	})
 	if err != nil {
 		return nil, err
@@ -235,7 +233,7 @@ func (s *Service) Reopen(ctx context.Context, in ReopenInput) (_ *Engagement, er
 			WHERE org_id = $1 AND id = $2`, v.Org, in.ID, v.User, reason); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("engagement.reopen", e, "status", "reopening"))
+		return audit.Record(ctx, tx, v, entry("engagement.reopen", in.ID, e.ClientID, "status", "reopening"))
 	})
 	if err != nil {
 		return nil, err
@@ -260,12 +258,17 @@ func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Engagement, 
 			WHERE org_id = $1 AND id = $2`, v.Org, in.ID, in.Archived); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("engagement.archive", e, "archivedAt"))
+		return audit.Record(ctx, tx, v, entry("engagement.archive", in.ID, e.ClientID, "archivedAt"))
 	})
 	if err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, in.ID)
+}
+
+// entry is a line of the audit trail about an engagement.
+func entry(action string, key ID, of client.ID, fields ...string) audit.Entry {
+	return audit.Entry{Action: action, Kind: "engagement", ID: key.UUID, ClientID: of.UUID, Fields: fields}
 }
 
 // lockMine locks an engagement that the viewer may change and returns it as it is then.
@@ -281,11 +284,6 @@ func (s *Service) lockMine(ctx context.Context, tx pgx.Tx, v auth.Viewer, key ID
 		return nil, fault.Forbidden("only the coach, an owner or an admin can change an engagement")
 	}
 	return e, nil
-}
-
-// entry is a change of an engagement, for the audit trail.
-func entry(action string, e *Engagement, fields ...string) audit.Entry {
-	return audit.Entry{Action: action, Kind: "engagement", ID: e.ID.UUID, ClientID: e.ClientID.UUID, Fields: fields}
 }
 
 func checkPlan(problems *check.Input, sessions *int, startsOn, endsOn *time.Time) {

@@ -84,7 +84,7 @@ func (s *Service) SetSponsor(ctx context.Context, in SetSponsorInput) (_ *Engage
 			v.Org, in.EngagementID, in.UserID, append([]Grant{}, in.Grants...)); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("engagement.sponsor", e, "sponsorships"),
+		return audit.Record(ctx, tx, v, entry("engagement.sponsor", in.EngagementID, e.ClientID, "sponsorships"),
 			audit.Entry{Action: "sponsor.set", Kind: "user", ID: in.UserID.UUID, ClientID: e.ClientID.UUID, Fields: []string{"grants"}})
 	})
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *Service) RemoveSponsor(ctx context.Context, in RemoveSponsorInput) (_ *
 		if err != nil || gone.RowsAffected() == 0 {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("engagement.sponsor", e, "sponsorships"),
+		return audit.Record(ctx, tx, v, entry("engagement.sponsor", in.EngagementID, e.ClientID, "sponsorships"),
 			audit.Entry{Action: "sponsor.remove", Kind: "user", ID: in.UserID.UUID, ClientID: e.ClientID.UUID})
 	})
 	if err != nil {

@@ -213,7 +213,7 @@ func (s *Service) change(ctx context.Context, key ID, action string, fn func(*ch
 func (s *Service) moved(ctx context.Context, tx pgx.Tx, v auth.Viewer, action string, fields []string, changed ...*Session) error {
 	entries := make([]audit.Entry, len(changed))
 	for i, c := range changed {
-		entries[i] = audit.Entry{Action: action, Kind: "session", ID: c.ID.UUID, ClientID: c.ClientID.UUID, Fields: fields}
+		entries[i] = entry(action, c.ID, c.ClientID, fields...)
 	}
 	return audit.Record(ctx, tx, v, entries...)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
@@ -233,4 +234,9 @@ func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Session, err
 		}
 		return nil
 	})
+}
+
+// entry is a line of the audit trail about a session.
+func entry(action string, key ID, of client.ID, fields ...string) audit.Entry {
+	return audit.Entry{Action: action, Kind: "session", ID: key.UUID, ClientID: of.UUID, Fields: fields}
 }

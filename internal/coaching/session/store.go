@@ -10,9 +10,9 @@ import (
 var sessions = page.Table[Session]{
 	From:    "sessions s",
 	ID:      "s.id",
-	Columns: "s.id, s.engagement_id, s.client_id, s.coach_id, s.number, s.type, s.status, s.title, s.starts_at, s.duration_minutes, s.uses_session, s.cancelled_at, s.cancelled_by, s.cancelled_late, s.cancellation_reason, s.archived_at, s.created_at, s.updated_at",
+	Columns: "s.id, s.engagement_id, s.client_id, s.coach_id, s.number, s.type, s.status, s.title, s.starts_at, s.duration_minutes, s.consents, s.uses_session, s.cancelled_at, s.cancelled_by, s.cancelled_late, s.cancellation_reason, s.archived_at, s.created_at, s.updated_at",
 	Dest: func(s *Session) []any {
-		return []any{&s.Grants, &s.ID, &s.EngagementID, &s.ClientID, &s.CoachID, &s.Number, &s.Type, &s.Status, &s.Title, &s.StartsAt, &s.DurationMinutes, &s.Counts,
+		return []any{&s.Grants, &s.ID, &s.EngagementID, &s.ClientID, &s.CoachID, &s.Number, &s.Type, &s.Status, &s.Title, &s.StartsAt, &s.DurationMinutes, &s.Consents, &s.Counts,
 			&s.CancelledAt, &s.CancelledBy, &s.CancelledLate, &s.CancellationReason, &s.ArchivedAt, &s.CreatedAt, &s.UpdatedAt}
 	},
 	Key: func(s *Session) id.UUID { return s.ID.UUID },
@@ -78,7 +78,7 @@ func (f *Filter) add(w *page.Filter, v auth.Viewer) {
 		w.And("EXISTS (SELECT FROM participants p WHERE p.session_id = s.id AND p.user_id = ANY(?) AND "+innerScope(v, "p.org_id").Where()+")", f.ParticipantUserIds)
 	}
 	if f.HasTranscript != nil {
-		visible := ConversationScope(v, "tr.org_id", "true", "tr.shared_with_client").Where()
+		visible := ConversationScope(v, "tr.org_id", ToRead, "true", "tr.shared_with_client").Where()
 		w.And("EXISTS (SELECT FROM transcripts tr WHERE tr.session_id = s.id AND tr.archived_at IS NULL AND "+visible+") = ?", *f.HasTranscript)
 	}
 }
