@@ -365,6 +365,12 @@ func buried(t testing.TB, env *apptest.Env) {
 func settled(t testing.TB, env *apptest.Env, transcript string) {
 	t.Helper()
 	ready(t, env, transcript)
+	quiet(t, env, transcript)
+}
+
+// quiet waits until nothing is to be done about a transcript.
+func quiet(t testing.TB, env *apptest.Env, transcript string) {
+	t.Helper()
 	testkit.Eventually(t, 30*time.Second, func() error {
 		if n := value[int](t, env, `SELECT count(*) FROM jobs WHERE entity_id = $1 AND state <> 'DONE'`, uuid(t, transcript)); n > 0 {
 			return fmt.Errorf("%d jobs are not done", n)

@@ -843,6 +843,66 @@ func TestEditsAtTheSameMoment(t *testing.T) {
 	}
 }
 
+// Fifty who merge the same eight speakers in all directions, and undo merges, at the same moment: each merge happens whole
+// or is refused with words, every line belongs to somebody who is there, and all of it can be undone.
+func TestMergesAtTheSameMoment(t *testing.T) {
+	t.Parallel()
+	const clients, writers = 8, 50
+	env := apptest.Demo(t, apptest.Running())
+	c := &corrected{t: t, env: env, coach: env.Login(t, apptest.Coach), session: amara5.id(t, env)}
+	c.id = imports(t, c.coach, c.session, voices(t, clients))
+	quiet(t, env, c.id)
+	original := c.words()
+	var speakers []string
+	for i := range clients {
+		speakers = append(speakers, c.speaker(1+i))
+	}
+	var mu sync.Mutex
+	answers := map[string]int{}
+	var wg sync.WaitGroup
+	for i := range writers {
+		into, from := speakers[i%clients], speakers[(i+1+i/clients)%clients]
+		if into == from {
+			continue
+		}
+		wg.Go(func() {
+			got := change(t, c.coach, "mergeSpeakers", "edit", "id", apptest.Vars{"intoId": into, "ids": []string{from}})
+			answer := "merged"
+			if got.entity == nil {
+				answer = got.response.Code() + briefly(got.userErrors)
+			} else if i%3 == 0 {
+				got := change(t, c.coach, "undoTranscriptEdit", "edit", "id", apptest.Vars{"editId": got.entity["id"]})
+				if answer = "undone"; got.entity == nil {
+					answer = got.response.Code() + briefly(got.userErrors)
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			answers[answer]++
+		})
+	}
+	wg.Wait()
+	if answers["merged"]+answers["undone"] == 0 {
+		t.Errorf("nobody merged anything: %v", answers)
+	}
+	for answer := range answers {
+		if !slices.Contains([]string{"merged", "undone", "MERGED ids", "MERGED intoId", "CONFLICT editId"}, answer) {
+			t.Errorf("answers: %v", answers)
+			break
+		}
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM utterances u JOIN speakers s ON s.id = u.speaker_id WHERE u.transcript_id = $1 AND s.merged_into IS NOT NULL`, uuid(t, c.id)); n > 0 {
+		t.Errorf("%d lines of speakers who have been merged", n)
+	}
+	for _, e := range c.view().Edits.Nodes { // latest first
+		if !e.Undone {
+			c.undo(e.ID)
+		}
+	}
+	c.same("undone", c.words(), original)
+	quiet(t, env, c.id)
+}
+
 // Whoever listens hears of each edit and of each undo.
 func TestEditsAreTold(t *testing.T) {
 	t.Parallel()

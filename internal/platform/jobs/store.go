@@ -213,6 +213,7 @@ func (s *store) tryFinish(ctx context.Context, job Job, lease id.UUID, o outcome
 func (s *store) bury(ctx context.Context, jobID id.UUID, lease *id.UUID, o outcome) (buried bool, err error) {
 	defer fault.Wrap(&err, "jobs.bury(%s)", jobID)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		buried = false
 		var job Job
 		err := tx.QueryRow(ctx, burySQL, jobID, lease, o.code, o.text).Scan(job.dest()...)
 		if errors.Is(err, pgx.ErrNoRows) {

@@ -6,7 +6,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -112,10 +115,38 @@ func readTimesAsUTC(m *pgtype.Map) {
 	m.RegisterType(&pgtype.Type{Name: "_timestamptz", OID: pgtype.TimestamptzArrayOID, Codec: &pgtype.ArrayCodec{ElementType: t}})
 }
 
+// attempts is how often InTx tries a transaction that the server gives up for the sake of others.
+const attempts = 6
+
+// lost are the errors by which the server gives up one transaction so that others can go on: serialization_failure and
+// deadlock_detected. What the transaction did is undone, and the same again may succeed.
+var lost = []string{"40001", "40P01"}
+
 // InTx runs fn in a transaction and commits if fn returns nil. When fn returns an error, panics or ends its goroutine,
-// the transaction is rolled back. A failed commit is an error like any other: nothing was written. Nothing is retried,
-// and fn must do no network but the database's.
+// the transaction is rolled back. A failed commit is an error like any other: nothing was written. A transaction that the
+// server gives up in a deadlock is run again, after a short while and a few times at most: fn must begin anew each time,
+// assigning to what it leaves behind and not adding to it. It must do no network but the database's. Nothing else is retried.
 func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) (err error) {
+	for attempt := range attempts {
+		if attempt > 0 {
+			// The others are done within milliseconds; chance keeps the same two from meeting again.
+			pause := time.NewTimer(time.Duration(1+rand.IntN(10<<attempt)) * time.Millisecond)
+			select {
+			case <-ctx.Done():
+				pause.Stop()
+				return err
+			case <-pause.C:
+			}
+		}
+		var server *pgconn.PgError
+		if err = once(ctx, pool, fn); !errors.As(err, &server) || !slices.Contains(lost, server.Code) {
+			return err
+		}
+	}
+	return err
+}
+
+func once(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) (err error) {
 	tx, err := pool.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -138,4 +169,10 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) (er
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
+}
+
+// Violates says whether err is the database's refusal of a row by the constraint, or unique index, of that name.
+func Violates(err error, constraint string) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && server.ConstraintName == constraint
 }

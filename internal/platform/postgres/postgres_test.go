@@ -3,10 +3,14 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/testkit"
@@ -153,4 +157,72 @@ func TestInTx(t *testing.T) {
 		})
 		wantRows(t, 1)
 	})
+}
+
+// Two transactions that lock the same two rows in opposite orders: the server gives one up, and it is run again.
+func TestInTxRunsAgainAfterADeadlock(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	pool := testkit.DB(t)
+	exec(t, pool, `CREATE TABLE thing (id int PRIMARY KEY, n int NOT NULL DEFAULT 0)`)
+	exec(t, pool, `INSERT INTO thing VALUES (1), (2)`)
+	add := func(tx pgx.Tx, id int) error {
+		_, err := tx.Exec(ctx, `UPDATE thing SET n = n + 1 WHERE id = $1`, id)
+		return err
+	}
+	var both, done sync.WaitGroup
+	both.Add(2)
+	var runs atomic.Int32
+	for _, order := range [][2]int{{1, 2}, {2, 1}} {
+		done.Go(func() {
+			first := true
+			err := postgres.InTx(ctx, pool, func(tx pgx.Tx) error {
+				runs.Add(1)
+				if err := add(tx, order[0]); err != nil {
+					return err
+				}
+				if first { // each holds its first row before it asks for the other's
+					first = false
+					both.Done()
+					both.Wait()
+				}
+				if err := add(tx, order[1]); err != nil {
+					return fmt.Errorf("wrapped: %w", err)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+	if n := runs.Load(); n < 3 {
+		t.Fatalf("%d runs: there was no deadlock", n)
+	}
+	var sum string
+	if err := pool.QueryRow(ctx, `SELECT string_agg(n::text, ' ' ORDER BY id) FROM thing`).Scan(&sum); err != nil || sum != "2 2" {
+		t.Errorf("the rows were counted up to %s: %v", sum, err)
+	}
+
+	gone, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		code string
+		want int32
+	}{"again and again": {ctx, "40001", 6}, "by who has gone": {gone, "40P01", 1}, "another error": {ctx, "40002", 1}} {
+		runs.Store(0)
+		err := postgres.InTx(c.ctx, pool, func(pgx.Tx) error {
+			runs.Add(1)
+			if c.ctx == gone {
+				cancel()
+			}
+			return &pgconn.PgError{Code: c.code}
+		})
+		var server *pgconn.PgError
+		if !errors.As(err, &server) || server.Code != c.code || runs.Load() != c.want {
+			t.Errorf("%s: %d runs, want %d, and then %v", name, runs.Load(), c.want, err)
+		}
+	}
 }
