@@ -11,10 +11,13 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -32,7 +35,10 @@ type Services struct {
 	GoalLinks   *goal.Links
 	Transcripts *transcript.Service
 	Insights    *insight.Service
+	Notes       *note.Service
 	Tags        *tag.Service
+	Consents    *consent.Service
+	Privacy     *privacy.Service
 
 	// Wait is how long a loader waits for more keys; with zero, until no more come. Tests that count statements widen it.
 	Wait time.Duration
@@ -62,6 +68,12 @@ type ActionQuery struct {
 	Order  *goal.ActionOrderBy
 }
 
+// NoteQuery selects the notes of a parent.
+type NoteQuery struct {
+	Filter *note.Filter
+	Order  *note.OrderBy
+}
+
 // All selects all of a parent's children, in their one order.
 type All struct{}
 
@@ -80,6 +92,8 @@ type Loaders struct {
 	Goals         *Entity[goal.Goal]
 	CheckIns      *Entity[goal.CheckIn]
 	Actions       *Entity[goal.ActionItem]
+	Topics        *Entity[session.Topic]
+	SavedFilters  *Entity[session.SavedFilter]
 	Transcripts   *Entity[transcript.Transcript]
 	Speakers      *Entity[transcript.Speaker]
 	Utterances    *Entity[transcript.Utterance]
@@ -89,7 +103,10 @@ type Loaders struct {
 	Citations     *Entity[insight.Citation]
 	Runs          *Entity[insight.Run]
 	Metrics       *Entity[insight.Metrics]
+	Notes         *Entity[note.Note]
+	NoteVersions  *Entity[note.Version]
 	Tags          *Entity[tag.Tag]
+	Consents      *Entity[consent.Consent]
 
 	EngagementsOfClient   *Pages[All, engagement.Engagement]
 	SessionsOfClient      *Pages[SessionQuery, session.Session]
@@ -100,10 +117,17 @@ type Loaders struct {
 	RunsOfTranscript      *Pages[All, insight.Run]
 	InsightsOfSession     *Pages[InsightQuery, insight.Insight]
 	InsightsOfClient      *Pages[InsightQuery, insight.Insight]
-	SponsorsOfEngagement  *ByKey[id.UUID, []org.UserID]
+	NotesOfClient         *Pages[NoteQuery, note.Note]
+	NotesOfEngagement     *Pages[NoteQuery, note.Note]
+	NotesOfSession        *Pages[NoteQuery, note.Note]
+	VersionsOfNote        *Pages[All, note.Version]
+	MentionsOfNote        *ByKey[id.UUID, []org.UserID]
+	SponsorshipsOf        *ByKey[id.UUID, []*engagement.Sponsorship] // an engagement
 	SessionsUsed          *ByKey[id.UUID, int]
 	InsightCountOfSession *ByKey[id.UUID, int]
 	ParticipantsOfSession *ByKey[id.UUID, []*session.Participant]
+	AgendaOfSession       *ByKey[id.UUID, []*session.Topic]
+	OverlapsOfSession     *ByKey[id.UUID, []*session.Session]
 	SpeakersOfTranscript  *ByKey[id.UUID, []*transcript.Speaker]
 	RevisionsOfUtterance  *ByKey[id.UUID, []*transcript.Revision]
 	TranscriptOfSession   *Entity[transcript.Transcript] // the one that counts, by the session's id
@@ -126,9 +150,13 @@ type Loaders struct {
 	ActionOfInsight       *Entity[goal.ActionItem] // by the insight's id
 	OpenActionsOfClient   *ByKey[id.UUID, int]
 	AssigneesOfAction     *ByKey[id.UUID, []*goal.Assignee]
+	UsageOfTag            *ByKey[id.UUID, int]
 	TagsOfClient          *ByKey[id.UUID, []*tag.Tag]
 	TagsOfSession         *ByKey[id.UUID, []*tag.Tag]
 	TagsOfInsight         *ByKey[id.UUID, []*tag.Tag]
+	TagsOfNote            *ByKey[id.UUID, []*tag.Tag]
+	ConsentsOfClient      *ByKey[id.UUID, []*consent.Consent]
+	ConsentsOfParticipant *ByKey[id.UUID, []*consent.Consent]
 }
 
 type bundleKey struct{}
@@ -152,6 +180,8 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Goals = entity(b, s.Goals.ByIDs)
 	b.CheckIns = entity(b, s.Goals.CheckInsByIDs)
 	b.Actions = entity(b, s.Goals.ActionsByIDs)
+	b.Topics = entity(b, s.Sessions.TopicsByIDs)
+	b.SavedFilters = entity(b, s.Sessions.SavedByIDs)
 	b.Transcripts = entity(b, s.Transcripts.ByIDs)
 	b.Speakers = entity(b, s.Transcripts.SpeakersByIDs)
 	b.Utterances = entity(b, s.Transcripts.UtterancesByIDs)
@@ -161,7 +191,10 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Citations = entity(b, s.Insights.CitationsByIDs)
 	b.Runs = entity(b, s.Insights.RunsByIDs)
 	b.Metrics = entity(b, s.Insights.MetricsByIDs)
+	b.Notes = entity(b, s.Notes.ByIDs)
+	b.NoteVersions = entity(b, s.Notes.VersionsByIDs)
 	b.Tags = entity(b, s.Tags.ByIDs)
+	b.Consents = entity(b, s.Consents.ByIDs)
 
 	b.EngagementsOfClient = pages(b,
 		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[engagement.Engagement], error) {
@@ -202,10 +235,23 @@ func bundle(ctx context.Context, s Services) *Loaders {
 		})
 	b.InsightsOfSession = insightsOf(b, s, insight.OfSession)
 	b.InsightsOfClient = insightsOf(b, s, insight.OfClient)
-	b.SponsorsOfEngagement = byKey(b, s.Engagements.Sponsors)
+	b.NotesOfClient = notesOf(b, s, note.OfClient)
+	b.NotesOfEngagement = notesOf(b, s, note.OfEngagement)
+	b.NotesOfSession = notesOf(b, s, note.OfSession)
+	b.VersionsOfNote = pages(b,
+		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[note.Version], error) {
+			return s.Notes.Versions(ctx, parents, w)
+		},
+		func(ctx context.Context, parents []id.UUID, _ All) ([]int, error) {
+			return s.Notes.CountVersions(ctx, parents)
+		})
+	b.MentionsOfNote = byKey(b, s.Notes.Mentions)
+	b.SponsorshipsOf = byKey(b, s.Engagements.Sponsorships)
 	b.SessionsUsed = byKey(b, s.Engagements.SessionsUsed)
 	b.InsightCountOfSession = byKey(b, s.Insights.CountOfSessions)
 	b.ParticipantsOfSession = byKey(b, s.Sessions.Participants)
+	b.AgendaOfSession = byKey(b, s.Sessions.Agendas)
+	b.OverlapsOfSession = byKey(b, s.Sessions.Overlaps)
 	b.SpeakersOfTranscript = byKey(b, s.Transcripts.Speakers)
 	b.RevisionsOfUtterance = byKey(b, s.Transcripts.Revisions)
 	b.TranscriptOfSession = entity(b, s.Transcripts.CurrentOf)
@@ -234,9 +280,13 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.ActionOfInsight = entity(b, s.Goals.ActionsOfInsights)
 	b.OpenActionsOfClient = byKey(b, s.Goals.CountOpenActionsOfClients)
 	b.AssigneesOfAction = byKey(b, s.Goals.Assignees)
+	b.UsageOfTag = byKey(b, s.Tags.UsageCounts)
 	b.TagsOfClient = tagsOf(b, s, "client")
 	b.TagsOfSession = tagsOf(b, s, "session")
 	b.TagsOfInsight = tagsOf(b, s, "insight")
+	b.TagsOfNote = tagsOf(b, s, "note")
+	b.ConsentsOfClient = byKey(b, s.Consents.OfClients)
+	b.ConsentsOfParticipant = byKey(b, s.Consents.OfParticipants)
 	return b
 }
 
@@ -283,6 +333,16 @@ func actionsOf(b *Loaders, s Services, parent goal.ActionParent) *Pages[ActionQu
 		})
 }
 
+func notesOf(b *Loaders, s Services, parent note.Parent) *Pages[NoteQuery, note.Note] {
+	return pages(b,
+		func(ctx context.Context, parents []id.UUID, q NoteQuery, w page.Window) ([]*page.Connection[note.Note], error) {
+			return s.Notes.Children(ctx, parent, parents, q.Filter, q.Order, w)
+		},
+		func(ctx context.Context, parents []id.UUID, q NoteQuery) ([]int, error) {
+			return s.Notes.CountChildren(ctx, parent, parents, q.Filter)
+		})
+}
+
 func tagsOf(b *Loaders, s Services, prefix string) *ByKey[id.UUID, []*tag.Tag] {
 	return byKey(b, func(ctx context.Context, entities []id.UUID) ([][]*tag.Tag, error) {
 		return s.Tags.OnEntities(ctx, prefix, entities)
@@ -291,9 +351,30 @@ func tagsOf(b *Loaders, s Services, prefix string) *ByKey[id.UUID, []*tag.Tag] {
 
 // SponsorsOf returns the sponsors of an engagement whom the viewer may see.
 func (l *Loaders) SponsorsOf(ctx context.Context, key engagement.ID) ([]*org.User, error) {
-	ids, err := l.SponsorsOfEngagement.Load(ctx, key.UUID)
+	all, err := l.SponsorshipsOf.Load(ctx, key.UUID)
 	if err != nil {
 		return nil, err
+	}
+	ids := make([]org.UserID, len(all))
+	for i, s := range all {
+		ids[i] = s.UserID
+	}
+	return l.people(ctx, ids)
+}
+
+// MentionedIn returns the people named in a note whom the viewer may see.
+func (l *Loaders) MentionedIn(ctx context.Context, key note.ID) ([]*org.User, error) {
+	ids, err := l.MentionsOfNote.Load(ctx, key.UUID)
+	if err != nil {
+		return nil, err
+	}
+	return l.people(ctx, ids)
+}
+
+// people are those whom the viewer may see.
+func (l *Loaders) people(ctx context.Context, ids []org.UserID) ([]*org.User, error) {
+	for _, user := range ids {
+		l.Users.place(user.UUID) // all are asked for before the first is waited for, so that they share a statement
 	}
 	visible := make([]*org.User, 0, len(ids))
 	for _, user := range ids {

@@ -35,6 +35,12 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"participant": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Participants.Load(ctx, key))
 	},
+	"topic": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Topics.Load(ctx, key))
+	},
+	"filter": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.SavedFilters.Load(ctx, key))
+	},
 	"transcript": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Transcripts.Load(ctx, key))
 	},
@@ -70,6 +76,15 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	},
 	"action": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Actions.Load(ctx, key))
+	},
+	"note": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Notes.Load(ctx, key))
+	},
+	"noteversion": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.NoteVersions.Load(ctx, key))
+	},
+	"consent": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Consents.Load(ctx, key))
 	},
 	"tag": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Tags.Load(ctx, key))

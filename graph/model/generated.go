@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
@@ -27,10 +29,26 @@ type AcceptInsightAsActionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of addAgendaTopic.
+type AddAgendaTopicPayload struct {
+	// The new topic; null if there are userErrors.
+	Topic *session.Topic `json:"topic,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of addCheckIn.
 type AddCheckInPayload struct {
 	// The check-in; null if there are userErrors.
 	CheckIn *goal.CheckIn `json:"checkIn,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of addParticipant.
+type AddParticipantPayload struct {
+	// The new participant; null if there are userErrors.
+	Participant *session.Participant `json:"participant,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -47,6 +65,14 @@ type ArchiveClientPayload struct {
 type ArchiveEngagementPayload struct {
 	// The engagement as it is now; null if there are userErrors.
 	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What archiveNote did.
+type ArchiveNotePayload struct {
+	// The note as it is now; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -71,6 +97,22 @@ type ArchiveTranscriptPayload struct {
 type AssignActionItemPayload struct {
 	// The action as it is now, also if it was changed meanwhile; null if there are other userErrors.
 	ActionItem *goal.ActionItem `json:"actionItem,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of cancelSession.
+type CancelSessionPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of completeSession.
+type CompleteSessionPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -125,6 +167,22 @@ type CreateGoalPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What createNote did.
+type CreateNotePayload struct {
+	// The note; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of createSavedFilter.
+type CreateSavedFilterPayload struct {
+	// The new filter; null if there are userErrors.
+	SavedFilter *session.SavedFilter `json:"savedFilter,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of createSession.
 type CreateSessionPayload struct {
 	// The new session; null if there are userErrors.
@@ -133,10 +191,42 @@ type CreateSessionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What deleteNote did.
+type DeleteNotePayload struct {
+	// The note as it was; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of deleteSavedFilter.
+type DeleteSavedFilterPayload struct {
+	// The filter as it was; null if there are userErrors.
+	SavedFilter *session.SavedFilter `json:"savedFilter,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of deleteTag.
+type DeleteTagPayload struct {
+	// The tag as it was; null if there are userErrors.
+	Tag *tag.Tag `json:"tag,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of exportTranscript.
 type ExportTranscriptPayload struct {
 	// The file; null if there are userErrors.
 	Export *transcript.Export `json:"export,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of giveConsent.
+type GiveConsentPayload struct {
+	// Whose consent it is; null if there are userErrors.
+	Subject consent.Subject `json:"subject,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -167,6 +257,14 @@ type LinkGoalPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of markSessionMissed.
+type MarkSessionMissedPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of mergeSpeakers.
 type MergeSpeakersPayload struct {
 	// The one speaker as it is now; null if there are userErrors.
@@ -177,8 +275,24 @@ type MergeSpeakersPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of mergeTags.
+type MergeTagsPayload struct {
+	// The one tag as it is now; null if there are userErrors.
+	Tag *tag.Tag `json:"tag,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Everything that can be changed.
 type Mutation struct {
+}
+
+// What became of publishConsentText.
+type PublishConsentTextPayload struct {
+	// The text that is the current one now; null if there are userErrors.
+	ConsentText *consent.Text `json:"consentText,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // Everything that can be asked.
@@ -195,12 +309,52 @@ type ReassignUtterancesPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of removeAgendaTopic.
+type RemoveAgendaTopicPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of removeEngagementSponsor.
+type RemoveEngagementSponsorPayload struct {
+	// The engagement as it is now; null if there are userErrors.
+	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of removeParticipant.
+type RemoveParticipantPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of renameSpeaker.
 type RenameSpeakerPayload struct {
 	// The speaker as it is now; null if there are userErrors.
 	Speaker *transcript.Speaker `json:"speaker,omitempty"`
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of reopenEngagement.
+type ReopenEngagementPayload struct {
+	// The engagement as it is now; null if there are userErrors.
+	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of reorderAgenda.
+type ReorderAgendaPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -213,6 +367,24 @@ type RequestTranscriptUploadPayload struct {
 	Upload *UploadLink `json:"upload,omitempty"`
 	// Whether this very file was imported for this session before; transcript is that first one.
 	AlreadyImported bool `json:"alreadyImported"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of rescheduleSession.
+type RescheduleSessionPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What restoreNoteVersion did.
+type RestoreNoteVersionPayload struct {
+	// The note as it is now; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// All texts, if it was saved meanwhile: beside a CONFLICT in userErrors; else null.
+	Conflict *note.Conflict `json:"conflict,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -235,6 +407,24 @@ type ReviseUtterancePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What saveNote did.
+type SaveNotePayload struct {
+	// The note as it is now; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// All texts, if it was saved meanwhile: beside a CONFLICT in userErrors; else null.
+	Conflict *note.Conflict `json:"conflict,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of setEngagementSponsor.
+type SetEngagementSponsorPayload struct {
+	// The engagement as it is now; null if there are userErrors.
+	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of setSpeakerRole.
 type SetSpeakerRolePayload struct {
 	// The speaker as it is now; null if there are userErrors.
@@ -251,6 +441,14 @@ type SplitSpeakerPayload struct {
 	Speaker *transcript.Speaker `json:"speaker,omitempty"`
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of startSession.
+type StartSessionPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -301,6 +499,14 @@ type UpdateActionItemPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of updateAgendaTopic.
+type UpdateAgendaTopicPayload struct {
+	// The topic as it is now; null if there are userErrors.
+	Topic *session.Topic `json:"topic,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of updateClient.
 type UpdateClientPayload struct {
 	// The client as it is now; null if there are userErrors.
@@ -333,10 +539,34 @@ type UpdateOrganizationPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of updateParticipant.
+type UpdateParticipantPayload struct {
+	// The participant as it is now; null if there are userErrors.
+	Participant *session.Participant `json:"participant,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of updateSavedFilter.
+type UpdateSavedFilterPayload struct {
+	// The filter as it is now; null if there are userErrors.
+	SavedFilter *session.SavedFilter `json:"savedFilter,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of updateSession.
 type UpdateSessionPayload struct {
 	// The session as it is now; null if there are userErrors.
 	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of updateTag.
+type UpdateTagPayload struct {
+	// The tag as it is now; null if there are userErrors.
+	Tag *tag.Tag `json:"tag,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -361,6 +591,14 @@ type UploadLink struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
+// What became of withdrawConsent.
+type WithdrawConsentPayload struct {
+	// Whose consent it is; null if there are userErrors.
+	Subject consent.Subject `json:"subject,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What a viewer is to a row.
 type Relation string
 
@@ -377,6 +615,8 @@ const (
 	RelationClient Relation = "CLIENT"
 	// The viewer sponsors the engagement.
 	RelationSponsor Relation = "SPONSOR"
+	// The viewer sponsors the engagement, and may see its progress.
+	RelationProgressSponsor Relation = "PROGRESS_SPONSOR"
 )
 
 var AllRelation = []Relation{
@@ -386,11 +626,12 @@ var AllRelation = []Relation{
 	RelationSupervisor,
 	RelationClient,
 	RelationSponsor,
+	RelationProgressSponsor,
 }
 
 func (e Relation) IsValid() bool {
 	switch e {
-	case RelationSelf, RelationAdmin, RelationCoach, RelationSupervisor, RelationClient, RelationSponsor:
+	case RelationSelf, RelationAdmin, RelationCoach, RelationSupervisor, RelationClient, RelationSponsor, RelationProgressSponsor:
 		return true
 	}
 	return false

@@ -9,6 +9,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
@@ -47,6 +48,10 @@ type (
 	CheckInEdge              = page.Edge[goal.CheckIn]
 	ActionItemConnection     = page.Connection[goal.ActionItem]
 	ActionItemEdge           = page.Edge[goal.ActionItem]
+	NoteConnection           = page.Connection[note.Note]
+	NoteEdge                 = page.Edge[note.Note]
+	NoteVersionConnection    = page.Connection[note.Version]
+	NoteVersionEdge          = page.Edge[note.Version]
 	TagConnection            = page.Connection[tag.Tag]
 	TagEdge                  = page.Edge[tag.Tag]
 )

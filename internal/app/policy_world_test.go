@@ -46,10 +46,11 @@ type fact struct {
 	coaches     []id.UUID // whose it is
 	clients     []id.UUID // the logins of its clients
 	sponsors    []id.UUID
-	consent     bool // every client in the session agrees to supervision
-	shared      bool // the transcript, with the client
-	accepted    bool // the insight, and it is meant for the client
-	supervisory bool // the insight is not private to the coach, or evidence of skill
+	informed    []id.UUID // those of the sponsors who may see progress
+	consent     bool      // every client in the session agrees to supervision
+	shared      bool      // the transcript, with the client
+	accepted    bool      // the insight, and it is meant for the client
+	supervisory bool      // the insight is not private to the coach, or evidence of skill
 	text        map[string]string
 }
 
@@ -164,8 +165,8 @@ func (w *world) engage(t *testing.T, client id.UUID, coach, title string) (engag
 		SELECT $1, org_id, id, $3, $4, 'ACTIVE', 3, '2026-01-05', '2026-12-18' FROM clients WHERE id = $2`, engagement, client, w.person(t, coach), title)
 	w.exec(t, `INSERT INTO sessions (id, org_id, engagement_id, client_id, coach_id, number, status, title, starts_at, duration_minutes)
 		SELECT $1, org_id, id, client_id, coach_id, 1, 'COMPLETED', title || ', opening', '2026-02-03 10:00Z', 45 FROM engagements WHERE id = $2`, session, engagement)
-	w.exec(t, `INSERT INTO participants (id, org_id, session_id, user_id, client_id, name, role, consents)
-		SELECT $1, s.org_id, s.id, c.user_id, c.id, c.name, 'CLIENT', '{RECORDING}' FROM sessions s JOIN clients c ON c.id = s.client_id WHERE s.id = $2`, id.New(), session)
+	w.exec(t, `INSERT INTO participants (id, org_id, session_id, user_id, client_id, name, role)
+		SELECT $1, s.org_id, s.id, c.user_id, c.id, c.name, 'CLIENT' FROM sessions s JOIN clients c ON c.id = s.client_id WHERE s.id = $2`, id.New(), session)
 	return engagement, session
 }
 
@@ -175,6 +176,8 @@ func (w *world) addClient(t *testing.T, coach, name string, login *id.UUID) id.U
 	w.exec(t, `INSERT INTO clients (id, org_id, coach_id, user_id, name, email)
 		SELECT $1, org_id, user_id, $3, $4, 'someone@' || lower(replace($4, ' ', '-')) || '.example' FROM memberships WHERE user_id = $2
 		ORDER BY created_at LIMIT 1`, key, w.person(t, coach), login, name)
+	w.exec(t, `INSERT INTO consents (id, org_id, client_id, scope, text_version, source, recorded_by)
+		SELECT gen_random_uuid(), org_id, id, unnest(ARRAY['TRANSCRIPTION', 'AI_ANALYSIS']), 1, 'FORM', coach_id FROM clients WHERE id = $1`, key)
 	return key
 }
 
@@ -208,10 +211,12 @@ func (w *world) fill(t *testing.T) {
 		w.exec(t, `INSERT INTO supervisions (org_id, supervisor_id, coach_id) SELECT org_id, $1, $2 FROM memberships WHERE user_id = $1`,
 			w.person(t, supervisor), w.person(t, coach))
 	}
-	sponsor := func(email, engagement string) {
-		w.exec(t, `INSERT INTO engagement_sponsors (org_id, engagement_id, user_id) SELECT org_id, id, $2 FROM engagements WHERE title = $1`, engagement, w.person(t, email))
+	sponsor := func(email, engagement string, grants ...string) {
+		w.exec(t, `INSERT INTO engagement_sponsors (org_id, engagement_id, user_id, grants) SELECT org_id, id, $2, $3 FROM engagements WHERE title = $1`,
+			engagement, w.person(t, email), append([]string{}, grants...))
 	}
-	sponsor("sponsor2@harbor.example", "Back from leave")
+	sponsor("sponsor2@harbor.example", "Back from leave", "SESSION_DATES")
+	sponsor("sponsor2@harbor.example", mei, "PROGRESS")
 	sponsor("both@harbor.example", "After a founder")
 
 	// One client of two coaches: each sees the client, and only their own conversations.
@@ -237,6 +242,15 @@ func (w *world) fill(t *testing.T) {
 	// A later transcript that is not shared hides no earlier one that is.
 	ruth := w.env.Login(t, apptest.Coach)
 	w.talk(t, ruth, w.session(t, amara, 2), "the Evenlode recording")
+	w.write(t, clientOf)
+	// A consent to a text of the organization's own, one that was taken back, one to a single session, and a guest's.
+	w.exec(t, `INSERT INTO consent_texts (org_id, scope, version, text, published_by) SELECT org_id, 'SHARE_WITH_ORG', 2, 'Shared by the Quillon rules.', user_id
+		FROM memberships WHERE user_id = $1`, w.person(t, apptest.Owner))
+	w.exec(t, `INSERT INTO consents (id, org_id, client_id, scope, text_version, source, recorded_by, withdrawn_at, withdrawn_by)
+		SELECT gen_random_uuid(), org_id, id, 'SHARE_WITH_ORG', 2, 'EMAIL', coach_id, CASE WHEN name = 'Amara Okafor' THEN now() END,
+			CASE WHEN name = 'Amara Okafor' THEN coach_id END FROM clients WHERE name IN ('Amara Okafor', 'Jonas Lindqvist')`)
+	w.exec(t, `INSERT INTO consents (id, org_id, client_id, participant_id, scope, source)
+		SELECT gen_random_uuid(), org_id, client_id, id, 'SHARE_WITH_ORG', 'UNKNOWN' FROM participants WHERE session_id = $1`, w.session(t, amara, 2))
 	// Archived and retracted things keep their rules.
 	w.exec(t, `UPDATE clients SET archived_at = now() WHERE name IN ('Hanna Vogel', 'Sofia Brandt')`)
 	w.exec(t, `UPDATE engagements SET archived_at = now() WHERE title IN ('Taking over the practice', 'Back from leave')`)
@@ -249,6 +263,18 @@ func (w *world) fill(t *testing.T) {
 		audience = (ARRAY['COACH_ONLY', 'BOTH', 'CLIENT'])[1 + (ordinal / 2) % 3]`)
 	w.exec(t, `UPDATE insights i SET reviewed_by = s.coach_id, reviewed_at = now() FROM sessions s WHERE s.id = i.session_id AND i.status <> 'PROPOSED'`)
 	w.exec(t, `UPDATE insights SET original_title = 'First said of ' || title, original_body = 'First said of ' || body WHERE status = 'EDITED'`)
+	// What stays open of an agenda has gone on to the next session. Another topic of each session, in every state.
+	w.exec(t, `INSERT INTO agenda_topics (id, org_id, session_id, position, title, notes, status, added_by)
+		SELECT gen_random_uuid(), s.org_id, s.id, 100, 'Concerning Ravensbourne ' || s.id, 'Wetherby said so ' || s.id, (ARRAY['OPEN', 'DISCUSSED', 'DEFERRED'])[1 + s.number % 3], s.coach_id
+		FROM sessions s`)
+	w.exec(t, `UPDATE agenda_topics a SET added_by = s.coach_id FROM sessions s WHERE s.id = a.session_id AND a.added_by <> s.coach_id`) // a client's own: TestClientsTopics
+	for _, who := range []string{apptest.Owner, apptest.Coach, apptest.Coach2, apptest.Supervisor, apptest.ClientUser, apptest.Sponsor, apptest.Lumen} {
+		w.exec(t, `INSERT INTO saved_filters (id, org_id, owner_id, name, version, filter)
+			SELECT gen_random_uuid(), org_id, user_id, 'Osmotherley of ' || user_id, 1, '{"statuses": ["COMPLETED"], "startsAfter": "2026-01-05T00:00:00Z"}'
+			FROM memberships WHERE user_id = $1`, w.person(t, who))
+	}
+	w.exec(t, `UPDATE sessions SET starts_at = o.starts_at + interval '20 minutes' FROM sessions o WHERE sessions.id = $1 AND o.id = $2`, w.session(t, jonas, 6), w.session(t, amara, 7))
+	w.exec(t, `UPDATE engagements SET reopened_at = now(), reopened_by = coach_id, reopen_reason = 'Because of Marchmont ' || id`)
 	// A value in every field.
 	w.exec(t, `UPDATE transcripts SET title = 'Minutes of ' || coalesce(filename, 'a talk'), language = 'en'`)
 	w.exec(t, `UPDATE transcripts SET status = 'NEEDS_SPEAKERS' WHERE session_id = $1 AND version = 1`, w.session(t, amara, 2))
@@ -260,6 +286,49 @@ func (w *world) fill(t *testing.T) {
 		WHERE i.ordinal < 4 AND t.name IN ('boundaries', 'feedback')`)
 	w.exec(t, `INSERT INTO taggings (id, org_id, tag_id, client_id) SELECT gen_random_uuid(), t.org_id, t.id, $1
 		FROM tags t WHERE t.owner_id = $2`, clientOf("Mei Tanaka"), w.person(t, apptest.Coach2))
+}
+
+// write makes notes of everybody who writes any, each shared with everybody with whom it can be, and shared, widened and withdrawn
+// later.
+func (w *world) write(t *testing.T, clientOf func(string) id.UUID) {
+	t.Helper()
+	const amara = "First year as an engineering manager"
+	client, session := id.Format("client", clientOf("Amara Okafor")), id.Format("session", w.session(t, amara, 2))
+	engagement := id.Format("engagement", w.id(t, `SELECT id FROM engagements WHERE title = $1`, amara))
+	ruth, amaras, ines := w.env.Login(t, apptest.Coach), w.env.Login(t, apptest.ClientUser), w.env.Login(t, apptest.Supervisor)
+	named := map[*apptest.Client][]string{amaras: {id.Format("user", w.person(t, apptest.Coach))}, ruth: {id.Format("user", w.person(t, apptest.ClientUser))}}
+	note := func(c *apptest.Client, about, body, visibility string) (key string) {
+		return does(t, c, "createNote", "note", "id", apptest.Vars{"entityId": about, "body": body, "visibility": visibility,
+			"mentionIds": named[c]})["id"].(string)
+	}
+	save := func(c *apptest.Client, note string, expected int, body, visibility string) {
+		does(t, c, "saveNote", "note", "id", apptest.Vars{"id": note, "expectedVersion": expected, "body": body, "visibility": visibility})
+	}
+	for i, about := range []string{client, engagement, session} {
+		for _, visibility := range []string{"PRIVATE", "SHARED_WITH_CLIENT", "SHARED_WITH_ORG"} {
+			note(ruth, about, fmt.Sprintf("Ruth on %d: the Ashcombe ledger, %s.", i, visibility), visibility)
+			if visibility != "SHARED_WITH_ORG" {
+				note(amaras, about, fmt.Sprintf("Amara on %d: the Bramfield attic, %s.", i, visibility), visibility)
+			}
+		}
+		note(ines, about, fmt.Sprintf("Ines on %d: the Culverton stair.", i), "PRIVATE")
+		note(w.env.Login(t, "admin@harbor.example"), about, fmt.Sprintf("Ada on %d: the Dunmere invoice.", i), "PRIVATE")
+	}
+	// Private first, then shared; then withdrawn; then shared anew.
+	late := note(ruth, session, "The Elmstow draft, before it was shared.", "PRIVATE")
+	save(ruth, late, 1, "The Farleigh draft, shared.", "SHARED_WITH_CLIENT")
+	save(ruth, late, 2, "The Farleigh draft, shared widely.", "SHARED_WITH_ORG")
+	back := note(ruth, session, "The Gatcombe plan, shared by mistake.", "SHARED_WITH_ORG")
+	save(ruth, back, 1, "The Hartwell plan, private again.", "PRIVATE")
+	again := note(ruth, session, "The Ilfrey plan, shared by mistake.", "SHARED_WITH_ORG")
+	save(ruth, again, 1, "The Ilfrey plan, private again.", "PRIVATE")
+	save(ruth, again, 2, "The Jevington plan, shared.", "SHARED_WITH_CLIENT")
+	does(t, ruth, "archiveNote", "note", "id", apptest.Vars{"id": note(ruth, client, "The Kelling list, put away.", "SHARED_WITH_ORG")})
+	for _, key := range []string{late, back} {
+		does(t, ruth, "tag", "tag", "id", apptest.Vars{"entityId": key, "name": "boundaries"})
+	}
+	lumen := w.env.Login(t, apptest.Lumen)
+	note(lumen, id.Format("client", w.id(t, `SELECT id FROM clients WHERE coach_id = $1 LIMIT 1`, w.person(t, apptest.Lumen))), "The Lavenham note.", "SHARED_WITH_ORG")
 }
 
 func (w *world) correct(t *testing.T, coach *apptest.Client, transcript id.UUID) {
@@ -295,8 +364,9 @@ func (w *world) enter(t *testing.T, who, email, tenant string, c *apptest.Client
 // The meetings and who is in them; the other rows hang on it.
 const meetings = `WITH meeting AS (
 	SELECT s.id, s.org_id, s.client_id, s.engagement_id, ARRAY[s.coach_id] AS coaches, array_remove(ARRAY[c.user_id], NULL) AS clients,
-		ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = s.engagement_id) AS sponsors,
-		coalesce((SELECT bool_and('SUPERVISION' = ANY(consents)) FROM participants p WHERE p.session_id = s.id AND p.role = 'CLIENT'), false) AS consent
+		ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = s.engagement_id AND 'SESSION_DATES' = ANY(grants)) AS sponsors,
+		coalesce((SELECT bool_and(EXISTS (SELECT FROM consents k WHERE k.scope = 'SUPERVISION' AND k.withdrawn_at IS NULL
+			AND (k.participant_id = p.id OR k.client_id = p.client_id AND k.participant_id IS NULL))) FROM participants p WHERE p.session_id = s.id AND p.role = 'CLIENT'), false) AS consent
 	FROM sessions s JOIN clients c ON c.id = s.client_id)
 `
 
@@ -327,6 +397,10 @@ var kinds = map[string]struct{ prefix, sql string }{
 			jsonb_build_object('title', s.title) FROM meeting m JOIN sessions s ON s.id = m.id`},
 	"Participant": {"participant", meetings + `SELECT p.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false, false, false,
 			jsonb_build_object('name', p.name) FROM participants p JOIN meeting m ON m.id = p.session_id`},
+	"AgendaTopic": {"topic", meetings + `SELECT a.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false, false, false,
+			jsonb_build_object('title', a.title, 'notes', a.notes) FROM agenda_topics a JOIN meeting m ON m.id = a.session_id`},
+	"SavedFilter": {"filter", `SELECT id, org_id, owner_id, '{}'::uuid[], '{}'::uuid[], '{}'::uuid[], false, false, false, false,
+			jsonb_build_object('name', name) FROM saved_filters`},
 	"Transcript": {"transcript", meetings + `SELECT t.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
 			jsonb_build_object('title', t.title, 'filename', t.filename, 'sha256', encode(t.sha256, 'hex')) FROM transcripts t JOIN meeting m ON m.id = t.session_id`},
 	"Speaker": {"speaker", meetings + `SELECT sp.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
@@ -350,6 +424,20 @@ var kinds = map[string]struct{ prefix, sql string }{
 	"Citation": {"citation", meetings + `SELECT c.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false,
 			i.audience IN ('CLIENT', 'BOTH') AND i.status IN ('ACCEPTED', 'EDITED'), i.audience IN ('CLIENT', 'BOTH') OR i.kind = 'COACH_SKILL',
 			jsonb_build_object('quote', c.quote) FROM citations c JOIN insights i ON i.id = c.insight_id JOIN meeting m ON m.id = i.session_id`},
+	"Note": {"note", `SELECT n.id, n.org_id, n.author_id, ARRAY[coalesce(e.coach_id, c.coach_id)], array_remove(ARRAY[c.user_id], NULL),
+			ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = n.engagement_id), false,
+			n.visibility <> 'PRIVATE', n.visibility <> 'PRIVATE' OR n.author_id = coalesce(e.coach_id, c.coach_id), n.visibility = 'SHARED_WITH_ORG',
+			jsonb_build_object('body', n.body) FROM notes n JOIN clients c ON c.id = n.client_id LEFT JOIN engagements e ON e.id = n.engagement_id`},
+	"NoteVersion": {"noteversion", `SELECT nv.id, n.org_id, n.author_id, ARRAY[coalesce(e.coach_id, c.coach_id)], array_remove(ARRAY[c.user_id], NULL),
+			ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = n.engagement_id), false,
+			nv.visibility <> 'PRIVATE', nv.visibility <> 'PRIVATE' OR n.author_id = coalesce(e.coach_id, c.coach_id), nv.visibility = 'SHARED_WITH_ORG',
+			jsonb_build_object('body', nv.body) FROM note_versions nv JOIN notes n ON n.id = nv.note_id JOIN clients c ON c.id = n.client_id LEFT JOIN engagements e ON e.id = n.engagement_id`},
+	"Consent": {"consent", `SELECT k.id, k.org_id, NULL::uuid,
+			array_remove(ARRAY[c.coach_id, s.coach_id], NULL) || ARRAY(SELECT coach_id FROM engagements e WHERE e.client_id = c.id),
+			array_remove(ARRAY[c.user_id], NULL),
+			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
+			false, false, false, false, '{}'::jsonb -- the texts are everybody's
+			FROM consents k LEFT JOIN clients c ON c.id = k.client_id LEFT JOIN participants p ON p.id = k.participant_id LEFT JOIN sessions s ON s.id = p.session_id`},
 	"Tag": {"tag", `SELECT id, org_id, NULL::uuid, ARRAY[owner_id], '{}'::uuid[], '{}'::uuid[], false, false, false, false, jsonb_build_object('name', name) FROM tags`},
 }
 
@@ -387,6 +475,18 @@ func (w *world) look(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", typ, err)
 		}
+	}
+	rows, err := w.env.DB.Query(t.Context(), `SELECT engagement_id, user_id FROM engagement_sponsors WHERE 'PROGRESS' = ANY(grants)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var engagement, user id.UUID
+	if _, err := pgx.ForEachRow(rows, []any{&engagement, &user}, func() error {
+		f := w.byID[id.Format("engagement", engagement)]
+		f.informed = append(f.informed, user)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 	slices.SortFunc(w.facts, func(a, b *fact) int { return strings.Compare(a.id, b.id) })
 }

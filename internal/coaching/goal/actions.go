@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -295,10 +296,12 @@ func (s *Service) UpdateAction(ctx context.Context, in UpdateActionInput) (_ *Ac
 			v.Org, in.ID, title, in.Description != nil, description, next); err != nil {
 			return err
 		}
-		if in.DueOn == nil {
-			return nil
+		if in.DueOn != nil {
+			if err := d.assign(ctx, tx, v); err != nil {
+				return err
+			}
 		}
-		return d.assign(ctx, tx, v)
+		return audit.Record(ctx, tx, v, a.entry("action.update", audit.Given(in)...))
 	})
 	if err != nil {
 		return met, err
@@ -338,12 +341,20 @@ func (s *Service) Assign(ctx context.Context, in AssignInput) (_ *ActionItem, er
 		if _, err := tx.Exec(ctx, `UPDATE action_items SET version = version + 1, updated_at = now() WHERE org_id = $1 AND id = $2`, v.Org, a.ID); err != nil {
 			return err
 		}
-		return d.assign(ctx, tx, v)
+		if err := d.assign(ctx, tx, v); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, a.entry("action.assign", "assignees"))
 	})
 	if err != nil {
 		return met, err
 	}
 	return s.Action(ctx, in.ActionItemID)
+}
+
+// entry is what was done with an action.
+func (a *ActionItem) entry(action string, fields ...string) audit.Entry {
+	return audit.Entry{Action: action, Kind: "action", ID: a.ID.UUID, ClientID: a.ClientID.UUID, Fields: fields}
 }
 
 // mayPlan says whether the viewer may change what an action is about, when it is due and whose it is.
@@ -501,7 +512,10 @@ func (d *draft) insert(ctx context.Context, tx pgx.Tx, v auth.Viewer, problems *
 		d.ID, v.Org, d.ClientID, d.CoachID, d.EngagementID, d.SessionID, d.GoalID, d.SourceInsightID, d.Title, d.Description, d.Status, v.User); err != nil {
 		return err
 	}
-	return d.assign(ctx, tx, v)
+	if err := d.assign(ctx, tx, v); err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, v, d.entry("action.create"))
 }
 
 // assign writes who is to do an action and when it is due for each. It is the one place where an action is assigned or its

@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -71,6 +72,10 @@ func (l *Links) set(ctx context.Context, in LinkInput, link bool) (_ *Goal, err 
 	}
 	err = postgres.InTx(ctx, l.db, func(tx pgx.Tx) error {
 		if _, err := lock(ctx, tx, v, in.GoalID, auth.AsCoach); err != nil {
+			return err
+		}
+		verb := map[bool]string{true: "goal.link", false: "goal.unlink"}[link]
+		if err := audit.Record(ctx, tx, v, entry(verb, in.GoalID, g.ClientID, in.EntityID.Prefix+"s")); err != nil {
 			return err
 		}
 		if in.EntityID.Prefix == "action" {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -203,7 +204,10 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Goal, err erro
 			INSERT INTO goals (id, org_id, client_id, coach_id, engagement_id, title, description, target_on, shared_with_sponsor)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 			key, v.Org, in.ClientID, v.User, in.EngagementID, title, description, in.TargetDate, in.SharedWithSponsor)
-		return err
+		if err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("goal.create", key, in.ClientID))
 	})
 	if err != nil {
 		return nil, err
@@ -271,7 +275,10 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Goal, err erro
 				version = version + 1, updated_at = now()
 			WHERE org_id = $1 AND id = $2`,
 			v.Org, in.ID, title, in.Description != nil, description, status, in.TargetDate != nil, target, shared)
-		return err
+		if err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("goal.update", in.ID, g.ClientID, audit.Given(in)...))
 	})
 	if err != nil {
 		return met, err
@@ -323,7 +330,10 @@ func (s *Service) CheckIn(ctx context.Context, in CheckInInput) (_ *CheckIn, err
 			INSERT INTO goal_check_ins (id, org_id, goal_id, score, note, author_id, corrects_id, as_of)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, now()))`,
 			key, v.Org, in.GoalID, in.Score, note, v.User, in.CorrectsID, asOf)
-		return err
+		if err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("goal.checkIn", in.GoalID, g.ClientID, "checkIns"))
 	})
 	if err != nil {
 		return nil, err
@@ -344,6 +354,11 @@ func lock(ctx context.Context, tx pgx.Tx, v auth.Viewer, key ID, through auth.Gr
 		return nil, fault.Forbidden("only those who work on the goal can do this, and only its coach can change it")
 	}
 	return g, nil
+}
+
+// entry is what was done with a goal.
+func entry(action string, key ID, whose client.ID, fields ...string) audit.Entry {
+	return audit.Entry{Action: action, Kind: "goal", ID: key.UUID, ClientID: whose.UUID, Fields: fields}
 }
 
 // changed is the fault of an update of what somebody else has changed meanwhile.

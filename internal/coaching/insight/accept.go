@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -91,6 +92,11 @@ func (s *Service) AcceptAsAction(ctx context.Context, in AcceptInput) (_ *goal.A
 		}
 		if _, err := tx.Exec(ctx, `UPDATE insights SET status = 'ACCEPTED', reviewed_by = $3, reviewed_at = now() WHERE org_id = $1 AND id = $2`,
 			v.Org, in.InsightID, v.User); err != nil {
+			return err
+		}
+		if err := audit.Record(ctx, tx, v, audit.Entry{
+			Action: "insight.review", Kind: "insight", ID: in.InsightID.UUID, ClientID: meeting.ClientID.UUID, Fields: []string{"status"},
+		}); err != nil {
 			return err
 		}
 		return s.publish(ctx, tx, meeting.Ref(v.Org), eventRevised, subject{Insight: &in.InsightID})
