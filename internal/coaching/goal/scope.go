@@ -8,12 +8,11 @@ import (
 )
 
 // scope: coaches see the goals they set with their clients, supervisors their coaches', clients their own, sponsors those
-// of their engagements that are shared with them. Owners and admins see counts, and no goal.
+// of their engagements that are shared with them, if they may see goals. Owners and admins see counts, and no goal.
 func scope(v auth.Viewer) *page.Scope {
 	s := work(v, "g")
 	if v.Has(auth.RoleSponsor) {
-		s.Allow(auth.AsSponsor, "g.shared_with_sponsor AND "+
-			"EXISTS (SELECT FROM engagement_sponsors es WHERE es.org_id = $1 AND es.engagement_id = g.engagement_id AND es.user_id = $2)")
+		s.Allow(auth.AsSponsor, "g.shared_with_sponsor AND "+engagement.SponsorMay("g.engagement_id", engagement.Goals))
 	}
 	return s
 }

@@ -142,7 +142,7 @@ func (s *Service) CheckIns(ctx context.Context, goals []id.UUID, w page.Window) 
 	if err != nil {
 		return nil, err
 	}
-	return page.Children(ctx, s.db, v, checkIns, checkInScope(v), page.Filter{}, latestCheckInFirst, w, "k.goal_id", goals)
+	return page.Children(ctx, s.db, v, checkIns, checkInScope(v), page.Filter{}, latestCheckInFirst, w, "ck.goal_id", goals)
 }
 
 // CountCheckIns counts what CheckIns pages through.
@@ -151,7 +151,7 @@ func (s *Service) CountCheckIns(ctx context.Context, goals []id.UUID) ([]int, er
 	if err != nil {
 		return nil, err
 	}
-	return page.CountChildren(ctx, s.db, v, checkIns, checkInScope(v), page.Filter{}, "k.goal_id", goals)
+	return page.CountChildren(ctx, s.db, v, checkIns, checkInScope(v), page.Filter{}, "ck.goal_id", goals)
 }
 
 const (

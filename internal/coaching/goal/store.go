@@ -16,7 +16,7 @@ var goals = page.Table[Goal]{
 	ID:   "g.id",
 	Columns: `g.id, g.client_id, g.coach_id, g.engagement_id, g.title, g.description, g.status, g.target_on, g.shared_with_sponsor, g.version,
 		g.closed_at, g.created_at, g.updated_at, at.time_zone,
-		(SELECT k.score FROM goal_check_ins k WHERE k.org_id = $1 AND k.goal_id = g.id AND NOT ` + corrected + ` ORDER BY k.as_of DESC, k.id DESC LIMIT 1),
+		(SELECT ck.score FROM goal_check_ins ck WHERE ck.org_id = $1 AND ck.goal_id = g.id AND NOT ` + corrected + ` ORDER BY ck.as_of DESC, ck.id DESC LIMIT 1),
 		(SELECT count(*) FROM action_items a WHERE a.org_id = $1 AND a.goal_id = g.id AND a.status IN ('OPEN', 'IN_PROGRESS')),
 		ARRAY(SELECT a.completed_at FROM action_items a WHERE a.org_id = $1 AND a.goal_id = g.id AND a.status = 'DONE')`,
 	Dest: func(g *Goal) []any {
@@ -81,13 +81,13 @@ func (f *Filter) where() (w page.Filter) {
 	return w
 }
 
-// corrected: there is a check-in that corrects k.
-const corrected = "EXISTS (SELECT FROM goal_check_ins later WHERE later.org_id = $1 AND later.corrects_id = k.id)"
+// corrected: there is a check-in that corrects ck.
+const corrected = "EXISTS (SELECT FROM goal_check_ins later WHERE later.org_id = $1 AND later.corrects_id = ck.id)"
 
 var checkIns = page.Table[CheckIn]{
-	From:    "goal_check_ins k JOIN goals g ON g.org_id = $1 AND g.id = k.goal_id",
-	ID:      "k.id",
-	Columns: "k.id, k.goal_id, k.score, k.note, k.author_id, k.corrects_id, " + corrected + ", k.as_of, k.created_at",
+	From:    "goal_check_ins ck JOIN goals g ON g.org_id = $1 AND g.id = ck.goal_id",
+	ID:      "ck.id",
+	Columns: "ck.id, ck.goal_id, ck.score, ck.note, ck.author_id, ck.corrects_id, " + corrected + ", ck.as_of, ck.created_at",
 	Dest: func(k *CheckIn) []any {
 		return []any{&k.Grants, &k.ID, &k.GoalID, &k.Score, &k.Note, &k.AuthorID, &k.CorrectsID, &k.Corrected, &k.At, &k.CreatedAt}
 	},
@@ -95,8 +95,8 @@ var checkIns = page.Table[CheckIn]{
 }
 
 var latestCheckInFirst = page.Order[CheckIn]{Name: "checkin", Keys: []page.Key[CheckIn]{
-	{SQL: "k.as_of", Type: "timestamptz", Desc: true, Of: func(k *CheckIn) string { return page.Time(k.At) }},
-	{SQL: "k.id", Type: "uuid", Desc: true, Of: func(k *CheckIn) string { return k.ID.UUID.String() }},
+	{SQL: "ck.as_of", Type: "timestamptz", Desc: true, Of: func(k *CheckIn) string { return page.Time(k.At) }},
+	{SQL: "ck.id", Type: "uuid", Desc: true, Of: func(k *CheckIn) string { return k.ID.UUID.String() }},
 }}
 
 // due is when an action is due for the viewer.

@@ -44,14 +44,14 @@ func (s *Service) AcceptAsAction(ctx context.Context, in AcceptInput) (_ *goal.A
 	if !before.Any(auth.AsCoach) {
 		return nil, fault.Forbidden("only the coach can accept an insight")
 	}
-	if before.Kind != KindCommitment {
-		return nil, fault.Invalid("insightId", "is a %s: only of a COMMITMENT comes an action", before.Kind)
-	}
 	meeting, err := s.sessions.Get(ctx, before.SessionID)
 	if err != nil {
 		return nil, err
 	}
 	var problems check.Input
+	if before.Kind != KindCommitment {
+		problems.Fail("insightId", "is a %s: only of a COMMITMENT comes an action", before.Kind)
+	}
 	if in.Title != nil {
 		problems.Line("title", *in.Title, 200)
 	}
