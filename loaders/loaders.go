@@ -13,6 +13,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
@@ -30,6 +31,7 @@ type Services struct {
 	Transcripts *transcript.Service
 	Insights    *insight.Service
 	Tags        *tag.Service
+	Notices     *notice.Service
 
 	// Wait is how long a loader waits for more keys; with zero, until no more come. Tests that count statements widen it.
 	Wait time.Duration
@@ -72,6 +74,7 @@ type Loaders struct {
 	Runs          *Entity[insight.Run]
 	Metrics       *Entity[insight.Metrics]
 	Tags          *Entity[tag.Tag]
+	Notifications *Entity[notice.Notification]
 
 	EngagementsOfClient   *Pages[All, engagement.Engagement]
 	SessionsOfClient      *Pages[SessionQuery, session.Session]
@@ -97,6 +100,7 @@ type Loaders struct {
 	TagsOfClient          *ByKey[id.UUID, []*tag.Tag]
 	TagsOfSession         *ByKey[id.UUID, []*tag.Tag]
 	TagsOfInsight         *ByKey[id.UUID, []*tag.Tag]
+	TitleOfNotification   *ByKey[notice.About, string]
 }
 
 type bundleKey struct{}
@@ -127,6 +131,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Runs = entity(b, s.Insights.RunsByIDs)
 	b.Metrics = entity(b, s.Insights.MetricsByIDs)
 	b.Tags = entity(b, s.Tags.ByIDs)
+	b.Notifications = entity(b, s.Notices.ByIDs)
 
 	b.EngagementsOfClient = pages(b,
 		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[engagement.Engagement], error) {
@@ -182,6 +187,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.TagsOfClient = tagsOf(b, s, "client")
 	b.TagsOfSession = tagsOf(b, s, "session")
 	b.TagsOfInsight = tagsOf(b, s, "insight")
+	b.TitleOfNotification = byKey(b, s.Notices.Titles)
 	return b
 }
 

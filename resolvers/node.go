@@ -62,6 +62,9 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"metrics": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Metrics.Load(ctx, key))
 	},
+	"notification": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Notifications.Load(ctx, key))
+	},
 	"tag": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Tags.Load(ctx, key))
 	},

@@ -7,6 +7,7 @@ import (
 	"github.com/rapporthq/rapport/graph"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -21,6 +22,8 @@ type (
 	updateEngagementInput   struct{}
 	updateSessionInput      struct{}
 	updateTranscriptInput   struct{}
+
+	updateNotificationPreferencesInput struct{}
 )
 
 // UpdateOrganizationInput implements graph.ResolverRoot.
@@ -42,6 +45,11 @@ func (*Resolver) UpdateSessionInput() graph.UpdateSessionInputResolver { return 
 // UpdateTranscriptInput implements graph.ResolverRoot.
 func (*Resolver) UpdateTranscriptInput() graph.UpdateTranscriptInputResolver {
 	return updateTranscriptInput{}
+}
+
+// UpdateNotificationPreferencesInput implements graph.ResolverRoot.
+func (*Resolver) UpdateNotificationPreferencesInput() graph.UpdateNotificationPreferencesInputResolver {
+	return updateNotificationPreferencesInput{}
 }
 
 func given[T any](field ***T, value *T) error {
@@ -115,4 +123,19 @@ func (updateTranscriptInput) Language(_ context.Context, in *transcript.UpdateIn
 
 func (updateTranscriptInput) SharedWithClient(_ context.Context, in *transcript.UpdateInput, v *bool) error {
 	return given(&in.SharedWithClient, v)
+}
+
+func (updateNotificationPreferencesInput) Types(_ context.Context, in *notice.UpdateInput, v []*notice.PreferenceInput) error {
+	if v == nil {
+		return given(&in.Types, nil)
+	}
+	return given(&in.Types, &v)
+}
+
+func (updateNotificationPreferencesInput) QuietHours(_ context.Context, in *notice.UpdateInput, v *notice.QuietHours) error {
+	return given(&in.QuietHours, v)
+}
+
+func (updateNotificationPreferencesInput) DigestHour(_ context.Context, in *notice.UpdateInput, v *int) error {
+	return given(&in.DigestHour, v)
 }
