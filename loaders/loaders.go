@@ -11,10 +11,13 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -30,8 +33,11 @@ type Services struct {
 	Sessions    *session.Service
 	Transcripts *transcript.Service
 	Insights    *insight.Service
+	Notes       *note.Service
 	Tags        *tag.Service
 	Notices     *notice.Service
+	Consents    *consent.Service
+	Privacy     *privacy.Service
 
 	// Wait is how long a loader waits for more keys; with zero, until no more come. Tests that count statements widen it.
 	Wait time.Duration
@@ -47,6 +53,12 @@ type SessionQuery struct {
 type InsightQuery struct {
 	Filter *insight.Filter
 	Order  *insight.OrderBy
+}
+
+// NoteQuery selects the notes of a parent.
+type NoteQuery struct {
+	Filter *note.Filter
+	Order  *note.OrderBy
 }
 
 // All selects all of a parent's children, in their one order.
@@ -73,8 +85,11 @@ type Loaders struct {
 	Citations     *Entity[insight.Citation]
 	Runs          *Entity[insight.Run]
 	Metrics       *Entity[insight.Metrics]
+	Notes         *Entity[note.Note]
+	NoteVersions  *Entity[note.Version]
 	Tags          *Entity[tag.Tag]
 	Notifications *Entity[notice.Notification]
+	Consents      *Entity[consent.Consent]
 
 	EngagementsOfClient   *Pages[All, engagement.Engagement]
 	SessionsOfClient      *Pages[SessionQuery, session.Session]
@@ -85,6 +100,11 @@ type Loaders struct {
 	RunsOfTranscript      *Pages[All, insight.Run]
 	InsightsOfSession     *Pages[InsightQuery, insight.Insight]
 	InsightsOfClient      *Pages[InsightQuery, insight.Insight]
+	NotesOfClient         *Pages[NoteQuery, note.Note]
+	NotesOfEngagement     *Pages[NoteQuery, note.Note]
+	NotesOfSession        *Pages[NoteQuery, note.Note]
+	VersionsOfNote        *Pages[All, note.Version]
+	MentionsOfNote        *ByKey[id.UUID, []org.UserID]
 	SponsorsOfEngagement  *ByKey[id.UUID, []org.UserID]
 	SessionsUsed          *ByKey[id.UUID, int]
 	InsightCountOfSession *ByKey[id.UUID, int]
@@ -101,6 +121,9 @@ type Loaders struct {
 	TagsOfSession         *ByKey[id.UUID, []*tag.Tag]
 	TagsOfInsight         *ByKey[id.UUID, []*tag.Tag]
 	TitleOfNotification   *ByKey[notice.About, string]
+	TagsOfNote            *ByKey[id.UUID, []*tag.Tag]
+	ConsentsOfClient      *ByKey[id.UUID, []*consent.Consent]
+	ConsentsOfParticipant *ByKey[id.UUID, []*consent.Consent]
 }
 
 type bundleKey struct{}
@@ -130,8 +153,11 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Citations = entity(b, s.Insights.CitationsByIDs)
 	b.Runs = entity(b, s.Insights.RunsByIDs)
 	b.Metrics = entity(b, s.Insights.MetricsByIDs)
+	b.Notes = entity(b, s.Notes.ByIDs)
+	b.NoteVersions = entity(b, s.Notes.VersionsByIDs)
 	b.Tags = entity(b, s.Tags.ByIDs)
 	b.Notifications = entity(b, s.Notices.ByIDs)
+	b.Consents = entity(b, s.Consents.ByIDs)
 
 	b.EngagementsOfClient = pages(b,
 		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[engagement.Engagement], error) {
@@ -172,6 +198,17 @@ func bundle(ctx context.Context, s Services) *Loaders {
 		})
 	b.InsightsOfSession = insightsOf(b, s, insight.OfSession)
 	b.InsightsOfClient = insightsOf(b, s, insight.OfClient)
+	b.NotesOfClient = notesOf(b, s, note.OfClient)
+	b.NotesOfEngagement = notesOf(b, s, note.OfEngagement)
+	b.NotesOfSession = notesOf(b, s, note.OfSession)
+	b.VersionsOfNote = pages(b,
+		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[note.Version], error) {
+			return s.Notes.Versions(ctx, parents, w)
+		},
+		func(ctx context.Context, parents []id.UUID, _ All) ([]int, error) {
+			return s.Notes.CountVersions(ctx, parents)
+		})
+	b.MentionsOfNote = byKey(b, s.Notes.Mentions)
 	b.SponsorsOfEngagement = byKey(b, s.Engagements.Sponsors)
 	b.SessionsUsed = byKey(b, s.Engagements.SessionsUsed)
 	b.InsightCountOfSession = byKey(b, s.Insights.CountOfSessions)
@@ -188,6 +225,9 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.TagsOfSession = tagsOf(b, s, "session")
 	b.TagsOfInsight = tagsOf(b, s, "insight")
 	b.TitleOfNotification = byKey(b, s.Notices.Titles)
+	b.TagsOfNote = tagsOf(b, s, "note")
+	b.ConsentsOfClient = byKey(b, s.Consents.OfClients)
+	b.ConsentsOfParticipant = byKey(b, s.Consents.OfParticipants)
 	return b
 }
 
@@ -214,6 +254,16 @@ func insightsOf(b *Loaders, s Services, parent insight.Parent) *Pages[InsightQue
 		})
 }
 
+func notesOf(b *Loaders, s Services, parent note.Parent) *Pages[NoteQuery, note.Note] {
+	return pages(b,
+		func(ctx context.Context, parents []id.UUID, q NoteQuery, w page.Window) ([]*page.Connection[note.Note], error) {
+			return s.Notes.Children(ctx, parent, parents, q.Filter, q.Order, w)
+		},
+		func(ctx context.Context, parents []id.UUID, q NoteQuery) ([]int, error) {
+			return s.Notes.CountChildren(ctx, parent, parents, q.Filter)
+		})
+}
+
 func tagsOf(b *Loaders, s Services, prefix string) *ByKey[id.UUID, []*tag.Tag] {
 	return byKey(b, func(ctx context.Context, entities []id.UUID) ([][]*tag.Tag, error) {
 		return s.Tags.OnEntities(ctx, prefix, entities)
@@ -225,6 +275,23 @@ func (l *Loaders) SponsorsOf(ctx context.Context, key engagement.ID) ([]*org.Use
 	ids, err := l.SponsorsOfEngagement.Load(ctx, key.UUID)
 	if err != nil {
 		return nil, err
+	}
+	return l.people(ctx, ids)
+}
+
+// MentionedIn returns the people named in a note whom the viewer may see.
+func (l *Loaders) MentionedIn(ctx context.Context, key note.ID) ([]*org.User, error) {
+	ids, err := l.MentionsOfNote.Load(ctx, key.UUID)
+	if err != nil {
+		return nil, err
+	}
+	return l.people(ctx, ids)
+}
+
+// people are those whom the viewer may see.
+func (l *Loaders) people(ctx context.Context, ids []org.UserID) ([]*org.User, error) {
+	for _, user := range ids {
+		l.Users.place(user.UUID) // all are asked for before the first is waited for, so that they share a statement
 	}
 	visible := make([]*org.User, 0, len(ids))
 	for _, user := range ids {

@@ -65,6 +65,15 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"notification": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Notifications.Load(ctx, key))
 	},
+	"note": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Notes.Load(ctx, key))
+	},
+	"noteversion": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.NoteVersions.Load(ctx, key))
+	},
+	"consent": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Consents.Load(ctx, key))
+	},
 	"tag": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Tags.Load(ctx, key))
 	},

@@ -37,8 +37,11 @@ type (
 	speakerMetricsResolver    struct{ *Resolver }
 	insightResolver           struct{ *Resolver }
 	citationResolver          struct{ *Resolver }
+	noteResolver              struct{ *Resolver }
+	noteVersionResolver       struct{ *Resolver }
 	commitmentResolver        struct{ *Resolver }
 	passageResolver           struct{ *Resolver }
+	consentResolver           struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.
@@ -105,8 +108,17 @@ func (r *Resolver) Insight() graph.InsightResolver { return insightResolver{r} }
 // Citation implements graph.ResolverRoot.
 func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r} }
 
+// Note implements graph.ResolverRoot.
+func (r *Resolver) Note() graph.NoteResolver { return noteResolver{r} }
+
+// NoteVersion implements graph.ResolverRoot.
+func (r *Resolver) NoteVersion() graph.NoteVersionResolver { return noteVersionResolver{r} }
+
 // Commitment implements graph.ResolverRoot.
 func (r *Resolver) Commitment() graph.CommitmentResolver { return commitmentResolver{r} }
+
+// Consent implements graph.ResolverRoot.
+func (r *Resolver) Consent() graph.ConsentResolver { return consentResolver{r} }
 
 // Passage implements graph.ResolverRoot.
 func (r *Resolver) Passage() graph.PassageResolver { return passageResolver{r} }

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
@@ -32,6 +34,14 @@ type ArchiveClientPayload struct {
 type ArchiveEngagementPayload struct {
 	// The engagement as it is now; null if there are userErrors.
 	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What archiveNote did.
+type ArchiveNotePayload struct {
+	// The note as it is now; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -86,6 +96,14 @@ type CreateEngagementPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What createNote did.
+type CreateNotePayload struct {
+	// The note; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of createSession.
 type CreateSessionPayload struct {
 	// The new session; null if there are userErrors.
@@ -94,10 +112,26 @@ type CreateSessionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What deleteNote did.
+type DeleteNotePayload struct {
+	// The note as it was; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of exportTranscript.
 type ExportTranscriptPayload struct {
 	// The file; null if there are userErrors.
 	Export *transcript.Export `json:"export,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of giveConsent.
+type GiveConsentPayload struct {
+	// Whose consent it is; null if there are userErrors.
+	Subject consent.Subject `json:"subject,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -150,6 +184,14 @@ type MergeSpeakersPayload struct {
 type Mutation struct {
 }
 
+// What became of publishConsentText.
+type PublishConsentTextPayload struct {
+	// The text that is the current one now; null if there are userErrors.
+	ConsentText *consent.Text `json:"consentText,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Everything that can be asked.
 type Query struct {
 }
@@ -186,6 +228,16 @@ type RequestTranscriptUploadPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What restoreNoteVersion did.
+type RestoreNoteVersionPayload struct {
+	// The note as it is now; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// All texts, if it was saved meanwhile: beside a CONFLICT in userErrors; else null.
+	Conflict *note.Conflict `json:"conflict,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of reviewInsight.
 type ReviewInsightPayload struct {
 	// The insight as it is now; null if there are userErrors.
@@ -200,6 +252,16 @@ type ReviseUtterancePayload struct {
 	Utterance *transcript.Utterance `json:"utterance,omitempty"`
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What saveNote did.
+type SaveNotePayload struct {
+	// The note as it is now; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// All texts, if it was saved meanwhile: beside a CONFLICT in userErrors; else null.
+	Conflict *note.Conflict `json:"conflict,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -312,6 +374,14 @@ type UploadLink struct {
 	Headers []*HTTPHeader `json:"headers"`
 	// Until when.
 	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// What became of withdrawConsent.
+type WithdrawConsentPayload struct {
+	// Whose consent it is; null if there are userErrors.
+	Subject consent.Subject `json:"subject,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // What a viewer is to a row.

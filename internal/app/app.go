@@ -13,16 +13,20 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rapporthq/rapport/graphiql"
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -50,12 +54,14 @@ type App struct {
 	listener *postgres.Listener
 	queue    *pgqueue.Queue
 	stream   *pgstream.Stream
-	files    *disk.Store
+	files    files
+	aws      *aws.Config            // nil until somebody needs it
 	url      atomic.Pointer[string] // how people reach the server
 	mails    *devbox.Box            // nil in production
 	now      func() time.Time
 	runner   *jobs.Runner
 	services loaders.Services
+	analyser insight.Analyser
 	dev      *auth.DevIssuer // nil in production
 	ready    *httpx.Readiness
 	handler  http.Handler
@@ -71,15 +77,18 @@ func WithLoaderWait(d time.Duration) Option { return func(a *App) { a.services.W
 // WithClock makes reminders, digests and quiet hours go by another clock; for tests.
 func WithClock(now func() time.Time) Option { return func(a *App) { a.now = now } }
 
+// WithAnalyser has another analyser look for insights; for tests that must know where it is.
+func WithAnalyser(other insight.Analyser) Option { return func(a *App) { a.analyser = other } }
+
 // New assembles the product over a migrated database. Close releases what it holds; the pool stays the caller's.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.Pool, opts ...Option) (*App, error) {
-	a := &App{config: cfg, log: log, db: db, streams: transport.NewStreams(), now: time.Now}
+	a := &App{config: cfg, log: log, db: db, analyser: rules.Analyser{}, streams: transport.NewStreams(), now: time.Now}
 	for _, o := range opts {
 		o(a)
 	}
 	a.ServedAt(cmp.Or(cfg.HTTP.PublicURL, "http://"+cfg.HTTP.Addr))
 	var err error
-	if a.files, err = disk.Open(cfg.Home, func() string { return *a.url.Load() }); err != nil {
+	if a.files, err = a.openFiles(ctx); err != nil {
 		return nil, err
 	}
 	a.listener = postgres.Listen(context.WithoutCancel(ctx), db, log)
@@ -91,7 +100,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Engagements = engagement.NewService(db, a.services.Clients)
 	a.services.Sessions = session.NewService(db, a.services.Engagements)
 	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream)
-	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, rules.Analyser{}, a.stream)
+	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.analyser, a.stream)
+	a.services.Notes = note.NewService(db, a.services.Orgs, a.services.Clients, a.services.Engagements, a.services.Sessions)
 	if cfg.Mode == config.Development {
 		from, err := mail.ParseAddress(cfg.Mail.From)
 		if err != nil {
@@ -105,6 +115,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		DB: db, Stream: a.stream, Sender: a.sender(), Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
 	})
 	a.services.Tags = tag.NewService(db, taggable(a.services)...)
+	a.services.Consents = consent.NewService(db, consenting(a.services)...)
+	a.services.Privacy = privacy.NewService(db, a.services.Transcripts, a.services.Insights)
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.queue, Log: log,
@@ -112,6 +124,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	})
 	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse, jobs.OnDead(a.services.Transcripts.ParseDied))
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))
+	a.runner.Handle(transcript.JobUnlink, a.services.Transcripts.Unlink)
+	a.runner.Handle(consent.JobFollow, a.services.Privacy.Follow)
 
 	a.runner.Handle(notice.JobAnnounce, a.services.Notices.Announce)
 	a.runner.Handle(notice.JobDeliver, a.services.Notices.Deliver, jobs.OnDead(a.services.Notices.DeliverDied))
@@ -120,6 +134,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		httpx.Check{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
 		httpx.Check{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
 		httpx.Check{Name: "queue", Adapter: "postgres", Optional: true, Probe: connects(a.queueAnswers)},
+		a.files.check,
 	)
 	if a.handler, err = a.routes(); err != nil {
 		a.Close()
@@ -193,8 +208,10 @@ func (a *App) sweep(ctx context.Context) error {
 		if err := a.services.Notices.Prune(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot prune notifications", "err", err)
 		}
-		if _, err := a.files.Sweep(ctx); err != nil && ctx.Err() == nil {
-			a.log.WarnContext(ctx, "cannot sweep files", "err", err)
+		if a.files.disk != nil { // a bucket sweeps itself
+			if _, err := a.files.disk.Sweep(ctx); err != nil && ctx.Err() == nil {
+				a.log.WarnContext(ctx, "cannot sweep files", "err", err)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -240,6 +257,25 @@ func taggable(s loaders.Services) []tag.Kind {
 		{Prefix: "insight", Column: "insight_id", Get: func(ctx context.Context, key id.UUID) (tag.Taggable, error) {
 			return s.Insights.Get(ctx, insight.ID{UUID: key})
 		}},
+		{Prefix: "note", Column: "note_id", Get: func(ctx context.Context, key id.UUID) (tag.Taggable, error) {
+			return s.Notes.Get(ctx, note.ID{UUID: key})
+		}},
+	}
+}
+
+// consenting are the people who agree to something: clients, for all their sessions, and who else takes part in one, for that one.
+func consenting(s loaders.Services) []consent.Kind {
+	return []consent.Kind{
+		{Prefix: "client", Column: "client_id", Get: func(ctx context.Context, key id.UUID) (consent.Subject, auth.Grants, error) {
+			c, err := s.Clients.Get(ctx, client.ID{UUID: key})
+			if err != nil {
+				return nil, 0, err
+			}
+			return c, c.Grants, nil
+		}},
+		{Prefix: "participant", Column: "participant_id", Get: func(ctx context.Context, key id.UUID) (consent.Subject, auth.Grants, error) {
+			return s.Sessions.GuestOf(ctx, session.ParticipantID{UUID: key})
+		}},
 	}
 }
 
@@ -268,7 +304,9 @@ func (a *App) routes() (http.Handler, error) {
 		mux.Handle("GET /dev/people", auth.LocalOnly(people{a.db, a.dev.Issuer().Name}))
 	}
 	all := http.NewServeMux()
-	all.Handle(disk.Path, a.files.Handler()) // has a limit of its own
+	if a.files.disk != nil {
+		all.Handle(disk.Path, a.files.disk.Handler()) // has a limit of its own
+	}
 	all.Handle("/", httpx.BodyCap(a.config.HTTP.MaxBodyBytes)(mux))
 	return httpx.Chain(all,
 		httpx.RequestID, httpx.AccessLog(a.log), httpx.Recover(a.log), httpx.CORS(a.config.HTTP.CORSOrigins)), nil

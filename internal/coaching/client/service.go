@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
@@ -78,10 +79,12 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Client, err er
 		if err := org.RequireActive(ctx, tx, v.Org, coach, auth.RoleCoach, "coachId"); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `
+		if _, err := tx.Exec(ctx, `
 			INSERT INTO clients (id, org_id, coach_id, name, email, lifecycle) VALUES ($1, $2, $3, $4, $5, $6)`,
-			key, v.Org, coach, name, email, in.Lifecycle)
-		return err
+			key, v.Org, coach, name, email, in.Lifecycle); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("client.create", key))
 	})
 	if err != nil {
 		return nil, err
@@ -109,14 +112,20 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Client, err er
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	if _, err := s.db.Exec(ctx, `
-		UPDATE clients SET
-			name = coalesce($3, name),
-			email = CASE WHEN $4 THEN $5 ELSE email END,
-			lifecycle = coalesce($6, lifecycle),
-			updated_at = now()
-		WHERE org_id = $1 AND id = $2`,
-		v.Org, in.ID, name, in.Email != nil, email, lifecycle); err != nil {
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			UPDATE clients SET
+				name = coalesce($3, name),
+				email = CASE WHEN $4 THEN $5 ELSE email END,
+				lifecycle = coalesce($6, lifecycle),
+				updated_at = now()
+			WHERE org_id = $1 AND id = $2`,
+			v.Org, in.ID, name, in.Email != nil, email, lifecycle); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("client.update", in.ID, audit.Given(in)...))
+	})
+	if err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, in.ID)
@@ -129,12 +138,24 @@ func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Client, err 
 		return nil, err
 	}
 	defer fault.Wrap(&err, "client.Archive(%s)", in.ID)
-	if _, err := s.db.Exec(ctx, `
-		UPDATE clients SET archived_at = CASE WHEN $3 THEN coalesce(archived_at, now()) END, updated_at = now()
-		WHERE org_id = $1 AND id = $2 AND (archived_at IS NOT NULL) <> $3`, v.Org, in.ID, in.Archived); err != nil {
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE clients SET archived_at = CASE WHEN $3 THEN coalesce(archived_at, now()) END, updated_at = now()
+			WHERE org_id = $1 AND id = $2 AND (archived_at IS NOT NULL) <> $3`, v.Org, in.ID, in.Archived)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("client.archive", in.ID, "archivedAt"))
+	})
+	if err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, in.ID)
+}
+
+// entry is a line of the audit trail about a client.
+func entry(action string, key ID, fields ...string) audit.Entry {
+	return audit.Entry{Action: action, Kind: "client", ID: key.UUID, ClientID: key.UUID, Fields: fields}
 }
 
 // mine checks that the viewer may change a client.

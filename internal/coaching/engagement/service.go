@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -153,11 +154,13 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Engagement, er
 		if err := org.RequireActive(ctx, tx, v.Org, coach, auth.RoleCoach, "coachId"); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `
+		if _, err := tx.Exec(ctx, `
 			INSERT INTO engagements (id, org_id, client_id, coach_id, title, sessions_included, starts_on, ends_on)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			key, v.Org, in.ClientID, coach, title, in.SessionsIncluded, in.StartsOn, in.EndsOn)
-		return err
+			key, v.Org, in.ClientID, coach, title, in.SessionsIncluded, in.StartsOn, in.EndsOn); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("engagement.create", key, in.ClientID))
 	})
 	if err != nil {
 		return nil, err
@@ -201,11 +204,13 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Engagement, er
 			}
 			e.Status = *status
 		}
-		_, err = tx.Exec(ctx, `
+		if _, err = tx.Exec(ctx, `
 			UPDATE engagements SET title = $3, status = $4, sessions_included = $5, starts_on = $6, ends_on = $7, updated_at = now()
 			WHERE org_id = $1 AND id = $2`,
-			v.Org, in.ID, e.Title, e.Status, e.SessionsIncluded, e.StartsOn, e.EndsOn)
-		return err
+			v.Org, in.ID, e.Title, e.Status, e.SessionsIncluded, e.StartsOn, e.EndsOn); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("engagement.update", in.ID, e.ClientID, audit.Given(in)...))
 	})
 	if err != nil {
 		return nil, err
@@ -221,18 +226,26 @@ func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Engagement, 
 	}
 	defer fault.Wrap(&err, "engagement.Archive(%s)", in.ID)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if _, err := s.lockMine(ctx, tx, v, in.ID); err != nil {
+		e, err := s.lockMine(ctx, tx, v, in.ID)
+		if err != nil || (e.ArchivedAt != nil) == in.Archived {
 			return err
 		}
-		_, err := tx.Exec(ctx, `
-			UPDATE engagements SET archived_at = CASE WHEN $3 THEN coalesce(archived_at, now()) END, updated_at = now()
-			WHERE org_id = $1 AND id = $2 AND (archived_at IS NOT NULL) <> $3`, v.Org, in.ID, in.Archived)
-		return err
+		if _, err := tx.Exec(ctx, `
+			UPDATE engagements SET archived_at = CASE WHEN $3 THEN now() END, updated_at = now()
+			WHERE org_id = $1 AND id = $2`, v.Org, in.ID, in.Archived); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("engagement.archive", in.ID, e.ClientID, "archivedAt"))
 	})
 	if err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, in.ID)
+}
+
+// entry is a line of the audit trail about an engagement.
+func entry(action string, key ID, of client.ID, fields ...string) audit.Entry {
+	return audit.Entry{Action: action, Kind: "engagement", ID: key.UUID, ClientID: of.UUID, Fields: fields}
 }
 
 // lockMine locks an engagement that the viewer may change and returns it as it is then.

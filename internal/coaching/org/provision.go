@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -51,7 +52,7 @@ func Found(ctx context.Context, db postgres.DB, slug, name string) (ID, error) {
 	if tag.RowsAffected() == 0 {
 		return ID{}, fault.Conflict("an organization %q exists already", slug)
 	}
-	return organization, nil
+	return organization, audit.RecordSystem(ctx, db, organization.UUID, audit.Entry{Action: "org.found", Kind: "org", ID: organization.UUID})
 }
 
 // Join adds a person to an organization. A person who is known by e-mail is the same person; whoever is a member already
@@ -80,10 +81,14 @@ func Join(ctx context.Context, db postgres.DB, organization ID, m NewMember) (Us
 	if err != nil {
 		return UserID{}, err
 	}
-	if _, err := db.Exec(ctx, `
+	var membership MembershipID
+	if err := db.QueryRow(ctx, `
 		INSERT INTO memberships (id, org_id, user_id, roles) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (org_id, user_id) DO UPDATE SET roles = excluded.roles, status = 'ACTIVE'`,
-		id.New(), organization, user, m.Roles); err != nil {
+		ON CONFLICT (org_id, user_id) DO UPDATE SET roles = excluded.roles, status = 'ACTIVE'
+		RETURNING id`, id.New(), organization, user, m.Roles).Scan(&membership); err != nil {
+		return UserID{}, err
+	}
+	if err := audit.RecordSystem(ctx, db, organization.UUID, audit.Entry{Action: "member.join", Kind: "member", ID: membership.UUID}); err != nil {
 		return UserID{}, err
 	}
 	if m.Identity == nil {

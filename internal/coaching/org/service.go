@@ -7,11 +7,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
 // Service answers who is who.
@@ -90,7 +92,13 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Organization, 
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	if _, err := s.db.Exec(ctx, `UPDATE organizations SET speaker_roles = coalesce($2, speaker_roles) WHERE id = $1`, v.Org, roles); err != nil {
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `UPDATE organizations SET speaker_roles = coalesce($2, speaker_roles) WHERE id = $1`, v.Org, roles); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, audit.Entry{Action: "org.update", Kind: "org", ID: v.Org, Fields: audit.Given(in)})
+	})
+	if err != nil {
 		return nil, err
 	}
 	return s.Organization(ctx)

@@ -6,6 +6,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
@@ -143,15 +145,17 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Session, err e
 			v.Org, in.EngagementID, key, in.Type, title, in.StartsAt, in.DurationMinutes); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `
+		if _, err := tx.Exec(ctx, `
 			INSERT INTO participants (id, org_id, session_id, user_id, client_id, name, role)
 			SELECT $3::uuid, $1::uuid, s.id, s.coach_id, NULL::uuid, u.name, 'COACH'
 			FROM sessions s JOIN users u ON u.id = s.coach_id WHERE s.org_id = $1 AND s.id = $2
 			UNION ALL
 			SELECT $4::uuid, $1, s.id, c.user_id, c.id, c.name, 'CLIENT'
 			FROM sessions s JOIN clients c ON c.org_id = $1 AND c.id = s.client_id WHERE s.org_id = $1 AND s.id = $2`,
-			v.Org, key, id.New(), id.New())
-		return err
+			v.Org, key, id.New(), id.New()); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("session.create", key, e.ClientID))
 	})
 	if err != nil {
 		return nil, err
@@ -161,7 +165,7 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Session, err e
 
 // Update changes a session.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Session, err error) {
-	v, err := s.mine(ctx, in.ID)
+	v, was, err := s.mine(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -184,16 +188,22 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Session, err e
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	if _, err := s.db.Exec(ctx, `
-		UPDATE sessions SET
-			type = coalesce($3, type),
-			title = CASE WHEN $4 THEN $5 ELSE title END,
-			status = coalesce($6, status),
-			starts_at = coalesce($7, starts_at),
-			duration_minutes = coalesce($8, duration_minutes),
-			updated_at = now()
-		WHERE org_id = $1 AND id = $2`,
-		v.Org, in.ID, kind, in.Title != nil, title, status, startsAt, minutes); err != nil {
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			UPDATE sessions SET
+				type = coalesce($3, type),
+				title = CASE WHEN $4 THEN $5 ELSE title END,
+				status = coalesce($6, status),
+				starts_at = coalesce($7, starts_at),
+				duration_minutes = coalesce($8, duration_minutes),
+				updated_at = now()
+			WHERE org_id = $1 AND id = $2`,
+			v.Org, in.ID, kind, in.Title != nil, title, status, startsAt, minutes); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("session.update", in.ID, was.ClientID, audit.Given(in)...))
+	})
+	if err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, in.ID)
@@ -201,31 +211,43 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Session, err e
 
 // Archive archives a session or brings one back. Doing it twice is doing it once.
 func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Session, err error) {
-	v, err := s.mine(ctx, in.ID)
+	v, was, err := s.mine(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	defer fault.Wrap(&err, "session.Archive(%s)", in.ID)
-	if _, err := s.db.Exec(ctx, `
-		UPDATE sessions SET archived_at = CASE WHEN $3 THEN coalesce(archived_at, now()) END, updated_at = now()
-		WHERE org_id = $1 AND id = $2 AND (archived_at IS NOT NULL) <> $3`, v.Org, in.ID, in.Archived); err != nil {
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE sessions SET archived_at = CASE WHEN $3 THEN coalesce(archived_at, now()) END, updated_at = now()
+			WHERE org_id = $1 AND id = $2 AND (archived_at IS NOT NULL) <> $3`, v.Org, in.ID, in.Archived)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("session.archive", in.ID, was.ClientID, "archivedAt"))
+	})
+	if err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, in.ID)
 }
 
-// mine checks that the viewer may change a session.
-func (s *Service) mine(ctx context.Context, key ID) (auth.Viewer, error) {
+// entry is a line of the audit trail about a session.
+func entry(action string, key ID, of client.ID, fields ...string) audit.Entry {
+	return audit.Entry{Action: action, Kind: "session", ID: key.UUID, ClientID: of.UUID, Fields: fields}
+}
+
+// mine returns a session if the viewer may change it.
+func (s *Service) mine(ctx context.Context, key ID) (auth.Viewer, *Session, error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
-		return v, err
+		return v, nil, err
 	}
 	found, err := page.Get(ctx, s.db, v, sessions, scope(v), key.UUID, "session")
 	if err != nil {
-		return v, err
+		return v, nil, err
 	}
 	if !found.Any(auth.AsCoach | auth.AsAdmin) {
-		return v, fault.Forbidden("only the coach, an owner or an admin can change a session")
+		return v, nil, fault.Forbidden("only the coach, an owner or an admin can change a session")
 	}
-	return v, nil
+	return v, found, nil
 }

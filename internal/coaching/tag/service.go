@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -121,10 +122,13 @@ func (s *Service) Add(ctx context.Context, in AddInput) (_ *Tag, _ Taggable, err
 			RETURNING id`, id.New(), v.Org, v.User, name, color).Scan(&key); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `
+		tag, err := tx.Exec(ctx, `
 			INSERT INTO taggings (id, org_id, tag_id, `+kind.Column+`) VALUES ($1, $2, $3, $4)
 			ON CONFLICT DO NOTHING`, id.New(), v.Org, key, in.EntityID.UUID)
-		return err
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("tag.add", in.EntityID))
 	})
 	if err != nil {
 		return nil, nil, err
@@ -140,12 +144,27 @@ func (s *Service) Remove(ctx context.Context, in RemoveInput) (_ Taggable, err e
 		return nil, err
 	}
 	defer fault.Wrap(&err, "tag.Remove(%s)", in.EntityID)
-	_, err = s.db.Exec(ctx, `
-		DELETE FROM taggings g USING tags t
-		WHERE t.org_id = $1 AND t.owner_id = $2 AND lower(t.name) = lower($3)
-		  AND g.org_id = $1 AND g.tag_id = t.id AND g.`+kind.Column+` = $4`,
-		v.Org, v.User, check.Trim(in.Name), in.EntityID.UUID)
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			DELETE FROM taggings g USING tags t
+			WHERE t.org_id = $1 AND t.owner_id = $2 AND lower(t.name) = lower($3)
+			  AND g.org_id = $1 AND g.tag_id = t.id AND g.`+kind.Column+` = $4`,
+			v.Org, v.User, check.Trim(in.Name), in.EntityID.UUID)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("tag.remove", in.EntityID))
+	})
 	return entity, err
+}
+
+// entry is a line of the audit trail about what is tagged.
+func entry(action string, on id.Any) audit.Entry {
+	e := audit.Entry{Action: action, Kind: on.Prefix, ID: on.UUID, Fields: []string{"tags"}}
+	if on.Prefix == "client" {
+		e.ClientID = on.UUID
+	}
+	return e
 }
 
 // target finds what is to be tagged: visible, and the viewer's to coach.
@@ -156,7 +175,7 @@ func (s *Service) target(ctx context.Context, entity id.Any) (auth.Viewer, Kind,
 	}
 	kind, ok := s.kinds[entity.Prefix]
 	if !ok {
-		return v, Kind{}, nil, fault.Invalid("entityId", "is no client, session or insight")
+		return v, Kind{}, nil, fault.Invalid("entityId", "is no client, session, insight or note")
 	}
 	thing, err := kind.Get(ctx, entity.UUID)
 	if err != nil {

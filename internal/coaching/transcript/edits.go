@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -91,6 +92,16 @@ const laterInTheWay = `
 		AND (mine.before IS DISTINCT FROM mine.after OR theirs.before IS DISTINCT FROM theirs.after))
 	ORDER BY l.number DESC LIMIT 1`
 
+// audited is what the trail says of each kind of edit, about the transcript as a whole.
+var audited = map[EditKind]struct{ action, field string }{
+	EditRename:   {"speaker.rename", "displayName"},
+	EditRoles:    {"speaker.setRole", "role"},
+	EditMerge:    {"speaker.merge", "mergedInto"},
+	EditSplit:    {"speaker.split", "speaker"},
+	EditReassign: {"utterance.reassign", "speaker"},
+	EditRevise:   {"utterance.revise", "text"},
+}
+
 // editing is an edit at work on a transcript, whose row it holds locked.
 type editing struct {
 	tx  pgx.Tx
@@ -98,6 +109,8 @@ type editing struct {
 	ref session.Ref
 	key ID // the transcript's
 	id  EditID
+	// remembered says that what is remembered of a speaker was changed, which is no part of the edit.
+	remembered bool
 }
 
 // edit makes an edit: propose checks under the lock what has to hold, and records what is to change. If that is nothing
@@ -125,6 +138,12 @@ func (s *Service) edit(ctx context.Context, v auth.Viewer, key ID, kind EditKind
 			SELECT EXISTS (SELECT FROM transcript_edit_changes WHERE org_id = $1 AND edit_id = $2 AND before IS DISTINCT FROM after)`,
 			v.Org, e.id).Scan(&made); err != nil {
 			return err
+		}
+		if made || e.remembered {
+			what := audited[kind]
+			if err := audit.Record(ctx, tx, v, entry(what.action, key, e.ref, what.field)); err != nil {
+				return err
+			}
 		}
 		if !made {
 			if _, err := tx.Exec(ctx, `DELETE FROM transcript_edits WHERE org_id = $1 AND id = $2`, v.Org, e.id); err != nil || status != Failed {
@@ -253,6 +272,9 @@ func (s *Service) UndoEdit(ctx context.Context, in UndoEditInput) (_ *Edit, err 
 		if err := e.write(ctx, "before"); err != nil {
 			return err
 		}
+		if err := audit.Record(ctx, tx, v, entry("transcript.undoEdit", e.key, e.ref, "edits")); err != nil {
+			return err
+		}
 		return s.follow(ctx, e)
 	})
 	if err != nil {
@@ -294,7 +316,7 @@ func (s *Service) getEdit(ctx context.Context, v auth.Viewer, key EditID) (*Edit
 
 // coachScope is the scope of what was done to a transcript, and of what stood there before: the coach alone.
 func coachScope(v auth.Viewer, orgColumn string) *page.Scope {
-	return session.ConversationScope(v, orgColumn, "false", "false")
+	return session.ConversationScope(v, orgColumn, session.ToRead, "false", "false")
 }
 
 var edits = page.Table[Edit]{

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/transcript/format"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/blob"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
 // ExportFormat is what a transcript can be taken away as.
@@ -62,7 +66,20 @@ func (s *Service) Export(ctx context.Context, in ExportInput) (_ *Export, err er
 	if !t.Any(auth.AsCoach|auth.AsClient) || in.Format == Original && !t.Any(auth.AsCoach) {
 		return nil, fault.Forbidden("only the coach can export this")
 	}
+	// Written down before the link exists: what has been handed out cannot be taken back.
+	meeting, err := s.sessions.Get(ctx, t.SessionID)
+	if err != nil {
+		return nil, err
+	}
+	record := func() error {
+		return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+			return audit.Record(ctx, tx, v, entry("transcript.export", t.ID, meeting.Ref(v.Org)))
+		})
+	}
 	if in.Format == Original {
+		if err := record(); err != nil {
+			return nil, err
+		}
 		return s.exportOriginal(ctx, v, t)
 	}
 	kind, known := exports[in.Format]
@@ -78,6 +95,9 @@ func (s *Service) Export(ctx context.Context, in ExportInput) (_ *Export, err er
 	}
 	var content bytes.Buffer
 	if err := format.Export(&content, doc, kind.format); err != nil {
+		return nil, err
+	}
+	if err := record(); err != nil {
 		return nil, err
 	}
 	name := fmt.Sprintf("transcript-%s%s", t.CreatedAt.UTC().Format(time.DateOnly), kind.extension)

@@ -44,6 +44,7 @@ func nameless(label string) bool {
 
 // remember keeps a speaker's name and role for the next session, or forgets what was kept for the label.
 func (e *editing) remember(ctx context.Context, key SpeakerID, name string, keep bool) error {
+	e.remembered = true
 	if !keep {
 		_, err := e.tx.Exec(ctx, `DELETE FROM remembered_speakers m USING speakers sp WHERE sp.org_id = $1 AND sp.id = $2 AND `+
 			remembers("m", "sp", "$3", "$4"), e.v.Org, key, e.ref.ClientID, e.ref.CoachID)

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript/format"
@@ -194,7 +195,10 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Transcript, er
 			FROM before WHERE org_id = $1 AND id = $2
 			RETURNING t.shared_with_client <> before.shared_with_client`,
 			v.Org, in.ID, in.Title != nil, title, in.Language != nil, language, shared).Scan(&changed)
-		if err != nil || !changed {
+		if err != nil {
+			return err
+		}
+		if err := audit.Record(ctx, tx, v, entry("transcript.update", in.ID, ref, audit.Given(in)...)); err != nil || !changed {
 			return err
 		}
 		return s.publishState(ctx, tx, ref, in.ID)
@@ -223,12 +227,20 @@ func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Transcript, 
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
+		if err := audit.Record(ctx, tx, v, entry("transcript.archive", in.ID, ref, "archivedAt")); err != nil {
+			return err
+		}
 		return s.publishState(ctx, tx, ref, in.ID)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, in.ID)
+}
+
+// entry is a line of the audit trail about a transcript.
+func entry(action string, key ID, of session.Ref, fields ...string) audit.Entry {
+	return audit.Entry{Action: action, Kind: "transcript", ID: key.UUID, ClientID: of.ClientID.UUID, Fields: fields}
 }
 
 // mine checks that the viewer may change a transcript.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript/format"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -33,7 +34,8 @@ const (
 	uploadAbandoned = 24 * time.Hour
 )
 
-// What can be wrong with an uploaded file. The first two begin anew when the file is announced again.
+// What can be wrong with an uploaded file. The first two begin anew when the file is announced again, and so does one for which
+// consent was missing (session.CodeConsentMissing).
 const (
 	fileMissing = "FILE_MISSING"
 	fileChanged = "FILE_CHANGED"
@@ -107,14 +109,21 @@ func (s *Service) announce(ctx context.Context, v auth.Viewer, ref session.Ref, 
 		if _, err := tx.Exec(ctx, `SELECT FROM sessions WHERE org_id = $1 AND id = $2 FOR UPDATE`, v.Org, in.SessionID); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `
-			UPDATE transcripts SET status = 'UPLOADING', failure_code = NULL, failure_message = NULL, created_at = now(), updated_at = now()
-			WHERE org_id = $1 AND session_id = $2 AND sha256 = $3 AND failure_code = ANY($4)`,
-			v.Org, in.SessionID, sum[:], []string{fileMissing, fileChanged}); err != nil {
+		if err := consented(ctx, tx, ref); err != nil {
 			return err
 		}
-		err := tx.QueryRow(ctx, `SELECT id, status FROM transcripts WHERE org_id = $1 AND session_id = $2 AND sha256 = $3`,
+		again, err := tx.Exec(ctx, `
+			UPDATE transcripts SET status = 'UPLOADING', failure_code = NULL, failure_message = NULL, created_at = now(), updated_at = now()
+			WHERE org_id = $1 AND session_id = $2 AND sha256 = $3 AND failure_code = ANY($4)`,
+			v.Org, in.SessionID, sum[:], []string{fileMissing, fileChanged, session.CodeConsentMissing})
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `SELECT id, status FROM transcripts WHERE org_id = $1 AND session_id = $2 AND sha256 = $3`,
 			v.Org, in.SessionID, sum[:]).Scan(&key, &status)
+		if err == nil && again.RowsAffected() > 0 {
+			err = audit.Record(ctx, tx, v, entry("transcript.announce", key, ref))
+		}
 		if err != pgx.ErrNoRows {
 			return err
 		}
@@ -124,6 +133,9 @@ func (s *Service) announce(ctx context.Context, v auth.Viewer, ref session.Ref, 
 			SELECT $3, $1, $2, 1 + coalesce(max(version), 0), $4, $5, $6, $7, $8, $9, $10
 			FROM transcripts WHERE org_id = $1 AND session_id = $2`,
 			v.Org, in.SessionID, key, status, in.Format, filename, sum[:], in.SizeBytes, originalKey(v.Org, key), v.User); err != nil {
+			return err
+		}
+		if err := audit.Record(ctx, tx, v, entry("transcript.announce", key, ref)); err != nil {
 			return err
 		}
 		return s.publishState(ctx, tx, ref, key)
@@ -147,7 +159,9 @@ func (s *Service) CompleteUpload(ctx context.Context, in CompleteUploadInput) (_
 		return nil, err
 	}
 	defer fault.Wrap(&err, "transcript.CompleteUpload(%s)", in.TranscriptID)
-	there, err := s.complete(ctx, v.Org, in.TranscriptID)
+	there, err := s.complete(ctx, v.Org, in.TranscriptID, func(tx pgx.Tx, done audit.Entry) error {
+		return audit.Record(ctx, tx, v, done)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -157,8 +171,8 @@ func (s *Service) CompleteUpload(ctx context.Context, in CompleteUploadInput) (_
 	return s.Get(ctx, in.TranscriptID)
 }
 
-// complete takes a transcript from UPLOADING on if its file is there, and says whether it is.
-func (s *Service) complete(ctx context.Context, organization id.UUID, key ID) (there bool, err error) {
+// complete takes a transcript from UPLOADING on if its file is there, and says whether it is; record writes down by whom.
+func (s *Service) complete(ctx context.Context, organization id.UUID, key ID, record func(pgx.Tx, audit.Entry) error) (there bool, err error) {
 	ref, u, err := sent(ctx, s.db, organization, key)
 	if err != nil || u.status != Uploading {
 		return true, err
@@ -173,8 +187,14 @@ func (s *Service) complete(ctx context.Context, organization id.UUID, key ID) (t
 		return false, err
 	}
 	return true, postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := consented(ctx, tx, ref); err != nil {
+			return err
+		}
 		moved, err := s.Advance(ctx, tx, ref, key, Uploaded, Uploading)
 		if err != nil || !moved {
+			return err
+		}
+		if err := record(tx, entry("transcript.complete", key, ref)); err != nil {
 			return err
 		}
 		return jobs.Enqueue(ctx, tx, jobs.Job{Org: organization, Kind: JobParse, Entity: key.UUID})
@@ -233,6 +253,14 @@ func (s *Service) Parse(ctx context.Context, job jobs.Job) (err error) {
 	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if why != nil {
 			_, err := s.Fail(ctx, tx, ref, key, *why)
+			return err
+		}
+		if err := consented(ctx, tx, ref); fault.KindOf(err) == fault.KindInvalid { // no longer
+			_, err := s.Fail(ctx, tx, ref, key, Failure{
+				Code: session.CodeConsentMissing, Message: "A client in the session has not consented to a transcript. Announce the file again when all have.",
+			})
+			return err
+		} else if err != nil {
 			return err
 		}
 		moved, err := s.Advance(ctx, tx, ref, key, Parsed, Parsing)
@@ -333,18 +361,32 @@ func (s *Service) SweepUploads(ctx context.Context) (completed, removed int, err
 		return 0, 0, err
 	}
 	for _, u := range overdue {
-		there, err := s.complete(ctx, u.org, u.key)
+		there, err := s.complete(ctx, u.org, u.key, func(tx pgx.Tx, done audit.Entry) error {
+			return audit.RecordSystem(ctx, tx, u.org, done)
+		})
+		if fault.KindOf(err) == fault.KindInvalid { // consent is missing: as if it had not come
+			there, err = false, nil
+		}
 		switch {
 		case err != nil:
 			return completed, removed, fmt.Errorf("complete %s: %w", u.key, err)
 		case there:
 			completed++
 		case u.abandoned:
-			tag, err := s.db.Exec(ctx, `DELETE FROM transcripts WHERE org_id = $1 AND id = $2 AND status = 'UPLOADING'`, u.org, u.key)
+			if err := s.files.Delete(ctx, u.where); err != nil {
+				return completed, removed, err
+			}
+			err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+				tag, err := tx.Exec(ctx, `DELETE FROM transcripts WHERE org_id = $1 AND id = $2 AND status = 'UPLOADING'`, u.org, u.key)
+				if err != nil || tag.RowsAffected() == 0 {
+					return err
+				}
+				removed++
+				return audit.RecordSystem(ctx, tx, u.org, audit.Entry{Action: "transcript.remove", Kind: "transcript", ID: u.key.UUID})
+			})
 			if err != nil {
 				return completed, removed, err
 			}
-			removed += int(tag.RowsAffected())
 		}
 	}
 	return completed, removed, nil

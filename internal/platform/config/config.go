@@ -45,6 +45,7 @@ type Config struct {
 	Jobs     Jobs
 	Stream   Stream
 	Mail     Mail
+	Files    Files
 	Log      Log
 }
 
@@ -119,6 +120,17 @@ type Stream struct {
 type Mail struct {
 	// Who mails come from: `Rapport <coaching@example.com>`.
 	From string `env:"RAPPORT_MAIL_FROM, default=Rapport <rapport@localhost>"`
+}
+
+// Files is about what is kept outside the database: transcripts that were uploaded, and exports.
+type Files struct {
+	// The bucket of Amazon S3 that files are kept in. Without it they lie in RAPPORT_HOME/files. AWS is reached as its SDKs
+	// reach it everywhere: `AWS_REGION`, a role or `AWS_PROFILE`, `AWS_ENDPOINT_URL_S3` for an emulator.
+	S3Bucket string `env:"RAPPORT_S3_BUCKET"`
+	// The AWS account that must own the bucket, twelve digits: nothing goes to somebody else's bucket of that name.
+	S3Owner string `env:"RAPPORT_S3_OWNER"`
+	// The KMS key that encrypts files, by id or ARN. Without it the bucket's own encryption holds.
+	S3KMSKey string `env:"RAPPORT_S3_KMS_KEY"`
 }
 
 // Log is about the log. Lines go to standard error and hold ids, never content.
