@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -105,7 +104,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	if cfg.Mode == config.Development {
 		from, err := mail.ParseAddress(cfg.Mail.From)
 		if err != nil {
-			return nil, fmt.Errorf("RAPPORT_MAIL_FROM: %w", err)
+			return nil, err
 		}
 		if a.mails, err = devbox.Open(cfg.Home, from); err != nil {
 			return nil, err

@@ -328,8 +328,8 @@ func prefer(ctx context.Context, db postgres.DB, org, user id.UUID, c Preference
 	p, _ := standard(c.Type)
 	_, err := db.Exec(ctx, `
 		INSERT INTO notification_preferences AS p (org_id, user_id, type, in_app, email)
-		VALUES ($1, $2, $3, coalesce($4, $5), coalesce($6, $7))
-		ON CONFLICT (org_id, user_id, type) DO UPDATE SET in_app = coalesce($4, p.in_app), email = coalesce($6, p.email)`,
+		VALUES ($1, $2, $3, coalesce($4::boolean, $5), coalesce($6::text, $7))
+		ON CONFLICT (org_id, user_id, type) DO UPDATE SET in_app = coalesce($4::boolean, p.in_app), email = coalesce($6::text, p.email)`,
 		org, user, c.Type, c.InApp, p.InApp, c.Email, p.Email)
 	return err
 }
@@ -341,7 +341,7 @@ func arrange(ctx context.Context, db postgres.DB, v auth.Viewer, changeQuiet boo
 	}
 	_, err := db.Exec(ctx, `
 		INSERT INTO notification_settings AS s (org_id, user_id, quiet_from, quiet_until, digest_hour)
-		VALUES ($1, $2, CASE WHEN $3 THEN $4::int ELSE $7 END, CASE WHEN $3 THEN $5::int ELSE $8 END, coalesce($6, $9))
+		VALUES ($1, $2, CASE WHEN $3::boolean THEN $4::int ELSE $7::int END, CASE WHEN $3 THEN $5::int ELSE $8::int END, coalesce($6::int, $9))
 		ON CONFLICT (org_id, user_id) DO UPDATE SET
 			quiet_from = CASE WHEN $3 THEN $4 ELSE s.quiet_from END,
 			quiet_until = CASE WHEN $3 THEN $5 ELSE s.quiet_until END,
