@@ -658,3 +658,29 @@ func TestMailboxPage(t *testing.T) {
 		t.Error("the page is there in production")
 	}
 }
+
+// What a coach does with a session is told to the client, once for each time; what was held already is no news.
+func TestSessionsAreTold(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	coach, clients := o.Login(t, apptest.Coach), o.Login(t, apptest.ClientUser)
+	engagement := one(t, o.Env, "engagement", `SELECT engagement_id FROM sessions WHERE id = $1`, o.session)
+	at := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339) }
+	made := does(t, coach, "createSession", "session", "id", apptest.Vars{"engagementId": engagement, "startsAt": at(72 * time.Hour)})
+	does(t, coach, "createSession", "session", "id", apptest.Vars{"engagementId": engagement, "startsAt": at(-72 * time.Hour)})
+	for _, to := range []time.Duration{96 * time.Hour, 72 * time.Hour, 96 * time.Hour} {
+		does(t, coach, "rescheduleSession", "session", "id", apptest.Vars{"id": made["id"], "startsAt": at(to)})
+	}
+	does(t, coach, "updateSession", "session", "id", apptest.Vars{"id": made["id"], "title": "Halfway"})
+	does(t, coach, "cancelSession", "session", "id", apptest.Vars{"id": made["id"], "by": "COACH"})
+	var types []string
+	for _, n := range notices(t, clients, "").Viewer.Notifications.Nodes {
+		types = append(types, n.Type)
+	}
+	if got := strings.Join(types, " "); got != "SESSION_CANCELLED SESSION_RESCHEDULED SESSION_RESCHEDULED SESSION_RESCHEDULED SESSION_SCHEDULED" {
+		t.Error(got)
+	}
+	if n := notices(t, coach, "").Viewer.Notifications.TotalCount; n != 0 {
+		t.Errorf("who did it is told of %d", n)
+	}
+}

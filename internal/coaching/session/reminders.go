@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,6 +11,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
@@ -77,12 +79,27 @@ func (s *Service) Remind(ctx context.Context, now time.Time) (sessions int, err 
 	return sessions, err
 }
 
-// tell notifies those who are in a session of what the viewer has done with it. key names the occurrence among those of the
-// session.
-func tell(ctx context.Context, tx pgx.Tx, v auth.Viewer, what notice.Type, key ID, occurrence string) error {
-	e := notice.Event{Org: v.Org, Type: what, Actor: v.User, Subject: "session", SubjectID: key.UUID, SessionID: key.UUID, Key: key.String() + "/" + occurrence}
-	if err := tx.QueryRow(ctx, `SELECT s.client_id, `+people+` FROM sessions s WHERE s.org_id = $1 AND s.id = $2`, v.Org, key).
-		Scan(&e.ClientID, &e.Recipients); err != nil {
+// told says what those who are in a session are told of a change.
+func told(action string, fields []string) (what notice.Type, news bool) {
+	switch action {
+	case "session.create":
+		return notice.SessionScheduled, true
+	case "session.cancel":
+		return notice.SessionCancelled, true
+	case "session.reschedule", "session.update":
+		return notice.SessionRescheduled, slices.Contains(fields, "startsAt")
+	}
+	return "", false
+}
+
+// tell notifies those who are in a session of what the viewer has done with it, if it is yet to come: a session that is
+// entered after it was held is no news to who was there.
+func tell(ctx context.Context, tx pgx.Tx, v auth.Viewer, what notice.Type, key ID) error {
+	e := notice.Event{Org: v.Org, Type: what, Actor: v.User, Subject: "session", SubjectID: key.UUID, SessionID: key.UUID,
+		Key: id.New().String()} // it happens once: the same move can be made again later
+	var ahead bool
+	if err := tx.QueryRow(ctx, `SELECT s.client_id, s.starts_at > now(), `+people+` FROM sessions s WHERE s.org_id = $1 AND s.id = $2`, v.Org, key).
+		Scan(&e.ClientID, &ahead, &e.Recipients); err != nil || !ahead {
 		return err
 	}
 	return notice.Notify(ctx, tx, e)
