@@ -77,6 +77,9 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"action": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Actions.Load(ctx, key))
 	},
+	"notification": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Notifications.Load(ctx, key))
+	},
 	"note": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Notes.Load(ctx, key))
 	},

@@ -15,10 +15,12 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/note"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/auth"
 )
 
 // What became of acceptInsightAsAction.
@@ -253,6 +255,22 @@ type ImportTranscriptPayload struct {
 type LinkGoalPayload struct {
 	// The goal as it is now; null if there are userErrors.
 	Goal *goal.Goal `json:"goal,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What the marking came to.
+type MarkAllNotificationsReadPayload struct {
+	// Whose notifications they are; null if there are userErrors.
+	Viewer *auth.Viewer `json:"viewer,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What the marking came to.
+type MarkNotificationsReadPayload struct {
+	// Whose notifications they are; null if there are userErrors.
+	Viewer *auth.Viewer `json:"viewer,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -527,6 +545,14 @@ type UpdateEngagementPayload struct {
 type UpdateGoalPayload struct {
 	// The goal as it is now, also if it was changed meanwhile; null if there are other userErrors.
 	Goal *goal.Goal `json:"goal,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What the change came to.
+type UpdateNotificationPreferencesPayload struct {
+	// How the viewer is told now; null if there are userErrors.
+	Preferences *notice.Settings `json:"preferences,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }

@@ -128,6 +128,7 @@ var decisions = map[string]decision{
 	"CheckIn": {opens{coach: all, supervisor: all, client: all}, "id score note author corrects corrected at createdAt", nil},
 	"ActionItem": {opens{self: all, coach: all, supervisor: all, client: all},
 		"id title description status dueOn dueAt overdue assignees client coach engagement session goal sourceInsight createdBy version startedAt completedAt statusChangedAt createdAt updatedAt", nil},
+	"Notification": {opens{self: all}, "id type title subject session client actor emailState createdAt readAt", nil},
 
 	"Tag": {opens{coach: all, supervisor: all}, "id name color createdAt", only{"usageCount": {coach}}},
 }
@@ -138,6 +139,7 @@ var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure Transcri
 	Sponsorship EngagementReopening SessionCancellation SavedSessionFilter
 	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText
 	NoteConflict ActionAssignee
+	NotificationPreferences NotificationPreference QuietHours NotificationAdded NotificationsRead
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
@@ -145,7 +147,7 @@ var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure Transcri
 var roots = map[string]string{
 	"Query":        "viewer node nodes clients engagements sessions session transcript insights notes tags savedFilters goals goal actionItems actionItem",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
-	"Subscription": "insightEvents",
+	"Subscription": "notificationEvents insightEvents",
 }
 
 // filters are the conditions of lists: "" tells nothing but what everybody sees who sees the row; else the field whose
@@ -154,6 +156,7 @@ var filters = map[string]string{
 	"GoalFilter.clientIds": "", "GoalFilter.engagementIds": "", "GoalFilter.coachIds": "", "GoalFilter.statuses": "",
 	"ActionItemFilter.clientIds": "", "ActionItemFilter.engagementIds": "", "ActionItemFilter.sessionIds": "", "ActionItemFilter.goalIds": "", "ActionItemFilter.statuses": "",
 	"ActionItemFilter.assignedToMe": "", "ActionItemFilter.dueBefore": "", "ActionItemFilter.dueAfter": "", "ActionItemFilter.overdue": "",
+	"NotificationFilter.unreadOnly": "", "NotificationFilter.types": "",
 	"ClientFilter.nameStartsWith": "", "ClientFilter.lifecycles": "lifecycle", "ClientFilter.coachIds": "", "ClientFilter.tagIds": "tags", "ClientFilter.includeArchived": "",
 	"EngagementFilter.clientIds": "", "EngagementFilter.coachIds": "", "EngagementFilter.statuses": "", "EngagementFilter.includeArchived": "",
 	"SessionFilter.clientIds": "", "SessionFilter.coachIds": "", "SessionFilter.engagementIds": "", "SessionFilter.types": "", "SessionFilter.statuses": "",
