@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/app/apptest"
 	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/testkit"
 )
 
 // practice is a coach with one engagement of her own making, in which everything can be tried.
@@ -504,6 +506,43 @@ func TestTagMergesAtTheSameMoment(t *testing.T) {
 		}
 	}
 	t.Logf("%v", answers)
+}
+
+// What is tagged while the tag is being merged away stays tagged: the merge waits for who is at it.
+func TestTagsWhileMerged(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session, other := amara2.id(t, env), amara5.id(t, env)
+	into := does(t, coach, "tag", "tag", "id", apptest.Vars{"entityId": session, "name": "stays"})["id"].(string)
+	goes := does(t, coach, "tag", "tag", "id", apptest.Vars{"entityId": session, "name": "goes"})["id"].(string)
+	tx, err := env.DB.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context())
+	if _, err := tx.Exec(t.Context(), `UPDATE tags SET name = name WHERE id = $1`, uuid(t, goes)); err != nil { // as package tag does
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `INSERT INTO taggings (id, org_id, tag_id, session_id) SELECT gen_random_uuid(), org_id, id, $2 FROM tags WHERE id = $1`, uuid(t, goes), uuid(t, other)); err != nil {
+		t.Fatal(err)
+	}
+	merged := make(chan changed)
+	go func() {
+		merged <- change(t, coach, "mergeTags", "tag", "usageCount", apptest.Vars{"intoId": into, "ids": []string{goes}})
+	}()
+	testkit.Eventually(t, 10*time.Second, func() error {
+		if n := value[int](t, env, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`); n == 0 {
+			return errors.New("nobody waits")
+		}
+		return nil
+	})
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-merged; got.entity == nil || got.entity["usageCount"] != 2.0 {
+		t.Errorf("merged meanwhile: %s", got.response.Body)
+	}
 }
 
 // Fifty people order one agenda, add to it, and move one engagement to and fro.
