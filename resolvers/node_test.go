@@ -17,6 +17,7 @@ var prefixes = map[string]string{
 	"Utterance": "utterance", "SessionMetrics": "metrics", "Insight": "insight", "Citation": "citation",
 	"Note": "note", "NoteVersion": "noteversion",
 	"SavedFilter": "filter", "AgendaTopic": "topic",
+	"Notification": "notification",
 	"AnalysisRun": "analysis", "Tag": "tag", "Consent": "consent", "TranscriptEdit": "edit", "UtteranceRevision": "revision",
 }
 
