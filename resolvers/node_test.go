@@ -18,7 +18,7 @@ var prefixes = map[string]string{
 	"Note": "note", "NoteVersion": "noteversion",
 	"SavedFilter": "filter", "AgendaTopic": "topic",
 	"Notification": "notification",
-	"AnalysisRun": "analysis", "Tag": "tag", "Consent": "consent", "TranscriptEdit": "edit", "UtteranceRevision": "revision",
+	"AnalysisRun":  "analysis", "Tag": "tag", "Consent": "consent", "TranscriptEdit": "edit", "UtteranceRevision": "revision",
 }
 
 func TestEveryNodeIsLoaded(t *testing.T) {
