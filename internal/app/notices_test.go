@@ -1,10 +1,12 @@
 package app_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -368,7 +370,17 @@ func TestUnsubscribe(t *testing.T) {
 	// A link that was changed, or is another organization's, opens nothing.
 	link := tokenInMail.FindStringSubmatch(sent[0].Headers["List-Unsubscribe"])[1]
 	_, token, _ := strings.Cut(link, "?t=")
-	for _, forged := range []string{"", "x", token[1:], token[:len(token)-1], "B" + token[1:], strings.Repeat("A", len(token)), token + "A"} {
+	forgeries := []string{"", "x", token[1:], token[:len(token)-1], "B" + token[1:], strings.Repeat("A", len(token)), token + "A"}
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range raw { // another organization, person, type or signature
+		other := slices.Clone(raw)
+		other[i] ^= 1
+		forgeries = append(forgeries, b64(other))
+	}
+	for _, forged := range forgeries {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			if status, page := o.Send(t, method, notice.UnsubscribePath+"?t="+forged, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, "all=yes"); status != http.StatusNotFound {
 				t.Errorf("%s %s: %d %s", method, forged, status, page)
