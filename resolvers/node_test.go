@@ -15,10 +15,8 @@ var prefixes = map[string]string{
 	"Organization": "org", "User": "user", "Membership": "member", "Client": "client", "Engagement": "engagement",
 	"Session": "session", "Participant": "participant", "Transcript": "transcript", "Speaker": "speaker",
 	"Utterance": "utterance", "SessionMetrics": "metrics", "Insight": "insight", "Citation": "citation",
-	"Note": "note", "NoteVersion": "noteversion",
-	"SavedFilter": "filter", "AgendaTopic": "topic",
-	"Notification": "notification",
-	"AnalysisRun":  "analysis", "Tag": "tag", "Consent": "consent", "TranscriptEdit": "edit", "UtteranceRevision": "revision",
+	"Note": "note", "NoteVersion": "noteversion", "Notification": "notification", "AgendaTopic": "topic", "SavedFilter": "filter",
+	"AnalysisRun": "analysis", "Tag": "tag", "Consent": "consent", "TranscriptEdit": "edit", "UtteranceRevision": "revision",
 }
 
 func TestEveryNodeIsLoaded(t *testing.T) {
