@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rapporthq/rapport/internal/coaching/analytics"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
@@ -33,6 +34,7 @@ type Services struct {
 	Transcripts *transcript.Service
 	Insights    *insight.Service
 	Notes       *note.Service
+	Analytics   *analytics.Service
 	Tags        *tag.Service
 	Consents    *consent.Service
 	Privacy     *privacy.Service

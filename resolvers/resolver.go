@@ -36,6 +36,7 @@ type (
 	speakerMetricsResolver    struct{ *Resolver }
 	insightResolver           struct{ *Resolver }
 	citationResolver          struct{ *Resolver }
+	metricGroupResolver       struct{ *Resolver }
 	noteResolver              struct{ *Resolver }
 	noteVersionResolver       struct{ *Resolver }
 	commitmentResolver        struct{ *Resolver }
@@ -103,6 +104,9 @@ func (r *Resolver) Insight() graph.InsightResolver { return insightResolver{r} }
 
 // Citation implements graph.ResolverRoot.
 func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r} }
+
+// MetricGroup implements graph.ResolverRoot.
+func (r *Resolver) MetricGroup() graph.MetricGroupResolver { return metricGroupResolver{r} }
 
 // Note implements graph.ResolverRoot.
 func (r *Resolver) Note() graph.NoteResolver { return noteResolver{r} }

@@ -123,13 +123,13 @@ var decisions = map[string]decision{
 var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
 	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText
-	NoteConflict
+	NoteConflict MetricSeries MetricGroup MetricPoint MetricPrevious MetricDistribution
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "viewer node nodes clients engagements sessions session transcript insights notes tags",
+	"Query":        "viewer node nodes clients engagements sessions session transcript insights notes metricSeries tags",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "insightEvents",
 }
@@ -143,6 +143,7 @@ var filters = map[string]string{
 	"SessionFilter.startsAfter": "", "SessionFilter.startsBefore": "", "SessionFilter.tagIds": "tags", "SessionFilter.hasTranscript": "transcripts", "SessionFilter.includeArchived": "",
 	"InsightFilter.sessionIds": "", "InsightFilter.transcriptIds": "", "InsightFilter.clientIds": "", "InsightFilter.kinds": "", "InsightFilter.statuses": "", "InsightFilter.audiences": "",
 	"InsightFilter.minConfidence": "confidence", "InsightFilter.createdAfter": "", "InsightFilter.tagIds": "tags",
+	"MetricFilter.clientIds": "", "MetricFilter.coachIds": "", "MetricFilter.engagementIds": "",
 	"NoteFilter.clientIds": "", "NoteFilter.engagementIds": "", "NoteFilter.sessionIds": "", "NoteFilter.authorIds": "", "NoteFilter.visibilities": "", "NoteFilter.tagIds": "tags",
 	"NoteFilter.includeArchived": "",
 }
