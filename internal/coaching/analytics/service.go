@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
-	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
@@ -229,7 +229,7 @@ func observations(v auth.Viewer, m metric, f *Filter, edges []time.Time) built {
 		other = "m.definition_version <> " + version
 		where = append(where, transcript.Counts(v, "m.session_id", "m.transcript_id"))
 	case sessions:
-		scope = engagement.Scope(v, "s.org_id", "s.engagement_id", "s.coach_id", "s.client_id").Where()
+		scope = session.Scope(v).Where()
 	}
 	if f != nil && f.ClientIds != nil {
 		where = append(where, "s.client_id = ANY("+arg(f.ClientIds)+")")
