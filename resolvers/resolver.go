@@ -50,6 +50,7 @@ type (
 	checkInResolver             struct{ *Resolver }
 	actionItemResolver          struct{ *Resolver }
 	actionAssigneeResolver      struct{ *Resolver }
+	metricGroupResolver         struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.
@@ -138,6 +139,9 @@ func (r *Resolver) Insight() graph.InsightResolver { return insightResolver{r} }
 
 // Citation implements graph.ResolverRoot.
 func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r} }
+
+// MetricGroup implements graph.ResolverRoot.
+func (r *Resolver) MetricGroup() graph.MetricGroupResolver { return metricGroupResolver{r} }
 
 // Note implements graph.ResolverRoot.
 func (r *Resolver) Note() graph.NoteResolver { return noteResolver{r} }
