@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -30,6 +32,8 @@ type Services struct {
 	Transcripts *transcript.Service
 	Insights    *insight.Service
 	Tags        *tag.Service
+	Consents    *consent.Service
+	Privacy     *privacy.Service
 
 	// Wait is how long a loader waits for more keys; with zero, until no more come. Tests that count statements widen it.
 	Wait time.Duration
@@ -72,6 +76,7 @@ type Loaders struct {
 	Runs          *Entity[insight.Run]
 	Metrics       *Entity[insight.Metrics]
 	Tags          *Entity[tag.Tag]
+	Consents      *Entity[consent.Consent]
 
 	EngagementsOfClient   *Pages[All, engagement.Engagement]
 	SessionsOfClient      *Pages[SessionQuery, session.Session]
@@ -97,6 +102,8 @@ type Loaders struct {
 	TagsOfClient          *ByKey[id.UUID, []*tag.Tag]
 	TagsOfSession         *ByKey[id.UUID, []*tag.Tag]
 	TagsOfInsight         *ByKey[id.UUID, []*tag.Tag]
+	ConsentsOfClient      *ByKey[id.UUID, []*consent.Consent]
+	ConsentsOfParticipant *ByKey[id.UUID, []*consent.Consent]
 }
 
 type bundleKey struct{}
@@ -127,6 +134,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Runs = entity(b, s.Insights.RunsByIDs)
 	b.Metrics = entity(b, s.Insights.MetricsByIDs)
 	b.Tags = entity(b, s.Tags.ByIDs)
+	b.Consents = entity(b, s.Consents.ByIDs)
 
 	b.EngagementsOfClient = pages(b,
 		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[engagement.Engagement], error) {
@@ -182,6 +190,8 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.TagsOfClient = tagsOf(b, s, "client")
 	b.TagsOfSession = tagsOf(b, s, "session")
 	b.TagsOfInsight = tagsOf(b, s, "insight")
+	b.ConsentsOfClient = byKey(b, s.Consents.OfClients)
+	b.ConsentsOfParticipant = byKey(b, s.Consents.OfParticipants)
 	return b
 }
 

@@ -38,6 +38,7 @@ type (
 	citationResolver          struct{ *Resolver }
 	commitmentResolver        struct{ *Resolver }
 	passageResolver           struct{ *Resolver }
+	consentResolver           struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.
@@ -103,6 +104,9 @@ func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r
 
 // Commitment implements graph.ResolverRoot.
 func (r *Resolver) Commitment() graph.CommitmentResolver { return commitmentResolver{r} }
+
+// Consent implements graph.ResolverRoot.
+func (r *Resolver) Consent() graph.ConsentResolver { return consentResolver{r} }
 
 // Passage implements graph.ResolverRoot.
 func (r *Resolver) Passage() graph.PassageResolver { return passageResolver{r} }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -100,6 +101,14 @@ type ExportTranscriptPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of giveConsent.
+type GiveConsentPayload struct {
+	// Whose consent it is; null if there are userErrors.
+	Subject consent.Subject `json:"subject,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A header of an HTTP request.
 type HTTPHeader struct {
 	// Its name.
@@ -130,6 +139,14 @@ type MergeSpeakersPayload struct {
 
 // Everything that can be changed.
 type Mutation struct {
+}
+
+// What became of publishConsentText.
+type PublishConsentTextPayload struct {
+	// The text that is the current one now; null if there are userErrors.
+	ConsentText *consent.Text `json:"consentText,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // Everything that can be asked.
@@ -286,6 +303,14 @@ type UploadLink struct {
 	Headers []*HTTPHeader `json:"headers"`
 	// Until when.
 	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// What became of withdrawConsent.
+type WithdrawConsentPayload struct {
+	// Whose consent it is; null if there are userErrors.
+	Subject consent.Subject `json:"subject,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // What a viewer is to a row.

@@ -17,10 +17,12 @@ import (
 
 	"github.com/rapporthq/rapport/graphiql"
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -50,6 +52,7 @@ type App struct {
 	url      atomic.Pointer[string] // how people reach the server
 	runner   *jobs.Runner
 	services loaders.Services
+	analyser insight.Analyser
 	dev      *auth.DevIssuer // nil in production
 	ready    *httpx.Readiness
 	handler  http.Handler
@@ -62,9 +65,12 @@ type Option func(*App)
 // WithLoaderWait makes loaders wait that long for more keys; for tests that count statements.
 func WithLoaderWait(d time.Duration) Option { return func(a *App) { a.services.Wait = d } }
 
+// WithAnalyser has another analyser look for insights; for tests that must know where it is.
+func WithAnalyser(other insight.Analyser) Option { return func(a *App) { a.analyser = other } }
+
 // New assembles the product over a migrated database. Close releases what it holds; the pool stays the caller's.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.Pool, opts ...Option) (*App, error) {
-	a := &App{config: cfg, log: log, db: db, streams: transport.NewStreams()}
+	a := &App{config: cfg, log: log, db: db, analyser: rules.Analyser{}, streams: transport.NewStreams()}
 	for _, o := range opts {
 		o(a)
 	}
@@ -82,8 +88,10 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Engagements = engagement.NewService(db, a.services.Clients)
 	a.services.Sessions = session.NewService(db, a.services.Engagements)
 	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream)
-	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, rules.Analyser{}, a.stream)
+	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.analyser, a.stream)
 	a.services.Tags = tag.NewService(db, taggable(a.services)...)
+	a.services.Consents = consent.NewService(db, consenting(a.services)...)
+	a.services.Privacy = privacy.NewService(db, a.services.Transcripts, a.services.Insights)
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.queue, Log: log,
@@ -91,6 +99,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	})
 	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse, jobs.OnDead(a.services.Transcripts.ParseDied))
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))
+	a.runner.Handle(transcript.JobUnlink, a.services.Transcripts.Unlink)
+	a.runner.Handle(consent.JobFollow, a.services.Privacy.Follow)
 
 	a.ready = httpx.Ready(log,
 		httpx.Check{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
@@ -203,6 +213,22 @@ func taggable(s loaders.Services) []tag.Kind {
 		}},
 		{Prefix: "insight", Column: "insight_id", Get: func(ctx context.Context, key id.UUID) (tag.Taggable, error) {
 			return s.Insights.Get(ctx, insight.ID{UUID: key})
+		}},
+	}
+}
+
+// consenting are the people who agree to something: clients, for all their sessions, and who else takes part in one, for that one.
+func consenting(s loaders.Services) []consent.Kind {
+	return []consent.Kind{
+		{Prefix: "client", Column: "client_id", Get: func(ctx context.Context, key id.UUID) (consent.Subject, auth.Grants, error) {
+			c, err := s.Clients.Get(ctx, client.ID{UUID: key})
+			if err != nil {
+				return nil, 0, err
+			}
+			return c, c.Grants, nil
+		}},
+		{Prefix: "participant", Column: "participant_id", Get: func(ctx context.Context, key id.UUID) (consent.Subject, auth.Grants, error) {
+			return s.Sessions.GuestOf(ctx, session.ParticipantID{UUID: key})
 		}},
 	}
 }

@@ -42,6 +42,9 @@ var mutations = map[string]struct {
 	"reassignUtterances":       {"Speaker", `speakerId: $id, utteranceIds: []`, []relation{coach}},
 	"reviseUtterance":          {"Utterance", `utteranceId: $id, text: "Overwritten"`, []relation{coach}},
 	"undoTranscriptEdit":       {"TranscriptEdit", `editId: $id`, []relation{coach}},
+	"giveConsent":              {"Client", `subjectId: $id, scopes: [SHARE_WITH_ORG]`, []relation{coach, client}},
+	"withdrawConsent":          {"Client", `subjectId: $id, scopes: [RECORDING]`, []relation{coach, client}},
+	"publishConsentText":       {"", ``, nil},
 	"reviewInsight":            {"Insight", `insightId: $id, decision: EDIT, title: "Overwritten"`, []relation{coach}},
 	"tag":                      {"Client Session Insight", `entityId: $id, name: "Overwritten"`, []relation{coach}},
 	"untag":                    {"Client Session Insight", `entityId: $id, name: "boundaries"`, []relation{coach}},
@@ -301,7 +304,7 @@ func TestLeaving(t *testing.T) {
 	ruth, ines := byWho[apptest.Coach], byWho[apptest.Supervisor]
 	w.exec(t, `INSERT INTO supervisions (org_id, supervisor_id, coach_id) VALUES ($1, $2, $3)`, ines.org, ines.user, ruth.user)
 	with := count(apptest.Supervisor)
-	w.exec(t, `UPDATE participants SET consents = array_remove(consents, 'SUPERVISION')`)
+	w.exec(t, `UPDATE consents SET withdrawn_at = now() WHERE scope = 'SUPERVISION'`)
 	if without := count(apptest.Supervisor); with.Insights.TotalCount == 0 || without.Insights.TotalCount != 0 || without.Sessions != with.Sessions {
 		t.Errorf("with consent %+v, without %+v", with, without)
 	}

@@ -73,21 +73,21 @@ type decision struct {
 // decisions is "Who sees what" of docs/architecture.md, type by type and field by field. A type or field that is not here
 // fails the test: somebody has to decide.
 var decisions = map[string]decision{
-	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members",
+	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members consentTexts",
 		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}}},
 	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt", nil},
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
 		only{"email": {self, admin}, "timeZone": {self, admin}}},
 
-	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags engagements sessions insights createdAt",
+	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights createdAt",
 		only{"email": {admin, coach, client}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
 	"Engagement": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all},
 		"id status client coach sponsors sessionsIncluded sessionsUsed startsOn endsOn sessions createdAt updatedAt",
 		only{"title": {admin, coach, supervisor, client}, "archivedAt": {admin, coach, supervisor}}},
 	"Session": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all},
 		"id number type status startsAt durationMinutes engagement client coach participants tags transcript transcripts metrics insights createdAt updatedAt",
-		only{"title": {coach, supervisor, client}, "insightCount": {admin, coach}, "archivedAt": {admin, coach, supervisor}}},
-	"Participant": {opens{coach: all, supervisor: all, client: all}, "id name role consents user", nil},
+		only{"title": {coach, supervisor, client}, "consents": {coach, supervisor, client}, "insightCount": {admin, coach}, "archivedAt": {admin, coach, supervisor}}},
+	"Participant": {opens{coach: all, supervisor: all, client: all}, "id name role consents consentRecords user", nil},
 
 	"Transcript": {opens{coach: all, supervisor: consented, client: shared},
 		"id version status failure session title format filename sha256 language durationMs warnings sharedWithClient speakers edits utterances metrics analysisRuns archivedAt createdAt updatedAt",
@@ -106,13 +106,16 @@ var decisions = map[string]decision{
 		only{"originalTitle": {coach, supervisor}, "originalBody": {coach, supervisor}, "confidence": {coach, supervisor}}},
 	"Citation": {opens{coach: all, supervisor: supervisory, client: accepted}, "id quote wordsChanged startMs endMs utterances", nil},
 
+	"Consent": {opens{admin: all, coach: all, supervisor: all, client: all},
+		"id scope textVersion text outdated source givenAt recordedBy onBehalf withdrawnAt withdrawnBy client", nil},
+
 	"Tag": {opens{coach: all, supervisor: all}, "id name color createdAt", nil},
 }
 
 // parts are no rows: they are seen with the row, the page or the answer that they are a part of.
 var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
-	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport
+	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,

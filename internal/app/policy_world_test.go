@@ -164,8 +164,8 @@ func (w *world) engage(t *testing.T, client id.UUID, coach, title string) (engag
 		SELECT $1, org_id, id, $3, $4, 'ACTIVE', 3, '2026-01-05', '2026-12-18' FROM clients WHERE id = $2`, engagement, client, w.person(t, coach), title)
 	w.exec(t, `INSERT INTO sessions (id, org_id, engagement_id, client_id, coach_id, number, status, title, starts_at, duration_minutes)
 		SELECT $1, org_id, id, client_id, coach_id, 1, 'COMPLETED', title || ', opening', '2026-02-03 10:00Z', 45 FROM engagements WHERE id = $2`, session, engagement)
-	w.exec(t, `INSERT INTO participants (id, org_id, session_id, user_id, client_id, name, role, consents)
-		SELECT $1, s.org_id, s.id, c.user_id, c.id, c.name, 'CLIENT', '{RECORDING}' FROM sessions s JOIN clients c ON c.id = s.client_id WHERE s.id = $2`, id.New(), session)
+	w.exec(t, `INSERT INTO participants (id, org_id, session_id, user_id, client_id, name, role)
+		SELECT $1, s.org_id, s.id, c.user_id, c.id, c.name, 'CLIENT' FROM sessions s JOIN clients c ON c.id = s.client_id WHERE s.id = $2`, id.New(), session)
 	return engagement, session
 }
 
@@ -175,6 +175,8 @@ func (w *world) addClient(t *testing.T, coach, name string, login *id.UUID) id.U
 	w.exec(t, `INSERT INTO clients (id, org_id, coach_id, user_id, name, email)
 		SELECT $1, org_id, user_id, $3, $4, 'someone@' || lower(replace($4, ' ', '-')) || '.example' FROM memberships WHERE user_id = $2
 		ORDER BY created_at LIMIT 1`, key, w.person(t, coach), login, name)
+	w.exec(t, `INSERT INTO consents (id, org_id, client_id, scope, text_version, source, recorded_by)
+		SELECT gen_random_uuid(), org_id, id, unnest(ARRAY['TRANSCRIPTION', 'AI_ANALYSIS']), 1, 'FORM', coach_id FROM clients WHERE id = $1`, key)
 	return key
 }
 
@@ -237,6 +239,14 @@ func (w *world) fill(t *testing.T) {
 	// A later transcript that is not shared hides no earlier one that is.
 	ruth := w.env.Login(t, apptest.Coach)
 	w.talk(t, ruth, w.session(t, amara, 2), "the Evenlode recording")
+	// A consent to a text of the organization's own, one that was taken back, one to a single session, and a guest's.
+	w.exec(t, `INSERT INTO consent_texts (org_id, scope, version, text, published_by) SELECT org_id, 'SHARE_WITH_ORG', 2, 'Shared by the Quillon rules.', user_id
+		FROM memberships WHERE user_id = $1`, w.person(t, apptest.Owner))
+	w.exec(t, `INSERT INTO consents (id, org_id, client_id, scope, text_version, source, recorded_by, withdrawn_at, withdrawn_by)
+		SELECT gen_random_uuid(), org_id, id, 'SHARE_WITH_ORG', 2, 'EMAIL', coach_id, CASE WHEN name = 'Amara Okafor' THEN now() END,
+			CASE WHEN name = 'Amara Okafor' THEN coach_id END FROM clients WHERE name IN ('Amara Okafor', 'Jonas Lindqvist')`)
+	w.exec(t, `INSERT INTO consents (id, org_id, client_id, participant_id, scope, source)
+		SELECT gen_random_uuid(), org_id, client_id, id, 'SHARE_WITH_ORG', 'UNKNOWN' FROM participants WHERE session_id = $1`, w.session(t, amara, 2))
 	// Archived and retracted things keep their rules.
 	w.exec(t, `UPDATE clients SET archived_at = now() WHERE name IN ('Hanna Vogel', 'Sofia Brandt')`)
 	w.exec(t, `UPDATE engagements SET archived_at = now() WHERE title IN ('Taking over the practice', 'Back from leave')`)
@@ -296,7 +306,8 @@ func (w *world) enter(t *testing.T, who, email, tenant string, c *apptest.Client
 const meetings = `WITH meeting AS (
 	SELECT s.id, s.org_id, s.client_id, s.engagement_id, ARRAY[s.coach_id] AS coaches, array_remove(ARRAY[c.user_id], NULL) AS clients,
 		ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = s.engagement_id) AS sponsors,
-		coalesce((SELECT bool_and('SUPERVISION' = ANY(consents)) FROM participants p WHERE p.session_id = s.id AND p.role = 'CLIENT'), false) AS consent
+		coalesce((SELECT bool_and(EXISTS (SELECT FROM consents k WHERE k.scope = 'SUPERVISION' AND k.withdrawn_at IS NULL
+			AND (k.participant_id = p.id OR k.client_id = p.client_id AND k.participant_id IS NULL))) FROM participants p WHERE p.session_id = s.id AND p.role = 'CLIENT'), false) AS consent
 	FROM sessions s JOIN clients c ON c.id = s.client_id)
 `
 
@@ -350,6 +361,12 @@ var kinds = map[string]struct{ prefix, sql string }{
 	"Citation": {"citation", meetings + `SELECT c.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false,
 			i.audience IN ('CLIENT', 'BOTH') AND i.status IN ('ACCEPTED', 'EDITED'), i.audience IN ('CLIENT', 'BOTH') OR i.kind = 'COACH_SKILL',
 			jsonb_build_object('quote', c.quote) FROM citations c JOIN insights i ON i.id = c.insight_id JOIN meeting m ON m.id = i.session_id`},
+	"Consent": {"consent", `SELECT k.id, k.org_id, NULL::uuid,
+			array_remove(ARRAY[c.coach_id, s.coach_id], NULL) || ARRAY(SELECT coach_id FROM engagements e WHERE e.client_id = c.id),
+			array_remove(ARRAY[c.user_id], NULL),
+			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
+			false, false, false, false, '{}'::jsonb -- the texts are everybody's
+			FROM consents k LEFT JOIN clients c ON c.id = k.client_id LEFT JOIN participants p ON p.id = k.participant_id LEFT JOIN sessions s ON s.id = p.session_id`},
 	"Tag": {"tag", `SELECT id, org_id, NULL::uuid, ARRAY[owner_id], '{}'::uuid[], '{}'::uuid[], false, false, false, false, jsonb_build_object('name', name) FROM tags`},
 }
 

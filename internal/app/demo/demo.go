@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
@@ -73,7 +74,34 @@ func (l Loader) organization(ctx context.Context, o organization) error {
 			return err
 		}
 	}
+	if err := l.consents(ctx, o); err != nil {
+		return err
+	}
 	return l.conversations(ctx, o)
+}
+
+// consents has the coach record what the clients have agreed to, unless anything was recorded before: whoever tries the demo may have
+// withdrawn it.
+func (l Loader) consents(ctx context.Context, o organization) error {
+	organization := stable(o.Slug, "organization", o.Slug)
+	for _, c := range o.Clients {
+		key := stable(o.Slug, "client", c.Key)
+		v := auth.Viewer{Org: organization, Roles: []auth.Role{auth.RoleCoach}}
+		var known bool
+		if err := l.DB.QueryRow(ctx, `
+			SELECT coach_id, EXISTS (SELECT FROM consents k WHERE k.org_id = $1 AND k.client_id = $2 AND k.participant_id IS NULL)
+			FROM clients WHERE org_id = $1 AND id = $2`, organization, key).Scan(&v.User, &known); err != nil {
+			return err
+		}
+		if known || c.Consents == nil {
+			continue
+		}
+		in := consent.GiveInput{SubjectID: id.Any{Prefix: "client", UUID: key}, Scopes: c.Consents}
+		if _, err := l.Services.Consents.Give(auth.WithViewer(ctx, v), in); err != nil {
+			return fmt.Errorf("consents of %s: %w", c.Key, err)
+		}
+	}
+	return nil
 }
 
 // found writes everything but the conversations.
@@ -156,8 +184,8 @@ func (l Loader) found(ctx context.Context, tx pgx.Tx, o organization) error {
 				key := of("client", c.Key)
 				clientID, name, login = &key, c.Name, user(c.User)
 			}
-			b.Queue(`INSERT INTO participants (id, org_id, session_id, user_id, client_id, name, role, consents) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-				id.New(), organization, of("session", s.Key), login, clientID, name, p.Role, p.Consents)
+			b.Queue(`INSERT INTO participants (id, org_id, session_id, user_id, client_id, name, role) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+				id.New(), organization, of("session", s.Key), login, clientID, name, p.Role)
 		}
 	}
 	return tx.SendBatch(ctx, b).Close()
@@ -171,11 +199,11 @@ func (l Loader) conversations(ctx context.Context, o organization) error {
 			continue
 		}
 		key := session.ID{UUID: stable(o.Slug, "session", s.Key)}
-		coached, imported, err := l.asCoach(ctx, key)
+		coached, wanted, err := l.asCoach(ctx, key)
 		if err != nil {
 			return err
 		}
-		if imported {
+		if !wanted {
 			continue
 		}
 		l.Progress("importing " + s.Transcript.Filename)
@@ -198,13 +226,14 @@ func (l Loader) conversations(ctx context.Context, o organization) error {
 	return nil
 }
 
-// asCoach acts as the session's coach, and says whether the session has a transcript already.
-func (l Loader) asCoach(ctx context.Context, key session.ID) (_ context.Context, imported bool, err error) {
+// asCoach acts as the session's coach, and says whether the session wants a transcript: it has none, and its client agrees.
+func (l Loader) asCoach(ctx context.Context, key session.ID) (_ context.Context, wanted bool, err error) {
 	v := auth.Viewer{Roles: []auth.Role{auth.RoleCoach}}
 	err = l.DB.QueryRow(ctx, `
-		SELECT s.org_id, s.coach_id, EXISTS (SELECT FROM transcripts t WHERE t.org_id = s.org_id AND t.session_id = s.id)
-		FROM sessions s WHERE s.id = $1`, key).Scan(&v.Org, &v.User, &imported)
-	return auth.WithViewer(ctx, v), imported, err
+		SELECT s.org_id, s.coach_id,
+			'TRANSCRIPTION' = ANY(s.consents) AND NOT EXISTS (SELECT FROM transcripts t WHERE t.org_id = s.org_id AND t.session_id = s.id)
+		FROM sessions s WHERE s.id = $1`, key).Scan(&v.Org, &v.User, &wanted)
+	return auth.WithViewer(ctx, v), wanted, err
 }
 
 func (l Loader) share(ctx context.Context, key transcript.ID, t *transcriptEntry) error {

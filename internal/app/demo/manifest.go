@@ -1,6 +1,9 @@
 package demo
 
-import "github.com/rapporthq/rapport/internal/platform/auth"
+import (
+	"github.com/rapporthq/rapport/internal/coaching/consent"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+)
 
 // The shape of data/manifest.json. Things refer to each other by key; days are relative to the day of loading.
 type (
@@ -35,13 +38,14 @@ type (
 		Color string `json:"color"`
 	}
 	clientEntry struct {
-		Key       string   `json:"key"`
-		Name      string   `json:"name"`
-		Email     *string  `json:"email"`
-		Lifecycle string   `json:"lifecycle"`
-		Coach     string   `json:"coach"`
-		User      *string  `json:"user"`
-		Tags      []string `json:"tags"`
+		Key       string          `json:"key"`
+		Name      string          `json:"name"`
+		Email     *string         `json:"email"`
+		Lifecycle string          `json:"lifecycle"`
+		Coach     string          `json:"coach"`
+		User      *string         `json:"user"`
+		Tags      []string        `json:"tags"`
+		Consents  []consent.Scope `json:"consents"` // as the client has told the coach
 	}
 	engagementEntry struct {
 		Key              string   `json:"key"`
@@ -72,10 +76,9 @@ type (
 		Time string `json:"time"` // HH:MM in the coach's zone
 	}
 	participantEntry struct {
-		Role     string   `json:"role"`
-		User     *string  `json:"user"`
-		Client   *string  `json:"client"`
-		Consents []string `json:"consents"`
+		Role   string  `json:"role"`
+		User   *string `json:"user"`
+		Client *string `json:"client"`
 	}
 	transcriptEntry struct {
 		File             string `json:"file"`

@@ -52,6 +52,9 @@ type Client struct {
 // IsNode marks a Relay node.
 func (*Client) IsNode() {}
 
+// IsConsentSubject marks whose consents are recorded.
+func (*Client) IsConsentSubject() {}
+
 // IsTaggable marks what a tag can be put on.
 func (*Client) IsTaggable() {}
 

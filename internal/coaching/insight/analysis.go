@@ -12,6 +12,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/coding"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
+	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -35,6 +36,9 @@ func (s *Service) Analyse(ctx context.Context, job jobs.Job) (err error) {
 		return err
 	}
 	run, err := s.begin(ctx, content)
+	if errors.Is(err, errWithdrawn) {
+		return s.Forget(ctx, job.Org, key)
+	}
 	if err != nil || run == nil {
 		return err
 	}
@@ -47,8 +51,22 @@ func (s *Service) Analyse(ctx context.Context, job jobs.Job) (err error) {
 	return run.finish(ctx)
 }
 
-// errSuperseded says that another run has taken over.
+// errSuperseded says that another run has taken over, or that there must not be one any more.
 var errSuperseded = errors.New("superseded by another run")
+
+// errWithdrawn says that a client has not consented to analysis.
+var errWithdrawn = errors.New("without consent to analysis")
+
+// permitted checks the clients' consents, and keeps them from changing until the transaction ends: who withdraws one waits for what
+// this transaction writes, and then has it removed. So nothing that rests on a consent is written behind its withdrawal's back.
+func permitted(ctx context.Context, tx pgx.Tx, ref session.Ref) error {
+	var given bool
+	err := tx.QueryRow(ctx, `SELECT `+string(session.ToAnalyse)+` FROM sessions s WHERE s.org_id = $1 AND s.id = $2 FOR SHARE`, ref.Org, ref.ID).Scan(&given)
+	if err == nil && !given {
+		err = errWithdrawn
+	}
+	return err
+}
 
 // run is an analysis at work.
 type run struct {
@@ -69,6 +87,9 @@ func (s *Service) begin(ctx context.Context, content *transcript.Content) (*run,
 	var done bool
 	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		done = false
+		if err := permitted(ctx, tx, ref); err != nil {
+			return err
+		}
 		if _, _, err := s.transcripts.Hold(ctx, tx, org, content.ID); err != nil {
 			return err
 		}
@@ -382,6 +403,9 @@ func (r *run) cite(ctx context.Context, tx pgx.Tx, key ID, quotes []found) error
 func (r *run) finish(ctx context.Context) error {
 	org, ref := r.content.Session.Org, r.content.Session
 	err := postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
+		if err := permitted(ctx, tx, ref); err != nil { // the session before the transcript, as everybody
+			return err
+		}
 		if _, _, err := r.transcripts.Hold(ctx, tx, org, r.content.ID); err != nil {
 			return err
 		}
@@ -419,7 +443,7 @@ func (r *run) finish(ctx context.Context) error {
 		_, err = r.transcripts.Advance(ctx, tx, ref, r.content.ID, r.content.Done(), transcript.Analyzing)
 		return err
 	})
-	if errors.Is(err, errSuperseded) {
+	if errors.Is(err, errSuperseded) || errors.Is(err, errWithdrawn) || fault.KindOf(err) == fault.KindNotFound {
 		return nil
 	}
 	return err
@@ -461,11 +485,18 @@ func (s *Service) AnalyseDied(ctx context.Context, tx pgx.Tx, job jobs.Job) (err
 	return err
 }
 
-// holdRunning locks the run's row, so that no other run can take over before the transaction ends.
+// holdRunning locks the run's row, so that no other run can take over before the transaction ends, and no consent be withdrawn.
 func (r *run) holdRunning(ctx context.Context, tx pgx.Tx) error {
+	if err := permitted(ctx, tx, r.content.Session); errors.Is(err, errWithdrawn) {
+		return errSuperseded
+	} else if err != nil {
+		return err
+	}
 	var status RunStatus
 	if err := tx.QueryRow(ctx, `SELECT status FROM analysis_runs WHERE org_id = $1 AND id = $2 FOR UPDATE`,
-		r.content.Session.Org, r.id).Scan(&status); err != nil {
+		r.content.Session.Org, r.id).Scan(&status); err == pgx.ErrNoRows {
+		return errSuperseded // removed meanwhile
+	} else if err != nil {
 		return err
 	}
 	if status != Running {

@@ -166,6 +166,13 @@ func (s *Service) see(ctx context.Context, d stream.Delivery) (_ Event, err erro
 	if about.Insight == nil {
 		return nil, fmt.Errorf("the event is about nothing")
 	}
+	if d.Kind == eventRemoved {
+		meeting, err := only(ctx, s.sessions.ByIDs, about.Session.UUID)
+		if meeting == nil || !meeting.Any(about.SeenBy) {
+			return nil, err
+		}
+		return Retracted{place, *about.Insight}, nil
+	}
 	i, err := only(ctx, s.ByIDs, about.Insight.UUID)
 	if i == nil {
 		return nil, err

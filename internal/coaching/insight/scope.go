@@ -6,16 +6,18 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/page"
 )
 
+// Nobody sees what was derived from words without the clients' consent to analysis.
+
 // scope of insights, for a statement that joins sessions s: the coach sees all; the supervisor, with the client's
 // consent, what is not for the coach alone, and the evidence of the coach's skill; the client what is meant for a client
 // and accepted by the coach.
 func scope(v auth.Viewer, orgColumn string) *page.Scope {
-	return session.ConversationScope(v, orgColumn,
+	return session.ConversationScope(v, orgColumn, session.ToAnalyse,
 		"(i.audience <> 'COACH_ONLY' OR i.kind = 'COACH_SKILL')",
 		"i.audience <> 'COACH_ONLY' AND i.status IN ('ACCEPTED', 'EDITED')")
 }
 
 // coachScope is the scope of what measures the coach, and of how it came about: the coach and the coach's supervisor.
 func coachScope(v auth.Viewer, orgColumn string) *page.Scope {
-	return session.ConversationScope(v, orgColumn, "true", "false")
+	return session.ConversationScope(v, orgColumn, session.ToAnalyse, "true", "false")
 }

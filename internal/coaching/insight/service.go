@@ -105,7 +105,7 @@ func (s *Service) CountOfSessions(ctx context.Context, sessions []id.UUID) ([]in
 	}
 	rows, err := s.db.Query(ctx, `
 		SELECT (SELECT count(*) FROM insights i
-			WHERE i.org_id = $1 AND i.session_id = k.id AND i.retracted_at IS NULL AND `+transcript.Counts(v, "i.session_id", "i.transcript_id")+`)
+			WHERE i.org_id = $1 AND i.session_id = k.id AND i.retracted_at IS NULL AND `+string(session.ToAnalyse)+` AND `+transcript.Counts(v, "i.session_id", "i.transcript_id")+`)
 		FROM unnest($3::uuid[]) WITH ORDINALITY AS k(id, ord) LEFT JOIN sessions s ON s.org_id = $1 AND s.id = k.id AND $2::uuid IS NOT NULL
 		ORDER BY k.ord`, v.Org, v.User, sessions)
 	if err != nil {
@@ -275,6 +275,7 @@ const (
 	eventAdded      = "insight.added"
 	eventRevised    = "insight.revised"
 	eventRetracted  = "insight.retracted"
+	eventRemoved    = "insight.removed"
 	eventProgressed = "analysis.progressed"
 )
 
@@ -282,6 +283,10 @@ const (
 type subject struct {
 	Insight *ID    `json:"insightId,omitempty"`
 	Run     *RunID `json:"runId,omitempty"`
+	// Of an insight that is no more, and so cannot be asked who may hear of it: its session, and what somebody had to be to the session
+	// to see it.
+	Session *session.ID `json:"sessionId,omitempty"`
+	SeenBy  auth.Grants `json:"seenBy,omitempty"`
 }
 
 func (s *Service) publish(ctx context.Context, tx pgx.Tx, ref session.Ref, kind string, about subject) error {

@@ -27,22 +27,30 @@ func participantScope(v auth.Viewer) *page.Scope {
 	return s
 }
 
+// Needs is what the clients of a session must have consented to before anybody sees something of it: the SQL condition on
+// sessions s.
+type Needs string
+
+// What is needed to read what was said, and what was derived from it.
+const (
+	ToRead    Needs = "'TRANSCRIPTION' = ANY(s.consents)"
+	ToAnalyse Needs = "s.consents @> ARRAY['TRANSCRIPTION', 'AI_ANALYSIS']"
+)
+
 // ConversationScope is the scope of what was said in a session, for a statement that joins sessions s: the coach; the
-// coach's supervisor, if the session's clients have consented to supervision; and the client, where clientMay holds.
-func ConversationScope(v auth.Viewer, orgColumn, supervisorMay, clientMay string) *page.Scope {
+// coach's supervisor, if the session's clients have consented to supervision; and the client, where clientMay holds. None of them
+// without the consents that it needs.
+func ConversationScope(v auth.Viewer, orgColumn string, needs Needs, supervisorMay, clientMay string) *page.Scope {
 	s := page.NewScope(orgColumn)
+	allow := func(grant auth.Grants, condition string) { s.Allow(grant, string(needs)+" AND "+condition) }
 	if v.Has(auth.RoleCoach) {
-		s.Allow(auth.AsCoach, "s.coach_id = $2")
+		allow(auth.AsCoach, "s.coach_id = $2")
 	}
 	if v.Has(auth.RoleSupervisor) {
-		s.Allow(auth.AsSupervisor, supervisorMay+" AND "+org.Supervised("s.coach_id")+" AND "+consented)
+		allow(auth.AsSupervisor, supervisorMay+" AND "+org.Supervised("s.coach_id")+" AND 'SUPERVISION' = ANY(s.consents)")
 	}
 	if v.Has(auth.RoleClient) {
-		s.Allow(auth.AsClient, clientMay+" AND "+engagement.IsClient("s.client_id"))
+		allow(auth.AsClient, clientMay+" AND "+engagement.IsClient("s.client_id"))
 	}
 	return s
 }
-
-// consented: there is a client in the session, and every client in it agrees to supervision.
-const consented = `(SELECT coalesce(bool_and('SUPERVISION' = ANY(p.consents)), false) FROM participants p
-	WHERE p.org_id = $1 AND p.session_id = s.id AND p.role = 'CLIENT')`

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
@@ -74,6 +75,7 @@ type Session struct {
 	Title           *string
 	StartsAt        time.Time
 	DurationMinutes int
+	Consents        []consent.Scope // that all its clients have given, and that are in force
 	ArchivedAt      *time.Time
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
@@ -96,32 +98,24 @@ const (
 	AsOther    ParticipantRole = "OTHER"
 )
 
-// Consent is what a participant has agreed to.
-type Consent string
-
-// The scopes of consent.
-const (
-	ConsentRecording     Consent = "RECORDING"
-	ConsentTranscription Consent = "TRANSCRIPTION"
-	ConsentAIAnalysis    Consent = "AI_ANALYSIS"
-	ConsentSupervision   Consent = "SUPERVISION"
-	ConsentShareWithOrg  Consent = "SHARE_WITH_ORG"
-)
-
 // Participant is somebody who takes part in a session.
 type Participant struct {
 	auth.Grants
 	ID        ParticipantID
 	SessionID ID
 	UserID    *org.UserID
+	ClientID  *client.ID // nil of somebody who is no client of the practice
 	Name      string
 	Role      ParticipantRole
-	Consents  []Consent
+	Consents  []consent.Scope // in force
 	CreatedAt time.Time
 }
 
 // IsNode marks a Relay node.
 func (*Participant) IsNode() {}
+
+// IsConsentSubject marks whose consents are recorded.
+func (*Participant) IsConsentSubject() {}
 
 // Filter selects sessions: all conditions must hold, each list matches any of its values.
 type Filter struct {

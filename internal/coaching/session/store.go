@@ -10,9 +10,9 @@ import (
 var sessions = page.Table[Session]{
 	From:    "sessions s",
 	ID:      "s.id",
-	Columns: "s.id, s.engagement_id, s.client_id, s.coach_id, s.number, s.type, s.status, s.title, s.starts_at, s.duration_minutes, s.archived_at, s.created_at, s.updated_at",
+	Columns: "s.id, s.engagement_id, s.client_id, s.coach_id, s.number, s.type, s.status, s.title, s.starts_at, s.duration_minutes, s.consents, s.archived_at, s.created_at, s.updated_at",
 	Dest: func(s *Session) []any {
-		return []any{&s.Grants, &s.ID, &s.EngagementID, &s.ClientID, &s.CoachID, &s.Number, &s.Type, &s.Status, &s.Title, &s.StartsAt, &s.DurationMinutes, &s.ArchivedAt, &s.CreatedAt, &s.UpdatedAt}
+		return []any{&s.Grants, &s.ID, &s.EngagementID, &s.ClientID, &s.CoachID, &s.Number, &s.Type, &s.Status, &s.Title, &s.StartsAt, &s.DurationMinutes, &s.Consents, &s.ArchivedAt, &s.CreatedAt, &s.UpdatedAt}
 	},
 	Key: func(s *Session) id.UUID { return s.ID.UUID },
 }
@@ -68,7 +68,7 @@ func (f *Filter) where(v auth.Viewer) (w page.Filter) {
 		w.And(tag.Carries(v, "session_id", "s.id"), f.TagIds)
 	}
 	if f.HasTranscript != nil {
-		visible := ConversationScope(v, "tr.org_id", "true", "tr.shared_with_client").Where()
+		visible := ConversationScope(v, "tr.org_id", ToRead, "true", "tr.shared_with_client").Where()
 		w.And("EXISTS (SELECT FROM transcripts tr WHERE tr.session_id = s.id AND tr.archived_at IS NULL AND "+visible+") = ?", *f.HasTranscript)
 	}
 	return w
@@ -77,9 +77,9 @@ func (f *Filter) where(v auth.Viewer) (w page.Filter) {
 var participants = page.Table[Participant]{
 	From:    "participants p JOIN sessions s ON s.org_id = $1 AND s.id = p.session_id",
 	ID:      "p.id",
-	Columns: "p.id, p.session_id, p.user_id, p.name, p.role, p.consents, p.created_at",
+	Columns: "p.id, p.session_id, p.user_id, p.client_id, p.name, p.role, p.consents, p.created_at",
 	Dest: func(p *Participant) []any {
-		return []any{&p.Grants, &p.ID, &p.SessionID, &p.UserID, &p.Name, &p.Role, &p.Consents, &p.CreatedAt}
+		return []any{&p.Grants, &p.ID, &p.SessionID, &p.UserID, &p.ClientID, &p.Name, &p.Role, &p.Consents, &p.CreatedAt}
 	},
 	Key: func(p *Participant) id.UUID { return p.ID.UUID },
 }

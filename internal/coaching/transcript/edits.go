@@ -316,7 +316,7 @@ func (s *Service) getEdit(ctx context.Context, v auth.Viewer, key EditID) (*Edit
 
 // coachScope is the scope of what was done to a transcript, and of what stood there before: the coach alone.
 func coachScope(v auth.Viewer, orgColumn string) *page.Scope {
-	return session.ConversationScope(v, orgColumn, "false", "false")
+	return session.ConversationScope(v, orgColumn, session.ToRead, "false", "false")
 }
 
 var edits = page.Table[Edit]{

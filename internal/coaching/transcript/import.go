@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript/format"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -24,7 +25,8 @@ import (
 //
 // The file is parsed before anything is written. Then original, speakers, utterances, warnings and the job that
 // analyses them are committed together: a crash at any moment leaves all of it or nothing, and in the first case the job
-// goes on after the restart. What cannot be read is an Invalid fault for the field content.
+// goes on after the restart. What cannot be read is an Invalid fault for the field content; without the clients' consent to
+// transcription nothing is written.
 func (s *Service) Import(ctx context.Context, in ImportInput) (_ *Imported, err error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
@@ -74,10 +76,18 @@ func (s *Service) importable(ctx context.Context, key session.ID) (*session.Sess
 	return meeting, err
 }
 
+// consented checks that the session's clients have consented to a transcript; the session's row is locked from here on.
+func consented(ctx context.Context, tx pgx.Tx, ref session.Ref) error {
+	return session.RequireConsent(ctx, tx, ref.Org, ref.ID, consent.Transcription, "sessionId")
+}
+
 // store writes what a file says, unless the session has a transcript of the very same file: then that one is meant.
 func (s *Service) store(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref session.Ref, content []byte, filename string, doc *format.Document) (key ID, known bool, err error) {
 	// The session's row is the lock for its versions and for "the same file twice", also at the same moment.
 	if _, err := tx.Exec(ctx, `SELECT FROM sessions WHERE org_id = $1 AND id = $2 FOR UPDATE`, ref.Org, ref.ID); err != nil {
+		return key, false, err
+	}
+	if err := consented(ctx, tx, ref); err != nil {
 		return key, false, err
 	}
 	sum := sha256.Sum256(content)

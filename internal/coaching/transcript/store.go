@@ -12,7 +12,7 @@ import (
 // scope: the coach, the supervisor with the client's consent, and the client it is shared with. It is for any statement
 // that joins transcripts t and sessions s.
 func scope(v auth.Viewer, orgColumn string) *page.Scope {
-	return session.ConversationScope(v, orgColumn, "true", "t.shared_with_client")
+	return session.ConversationScope(v, orgColumn, session.ToRead, "true", "t.shared_with_client")
 }
 
 const joinSession = " JOIN sessions s ON s.org_id = $1 AND s.id = t.session_id"
@@ -40,7 +40,7 @@ var transcripts = page.Table[Transcript]{
 func Counts(v auth.Viewer, sessionColumn, transcriptColumn string) string {
 	rank := "best.version DESC"
 	if v.Has(auth.RoleClient) { // who is anything else to a session sees all of its transcripts or none
-		rank = "(" + session.ConversationScope(v, "best.org_id", "true", "best.shared_with_client").Where() + ") DESC, " + rank
+		rank = "(" + session.ConversationScope(v, "best.org_id", session.ToRead, "true", "best.shared_with_client").Where() + ") DESC, " + rank
 	}
 	return "(SELECT nullif(best.id = " + transcriptColumn + ", false) FROM transcripts best WHERE best.org_id = $1 AND best.session_id = " + sessionColumn +
 		" AND best.archived_at IS NULL AND best.utterance_count > 0 ORDER BY " + rank + " LIMIT 1) IS NOT NULL"

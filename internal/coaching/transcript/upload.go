@@ -34,7 +34,8 @@ const (
 	uploadAbandoned = 24 * time.Hour
 )
 
-// What can be wrong with an uploaded file. The first two begin anew when the file is announced again.
+// What can be wrong with an uploaded file. The first two begin anew when the file is announced again, and so does one for which
+// consent was missing (session.CodeConsentMissing).
 const (
 	fileMissing = "FILE_MISSING"
 	fileChanged = "FILE_CHANGED"
@@ -108,10 +109,13 @@ func (s *Service) announce(ctx context.Context, v auth.Viewer, ref session.Ref, 
 		if _, err := tx.Exec(ctx, `SELECT FROM sessions WHERE org_id = $1 AND id = $2 FOR UPDATE`, v.Org, in.SessionID); err != nil {
 			return err
 		}
+		if err := consented(ctx, tx, ref); err != nil {
+			return err
+		}
 		again, err := tx.Exec(ctx, `
 			UPDATE transcripts SET status = 'UPLOADING', failure_code = NULL, failure_message = NULL, created_at = now(), updated_at = now()
 			WHERE org_id = $1 AND session_id = $2 AND sha256 = $3 AND failure_code = ANY($4)`,
-			v.Org, in.SessionID, sum[:], []string{fileMissing, fileChanged})
+			v.Org, in.SessionID, sum[:], []string{fileMissing, fileChanged, session.CodeConsentMissing})
 		if err != nil {
 			return err
 		}
@@ -183,6 +187,9 @@ func (s *Service) complete(ctx context.Context, organization id.UUID, key ID, re
 		return false, err
 	}
 	return true, postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := consented(ctx, tx, ref); err != nil {
+			return err
+		}
 		moved, err := s.Advance(ctx, tx, ref, key, Uploaded, Uploading)
 		if err != nil || !moved {
 			return err
@@ -246,6 +253,14 @@ func (s *Service) Parse(ctx context.Context, job jobs.Job) (err error) {
 	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if why != nil {
 			_, err := s.Fail(ctx, tx, ref, key, *why)
+			return err
+		}
+		if err := consented(ctx, tx, ref); fault.KindOf(err) == fault.KindInvalid { // no longer
+			_, err := s.Fail(ctx, tx, ref, key, Failure{
+				Code: session.CodeConsentMissing, Message: "A client in the session has not consented to a transcript. Announce the file again when all have.",
+			})
+			return err
+		} else if err != nil {
 			return err
 		}
 		moved, err := s.Advance(ctx, tx, ref, key, Parsed, Parsing)
@@ -349,12 +364,18 @@ func (s *Service) SweepUploads(ctx context.Context) (completed, removed int, err
 		there, err := s.complete(ctx, u.org, u.key, func(tx pgx.Tx, done audit.Entry) error {
 			return audit.RecordSystem(ctx, tx, u.org, done)
 		})
+		if fault.KindOf(err) == fault.KindInvalid { // consent is missing: as if it had not come
+			there, err = false, nil
+		}
 		switch {
 		case err != nil:
 			return completed, removed, fmt.Errorf("complete %s: %w", u.key, err)
 		case there:
 			completed++
 		case u.abandoned:
+			if err := s.files.Delete(ctx, u.where); err != nil {
+				return completed, removed, err
+			}
 			err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 				tag, err := tx.Exec(ctx, `DELETE FROM transcripts WHERE org_id = $1 AND id = $2 AND status = 'UPLOADING'`, u.org, u.key)
 				if err != nil || tag.RowsAffected() == 0 {

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/session"
@@ -84,8 +85,9 @@ var tables = []struct {
 	{"memberships", []string{"id", "org_id", "user_id", "roles", "created_at"}},
 	{"clients", []string{"id", "org_id", "coach_id", "name", "email", "created_at", "updated_at"}},
 	{"engagements", []string{"id", "org_id", "client_id", "coach_id", "title", "status", "created_at", "updated_at"}},
+	{"consents", []string{"id", "org_id", "client_id", "scope", "text_version", "source", "given_at", "recorded_by"}},
 	{"sessions", []string{"id", "org_id", "engagement_id", "client_id", "coach_id", "number", "status", "title", "starts_at", "duration_minutes", "created_at", "updated_at"}},
-	{"participants", []string{"id", "org_id", "session_id", "user_id", "client_id", "name", "role", "consents", "created_at"}},
+	{"participants", []string{"id", "org_id", "session_id", "user_id", "client_id", "name", "role", "created_at"}},
 	{"transcripts", []string{"id", "org_id", "session_id", "version", "status", "format", "filename", "duration_ms", "utterance_count", "sha256", "size_bytes", "imported_by", "created_at", "updated_at"}},
 	{"speakers", []string{"id", "org_id", "transcript_id", "ordinal", "label", "display_name", "role", "created_at"}},
 	{"utterances", []string{"id", "org_id", "transcript_id", "index", "speaker_id", "start_ms", "end_ms", "text", "cues"}},
@@ -160,6 +162,9 @@ func (b *builder) coach(organization id.UUID, address, name string, size Size) *
 		r := relation{b.id(), b.id(), b.words.Name()}
 		b.add("clients", r.client, organization, user, r.name, fmt.Sprintf("client%d.%s", i, address), b.at, b.at)
 		b.add("engagements", r.engagement, organization, r.client, user, "Coaching with "+r.name, engagement.Active, b.at, b.at)
+		for _, scope := range []consent.Scope{consent.Transcription, consent.AIAnalysis, consent.Supervision} {
+			b.add("consents", b.id(), organization, r.client, scope, 1, consent.InPerson, b.at, user)
+		}
 		relations[i] = r
 	}
 	// The clients take turns, as they do in a coach's week; so neighbours in a list are of different clients.
@@ -194,8 +199,8 @@ type meeting struct {
 
 func (b *builder) session(s *meeting) {
 	b.add("sessions", s.id, s.organization, s.engagement, s.client, s.user, s.number, session.Completed, b.words.Title(), b.at, 60, b.at, b.at)
-	b.add("participants", b.id(), s.organization, s.id, s.user, nil, s.coach, session.AsCoach, []string{}, b.at)
-	b.add("participants", b.id(), s.organization, s.id, nil, s.client, s.clientName, session.AsClient, []string{string(session.ConsentSupervision)}, b.at)
+	b.add("participants", b.id(), s.organization, s.id, s.user, nil, s.coach, session.AsCoach, b.at)
+	b.add("participants", b.id(), s.organization, s.id, nil, s.client, s.clientName, session.AsClient, b.at)
 
 	s.transcript = b.id()
 	hash := sha256.Sum256(s.id[:])

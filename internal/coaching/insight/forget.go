@@ -1,0 +1,70 @@
+package insight
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+)
+
+// Derived are the tables of what is derived from a transcript's words, each after those that refer to it. All have a column
+// transcript_id.
+var Derived = []string{"citations", "utterance_codes", "digests", "session_metrics", "insights", "analysis_runs"}
+
+// Forget removes all that was derived from a transcript, reviewed or not, and tells those who saw the insights that there are none any
+// more. An analysis at work notices and ends. The transcript is then as if nobody had analysed it; one that is gone is no error, and
+// forgetting twice is forgetting once.
+func (s *Service) Forget(ctx context.Context, organization id.UUID, key transcript.ID) (err error) {
+	defer fault.Wrap(&err, "insight.Forget(%s)", key)
+	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		ref, status, err := s.transcripts.Hold(ctx, tx, organization, key)
+		if fault.KindOf(err) == fault.KindNotFound {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			SELECT i.id, i.audience <> 'COACH_ONLY' AND i.status IN ('ACCEPTED', 'EDITED'),
+				(i.audience <> 'COACH_ONLY' OR i.kind = 'COACH_SKILL') AND 'SUPERVISION' = ANY(s.consents)
+			FROM insights i JOIN sessions s ON s.org_id = i.org_id AND s.id = i.session_id
+			WHERE i.org_id = $1 AND i.transcript_id = $2 AND i.retracted_at IS NULL ORDER BY i.ordinal, i.id`, organization, key)
+		if err != nil {
+			return err
+		}
+		var gone []subject
+		var insight ID
+		var client, supervisor bool
+		if _, err := pgx.ForEachRow(rows, []any{&insight, &client, &supervisor}, func() error {
+			key, seen := insight, auth.AsCoach
+			if client {
+				seen |= auth.AsClient
+			}
+			if supervisor {
+				seen |= auth.AsSupervisor
+			}
+			gone = append(gone, subject{Insight: &key, Session: &ref.ID, SeenBy: seen})
+			return nil
+		}); err != nil {
+			return err
+		}
+		for _, table := range Derived {
+			if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE org_id = $1 AND transcript_id = $2`, organization, key); err != nil {
+				return err
+			}
+		}
+		for _, about := range gone {
+			if err := s.publish(ctx, tx, ref, eventRemoved, about); err != nil {
+				return err
+			}
+		}
+		if status == transcript.Parsed || status == transcript.Analyzing || status == transcript.NeedsSpeakers {
+			_, err = s.transcripts.Advance(ctx, tx, ref, key, transcript.Ready, status)
+		}
+		return err
+	})
+}
