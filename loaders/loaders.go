@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
@@ -25,6 +26,7 @@ import (
 
 // Services is where loaders load from.
 type Services struct {
+	Audit       *audit.Service
 	Orgs        *org.Service
 	Clients     *client.Service
 	Engagements *engagement.Service
@@ -62,6 +64,7 @@ type Loaders struct {
 	Organizations *Entity[org.Organization]
 	Users         *Entity[org.User]
 	Memberships   *Entity[org.Membership]
+	AuditEvents   *Entity[audit.Event]
 	Clients       *Entity[client.Client]
 	Engagements   *Entity[engagement.Engagement]
 	Sessions      *Entity[session.Session]
@@ -120,6 +123,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Organizations = entity(b, s.Orgs.OrganizationsByIDs)
 	b.Users = entity(b, s.Orgs.UsersByIDs)
 	b.Memberships = entity(b, s.Orgs.MembershipsByIDs)
+	b.AuditEvents = entity(b, s.Audit.EventsByIDs)
 	b.Clients = entity(b, s.Clients.ByIDs)
 	b.Engagements = entity(b, s.Engagements.ByIDs)
 	b.Sessions = entity(b, s.Sessions.ByIDs)

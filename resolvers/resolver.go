@@ -23,6 +23,7 @@ type (
 	viewerResolver            struct{ *Resolver }
 	organizationResolver      struct{ *Resolver }
 	membershipResolver        struct{ *Resolver }
+	auditEventResolver        struct{ *Resolver }
 	clientResolver            struct{ *Resolver }
 	engagementResolver        struct{ *Resolver }
 	sessionResolver           struct{ *Resolver }
@@ -58,6 +59,9 @@ func (r *Resolver) Organization() graph.OrganizationResolver { return organizati
 
 // Membership implements graph.ResolverRoot.
 func (r *Resolver) Membership() graph.MembershipResolver { return membershipResolver{r} }
+
+// AuditEvent implements graph.ResolverRoot.
+func (r *Resolver) AuditEvent() graph.AuditEventResolver { return auditEventResolver{r} }
 
 // Client implements graph.ResolverRoot.
 func (r *Resolver) Client() graph.ClientResolver { return clientResolver{r} }

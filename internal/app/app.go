@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rapporthq/rapport/graphiql"
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
@@ -57,6 +58,8 @@ type App struct {
 	ready    *httpx.Readiness
 	handler  http.Handler
 	streams  *transport.Streams
+	reads    *audit.ReadLog
+	sealer   *audit.Sealer
 }
 
 // Option changes how an App is put together.
@@ -83,6 +86,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.queue = pgqueue.New(db, a.listener, pgqueue.Options{PerOrg: perOrg(cfg)})
 	a.stream = pgstream.New(db, a.listener, log, pgstream.Options{})
 
+	a.reads = audit.NewReadLog(db, log)
+	a.sealer = audit.NewSealer(db, log)
+	a.services.Audit = audit.NewService(db)
 	a.services.Orgs = org.NewService(db)
 	a.services.Clients = client.NewService(db)
 	a.services.Engagements = engagement.NewService(db, a.services.Clients)
@@ -117,8 +123,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 // perOrg keeps one organization's bulk import from taking every worker.
 func perOrg(cfg config.Config) int { return max(1, cfg.Jobs.Concurrency-1) }
 
-// Close ends subscriptions and releases connections. Run has ended before.
+// Close ends subscriptions, writes down what was read, and releases connections. Run has ended before.
 func (a *App) Close() {
+	a.reads.Close()
 	a.stream.Close()
 	a.queue.Close()
 	a.listener.Close()
@@ -132,6 +139,12 @@ func (a *App) Services() loaders.Services { return a.services }
 
 // Handler serves everything over HTTP.
 func (a *App) Handler() http.Handler { return a.handler }
+
+// Reads writes down who has read what.
+func (a *App) Reads() *audit.ReadLog { return a.reads }
+
+// Sealer seals the audit trail.
+func (a *App) Sealer() *audit.Sealer { return a.sealer }
 
 // Runner runs the jobs.
 func (a *App) Runner() *jobs.Runner { return a.runner }
@@ -150,6 +163,7 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 	})
 	g.Go(func() error { return a.runner.Run(ctx) })
 	g.Go(func() error { return a.sweep(ctx) })
+	g.Go(func() error { return a.sealer.Run(ctx) })
 	return g.Wait()
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/rapporthq/rapport/graph"
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/transport"
@@ -48,7 +49,9 @@ func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 
 	srv.AroundOperations(a.admit)
 	srv.AroundResponses(func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-		return few(next(loaders.With(ctx, a.services))) // fresh for every event of a subscription
+		ctx, reads := audit.WithReads(ctx)
+		defer a.reads.Add(ctx, reads)
+		return few(next(loaders.With(ctx, a.services))) // both fresh for every event of a subscription
 	})
 	srv.AroundRootFields(func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 		if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {

@@ -79,6 +79,8 @@ var decisions = map[string]decision{
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
 		only{"email": {self, admin}, "timeZone": {self, admin}}},
 
+	"AuditEvent": {opens{admin: all}, "id sequence at actor action kind entityId client fields request", nil},
+
 	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights createdAt",
 		only{"email": {admin, coach, client}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
 	"Engagement": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all},
@@ -113,7 +115,7 @@ var decisions = map[string]decision{
 }
 
 // parts are no rows: they are seen with the row, the page or the answer that they are a part of.
-var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
+var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
 	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
@@ -121,7 +123,7 @@ var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure Transcri
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "viewer node nodes clients engagements sessions session transcript insights tags",
+	"Query":        "auditEvents verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights tags",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "insightEvents",
 }
@@ -129,6 +131,8 @@ var roots = map[string]string{
 // filters are the conditions of lists: "" tells nothing but what everybody sees who sees the row; else the field whose
 // guard stands before it, or the rows that it looks at.
 var filters = map[string]string{
+	"AuditEventFilter.actorIds": "", "AuditEventFilter.actions": "", "AuditEventFilter.kinds": "", "AuditEventFilter.entityIds": "", "AuditEventFilter.clientIds": "",
+	"AuditEventFilter.after": "", "AuditEventFilter.before": "",
 	"ClientFilter.nameStartsWith": "", "ClientFilter.lifecycles": "lifecycle", "ClientFilter.coachIds": "", "ClientFilter.tagIds": "tags", "ClientFilter.includeArchived": "",
 	"EngagementFilter.clientIds": "", "EngagementFilter.coachIds": "", "EngagementFilter.statuses": "", "EngagementFilter.includeArchived": "",
 	"SessionFilter.clientIds": "", "SessionFilter.coachIds": "", "SessionFilter.engagementIds": "", "SessionFilter.types": "", "SessionFilter.statuses": "",

@@ -59,6 +59,7 @@ type world struct {
 	viewers []*viewer
 	facts   []*fact
 	byID    map[string]*fact
+	looked  time.Time // what is written into the audit trail later is the test's own doing
 }
 
 // The people that the demo lacks. Each stands for a case that a rule may get wrong.
@@ -247,6 +248,10 @@ func (w *world) fill(t *testing.T) {
 			CASE WHEN name = 'Amara Okafor' THEN coach_id END FROM clients WHERE name IN ('Amara Okafor', 'Jonas Lindqvist')`)
 	w.exec(t, `INSERT INTO consents (id, org_id, client_id, participant_id, scope, source)
 		SELECT gen_random_uuid(), org_id, client_id, id, 'SHARE_WITH_ORG', 'UNKNOWN' FROM participants WHERE session_id = $1`, w.session(t, amara, 2))
+	// Some of the audit trail is sealed.
+	if _, err := w.env.App.Sealer().Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	// Archived and retracted things keep their rules.
 	w.exec(t, `UPDATE clients SET archived_at = now() WHERE name IN ('Hanna Vogel', 'Sofia Brandt')`)
 	w.exec(t, `UPDATE engagements SET archived_at = now() WHERE title IN ('Taking over the practice', 'Back from leave')`)
@@ -327,6 +332,9 @@ var kinds = map[string]struct{ prefix, sql string }{
 		LEFT JOIN (clients c LEFT JOIN engagements e ON e.client_id = c.id LEFT JOIN engagement_sponsors es ON es.engagement_id = e.id)
 			ON c.org_id = m.org_id AND u.id IN (c.coach_id, c.user_id, e.coach_id, es.user_id)
 		GROUP BY u.id, m.org_id`},
+	"AuditEvent": {"audit", `SELECT a.id, a.org_id, NULL::uuid, array_remove(ARRAY[c.coach_id], NULL), array_remove(ARRAY[c.user_id], NULL),
+			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
+			true, true, true, true, '{}'::jsonb FROM audit_events a LEFT JOIN clients c ON c.id = a.client_id`},
 	"Client": {"client", `SELECT c.id, c.org_id, NULL::uuid, c.coach_id || ARRAY(SELECT coach_id FROM engagements e WHERE e.client_id = c.id),
 			array_remove(ARRAY[c.user_id], NULL),
 			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
@@ -373,6 +381,8 @@ var kinds = map[string]struct{ prefix, sql string }{
 // look reads what there is, straight from the database.
 func (w *world) look(t *testing.T) {
 	t.Helper()
+	w.env.App.Reads().Flush()
+	w.looked = time.Now()
 	w.byID = map[string]*fact{}
 	for typ, k := range kinds {
 		rows, err := w.env.DB.Query(t.Context(), k.sql)

@@ -37,7 +37,7 @@ type readsKey struct{}
 
 // WithReads returns a context in which Read gathers, for one response.
 func WithReads(ctx context.Context) (context.Context, *Reads) {
-	r := &Reads{places: map[place]int{}}
+	r := &Reads{}
 	return context.WithValue(ctx, readsKey{}, r), r
 }
 
@@ -53,6 +53,9 @@ func Read(ctx context.Context, v auth.Viewer, e Entry) {
 	at := place{e.Kind, e.ID}
 	i, known := r.places[at]
 	if !known {
+		if r.places == nil { // most responses show nothing that is gathered
+			r.places = map[place]int{}
+		}
 		r.places[at] = len(r.entries)
 		r.entries = append(r.entries, read{v, e})
 		return
@@ -110,7 +113,7 @@ func NewReadLog(db *pgxpool.Pool, log *slog.Logger) *ReadLog {
 func (l *ReadLog) Add(ctx context.Context, r *Reads) {
 	r.mu.Lock()
 	entries := r.entries
-	r.entries, r.places = nil, map[place]int{}
+	r.entries, r.places = nil, nil
 	r.mu.Unlock()
 	if len(entries) == 0 {
 		return

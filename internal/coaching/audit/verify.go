@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -31,12 +33,26 @@ type Seal struct {
 	Hash   string // hexadecimal
 }
 
+func (s Seal) String() string { return fmt.Sprintf("%d:%s", s.Number, s.Hash) }
+
+// ParseSeal reads what String writes.
+func ParseSeal(s string) (*Seal, error) {
+	number, hash, _ := strings.Cut(s, ":")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return nil, errNoSeal
+	}
+	return (&SealInput{Number: n, Hash: hash}).anchor()
+}
+
+var errNoSeal = fault.Invalid("after", "is no seal: give the number and the hash of a seal that was verified before")
+
 func (in *SealInput) anchor() (*Seal, error) {
 	if in == nil {
 		return nil, nil
 	}
 	if raw, err := hex.DecodeString(in.Hash); err != nil || len(raw) != len(origin) || in.Number < 1 {
-		return nil, fault.Invalid("after", "is no seal: give the number and the hash of a seal that was verified before")
+		return nil, errNoSeal
 	}
 	return &Seal{Number: int64(in.Number), Hash: in.Hash}, nil
 }
