@@ -65,6 +65,12 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"metrics": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Metrics.Load(ctx, key))
 	},
+	"note": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Notes.Load(ctx, key))
+	},
+	"noteversion": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.NoteVersions.Load(ctx, key))
+	},
 	"consent": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Consents.Load(ctx, key))
 	},
