@@ -611,7 +611,7 @@ type ComplexityRoot struct {
 		Sessions         func(childComplexity int, filter *session.Filter, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) int
 		Tags             func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Transcript       func(childComplexity int, id id.Any) int
-		VerifyAuditTrail func(childComplexity int, after *audit.SealInput, maxEvents int) int
+		VerifyAuditTrail func(childComplexity int, since *audit.SealInput, maxEvents int) int
 		Viewer           func(childComplexity int) int
 	}
 
@@ -1175,7 +1175,7 @@ type QueryResolver interface {
 	Transcript(ctx context.Context, id id.Any) (*transcript.Transcript, error)
 	Insights(ctx context.Context, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[insight.Insight], error)
 	AuditEvents(ctx context.Context, filter *audit.Filter, first *int, after *string, last *int, before *string) (*page.Connection[audit.Event], error)
-	VerifyAuditTrail(ctx context.Context, after *audit.SealInput, maxEvents int) (*audit.Verification, error)
+	VerifyAuditTrail(ctx context.Context, since *audit.SealInput, maxEvents int) (*audit.Verification, error)
 	Notes(ctx context.Context, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[note.Note], error)
 	Tags(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[tag.Tag], error)
 }
@@ -3634,7 +3634,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.VerifyAuditTrail(childComplexity, args["after"].(*audit.SealInput), args["maxEvents"].(int)), true
+		return e.ComplexityRoot.Query.VerifyAuditTrail(childComplexity, args["since"].(*audit.SealInput), args["maxEvents"].(int)), true
 	case "Query.viewer":
 		if e.ComplexityRoot.Query.Viewer == nil {
 			break
@@ -7582,7 +7582,7 @@ type Query {
   "Checks that nobody has changed the audit trail. For owners and admins; FORBIDDEN for others."
   verifyAuditTrail(
     "Where to go on: the seal at which an earlier check ended. From the beginning if left out. That it is still the same seal is checked, too."
-    after: AuditSealInput
+    since: AuditSealInput
     "After about how many events to stop, at a seal; at most 100000."
     maxEvents: Int! = 10000
   ): AuditVerification!
@@ -11822,14 +11822,14 @@ func (ec *executionContext) field_Query_transcript_args(ctx context.Context, raw
 func (ec *executionContext) field_Query_verifyAuditTrail_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "since",
 		func(ctx context.Context, v any) (*audit.SealInput, error) {
 			return ec.unmarshalOAuditSealInput2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋauditᚐSealInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg0
+	args["since"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "maxEvents",
 		func(ctx context.Context, v any) (int, error) {
 			return ec.unmarshalNInt2int(ctx, v)
@@ -22176,7 +22176,7 @@ func (ec *executionContext) _Query_verifyAuditTrail(ctx context.Context, field g
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().VerifyAuditTrail(ctx, fc.Args["after"].(*audit.SealInput), fc.Args["maxEvents"].(int))
+			return ec.Resolvers.Query().VerifyAuditTrail(ctx, fc.Args["since"].(*audit.SealInput), fc.Args["maxEvents"].(int))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *audit.Verification) graphql.Marshaler {

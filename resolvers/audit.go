@@ -14,8 +14,8 @@ func (r queryResolver) AuditEvents(ctx context.Context, filter *audit.Filter, fi
 	return r.Audit.Events(ctx, filter, window(first, after, last, before))
 }
 
-func (r queryResolver) VerifyAuditTrail(ctx context.Context, after *audit.SealInput, maxEvents int) (*audit.Verification, error) {
-	return r.Audit.Verify(ctx, after, maxEvents)
+func (r queryResolver) VerifyAuditTrail(ctx context.Context, since *audit.SealInput, maxEvents int) (*audit.Verification, error) {
+	return r.Audit.Verify(ctx, since, maxEvents)
 }
 
 func (auditEventResolver) Actor(ctx context.Context, e *audit.Event) (*org.User, error) {

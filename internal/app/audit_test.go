@@ -308,7 +308,7 @@ func TestAuditTrail(t *testing.T) {
 			}
 		}
 	}
-	const verify = `query($after: AuditSealInput) {verifyAuditTrail(after: $after, maxEvents: 100000) {whole complete checkedEvents problems {kind message} last {number hash} unsealedCount}}`
+	const verify = `query($since: AuditSealInput) {verifyAuditTrail(since: $since, maxEvents: 100000) {whole complete checkedEvents problems {kind message} last {number hash} unsealedCount}}`
 	var whole verification
 	owner.Must(t, verify, nil, &whole)
 	if v := whole.VerifyAuditTrail; !v.Whole || !v.Complete || v.CheckedEvents < 10 || v.Last == nil {
@@ -316,17 +316,17 @@ func TestAuditTrail(t *testing.T) {
 	}
 	last := apptest.Vars{"number": whole.VerifyAuditTrail.Last.Number, "hash": whole.VerifyAuditTrail.Last.Hash}
 	var rest verification
-	owner.Must(t, verify, apptest.Vars{"after": last}, &rest)
+	owner.Must(t, verify, apptest.Vars{"since": last}, &rest)
 	if v := rest.VerifyAuditTrail; !v.Whole || v.CheckedEvents > 5 {
 		t.Errorf("from there on: %+v", v)
 	}
 	last["hash"] = strings.Repeat("00", 32)
-	owner.Must(t, verify, apptest.Vars{"after": last}, &rest)
+	owner.Must(t, verify, apptest.Vars{"since": last}, &rest)
 	if v := rest.VerifyAuditTrail; v.Whole || v.Problems[0].Kind != "BROKEN" {
 		t.Errorf("after another hash: %+v", v)
 	}
 	last["hash"] = "half"
-	if r := owner.Do(t, verify, apptest.Vars{"after": last}); r.Code() != "INVALID" {
+	if r := owner.Do(t, verify, apptest.Vars{"since": last}); r.Code() != "INVALID" {
 		t.Errorf("after no seal: %s", r.Body)
 	}
 	for _, who := range []string{apptest.Coach, apptest.Supervisor, apptest.ClientUser, apptest.Sponsor} {

@@ -40,7 +40,7 @@ func (s *Service) EventsByIDs(ctx context.Context, ids []id.UUID) (map[id.UUID]*
 }
 
 // Verify checks a stretch of the viewer's organization's chain, for owners and admins.
-func (s *Service) Verify(ctx context.Context, after *SealInput, limit int) (_ *Verification, err error) {
+func (s *Service) Verify(ctx context.Context, since *SealInput, limit int) (_ *Verification, err error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (s *Service) Verify(ctx context.Context, after *SealInput, limit int) (_ *V
 	if !v.Has(auth.RoleOwner, auth.RoleAdmin) {
 		return nil, fault.Forbidden("only an owner or an admin can verify the audit trail")
 	}
-	from, err := after.anchor()
+	from, err := since.anchor()
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func ParseSeal(s string) (*Seal, error) {
 	return (&SealInput{Number: n, Hash: hash}).anchor()
 }
 
-var errNoSeal = fault.Invalid("after", "is no seal: give the number and the hash of a seal that was verified before")
+var errNoSeal = fault.Invalid("since", "is no seal: give the number and the hash of a seal that was verified before")
 
 func (in *SealInput) anchor() (*Seal, error) {
 	if in == nil {
