@@ -166,12 +166,17 @@ func (s *Service) Remove(ctx context.Context, in RemoveInput) (_ Taggable, err e
 		return nil, err
 	}
 	defer fault.Wrap(&err, "tag.Remove(%s)", in.EntityID)
+	var problems check.Input
+	name := problems.Line("name", in.Name, 60)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			DELETE FROM taggings g USING tags t
 			WHERE t.org_id = $1 AND t.owner_id = $2 AND lower(t.name) = lower($3)
 			  AND g.org_id = $1 AND g.tag_id = t.id AND g.`+kind.Column+` = $4`,
-			v.Org, v.User, check.Trim(in.Name), in.EntityID.UUID)
+			v.Org, v.User, name, in.EntityID.UUID)
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
