@@ -195,7 +195,8 @@ func condense(t *testing.T, v any) any {
 					t.Errorf("edge %d leads to %v, node %d is %v", i, edge, i, p.Nodes[i])
 				}
 			}
-			if !p.More && p.Total != len(p.Nodes) {
+			later := v["pageInfo"].(map[string]any)["hasPreviousPage"] == true // list sums up
+			if !p.More && !later && p.Total != len(p.Nodes) {
 				t.Errorf("totalCount is %d, and %d nodes came", p.Total, len(p.Nodes))
 			}
 			return p
