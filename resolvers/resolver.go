@@ -23,6 +23,7 @@ type (
 	viewerResolver              struct{ *Resolver }
 	organizationResolver        struct{ *Resolver }
 	membershipResolver          struct{ *Resolver }
+	invitationResolver          struct{ *Resolver }
 	auditEventResolver          struct{ *Resolver }
 	clientResolver              struct{ *Resolver }
 	engagementResolver          struct{ *Resolver }
@@ -65,6 +66,9 @@ func (r *Resolver) Organization() graph.OrganizationResolver { return organizati
 
 // Membership implements graph.ResolverRoot.
 func (r *Resolver) Membership() graph.MembershipResolver { return membershipResolver{r} }
+
+// Invitation implements graph.ResolverRoot.
+func (r *Resolver) Invitation() graph.InvitationResolver { return invitationResolver{r} }
 
 // AuditEvent implements graph.ResolverRoot.
 func (r *Resolver) AuditEvent() graph.AuditEventResolver { return auditEventResolver{r} }

@@ -26,6 +26,8 @@ type Node interface{ IsNode() }
 type (
 	MembershipConnection     = page.Connection[org.Membership]
 	MembershipEdge           = page.Edge[org.Membership]
+	InvitationConnection     = page.Connection[org.Invitation]
+	InvitationEdge           = page.Edge[org.Invitation]
 	AuditEventConnection     = page.Connection[audit.Event]
 	AuditEventEdge           = page.Edge[audit.Event]
 	ClientConnection         = page.Connection[client.Client]

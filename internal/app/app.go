@@ -63,6 +63,7 @@ type App struct {
 	streams  *transport.Streams
 	reads    *audit.ReadLog
 	sealer   *audit.Sealer
+	watched  chan struct{} // closed when streams are no longer reviewed
 }
 
 // Option changes how an App is put together.
@@ -118,6 +119,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		httpx.Check{Name: "queue", Adapter: "postgres", Optional: true, Probe: connects(a.queueAnswers)},
 		a.files.check,
 	)
+	a.watched = make(chan struct{})
+	go a.reviewStreams(context.WithoutCancel(ctx))
 	if a.handler, err = a.routes(); err != nil {
 		a.Close()
 		return nil, err
@@ -134,6 +137,7 @@ func (a *App) Close() {
 	a.stream.Close()
 	a.queue.Close()
 	a.listener.Close()
+	<-a.watched
 }
 
 // ServedAt says by which address people reach the server, where that is known only once it listens.

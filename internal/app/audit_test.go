@@ -28,6 +28,64 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 		}
 		return apptest.Coach, fmt.Sprintf(`transcriptId: %q`, up.Transcript.ID)
 	},
+	"inviteMember": func(*testing.T, *world) (string, string) {
+		return apptest.Owner, `email: "overwritten@harbor.example", roles: [COACH]`
+	},
+	"acceptInvitation": func(t *testing.T, w *world) (string, string) {
+		_, token := invite(t, w.env.Login(t, apptest.Owner), "admin@lumen.example", "COACH")
+		return "admin@lumen.example", fmt.Sprintf(`token: %q`, token)
+	},
+	"updateMember": func(t *testing.T, w *world) (string, string) {
+		return apptest.Owner, fmt.Sprintf(`id: %q, roles: [ADMIN, COACH]`, membership(t, w.env, "admin@harbor.example", "harbor"))
+	},
+	"revokeMember": func(t *testing.T, w *world) (string, string) {
+		return apptest.Owner, fmt.Sprintf(`id: %q`, membership(t, w.env, "sponsor2@harbor.example", "harbor"))
+	},
+	"reinstateMember": func(t *testing.T, w *world) (string, string) {
+		return apptest.Owner, fmt.Sprintf(`id: %q`, membership(t, w.env, "sponsor2@harbor.example", "harbor"))
+	},
+	"assignSupervisor": func(t *testing.T, w *world) (string, string) {
+		return apptest.Owner, fmt.Sprintf(`supervisorId: %q, coachId: %q`, id.Format("user", w.person(t, apptest.Supervisor)), id.Format("user", w.person(t, apptest.Coach2)))
+	},
+	"unassignSupervisor": func(t *testing.T, w *world) (string, string) {
+		return apptest.Owner, fmt.Sprintf(`supervisorId: %q, coachId: %q`, id.Format("user", w.person(t, apptest.Supervisor)), id.Format("user", w.person(t, apptest.Coach2)))
+	},
+	"updateProfile": func(*testing.T, *world) (string, string) { return apptest.Coach, `name: "Overwritten"` },
+	"setEngagementSponsor": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`engagementId: %q, userId: %q`, w.engagement(t), id.Format("user", w.person(t, "sponsor2@harbor.example")))
+	},
+	"removeEngagementSponsor": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`engagementId: %q, userId: %q`, w.engagement(t), id.Format("user", w.person(t, "sponsor2@harbor.example")))
+	},
+	"startSession": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`id: %q`, does(t, w.env.Login(t, apptest.Coach), "createSession", "session", "id",
+			apptest.Vars{"engagementId": w.engagement(t), "startsAt": "2026-05-05T10:00:00Z"})["id"])
+	},
+	"removeParticipant": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`id: %q`, does(t, w.env.Login(t, apptest.Coach), "addParticipant", "participant", "id",
+			apptest.Vars{"sessionId": jonas3.id(t, w.env), "name": "Overwritten"})["id"])
+	},
+	"reorderAgenda": func(t *testing.T, w *world) (string, string) {
+		session := does(t, w.env.Login(t, apptest.Coach), "createSession", "session", "id", apptest.Vars{"engagementId": w.engagement(t), "startsAt": "2026-05-06T10:00:00Z"})["id"]
+		var topics []any
+		for range 2 {
+			topics = append(topics, does(t, w.env.Login(t, apptest.Coach), "addAgendaTopic", "topic", "id", apptest.Vars{"sessionId": session, "title": "Overwritten"})["id"])
+		}
+		return apptest.Coach, fmt.Sprintf(`sessionId: %q, topicIds: [%q, %q]`, session, topics[1], topics[0])
+	},
+	"createSavedFilter": func(*testing.T, *world) (string, string) {
+		return apptest.Coach, `name: "Overwritten", filter: {statuses: [COMPLETED]}`
+	},
+	"restoreNoteVersion": func(t *testing.T, w *world) (string, string) {
+		ruth := w.env.Login(t, apptest.Coach)
+		note := does(t, ruth, "createNote", "note", "id", apptest.Vars{"entityId": jonas3.id(t, w.env), "body": "Overwritten", "visibility": "PRIVATE"})["id"]
+		does(t, ruth, "saveNote", "note", "id", apptest.Vars{"id": note, "expectedVersion": 1, "body": "Overwritten again", "visibility": "PRIVATE"})
+		return apptest.Coach, fmt.Sprintf(`versionId: %q, expectedVersion: 2`, one(t, w.env, "noteversion", `SELECT id FROM note_versions WHERE note_id = $1 ORDER BY id LIMIT 1`, w.uuid(t, note.(string))))
+	},
+	"mergeTags": func(t *testing.T, w *world) (string, string) {
+		const own = `SELECT id FROM tags WHERE owner_id = $1 ORDER BY id LIMIT 1 OFFSET $2`
+		return apptest.Coach, fmt.Sprintf(`intoId: %q, ids: [%q]`, one(t, w.env, "tag", own, w.person(t, apptest.Coach), 0), one(t, w.env, "tag", own, w.person(t, apptest.Coach), 1))
+	},
 	"confirmSpeakerRoles": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach, fmt.Sprintf(`transcriptId: %q, roles: [{speakerId: %q, role: COACH}]`, w.transcript(t), w.voice(t, 0))
 	},
@@ -40,6 +98,10 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 	"mergeSpeakers": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach2, fmt.Sprintf(`intoId: %q, ids: [%q]`, w.voiceIn(t, sofia2, 0), w.voiceIn(t, sofia2, 1))
 	},
+}
+
+func (w *world) engagement(t *testing.T) string {
+	return one(t, w.env, "engagement", `SELECT engagement_id FROM sessions WHERE id = $1`, w.uuid(t, jonas3.id(t, w.env)))
 }
 
 func (w *world) transcript(t *testing.T) string {

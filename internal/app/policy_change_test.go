@@ -18,7 +18,11 @@ var mutations = map[string]struct {
 	target, input string
 	may           []relation
 }{
-	"updateOrganization":       {"Organization", `id: $id, speakerRoles: DECIDE`, []relation{admin}},
+	"updateOrganization": {"Organization", `id: $id, speakerRoles: DECIDE`, []relation{admin}},
+	// Of members, TestMembers tells: what is done to one changes who can try the rest.
+	"inviteMember": {}, "acceptInvitation": {}, "updateMember": {}, "revokeMember": {}, "reinstateMember": {}, "assignSupervisor": {}, "unassignSupervisor": {}, "updateProfile": {},
+	"resendInvitation":         {"Invitation", `id: $id`, []relation{admin}},
+	"revokeInvitation":         {"Invitation", `id: $id`, []relation{admin}},
 	"createClient":             {"", ``, nil},
 	"updateClient":             {"Client", `id: $id, name: "Overwritten"`, []relation{coach, admin}},
 	"archiveClient":            {"Client", `id: $id`, []relation{coach, admin}},

@@ -82,7 +82,9 @@ type decision struct {
 var decisions = map[string]decision{
 	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members consentTexts",
 		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}}},
-	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt", nil},
+	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt",
+		only{"supervisors": {admin}, "supervises": {admin}}},
+	"Invitation": {opens{admin: all}, "id email roles status invitedBy expiresAt createdAt", nil},
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
 		only{"email": {self, admin}, "timeZone": {self, admin}}},
 
@@ -138,7 +140,7 @@ var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer Page
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "auditEvents verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights notes tags savedFilters",
+	"Query":        "invitations auditEvents verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights notes tags savedFilters",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "insightEvents",
 }

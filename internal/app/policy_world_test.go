@@ -252,6 +252,10 @@ func (w *world) fill(t *testing.T) {
 			CASE WHEN name = 'Amara Okafor' THEN coach_id END FROM clients WHERE name IN ('Amara Okafor', 'Jonas Lindqvist')`)
 	w.exec(t, `INSERT INTO consents (id, org_id, client_id, participant_id, scope, source)
 		SELECT gen_random_uuid(), org_id, client_id, id, 'SHARE_WITH_ORG', 'UNKNOWN' FROM participants WHERE session_id = $1`, w.session(t, amara, 2))
+	// Somebody is invited, by somebody.
+	w.exec(t, `INSERT INTO invitations (id, org_id, email, roles, token_hash, invited_by, expires_at)
+		SELECT gen_random_uuid(), o.id, 'invited@' || o.slug || '.example', '{COACH}', sha256(o.slug::bytea),
+			(SELECT user_id FROM memberships m WHERE m.org_id = o.id ORDER BY created_at, id LIMIT 1), now() + interval '1 day' FROM organizations o`)
 	// Some of the audit trail is sealed.
 	if _, err := w.env.App.Sealer().Seal(t.Context()); err != nil {
 		t.Fatal(err)
@@ -391,6 +395,9 @@ var kinds = map[string]struct{ prefix, sql string }{
 		LEFT JOIN (clients c LEFT JOIN engagements e ON e.client_id = c.id LEFT JOIN engagement_sponsors es ON es.engagement_id = e.id)
 			ON c.org_id = m.org_id AND u.id IN (c.coach_id, c.user_id, e.coach_id, es.user_id)
 		GROUP BY u.id, m.org_id`},
+	"Invitation": {"invitation", `SELECT i.id, i.org_id, NULL::uuid, ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = i.org_id),
+			ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = i.org_id), ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = i.org_id),
+			true, true, true, true, jsonb_build_object('email', email) FROM invitations i`},
 	"AuditEvent": {"audit", `SELECT a.id, a.org_id, NULL::uuid, array_remove(ARRAY[c.coach_id], NULL), array_remove(ARRAY[c.user_id], NULL),
 			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
 			true, true, true, true, '{}'::jsonb FROM audit_events a LEFT JOIN clients c ON c.id = a.client_id`},
