@@ -14,10 +14,12 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/note"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/auth"
 )
 
 // What became of acceptInvitation.
@@ -231,6 +233,22 @@ type InviteMemberPayload struct {
 	// What acceptInvitation takes. It is shown here and never again: hand it to the person.
 	Token *string `json:"token,omitempty"`
 	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What the marking came to.
+type MarkAllNotificationsReadPayload struct {
+	// Whose notifications they are; null if there are userErrors.
+	Viewer *auth.Viewer `json:"viewer,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What the marking came to.
+type MarkNotificationsReadPayload struct {
+	// Whose notifications they are; null if there are userErrors.
+	Viewer *auth.Viewer `json:"viewer,omitempty"`
+	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -531,6 +549,14 @@ type UpdateMemberPayload struct {
 	// The membership; null if there are userErrors.
 	Membership *org.Membership `json:"membership,omitempty"`
 	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What the change came to.
+type UpdateNotificationPreferencesPayload struct {
+	// How the viewer is told now; null if there are userErrors.
+	Preferences *notice.Settings `json:"preferences,omitempty"`
+	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/note"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
@@ -52,6 +53,8 @@ type (
 	NoteVersionEdge          = page.Edge[note.Version]
 	TagConnection            = page.Connection[tag.Tag]
 	TagEdge                  = page.Edge[tag.Tag]
+	NotificationConnection   = page.Connection[notice.Notification]
+	NotificationEdge         = page.Edge[notice.Notification]
 )
 
 // UserError is something the person who called can correct.

@@ -126,6 +126,8 @@ var decisions = map[string]decision{
 	"Consent": {opens{admin: all, coach: all, supervisor: all, client: all},
 		"id scope textVersion text outdated source givenAt recordedBy onBehalf withdrawnAt withdrawnBy client", nil},
 
+	"Notification": {opens{self: all}, "id type title subject session client actor emailState createdAt readAt", nil},
+
 	"Tag": {opens{coach: all, supervisor: all}, "id name color createdAt", only{"usageCount": {coach}}},
 }
 
@@ -135,6 +137,7 @@ var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer Page
 	Sponsorship EngagementReopening SessionCancellation SavedSessionFilter
 	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText
 	NoteConflict
+	NotificationPreferences NotificationPreference QuietHours NotificationAdded NotificationsRead
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
@@ -142,7 +145,7 @@ var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer Page
 var roots = map[string]string{
 	"Query":        "invitations auditEvents verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights notes tags savedFilters",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
-	"Subscription": "insightEvents",
+	"Subscription": "notificationEvents insightEvents",
 }
 
 // filters are the conditions of lists: "" tells nothing but what everybody sees who sees the row; else the field whose
@@ -150,6 +153,7 @@ var roots = map[string]string{
 var filters = map[string]string{
 	"AuditEventFilter.actorIds": "", "AuditEventFilter.actions": "", "AuditEventFilter.kinds": "", "AuditEventFilter.entityIds": "", "AuditEventFilter.clientIds": "",
 	"AuditEventFilter.after": "", "AuditEventFilter.before": "",
+	"NotificationFilter.unreadOnly": "", "NotificationFilter.types": "",
 	"ClientFilter.nameStartsWith": "", "ClientFilter.lifecycles": "lifecycle", "ClientFilter.coachIds": "", "ClientFilter.tagIds": "tags", "ClientFilter.includeArchived": "",
 	"EngagementFilter.clientIds": "", "EngagementFilter.coachIds": "", "EngagementFilter.statuses": "", "EngagementFilter.includeArchived": "",
 	"SessionFilter.clientIds": "", "SessionFilter.coachIds": "", "SessionFilter.engagementIds": "", "SessionFilter.types": "", "SessionFilter.statuses": "",
