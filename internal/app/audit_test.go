@@ -51,6 +51,13 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 		return apptest.Owner, fmt.Sprintf(`supervisorId: %q, coachId: %q`, id.Format("user", w.person(t, apptest.Supervisor)), id.Format("user", w.person(t, apptest.Coach2)))
 	},
 	"updateProfile": func(*testing.T, *world) (string, string) { return apptest.Coach, `name: "Overwritten"` },
+	"markAllNotificationsRead": func(t *testing.T, w *world) (string, string) {
+		sql(t, w.env, `UPDATE notifications SET read_at = NULL`)
+		return apptest.Coach, ``
+	},
+	"updateNotificationPreferences": func(*testing.T, *world) (string, string) {
+		return apptest.Coach, `types: [{type: INSIGHTS_READY, email: OFF}]`
+	},
 	"setEngagementSponsor": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach, fmt.Sprintf(`engagementId: %q, userId: %q`, w.engagement(t), id.Format("user", w.person(t, "sponsor2@harbor.example")))
 	},
