@@ -16,7 +16,7 @@ var prefixes = map[string]string{
 	"AgendaTopic": "topic", "SavedFilter": "filter", "AuditEvent": "audit", "Invitation": "invitation", "Client": "client", "Engagement": "engagement",
 	"Session": "session", "Participant": "participant", "Transcript": "transcript", "Speaker": "speaker",
 	"Utterance": "utterance", "SessionMetrics": "metrics", "Insight": "insight", "Citation": "citation",
-	"Note": "note", "NoteVersion": "noteversion", "Notification": "notification",
+	"Note": "note", "NoteVersion": "noteversion", "Notification": "notification", "AgendaTopic": "topic", "SavedFilter": "filter",
 	"AnalysisRun": "analysis", "Tag": "tag", "Consent": "consent", "TranscriptEdit": "edit", "UtteranceRevision": "revision",
 }
 
