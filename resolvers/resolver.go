@@ -48,6 +48,7 @@ type (
 	noteResolver                struct{ *Resolver }
 	noteVersionResolver         struct{ *Resolver }
 	consentResolver             struct{ *Resolver }
+	metricGroupResolver         struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.
@@ -130,6 +131,9 @@ func (r *Resolver) Insight() graph.InsightResolver { return insightResolver{r} }
 
 // Citation implements graph.ResolverRoot.
 func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r} }
+
+// MetricGroup implements graph.ResolverRoot.
+func (r *Resolver) MetricGroup() graph.MetricGroupResolver { return metricGroupResolver{r} }
 
 // Note implements graph.ResolverRoot.
 func (r *Resolver) Note() graph.NoteResolver { return noteResolver{r} }
