@@ -31,6 +31,14 @@ type AcceptInsightAsActionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of acceptInvitation.
+type AcceptInvitationPayload struct {
+	// The person's place in the organization; null if there are userErrors.
+	Membership *org.Membership `json:"membership,omitempty"`
+	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of addAgendaTopic.
 type AddAgendaTopicPayload struct {
 	// The new topic; null if there are userErrors.
@@ -100,6 +108,14 @@ type AssignActionItemPayload struct {
 	// The action as it is now, also if it was changed meanwhile; null if there are other userErrors.
 	ActionItem *goal.ActionItem `json:"actionItem,omitempty"`
 	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of assignSupervisor.
+type AssignSupervisorPayload struct {
+	// The coach's membership; null if there are userErrors.
+	Membership *org.Membership `json:"membership,omitempty"`
+	// What was wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -251,6 +267,16 @@ type ImportTranscriptPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of inviteMember.
+type InviteMemberPayload struct {
+	// The invitation; null if there are userErrors.
+	Invitation *org.Invitation `json:"invitation,omitempty"`
+	// What acceptInvitation takes. It is shown here and never again: hand it to the person.
+	Token *string `json:"token,omitempty"`
+	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of linkGoal.
 type LinkGoalPayload struct {
 	// The goal as it is now; null if there are userErrors.
@@ -327,6 +353,14 @@ type ReassignUtterancesPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of reinstateMember.
+type ReinstateMemberPayload struct {
+	// The membership; null if there are userErrors.
+	Membership *org.Membership `json:"membership,omitempty"`
+	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of removeAgendaTopic.
 type RemoveAgendaTopicPayload struct {
 	// The session as it is now; null if there are userErrors.
@@ -397,6 +431,16 @@ type RescheduleSessionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of resendInvitation.
+type ResendInvitationPayload struct {
+	// The invitation; null if there are userErrors.
+	Invitation *org.Invitation `json:"invitation,omitempty"`
+	// What acceptInvitation takes from now on. It is shown here and never again: hand it to the person.
+	Token *string `json:"token,omitempty"`
+	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What restoreNoteVersion did.
 type RestoreNoteVersionPayload struct {
 	// The note as it is now; null if there are userErrors.
@@ -422,6 +466,22 @@ type ReviseUtterancePayload struct {
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
 	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of revokeInvitation.
+type RevokeInvitationPayload struct {
+	// The invitation; null if there are userErrors.
+	Invitation *org.Invitation `json:"invitation,omitempty"`
+	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of revokeMember.
+type RevokeMemberPayload struct {
+	// The membership; null if there are userErrors.
+	Membership *org.Membership `json:"membership,omitempty"`
+	// What was wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -482,6 +542,14 @@ type TagPayload struct {
 	// What it was put on; null if there are userErrors.
 	Entity tag.Taggable `json:"entity,omitempty"`
 	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of unassignSupervisor.
+type UnassignSupervisorPayload struct {
+	// The coach's membership; null if there are userErrors.
+	Membership *org.Membership `json:"membership,omitempty"`
+	// What was wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -549,6 +617,14 @@ type UpdateGoalPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of updateMember.
+type UpdateMemberPayload struct {
+	// The membership; null if there are userErrors.
+	Membership *org.Membership `json:"membership,omitempty"`
+	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What the change came to.
 type UpdateNotificationPreferencesPayload struct {
 	// How the viewer is told now; null if there are userErrors.
@@ -570,6 +646,14 @@ type UpdateParticipantPayload struct {
 	// The participant as it is now; null if there are userErrors.
 	Participant *session.Participant `json:"participant,omitempty"`
 	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of updateProfile.
+type UpdateProfilePayload struct {
+	// The person; null if there are userErrors.
+	User *org.User `json:"user,omitempty"`
+	// What was wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
 }
 

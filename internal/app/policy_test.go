@@ -82,9 +82,13 @@ type decision struct {
 var decisions = map[string]decision{
 	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members consentTexts",
 		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}}},
-	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt", nil},
+	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt",
+		only{"supervisors": {admin}, "supervises": {admin}}},
+	"Invitation": {opens{admin: all}, "id email roles status invitedBy expiresAt createdAt", nil},
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
 		only{"email": {self, admin}, "timeZone": {self, admin}}},
+
+	"AuditEvent": {opens{admin: all}, "id sequence at actor action kind entityId client fields request", nil},
 
 	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights notes goals actionItems createdAt",
 		only{"goalCount": {admin}, "openActionCount": {admin}, "email": {admin, coach, client}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
@@ -134,7 +138,7 @@ var decisions = map[string]decision{
 }
 
 // parts are no rows: they are seen with the row, the page or the answer that they are a part of.
-var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
+var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
 	Sponsorship EngagementReopening SessionCancellation SavedSessionFilter
 	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText
@@ -145,7 +149,7 @@ var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure Transcri
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "viewer node nodes clients engagements sessions session transcript insights notes metricSeries tags savedFilters goals goal actionItems actionItem",
+	"Query":        "invitations auditEvents verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights notes metricSeries tags savedFilters goals goal actionItems actionItem",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "notificationEvents insightEvents",
 }
@@ -156,6 +160,8 @@ var filters = map[string]string{
 	"GoalFilter.clientIds": "", "GoalFilter.engagementIds": "", "GoalFilter.coachIds": "", "GoalFilter.statuses": "",
 	"ActionItemFilter.clientIds": "", "ActionItemFilter.engagementIds": "", "ActionItemFilter.sessionIds": "", "ActionItemFilter.goalIds": "", "ActionItemFilter.statuses": "",
 	"ActionItemFilter.assignedToMe": "", "ActionItemFilter.dueBefore": "", "ActionItemFilter.dueAfter": "", "ActionItemFilter.overdue": "",
+	"AuditEventFilter.actorIds": "", "AuditEventFilter.actions": "", "AuditEventFilter.kinds": "", "AuditEventFilter.entityIds": "", "AuditEventFilter.clientIds": "",
+	"AuditEventFilter.after": "", "AuditEventFilter.before": "",
 	"NotificationFilter.unreadOnly": "", "NotificationFilter.types": "",
 	"ClientFilter.nameStartsWith": "", "ClientFilter.lifecycles": "lifecycle", "ClientFilter.coachIds": "", "ClientFilter.tagIds": "tags", "ClientFilter.includeArchived": "",
 	"EngagementFilter.clientIds": "", "EngagementFilter.coachIds": "", "EngagementFilter.statuses": "", "EngagementFilter.includeArchived": "",

@@ -67,6 +67,10 @@ const (
 type UpdateInput struct {
 	ID           ID
 	SpeakerRoles **SpeakerRoles
+	Name         **string
+	// RetentionDays may be nil: for good.
+	RetentionDays **int
+	AIEnabled     **bool
 }
 
 // User is a person; one person may belong to several organizations.
