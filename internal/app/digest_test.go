@@ -1,12 +1,16 @@
 package app_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
@@ -208,5 +212,54 @@ func TestCommitment(t *testing.T) {
 	coach.Must(t, `{insights(first: 1, filter: {kinds: [THEME]}) {nodes {title commitment {due}}}}`, nil, &out)
 	if got := out.Insights.Nodes[0]; got.Commitment != nil {
 		t.Errorf("a theme commits somebody: %+v", got)
+	}
+}
+
+// inventing is an analyser that backs each kind of proposal once by what was said, once by that and by what was not, once by
+// what was said elsewhere, and once by nothing.
+type inventing struct{ insight.Analyser }
+
+func (inventing) Analyse(_ context.Context, c insight.Conversation, to insight.Report) error {
+	said := insight.Quote{Text: c.Utterances[0].Text}
+	for what, citations := range map[string][]insight.Quote{
+		"said":      {said},
+		"invented":  {said, {Text: "Nobody has said this."}},
+		"misplaced": {{Text: said.Text, First: 1, Last: 1}},
+		"unfounded": nil,
+	} {
+		if err := to.Insight(insight.Finding{Kind: insight.KindTheme, Audience: insight.AudienceBoth, Title: what, Body: what, Confidence: 1, Citations: citations}); err != nil {
+			return err
+		}
+		if err := to.Point(insight.Point{Heading: insight.HeadingTopics, Text: what, Citations: citations}); err != nil {
+			return err
+		}
+		if err := to.Evidence(insight.Evidence{Skill: insight.SkillReflections, Level: insight.Observed, Paragraph: what, Citations: citations}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Whatever an analyser cites is looked up before it is stored: what nobody said there is in no insight, no summary and no evidence.
+func TestInventedWordsAreRefused(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t, apptest.AppOptions(app.WithAnalyser(inventing{rules.Analyser{}})))
+	coach := env.Login(t, apptest.Coach)
+	key := uuid(t, imports(t, coach, amara5.id(t, env), conversation(t)))
+	env.Work(t)
+	if got := value[string](t, env, `SELECT string_agg(title, ' ') FROM insights WHERE transcript_id = $1`, key); got != "said" {
+		t.Errorf("insights: %q", got)
+	}
+	stored := value[string](t, env, `SELECT to_jsonb(d)::text FROM digests d WHERE transcript_id = $1`, key)
+	if strings.Count(stored, `"said"`) != 2 {
+		t.Errorf("one point and one skill have been said: %s", stored)
+	}
+	for _, lie := range []string{"invented", "misplaced", "unfounded", "Nobody has said this"} {
+		if strings.Contains(stored, lie) {
+			t.Errorf("%q is in the digest: %s", lie, stored)
+		}
+	}
+	if n := value[int](t, env, `SELECT rejected_count FROM analysis_runs WHERE transcript_id = $1`, key); n != 9 {
+		t.Errorf("%d proposals were rejected, want 9", n)
 	}
 }

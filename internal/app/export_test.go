@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -74,6 +75,53 @@ func TestExportAndImportAgain(t *testing.T) {
 			} else if got, want := words(again.Transcript.ID), words(first); got != want {
 				t.Errorf("%s as %s comes back as\n%s\nwant\n%s", file, format, got, want)
 			}
+		}
+	}
+}
+
+// So is what has been corrected: the names, the roles of lines and the words as they are now.
+func TestExportOfWhatWasEdited(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	c := correcting(t, env, voices(t, 3))
+	a, b := c.speaker(1), c.speaker(2)
+	c.do("renameSpeaker", apptest.Vars{"speakerId": a, "displayName": "Jonas: at home"})
+	c.do("mergeSpeakers", apptest.Vars{"intoId": a, "ids": []string{b}})
+	c.do("splitSpeaker", apptest.Vars{"speakerId": a, "utteranceIds": c.lines(a, 2), "displayName": "Petter"})
+	c.do("reassignUtterances", apptest.Vars{"speakerId": c.speaker(0), "utteranceIds": c.lines(a, 1)})
+	c.do("reviseUtterance", apptest.Vars{"utteranceId": c.lines(a, 1)[0], "text": "Corrected: quite other words."})
+	talk := func(transcript string) (lines string) {
+		var out struct {
+			Transcript struct {
+				Utterances struct {
+					Nodes []struct {
+						Text           string
+						StartMs, EndMs int64
+						Speaker        struct{ DisplayName string }
+						Cues           []struct{ StartMs, EndMs, Offset int64 }
+					}
+				}
+			}
+		}
+		c.coach.Must(t, `query($id: ID!) {transcript(id: $id) {utterances(first: 100) {nodes {text startMs endMs speaker {displayName} cues {startMs endMs offset}}}}}`,
+			apptest.Vars{"id": transcript}, &out)
+		for _, u := range out.Transcript.Utterances.Nodes {
+			lines += fmt.Sprintf("%s %d-%d %v: %s\n", u.Speaker.DisplayName, u.StartMs, u.EndMs, u.Cues, u.Text)
+		}
+		return lines
+	}
+	want := talk(c.id)
+	for _, part := range []string{"Jonas: at home", "Petter", "Corrected: quite other words."} {
+		if !strings.Contains(want, part) {
+			t.Fatalf("no %q in\n%s", part, want)
+		}
+	}
+	for _, format := range []string{"WEBVTT", "SUBRIP", "TEXT", "JSON"} {
+		again := importInto(t, c.coach, amara1.id(t, env), fetch(t, export(t, c.coach, c.id, format)), nil)
+		if again.Transcript == nil {
+			t.Errorf("%s cannot be imported: %+v", format, again.UserErrors)
+		} else {
+			c.same(format, talk(again.Transcript.ID), want)
 		}
 	}
 }
