@@ -77,6 +77,7 @@ type Loaders struct {
 	Metrics       *Entity[insight.Metrics]
 	Tags          *Entity[tag.Tag]
 	Consents      *Entity[consent.Consent]
+	Requests      *Entity[privacy.Request]
 
 	EngagementsOfClient   *Pages[All, engagement.Engagement]
 	SessionsOfClient      *Pages[SessionQuery, session.Session]
@@ -135,6 +136,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Metrics = entity(b, s.Insights.MetricsByIDs)
 	b.Tags = entity(b, s.Tags.ByIDs)
 	b.Consents = entity(b, s.Consents.ByIDs)
+	b.Requests = entity(b, s.Privacy.ByIDs)
 
 	b.EngagementsOfClient = pages(b,
 		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[engagement.Engagement], error) {

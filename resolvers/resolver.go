@@ -39,6 +39,7 @@ type (
 	commitmentResolver        struct{ *Resolver }
 	passageResolver           struct{ *Resolver }
 	consentResolver           struct{ *Resolver }
+	dataRequestResolver       struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.
@@ -104,6 +105,9 @@ func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r
 
 // Commitment implements graph.ResolverRoot.
 func (r *Resolver) Commitment() graph.CommitmentResolver { return commitmentResolver{r} }
+
+// DataRequest implements graph.ResolverRoot.
+func (r *Resolver) DataRequest() graph.DataRequestResolver { return dataRequestResolver{r} }
 
 // Consent implements graph.ResolverRoot.
 func (r *Resolver) Consent() graph.ConsentResolver { return consentResolver{r} }

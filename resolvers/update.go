@@ -53,6 +53,10 @@ func (updateOrganizationInput) SpeakerRoles(_ context.Context, in *org.UpdateInp
 	return given(&in.SpeakerRoles, v)
 }
 
+func (updateOrganizationInput) RetentionDays(_ context.Context, in *org.UpdateInput, v *int) error {
+	return given(&in.RetentionDays, v)
+}
+
 func (updateClientInput) Name(_ context.Context, in *client.UpdateInput, v *string) error {
 	return given(&in.Name, v)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -89,6 +90,22 @@ type CreateEngagementPayload struct {
 type CreateSessionPayload struct {
 	// The new session; null if there are userErrors.
 	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of decideErasure.
+type DecideErasurePayload struct {
+	// The request; null if there are userErrors.
+	DataRequest *privacy.Request `json:"dataRequest,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of downloadDataExport.
+type DownloadDataExportPayload struct {
+	// The link; null if there are userErrors.
+	Export *privacy.Link `json:"export,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -173,6 +190,22 @@ type RenameSpeakerPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of requestDataExport.
+type RequestDataExportPayload struct {
+	// The request; null if there are userErrors.
+	DataRequest *privacy.Request `json:"dataRequest,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of requestErasure.
+type RequestErasurePayload struct {
+	// The request; null if there are userErrors.
+	DataRequest *privacy.Request `json:"dataRequest,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of requestTranscriptUpload.
 type RequestTranscriptUploadPayload struct {
 	// The transcript, waiting for its file; null if there are userErrors.
@@ -199,6 +232,14 @@ type ReviseUtterancePayload struct {
 	Utterance *transcript.Utterance `json:"utterance,omitempty"`
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of setLegalHold.
+type SetLegalHoldPayload struct {
+	// The client as it is now; null if there are userErrors.
+	Client *client.Client `json:"client,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }

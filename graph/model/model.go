@@ -9,6 +9,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -42,6 +43,8 @@ type (
 	AnalysisRunEdge          = page.Edge[insight.Run]
 	TagConnection            = page.Connection[tag.Tag]
 	TagEdge                  = page.Edge[tag.Tag]
+	DataRequestConnection    = page.Connection[privacy.Request]
+	DataRequestEdge          = page.Edge[privacy.Request]
 )
 
 // UserError is something the person who called can correct.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -21,7 +22,9 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
@@ -91,7 +94,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.analyser, a.stream)
 	a.services.Tags = tag.NewService(db, taggable(a.services)...)
 	a.services.Consents = consent.NewService(db, consenting(a.services)...)
-	a.services.Privacy = privacy.NewService(db, a.services.Transcripts, a.services.Insights)
+	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, nil, Personal())
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.queue, Log: log,
@@ -101,6 +104,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))
 	a.runner.Handle(transcript.JobUnlink, a.services.Transcripts.Unlink)
 	a.runner.Handle(consent.JobFollow, a.services.Privacy.Follow)
+	a.runner.Handle(privacy.JobSweep, a.services.Privacy.Sweep)
+	a.runner.Handle(privacy.JobExport, a.services.Privacy.Copy, jobs.OnDead(a.services.Privacy.Died))
+	a.runner.Handle(privacy.JobErase, a.services.Privacy.Erase, jobs.OnDead(a.services.Privacy.Died))
 
 	a.ready = httpx.Ready(log,
 		httpx.Check{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
@@ -167,6 +173,12 @@ func (a *App) sweep(ctx context.Context) error {
 		if _, _, err := a.services.Transcripts.SweepUploads(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot sweep uploads", "err", err)
 		}
+		if err := a.services.Transcripts.SweepExports(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot sweep exports", "err", err)
+		}
+		if err := a.services.Privacy.Schedule(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot schedule retention", "err", err)
+		}
 		if _, err := a.files.Sweep(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot sweep files", "err", err)
 		}
@@ -215,6 +227,12 @@ func taggable(s loaders.Services) []tag.Kind {
 			return s.Insights.Get(ctx, insight.ID{UUID: key})
 		}},
 	}
+}
+
+// Personal is what the domains keep of clients beside transcripts and what is derived from them. What refers to something stands before
+// it, and the client's own row last: by it the others are found.
+func Personal() []personal.Store {
+	return slices.Concat(notice.Personal, tag.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
 }
 
 // consenting are the people who agree to something: clients, for all their sessions, and who else takes part in one, for that one.

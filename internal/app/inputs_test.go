@@ -45,7 +45,7 @@ func updatable(t *testing.T, env *apptest.Env) []updated {
 		{"updateTranscript", "transcript", one(t, env, "transcript", `SELECT id FROM transcripts WHERE session_id = $1`, uuid(t, session)),
 			apptest.Vars{"title": "Minutes", "language": "pt-BR", "sharedWithClient": true}, []string{"title", "language"}},
 		{"updateOrganization", "organization", one(t, env, "org", `SELECT org_id FROM sessions WHERE id = $1`, uuid(t, session)),
-			apptest.Vars{"speakerRoles": "DECIDE"}, nil},
+			apptest.Vars{"speakerRoles": "DECIDE", "retentionDays": 730}, []string{"retentionDays"}},
 	}
 }
 

@@ -74,13 +74,13 @@ type decision struct {
 // fails the test: somebody has to decide.
 var decisions = map[string]decision{
 	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members consentTexts",
-		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}}},
+		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}, "retentionReport": {admin}}},
 	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt", nil},
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
 		only{"email": {self, admin}, "timeZone": {self, admin}}},
 
 	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights createdAt",
-		only{"email": {admin, coach, client}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
+		only{"email": {admin, coach, client}, "legalHold": {admin}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
 	"Engagement": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all},
 		"id status client coach sponsors sessionsIncluded sessionsUsed startsOn endsOn sessions createdAt updatedAt",
 		only{"title": {admin, coach, supervisor, client}, "archivedAt": {admin, coach, supervisor}}},
@@ -109,19 +109,21 @@ var decisions = map[string]decision{
 	"Consent": {opens{admin: all, coach: all, supervisor: all, client: all},
 		"id scope textVersion text outdated source givenAt recordedBy onBehalf withdrawnAt withdrawnBy client", nil},
 
+	"DataRequest": {opens{admin: all, coach: all, client: all}, "id kind status client requestedBy decidedBy counts createdAt completedAt expiresAt", nil},
+
 	"Tag": {opens{coach: all, supervisor: all}, "id name color createdAt", nil},
 }
 
 // parts are no rows: they are seen with the row, the page or the answer that they are a part of.
 var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
-	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText
+	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText StoreCount DataExport RetentionReport RetentionSweep
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "viewer node nodes clients engagements sessions session transcript insights tags",
+	"Query":        "viewer node nodes clients engagements sessions session transcript insights tags dataRequests",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "insightEvents",
 }

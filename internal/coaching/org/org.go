@@ -65,8 +65,9 @@ const (
 
 // UpdateInput changes an organization; nil leaves a setting as it is.
 type UpdateInput struct {
-	ID           ID
-	SpeakerRoles **SpeakerRoles
+	ID            ID
+	SpeakerRoles  **SpeakerRoles
+	RetentionDays **int
 }
 
 // User is a person; one person may belong to several organizations.

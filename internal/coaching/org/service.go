@@ -73,7 +73,7 @@ func (s *Service) OrganizationsByIDs(ctx context.Context, ids []id.UUID) (map[id
 	return page.ByIDs(ctx, s.db, v, organizations, organizationScope(v), ids)
 }
 
-// Update changes the viewer's organization.
+// Update changes the viewer's organization. A shorter retention takes effect with the next sweep.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Organization, err error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
@@ -89,11 +89,18 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Organization, 
 	}
 	var problems check.Input
 	roles := check.NotNull(&problems, "speakerRoles", in.SpeakerRoles)
+	var days *int
+	if in.RetentionDays != nil && *in.RetentionDays != nil {
+		days = *in.RetentionDays
+		problems.Range("retentionDays", *days, 1, 36500)
+	}
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `UPDATE organizations SET speaker_roles = coalesce($2, speaker_roles) WHERE id = $1`, v.Org, roles); err != nil {
+		if _, err := tx.Exec(ctx, `
+			UPDATE organizations SET speaker_roles = coalesce($2, speaker_roles), retention_days = CASE WHEN $3 THEN $4 ELSE retention_days END
+			WHERE id = $1`, v.Org, roles, in.RetentionDays != nil, days); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, v, audit.Entry{Action: "org.update", Kind: "org", ID: v.Org, Fields: audit.Given(in)})

@@ -1,0 +1,7 @@
+package tag
+
+import "github.com/rapporthq/rapport/internal/coaching/personal"
+
+// Personal is what this domain keeps of a client: which tags others have put on things of the client. The tags are a coach's own
+// vocabulary and stay.
+var Personal = []personal.Store{{Table: "taggings", Of: "x.client_id = $2 OR " + personal.OfSession("x.session_id")}}
