@@ -77,5 +77,5 @@ prerequisites:
 
 .PHONY: clean
 clean: ## Remove what was built and installed, but not the data
-	rm -rf bin graphiql/node_modules tools/browser/node_modules $(RAPPORT_HOME)/postgres/*-*
+	rm -rf bin graphiql/node_modules tools/browser/node_modules "$(RAPPORT_HOME)"/postgres/*-*
 	find graphiql/dist -mindepth 1 ! -name .gitkeep -delete

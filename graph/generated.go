@@ -20,6 +20,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
@@ -52,6 +53,8 @@ type ResolverRoot interface {
 	Insight() InsightResolver
 	Membership() MembershipResolver
 	Mutation() MutationResolver
+	Note() NoteResolver
+	NoteVersion() NoteVersionResolver
 	Organization() OrganizationResolver
 	Participant() ParticipantResolver
 	Passage() PassageResolver
@@ -128,6 +131,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	ArchiveNotePayload struct {
+		Note       func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	ArchiveSessionPayload struct {
 		Session    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -166,6 +174,7 @@ type ComplexityRoot struct {
 		LegalHold   func(childComplexity int) int
 		Lifecycle   func(childComplexity int) int
 		Name        func(childComplexity int) int
+		Notes       func(childComplexity int, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) int
 		Sessions    func(childComplexity int, filter *session.Filter, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) int
 		Tags        func(childComplexity int) int
 		UpdatedAt   func(childComplexity int) int
@@ -233,6 +242,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CreateNotePayload struct {
+		Note       func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CreateSessionPayload struct {
 		Session    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -290,6 +304,11 @@ type ComplexityRoot struct {
 		UserErrors  func(childComplexity int) int
 	}
 
+	DeleteNotePayload struct {
+		Note       func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	DownloadDataExportPayload struct {
 		Export     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -314,6 +333,7 @@ type ComplexityRoot struct {
 		CreatedAt        func(childComplexity int) int
 		EndsOn           func(childComplexity int) int
 		ID               func(childComplexity int) int
+		Notes            func(childComplexity int, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) int
 		Sessions         func(childComplexity int, filter *session.Filter, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) int
 		SessionsIncluded func(childComplexity int) int
 		SessionsUsed     func(childComplexity int) int
@@ -437,14 +457,17 @@ type ComplexityRoot struct {
 	Mutation struct {
 		ArchiveClient            func(childComplexity int, input client.ArchiveInput) int
 		ArchiveEngagement        func(childComplexity int, input engagement.ArchiveInput) int
+		ArchiveNote              func(childComplexity int, input note.ArchiveInput) int
 		ArchiveSession           func(childComplexity int, input session.ArchiveInput) int
 		ArchiveTranscript        func(childComplexity int, input transcript.ArchiveInput) int
 		CompleteTranscriptUpload func(childComplexity int, input transcript.CompleteUploadInput) int
 		ConfirmSpeakerRoles      func(childComplexity int, input transcript.ConfirmRolesInput) int
 		CreateClient             func(childComplexity int, input client.CreateInput) int
 		CreateEngagement         func(childComplexity int, input engagement.CreateInput) int
+		CreateNote               func(childComplexity int, input note.CreateInput) int
 		CreateSession            func(childComplexity int, input session.CreateInput) int
 		DecideErasure            func(childComplexity int, input privacy.DecideInput) int
+		DeleteNote               func(childComplexity int, input note.DeleteInput) int
 		DownloadDataExport       func(childComplexity int, input privacy.DownloadInput) int
 		ExportTranscript         func(childComplexity int, input transcript.ExportInput) int
 		GiveConsent              func(childComplexity int, input consent.GiveInput) int
@@ -456,8 +479,10 @@ type ComplexityRoot struct {
 		RequestDataExport        func(childComplexity int, input privacy.ExportInput) int
 		RequestErasure           func(childComplexity int, input privacy.ErasureInput) int
 		RequestTranscriptUpload  func(childComplexity int, input transcript.UploadInput) int
+		RestoreNoteVersion       func(childComplexity int, input note.RestoreInput) int
 		ReviewInsight            func(childComplexity int, input insight.ReviewInput) int
 		ReviseUtterance          func(childComplexity int, input transcript.ReviseInput) int
+		SaveNote                 func(childComplexity int, input note.SaveInput) int
 		SetLegalHold             func(childComplexity int, input privacy.HoldInput) int
 		SetSpeakerRole           func(childComplexity int, input transcript.SetSpeakerRoleInput) int
 		SplitSpeaker             func(childComplexity int, input transcript.SplitSpeakerInput) int
@@ -470,6 +495,63 @@ type ComplexityRoot struct {
 		UpdateSession            func(childComplexity int, input session.UpdateInput) int
 		UpdateTranscript         func(childComplexity int, input transcript.UpdateInput) int
 		WithdrawConsent          func(childComplexity int, input consent.WithdrawInput) int
+	}
+
+	Note struct {
+		ArchivedAt func(childComplexity int) int
+		Author     func(childComplexity int) int
+		Body       func(childComplexity int) int
+		Client     func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		Engagement func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Mentions   func(childComplexity int) int
+		Session    func(childComplexity int) int
+		Tags       func(childComplexity int) int
+		UpdatedAt  func(childComplexity int) int
+		Version    func(childComplexity int) int
+		Versions   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Visibility func(childComplexity int) int
+	}
+
+	NoteConflict struct {
+		Base    func(childComplexity int) int
+		Theirs  func(childComplexity int) int
+		Version func(childComplexity int) int
+		Yours   func(childComplexity int) int
+	}
+
+	NoteConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	NoteEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	NoteVersion struct {
+		Author     func(childComplexity int) int
+		Body       func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Number     func(childComplexity int) int
+		Visibility func(childComplexity int) int
+	}
+
+	NoteVersionConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	NoteVersionEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	Organization struct {
@@ -526,6 +608,7 @@ type ComplexityRoot struct {
 		Insights     func(childComplexity int, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) int
 		Node         func(childComplexity int, id id.Any) int
 		Nodes        func(childComplexity int, ids []*id.Any) int
+		Notes        func(childComplexity int, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) int
 		Session      func(childComplexity int, id id.Any) int
 		Sessions     func(childComplexity int, filter *session.Filter, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) int
 		Tags         func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -560,6 +643,12 @@ type ComplexityRoot struct {
 		Transcript      func(childComplexity int) int
 		Upload          func(childComplexity int) int
 		UserErrors      func(childComplexity int) int
+	}
+
+	RestoreNoteVersionPayload struct {
+		Conflict   func(childComplexity int) int
+		Note       func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	RetentionReport struct {
@@ -608,6 +697,12 @@ type ComplexityRoot struct {
 		WordsPerMinute     func(childComplexity int) int
 	}
 
+	SaveNotePayload struct {
+		Conflict   func(childComplexity int) int
+		Note       func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Session struct {
 		ArchivedAt      func(childComplexity int) int
 		Client          func(childComplexity int) int
@@ -620,6 +715,7 @@ type ComplexityRoot struct {
 		InsightCount    func(childComplexity int) int
 		Insights        func(childComplexity int, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) int
 		Metrics         func(childComplexity int) int
+		Notes           func(childComplexity int, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) int
 		Number          func(childComplexity int) int
 		Participants    func(childComplexity int) int
 		StartsAt        func(childComplexity int) int
@@ -1004,6 +1100,7 @@ type ClientResolver interface {
 	Engagements(ctx context.Context, obj *client.Client, first *int, after *string, last *int, before *string) (*page.Connection[engagement.Engagement], error)
 	Sessions(ctx context.Context, obj *client.Client, filter *session.Filter, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[session.Session], error)
 	Insights(ctx context.Context, obj *client.Client, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[insight.Insight], error)
+	Notes(ctx context.Context, obj *client.Client, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[note.Note], error)
 }
 type CommitmentResolver interface {
 	Speaker(ctx context.Context, obj *insight.Committed) (*transcript.Speaker, error)
@@ -1027,6 +1124,7 @@ type EngagementResolver interface {
 	SessionsUsed(ctx context.Context, obj *engagement.Engagement) (int, error)
 
 	Sessions(ctx context.Context, obj *engagement.Engagement, filter *session.Filter, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[session.Session], error)
+	Notes(ctx context.Context, obj *engagement.Engagement, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[note.Note], error)
 }
 type InsightResolver interface {
 	ReviewedBy(ctx context.Context, obj *insight.Insight) (*org.User, error)
@@ -1073,8 +1171,26 @@ type MutationResolver interface {
 	ReviseUtterance(ctx context.Context, input transcript.ReviseInput) (*model.ReviseUtterancePayload, error)
 	UndoTranscriptEdit(ctx context.Context, input transcript.UndoEditInput) (*model.UndoTranscriptEditPayload, error)
 	ReviewInsight(ctx context.Context, input insight.ReviewInput) (*model.ReviewInsightPayload, error)
+	CreateNote(ctx context.Context, input note.CreateInput) (*model.CreateNotePayload, error)
+	SaveNote(ctx context.Context, input note.SaveInput) (*model.SaveNotePayload, error)
+	RestoreNoteVersion(ctx context.Context, input note.RestoreInput) (*model.RestoreNoteVersionPayload, error)
+	ArchiveNote(ctx context.Context, input note.ArchiveInput) (*model.ArchiveNotePayload, error)
+	DeleteNote(ctx context.Context, input note.DeleteInput) (*model.DeleteNotePayload, error)
 	Tag(ctx context.Context, input tag.AddInput) (*model.TagPayload, error)
 	Untag(ctx context.Context, input tag.RemoveInput) (*model.UntagPayload, error)
+}
+type NoteResolver interface {
+	Author(ctx context.Context, obj *note.Note) (*org.User, error)
+	Client(ctx context.Context, obj *note.Note) (*client.Client, error)
+	Engagement(ctx context.Context, obj *note.Note) (*engagement.Engagement, error)
+	Session(ctx context.Context, obj *note.Note) (*session.Session, error)
+
+	Versions(ctx context.Context, obj *note.Note, first *int, after *string, last *int, before *string) (*page.Connection[note.Version], error)
+	Mentions(ctx context.Context, obj *note.Note) ([]*org.User, error)
+	Tags(ctx context.Context, obj *note.Note) ([]*tag.Tag, error)
+}
+type NoteVersionResolver interface {
+	Author(ctx context.Context, obj *note.Version) (*org.User, error)
 }
 type OrganizationResolver interface {
 	RetentionReport(ctx context.Context, obj *org.Organization, days *int) (*privacy.Report, error)
@@ -1101,6 +1217,7 @@ type QueryResolver interface {
 	Session(ctx context.Context, id id.Any) (*session.Session, error)
 	Transcript(ctx context.Context, id id.Any) (*transcript.Transcript, error)
 	Insights(ctx context.Context, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[insight.Insight], error)
+	Notes(ctx context.Context, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[note.Note], error)
 	Tags(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[tag.Tag], error)
 }
 type SessionResolver interface {
@@ -1114,6 +1231,7 @@ type SessionResolver interface {
 	Metrics(ctx context.Context, obj *session.Session) (*insight.Metrics, error)
 	Insights(ctx context.Context, obj *session.Session, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[insight.Insight], error)
 	InsightCount(ctx context.Context, obj *session.Session) (*int, error)
+	Notes(ctx context.Context, obj *session.Session, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[note.Note], error)
 }
 type SpeakerResolver interface {
 	MergedInto(ctx context.Context, obj *transcript.Speaker) (*transcript.Speaker, error)
@@ -1389,6 +1507,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ArchiveEngagementPayload.UserErrors(childComplexity), true
 
+	case "ArchiveNotePayload.note":
+		if e.ComplexityRoot.ArchiveNotePayload.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArchiveNotePayload.Note(childComplexity), true
+	case "ArchiveNotePayload.userErrors":
+		if e.ComplexityRoot.ArchiveNotePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArchiveNotePayload.UserErrors(childComplexity), true
+
 	case "ArchiveSessionPayload.session":
 		if e.ComplexityRoot.ArchiveSessionPayload.Session == nil {
 			break
@@ -1553,6 +1684,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Client.Name(childComplexity), true
+	case "Client.notes":
+		if e.ComplexityRoot.Client.Notes == nil {
+			break
+		}
+
+		args, err := ec.field_Client_notes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Client.Notes(childComplexity, args["filter"].(*note.Filter), args["orderBy"].(*note.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Client.sessions":
 		if e.ComplexityRoot.Client.Sessions == nil {
 			break
@@ -1796,6 +1938,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateEngagementPayload.UserErrors(childComplexity), true
 
+	case "CreateNotePayload.note":
+		if e.ComplexityRoot.CreateNotePayload.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateNotePayload.Note(childComplexity), true
+	case "CreateNotePayload.userErrors":
+		if e.ComplexityRoot.CreateNotePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateNotePayload.UserErrors(childComplexity), true
+
 	case "CreateSessionPayload.session":
 		if e.ComplexityRoot.CreateSessionPayload.Session == nil {
 			break
@@ -2002,6 +2157,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DecideErasurePayload.UserErrors(childComplexity), true
 
+	case "DeleteNotePayload.note":
+		if e.ComplexityRoot.DeleteNotePayload.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteNotePayload.Note(childComplexity), true
+	case "DeleteNotePayload.userErrors":
+		if e.ComplexityRoot.DeleteNotePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteNotePayload.UserErrors(childComplexity), true
+
 	case "DownloadDataExportPayload.export":
 		if e.ComplexityRoot.DownloadDataExportPayload.Export == nil {
 			break
@@ -2106,6 +2274,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Engagement.ID(childComplexity), true
+	case "Engagement.notes":
+		if e.ComplexityRoot.Engagement.Notes == nil {
+			break
+		}
+
+		args, err := ec.field_Engagement_notes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Engagement.Notes(childComplexity, args["filter"].(*note.Filter), args["orderBy"].(*note.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Engagement.sessions":
 		if e.ComplexityRoot.Engagement.Sessions == nil {
 			break
@@ -2570,6 +2749,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ArchiveEngagement(childComplexity, args["input"].(engagement.ArchiveInput)), true
+	case "Mutation.archiveNote":
+		if e.ComplexityRoot.Mutation.ArchiveNote == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_archiveNote_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ArchiveNote(childComplexity, args["input"].(note.ArchiveInput)), true
 	case "Mutation.archiveSession":
 		if e.ComplexityRoot.Mutation.ArchiveSession == nil {
 			break
@@ -2636,6 +2826,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateEngagement(childComplexity, args["input"].(engagement.CreateInput)), true
+	case "Mutation.createNote":
+		if e.ComplexityRoot.Mutation.CreateNote == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createNote_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateNote(childComplexity, args["input"].(note.CreateInput)), true
 	case "Mutation.createSession":
 		if e.ComplexityRoot.Mutation.CreateSession == nil {
 			break
@@ -2658,6 +2859,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DecideErasure(childComplexity, args["input"].(privacy.DecideInput)), true
+	case "Mutation.deleteNote":
+		if e.ComplexityRoot.Mutation.DeleteNote == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteNote_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteNote(childComplexity, args["input"].(note.DeleteInput)), true
 	case "Mutation.downloadDataExport":
 		if e.ComplexityRoot.Mutation.DownloadDataExport == nil {
 			break
@@ -2779,6 +2991,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RequestTranscriptUpload(childComplexity, args["input"].(transcript.UploadInput)), true
+	case "Mutation.restoreNoteVersion":
+		if e.ComplexityRoot.Mutation.RestoreNoteVersion == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_restoreNoteVersion_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RestoreNoteVersion(childComplexity, args["input"].(note.RestoreInput)), true
 	case "Mutation.reviewInsight":
 		if e.ComplexityRoot.Mutation.ReviewInsight == nil {
 			break
@@ -2801,6 +3024,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReviseUtterance(childComplexity, args["input"].(transcript.ReviseInput)), true
+	case "Mutation.saveNote":
+		if e.ComplexityRoot.Mutation.SaveNote == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_saveNote_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SaveNote(childComplexity, args["input"].(note.SaveInput)), true
 	case "Mutation.setLegalHold":
 		if e.ComplexityRoot.Mutation.SetLegalHold == nil {
 			break
@@ -2933,6 +3167,234 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.WithdrawConsent(childComplexity, args["input"].(consent.WithdrawInput)), true
+
+	case "Note.archivedAt":
+		if e.ComplexityRoot.Note.ArchivedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Note.ArchivedAt(childComplexity), true
+	case "Note.author":
+		if e.ComplexityRoot.Note.Author == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Note.Author(childComplexity), true
+	case "Note.body":
+		if e.ComplexityRoot.Note.Body == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Note.Body(childComplexity), true
+	case "Note.client":
+		if e.ComplexityRoot.Note.Client == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Note.Client(childComplexity), true
+	case "Note.createdAt":
+		if e.ComplexityRoot.Note.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Note.CreatedAt(childComplexity), true
+	case "Note.engagement":
+		if e.ComplexityRoot.Note.Engagement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Note.Engagement(childComplexity), true
+	case "Note.id":
+		if e.ComplexityRoot.Note.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Note.ID(childComplexity), true
+	case "Note.mentions":
+		if e.ComplexityRoot.Note.Mentions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Note.Mentions(childComplexity), true
+	case "Note.session":
+		if e.ComplexityRoot.Note.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Note.Session(childComplexity), true
+	case "Note.tags":
+		if e.ComplexityRoot.Note.Tags == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Note.Tags(childComplexity), true
+	case "Note.updatedAt":
+		if e.ComplexityRoot.Note.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Note.UpdatedAt(childComplexity), true
+	case "Note.version":
+		if e.ComplexityRoot.Note.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Note.Version(childComplexity), true
+	case "Note.versions":
+		if e.ComplexityRoot.Note.Versions == nil {
+			break
+		}
+
+		args, err := ec.field_Note_versions_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Note.Versions(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Note.visibility":
+		if e.ComplexityRoot.Note.Visibility == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Note.Visibility(childComplexity), true
+
+	case "NoteConflict.base":
+		if e.ComplexityRoot.NoteConflict.Base == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteConflict.Base(childComplexity), true
+	case "NoteConflict.theirs":
+		if e.ComplexityRoot.NoteConflict.Theirs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteConflict.Theirs(childComplexity), true
+	case "NoteConflict.version":
+		if e.ComplexityRoot.NoteConflict.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteConflict.Version(childComplexity), true
+	case "NoteConflict.yours":
+		if e.ComplexityRoot.NoteConflict.Yours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteConflict.Yours(childComplexity), true
+
+	case "NoteConnection.edges":
+		if e.ComplexityRoot.NoteConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteConnection.Edges(childComplexity), true
+	case "NoteConnection.nodes":
+		if e.ComplexityRoot.NoteConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteConnection.Nodes(childComplexity), true
+	case "NoteConnection.pageInfo":
+		if e.ComplexityRoot.NoteConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteConnection.PageInfo(childComplexity), true
+	case "NoteConnection.totalCount":
+		if e.ComplexityRoot.NoteConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteConnection.TotalCount(childComplexity), true
+
+	case "NoteEdge.cursor":
+		if e.ComplexityRoot.NoteEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteEdge.Cursor(childComplexity), true
+	case "NoteEdge.node":
+		if e.ComplexityRoot.NoteEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteEdge.Node(childComplexity), true
+
+	case "NoteVersion.author":
+		if e.ComplexityRoot.NoteVersion.Author == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteVersion.Author(childComplexity), true
+	case "NoteVersion.body":
+		if e.ComplexityRoot.NoteVersion.Body == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteVersion.Body(childComplexity), true
+	case "NoteVersion.createdAt":
+		if e.ComplexityRoot.NoteVersion.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteVersion.CreatedAt(childComplexity), true
+	case "NoteVersion.id":
+		if e.ComplexityRoot.NoteVersion.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteVersion.ID(childComplexity), true
+	case "NoteVersion.number":
+		if e.ComplexityRoot.NoteVersion.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteVersion.Number(childComplexity), true
+	case "NoteVersion.visibility":
+		if e.ComplexityRoot.NoteVersion.Visibility == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteVersion.Visibility(childComplexity), true
+
+	case "NoteVersionConnection.edges":
+		if e.ComplexityRoot.NoteVersionConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteVersionConnection.Edges(childComplexity), true
+	case "NoteVersionConnection.nodes":
+		if e.ComplexityRoot.NoteVersionConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteVersionConnection.Nodes(childComplexity), true
+	case "NoteVersionConnection.pageInfo":
+		if e.ComplexityRoot.NoteVersionConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteVersionConnection.PageInfo(childComplexity), true
+	case "NoteVersionConnection.totalCount":
+		if e.ComplexityRoot.NoteVersionConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteVersionConnection.TotalCount(childComplexity), true
+
+	case "NoteVersionEdge.cursor":
+		if e.ComplexityRoot.NoteVersionEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteVersionEdge.Cursor(childComplexity), true
+	case "NoteVersionEdge.node":
+		if e.ComplexityRoot.NoteVersionEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NoteVersionEdge.Node(childComplexity), true
 
 	case "Organization.aiEnabled":
 		if e.ComplexityRoot.Organization.AIEnabled == nil {
@@ -3191,6 +3653,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Nodes(childComplexity, args["ids"].([]*id.Any)), true
+	case "Query.notes":
+		if e.ComplexityRoot.Query.Notes == nil {
+			break
+		}
+
+		args, err := ec.field_Query_notes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Notes(childComplexity, args["filter"].(*note.Filter), args["orderBy"].(*note.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.session":
 		if e.ComplexityRoot.Query.Session == nil {
 			break
@@ -3330,6 +3803,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RequestTranscriptUploadPayload.UserErrors(childComplexity), true
+
+	case "RestoreNoteVersionPayload.conflict":
+		if e.ComplexityRoot.RestoreNoteVersionPayload.Conflict == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RestoreNoteVersionPayload.Conflict(childComplexity), true
+	case "RestoreNoteVersionPayload.note":
+		if e.ComplexityRoot.RestoreNoteVersionPayload.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RestoreNoteVersionPayload.Note(childComplexity), true
+	case "RestoreNoteVersionPayload.userErrors":
+		if e.ComplexityRoot.RestoreNoteVersionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RestoreNoteVersionPayload.UserErrors(childComplexity), true
 
 	case "RetentionReport.before":
 		if e.ComplexityRoot.RetentionReport.Before == nil {
@@ -3522,6 +4014,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RoleMetrics.WordsPerMinute(childComplexity), true
 
+	case "SaveNotePayload.conflict":
+		if e.ComplexityRoot.SaveNotePayload.Conflict == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SaveNotePayload.Conflict(childComplexity), true
+	case "SaveNotePayload.note":
+		if e.ComplexityRoot.SaveNotePayload.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SaveNotePayload.Note(childComplexity), true
+	case "SaveNotePayload.userErrors":
+		if e.ComplexityRoot.SaveNotePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SaveNotePayload.UserErrors(childComplexity), true
+
 	case "Session.archivedAt":
 		if e.ComplexityRoot.Session.ArchivedAt == nil {
 			break
@@ -3593,6 +4104,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Session.Metrics(childComplexity), true
+	case "Session.notes":
+		if e.ComplexityRoot.Session.Notes == nil {
+			break
+		}
+
+		args, err := ec.field_Session_notes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Session.Notes(childComplexity, args["filter"].(*note.Filter), args["orderBy"].(*note.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Session.number":
 		if e.ComplexityRoot.Session.Number == nil {
 			break
@@ -4992,6 +5514,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputArchiveClientInput,
 		ec.unmarshalInputArchiveEngagementInput,
+		ec.unmarshalInputArchiveNoteInput,
 		ec.unmarshalInputArchiveSessionInput,
 		ec.unmarshalInputArchiveTranscriptInput,
 		ec.unmarshalInputClientFilter,
@@ -5000,8 +5523,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputConfirmSpeakerRolesInput,
 		ec.unmarshalInputCreateClientInput,
 		ec.unmarshalInputCreateEngagementInput,
+		ec.unmarshalInputCreateNoteInput,
 		ec.unmarshalInputCreateSessionInput,
 		ec.unmarshalInputDecideErasureInput,
+		ec.unmarshalInputDeleteNoteInput,
 		ec.unmarshalInputDownloadDataExportInput,
 		ec.unmarshalInputEngagementFilter,
 		ec.unmarshalInputEngagementOrder,
@@ -5011,14 +5536,18 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputInsightFilter,
 		ec.unmarshalInputInsightOrder,
 		ec.unmarshalInputMergeSpeakersInput,
+		ec.unmarshalInputNoteFilter,
+		ec.unmarshalInputNoteOrder,
 		ec.unmarshalInputPublishConsentTextInput,
 		ec.unmarshalInputReassignUtterancesInput,
 		ec.unmarshalInputRenameSpeakerInput,
 		ec.unmarshalInputRequestDataExportInput,
 		ec.unmarshalInputRequestErasureInput,
 		ec.unmarshalInputRequestTranscriptUploadInput,
+		ec.unmarshalInputRestoreNoteVersionInput,
 		ec.unmarshalInputReviewInsightInput,
 		ec.unmarshalInputReviseUtteranceInput,
+		ec.unmarshalInputSaveNoteInput,
 		ec.unmarshalInputSessionFilter,
 		ec.unmarshalInputSessionOrder,
 		ec.unmarshalInputSetLegalHoldInput,
@@ -5407,6 +5936,21 @@ type Client implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONSO
     "Only what comes before this cursor."
     before: String
   ): InsightConnection!
+  "The notes on this client, on engagements and sessions with them, too, that the viewer may see."
+  notes(
+    "Which of them; all that are not archived if left out."
+    filter: NoteFilter
+    "In which order; latest first if left out."
+    orderBy: NoteOrder
+    "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many at most, counted from the end; at most 100. Not together with first."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): NoteConnection!
   "When the client was archived; null if not."
   archivedAt: DateTime @access(to: [ADMIN, COACH, SUPERVISOR])
   "When the client was added."
@@ -5518,6 +6062,21 @@ type Engagement implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SP
     "Only what comes before this cursor."
     before: String
   ): SessionConnection!
+  "The notes on this engagement and on its sessions that the viewer may see."
+  notes(
+    "Which of them; all that are not archived if left out."
+    filter: NoteFilter
+    "In which order; latest first if left out."
+    orderBy: NoteOrder
+    "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many at most, counted from the end; at most 100. Not together with first."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): NoteConnection!
   "When it was archived; null if not."
   archivedAt: DateTime @access(to: [ADMIN, COACH, SUPERVISOR])
   "When it was made."
@@ -5668,6 +6227,21 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
   ): InsightConnection!
   "How many insights the transcript that counts has in all. Owners and admins see this count and nothing of what is in them."
   insightCount: Int @access(to: [ADMIN, COACH])
+  "The notes on this session that the viewer may see."
+  notes(
+    "Which of them; all that are not archived if left out."
+    filter: NoteFilter
+    "In which order; latest first if left out."
+    orderBy: NoteOrder
+    "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many at most, counted from the end; at most 100. Not together with first."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): NoteConnection!
   "When it was archived; null if not."
   archivedAt: DateTime @access(to: [ADMIN, COACH, SUPERVISOR])
   "When it was made."
@@ -6776,9 +7350,167 @@ type AnalysisRunEdge {
   node: AnalysisRun!
 }
 
+# ---------------------------------------------------------------- note
+
+"Who sees a note beside its author. Each value opens it to all that the one before does, and more."
+enum NoteVisibility {
+  "Nobody: not owners and admins either, and not the client's next coach."
+  PRIVATE
+  "The client and the coach: of the engagement, or who is responsible for the client."
+  SHARED_WITH_CLIENT
+  "Owners, admins and the coach's supervisors, too. For coaches."
+  SHARED_WITH_ORG
+}
+
+"""
+What somebody has written down about a client, an engagement or a session. Only its author changes it. Sharing it shows the
+words from then on, never the versions before; making it private again withdraws all its versions for good.
+"""
+type Note implements Node @scope(to: [SELF, ADMIN, COACH, SUPERVISOR, CLIENT]) {
+  "Its id."
+  id: ID!
+  "Who has written it."
+  author: User
+  "The client it is about."
+  client: Client
+  "The engagement it is about, or whose session; null of a note about the client."
+  engagement: Engagement
+  "The session it is about; null of a note about something else."
+  session: Session
+  "Who sees it beside its author."
+  visibility: NoteVisibility!
+  "The words, in Markdown, as they were written. Whoever shows them as HTML makes them safe first."
+  body: String!
+  "The number of the latest version: what saveNote expects. For its author."
+  version: Int @access(to: [SELF])
+  "Its versions that the viewer may see, latest first."
+  versions(
+    "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many at most, counted from the end; at most 100. Not together with first."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): NoteVersionConnection!
+  "Who is named in it, of those whom the viewer knows."
+  mentions: [User!]!
+  "The viewer's own tags on the note, by name; a supervisor sees the coach's."
+  tags: [Tag!]!
+  "When it was archived; null if not."
+  archivedAt: DateTime
+  "When it was written."
+  createdAt: DateTime!
+  "When it was last saved, archived or brought back."
+  updatedAt: DateTime!
+}
+
+"A page of notes."
+type NoteConnection {
+  "The notes of this page, each with its cursor."
+  edges: [NoteEdge!]!
+  "The notes of this page."
+  nodes: [Note!]!
+  "Where this page lies in the whole list."
+  pageInfo: PageInfo!
+  "How many there are in all, counted only when asked for."
+  totalCount: Int!
+}
+
+"One of the notes with its place in the list."
+type NoteEdge {
+  "Where it stands; pass it as after or before."
+  cursor: String!
+  "The item itself."
+  node: Note!
+}
+
+"A note as it was saved once. Who may see the note sees the versions that were as widely shared when they were saved."
+type NoteVersion implements Node @scope(to: [SELF, ADMIN, COACH, SUPERVISOR, CLIENT]) {
+  "Its id."
+  id: ID!
+  "Its number among all versions, from 1. For the note's author."
+  number: Int @access(to: [SELF])
+  "Who has saved it."
+  author: User
+  "Who sees it beside the note's author."
+  visibility: NoteVisibility!
+  "The words, in Markdown, as they were written."
+  body: String!
+  "When it was saved."
+  createdAt: DateTime!
+}
+
+"A page of versions of a note."
+type NoteVersionConnection {
+  "The versions of this page, each with its cursor."
+  edges: [NoteVersionEdge!]!
+  "The versions of this page."
+  nodes: [NoteVersion!]!
+  "Where this page lies in the whole list."
+  pageInfo: PageInfo!
+  "How many there are in all, counted only when asked for."
+  totalCount: Int!
+}
+
+"One of the versions of a note with its place in the list."
+type NoteVersionEdge {
+  "Where it stands; pass it as after or before."
+  cursor: String!
+  "The item itself."
+  node: NoteVersion!
+}
+
+"What stands against a save: the three texts to put together into the next one."
+type NoteConflict {
+  "The words that were to be saved."
+  yours: String!
+  "The words that have been saved meanwhile."
+  theirs: String!
+  "The words that both began with: those of the expected version."
+  base: String!
+  "The version of theirs: what to expect next."
+  version: Int!
+}
+
+"Which notes: all conditions must hold, each list matches any of its values."
+input NoteFilter {
+  "About these clients, their engagements and sessions included."
+  clientIds: [ID!]
+  "About these engagements, their sessions included."
+  engagementIds: [ID!]
+  "About these sessions."
+  sessionIds: [ID!]
+  "Written by these people."
+  authorIds: [ID!]
+  "Shared with these."
+  visibilities: [NoteVisibility!]
+  "On which the viewer is shown any of these tags."
+  tagIds: [ID!]
+  "Archived notes too."
+  includeArchived: Boolean! = false
+}
+
+"What notes can be ordered by."
+enum NoteOrderField {
+  "By when it was written."
+  CREATED_AT
+  "By when it was last saved, archived or brought back."
+  UPDATED_AT
+}
+
+"The order of notes."
+input NoteOrder {
+  "By what."
+  field: NoteOrderField! = CREATED_AT
+  "Which way."
+  direction: OrderDirection! = DESC
+}
+
 # ---------------------------------------------------------------- tag
 
-"A person's own label on clients, sessions and insights."
+"A person's own label on clients, sessions, insights and notes."
 type Tag implements Node @scope(to: [COACH, SUPERVISOR]) {
   "Its id."
   id: ID!
@@ -6811,7 +7543,7 @@ type TagEdge {
 }
 
 "What can be tagged."
-union Taggable = Client | Session | Insight
+union Taggable = Client | Session | Insight | Note
 
 # ---------------------------------------------------------------- queries
 
@@ -6910,6 +7642,21 @@ type Query {
     "Only what comes before this cursor."
     before: String
   ): InsightConnection!
+  "The notes that the viewer may see: own ones, and what is shared."
+  notes(
+    "Which of them; all that are not archived if left out."
+    filter: NoteFilter
+    "In which order; latest first if left out."
+    orderBy: NoteOrder
+    "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many at most, counted from the end; at most 100. Not together with first."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): NoteConnection!
   "The viewer's own tags, by name."
   tags(
     "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
@@ -7223,6 +7970,34 @@ type Mutation {
     "Which insight, and the decision."
     input: ReviewInsightInput!
   ): ReviewInsightPayload!
+  "Write a note about a client, an engagement or a session."
+  createNote(
+    "The note."
+    input: CreateNoteInput!
+  ): CreateNotePayload!
+  """
+  Save a note: the next version of it. If somebody has saved it since the expected version, that is a CONFLICT, nothing is saved, and
+  ` + "`" + `conflict` + "`" + ` holds all texts. Saving what is there already makes no version.
+  """
+  saveNote(
+    "The note as it should be."
+    input: SaveNoteInput!
+  ): SaveNotePayload!
+  "Make the words of an earlier version of a note its next version; who sees the note stays as it is."
+  restoreNoteVersion(
+    "Which version."
+    input: RestoreNoteVersionInput!
+  ): RestoreNoteVersionPayload!
+  "Archive a note, or bring one back. Nothing is deleted."
+  archiveNote(
+    "Which note."
+    input: ArchiveNoteInput!
+  ): ArchiveNotePayload!
+  "Delete a note with all its versions, for good."
+  deleteNote(
+    "Which note."
+    input: DeleteNoteInput!
+  ): DeleteNotePayload!
   "Put one of the viewer's tags on something; a tag of a new name is made."
   tag(
     "The tag's name, and on what."
@@ -7930,9 +8705,101 @@ type PublishConsentTextPayload {
   userErrors: [UserError!]!
 }
 
+"A new note."
+input CreateNoteInput {
+  "The client, engagement or session it is about."
+  entityId: ID!
+  "The words, in Markdown; up to 100 kB, and kept as they are."
+  body: String!
+  "Who sees it beside the author: coaches choose freely, clients up to SHARED_WITH_CLIENT, others have private notes only."
+  visibility: NoteVisibility! = PRIVATE
+  "Whom it names: up to 20 people whom the author knows here. Who may see the note may be told of it."
+  mentionIds: [ID!]
+}
+
+"What createNote did."
+type CreateNotePayload {
+  "The note; null if there are userErrors."
+  note: Note
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"The next version of a note."
+input SaveNoteInput {
+  "Which note."
+  id: ID!
+  "The version that these words began with: ` + "`" + `Note.version` + "`" + ` as it was read."
+  expectedVersion: Int!
+  "The words, in Markdown; up to 100 kB, and kept as they are."
+  body: String!
+  "Who sees it beside the author; as before if left out or null."
+  visibility: NoteVisibility
+  "Whom it names; as before if left out or null."
+  mentionIds: [ID!]
+}
+
+"What saveNote did."
+type SaveNotePayload {
+  "The note as it is now; null if there are userErrors."
+  note: Note
+  "All texts, if it was saved meanwhile: beside a CONFLICT in userErrors; else null."
+  conflict: NoteConflict
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A version whose words are to come back."
+input RestoreNoteVersionInput {
+  "Which version."
+  versionId: ID!
+  "The latest version of the note: ` + "`" + `Note.version` + "`" + ` as it was read."
+  expectedVersion: Int!
+}
+
+"What restoreNoteVersion did."
+type RestoreNoteVersionPayload {
+  "The note as it is now; null if there are userErrors."
+  note: Note
+  "All texts, if it was saved meanwhile: beside a CONFLICT in userErrors; else null."
+  conflict: NoteConflict
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A note to archive or bring back."
+input ArchiveNoteInput {
+  "Which note."
+  id: ID!
+  "false brings an archived note back."
+  archived: Boolean! = true
+}
+
+"What archiveNote did."
+type ArchiveNotePayload {
+  "The note as it is now; null if there are userErrors."
+  note: Note
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A note to delete."
+input DeleteNoteInput {
+  "Which note."
+  id: ID!
+}
+
+"What deleteNote did."
+type DeleteNotePayload {
+  "The note as it was; null if there are userErrors."
+  note: Note
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
 "A tag on something."
 input TagInput {
-  "The client, session or insight."
+  "The client, session, insight or note."
   entityId: ID!
   "The tag's name, 1 to 60 characters."
   name: String!
@@ -7952,7 +8819,7 @@ type TagPayload {
 
 "A tag off something."
 input UntagInput {
-  "The client, session or insight."
+  "The client, session, insight or note."
   entityId: ID!
   "The tag's name."
   name: String!
@@ -8138,6 +9005,16 @@ func (ec *executionContext) childFields_ArchiveEngagementPayload(ctx context.Con
 	return nil, fmt.Errorf("no field named %q was found under type ArchiveEngagementPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ArchiveNotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "note":
+		return ec.fieldContext_ArchiveNotePayload_note(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ArchiveNotePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArchiveNotePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ArchiveSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "session":
@@ -8216,6 +9093,8 @@ func (ec *executionContext) childFields_Client(ctx context.Context, field graphq
 		return ec.fieldContext_Client_sessions(ctx, field)
 	case "insights":
 		return ec.fieldContext_Client_insights(ctx, field)
+	case "notes":
+		return ec.fieldContext_Client_notes(ctx, field)
 	case "archivedAt":
 		return ec.fieldContext_Client_archivedAt(ctx, field)
 	case "createdAt":
@@ -8348,6 +9227,16 @@ func (ec *executionContext) childFields_CreateEngagementPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type CreateEngagementPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateNotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "note":
+		return ec.fieldContext_CreateNotePayload_note(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateNotePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateNotePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "session":
@@ -8462,6 +9351,16 @@ func (ec *executionContext) childFields_DecideErasurePayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type DecideErasurePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteNotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "note":
+		return ec.fieldContext_DeleteNotePayload_note(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteNotePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteNotePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DownloadDataExportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "export":
@@ -8520,6 +9419,8 @@ func (ec *executionContext) childFields_Engagement(ctx context.Context, field gr
 		return ec.fieldContext_Engagement_endsOn(ctx, field)
 	case "sessions":
 		return ec.fieldContext_Engagement_sessions(ctx, field)
+	case "notes":
+		return ec.fieldContext_Engagement_notes(ctx, field)
 	case "archivedAt":
 		return ec.fieldContext_Engagement_archivedAt(ctx, field)
 	case "createdAt":
@@ -8714,6 +9615,120 @@ func (ec *executionContext) childFields_MergeSpeakersPayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type MergeSpeakersPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Note(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Note_id(ctx, field)
+	case "author":
+		return ec.fieldContext_Note_author(ctx, field)
+	case "client":
+		return ec.fieldContext_Note_client(ctx, field)
+	case "engagement":
+		return ec.fieldContext_Note_engagement(ctx, field)
+	case "session":
+		return ec.fieldContext_Note_session(ctx, field)
+	case "visibility":
+		return ec.fieldContext_Note_visibility(ctx, field)
+	case "body":
+		return ec.fieldContext_Note_body(ctx, field)
+	case "version":
+		return ec.fieldContext_Note_version(ctx, field)
+	case "versions":
+		return ec.fieldContext_Note_versions(ctx, field)
+	case "mentions":
+		return ec.fieldContext_Note_mentions(ctx, field)
+	case "tags":
+		return ec.fieldContext_Note_tags(ctx, field)
+	case "archivedAt":
+		return ec.fieldContext_Note_archivedAt(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Note_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Note_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Note", field.Name)
+}
+
+func (ec *executionContext) childFields_NoteConflict(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "yours":
+		return ec.fieldContext_NoteConflict_yours(ctx, field)
+	case "theirs":
+		return ec.fieldContext_NoteConflict_theirs(ctx, field)
+	case "base":
+		return ec.fieldContext_NoteConflict_base(ctx, field)
+	case "version":
+		return ec.fieldContext_NoteConflict_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NoteConflict", field.Name)
+}
+
+func (ec *executionContext) childFields_NoteConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_NoteConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_NoteConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_NoteConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_NoteConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NoteConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_NoteEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_NoteEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_NoteEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NoteEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_NoteVersion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_NoteVersion_id(ctx, field)
+	case "number":
+		return ec.fieldContext_NoteVersion_number(ctx, field)
+	case "author":
+		return ec.fieldContext_NoteVersion_author(ctx, field)
+	case "visibility":
+		return ec.fieldContext_NoteVersion_visibility(ctx, field)
+	case "body":
+		return ec.fieldContext_NoteVersion_body(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_NoteVersion_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NoteVersion", field.Name)
+}
+
+func (ec *executionContext) childFields_NoteVersionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_NoteVersionConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_NoteVersionConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_NoteVersionConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_NoteVersionConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NoteVersionConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_NoteVersionEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_NoteVersionEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_NoteVersionEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NoteVersionEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Organization(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8866,6 +9881,18 @@ func (ec *executionContext) childFields_RequestTranscriptUploadPayload(ctx conte
 	return nil, fmt.Errorf("no field named %q was found under type RequestTranscriptUploadPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RestoreNoteVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "note":
+		return ec.fieldContext_RestoreNoteVersionPayload_note(ctx, field)
+	case "conflict":
+		return ec.fieldContext_RestoreNoteVersionPayload_conflict(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RestoreNoteVersionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RestoreNoteVersionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RetentionReport(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "days":
@@ -8958,6 +9985,18 @@ func (ec *executionContext) childFields_RoleMetrics(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type RoleMetrics", field.Name)
 }
 
+func (ec *executionContext) childFields_SaveNotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "note":
+		return ec.fieldContext_SaveNotePayload_note(ctx, field)
+	case "conflict":
+		return ec.fieldContext_SaveNotePayload_conflict(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SaveNotePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SaveNotePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Session(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8996,6 +10035,8 @@ func (ec *executionContext) childFields_Session(ctx context.Context, field graph
 		return ec.fieldContext_Session_insights(ctx, field)
 	case "insightCount":
 		return ec.fieldContext_Session_insightCount(ctx, field)
+	case "notes":
+		return ec.fieldContext_Session_notes(ctx, field)
 	case "archivedAt":
 		return ec.fieldContext_Session_archivedAt(ctx, field)
 	case "createdAt":
@@ -9920,6 +10961,60 @@ func (ec *executionContext) field_Client_insights_args(ctx context.Context, rawA
 	return args, nil
 }
 
+func (ec *executionContext) field_Client_notes_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*note.Filter, error) {
+			return ec.unmarshalONoteFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*note.OrderBy, error) {
+			return ec.unmarshalONoteOrder2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐOrderBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg5
+	return args, nil
+}
+
 func (ec *executionContext) field_Client_sessions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -9934,6 +11029,60 @@ func (ec *executionContext) field_Client_sessions_args(ctx context.Context, rawA
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
 		func(ctx context.Context, v any) (*session.OrderBy, error) {
 			return ec.unmarshalOSessionOrder2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐOrderBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Engagement_notes_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*note.Filter, error) {
+			return ec.unmarshalONoteFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*note.OrderBy, error) {
+			return ec.unmarshalONoteOrder2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐOrderBy(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -10056,6 +11205,20 @@ func (ec *executionContext) field_Mutation_archiveEngagement_args(ctx context.Co
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_archiveNote_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (note.ArchiveInput, error) {
+			return ec.unmarshalNArchiveNoteInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐArchiveInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_archiveSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -10140,6 +11303,20 @@ func (ec *executionContext) field_Mutation_createEngagement_args(ctx context.Con
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createNote_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (note.CreateInput, error) {
+			return ec.unmarshalNCreateNoteInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐCreateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -10160,6 +11337,20 @@ func (ec *executionContext) field_Mutation_decideErasure_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (privacy.DecideInput, error) {
 			return ec.unmarshalNDecideErasureInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDecideInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteNote_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (note.DeleteInput, error) {
+			return ec.unmarshalNDeleteNoteInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐDeleteInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -10322,6 +11513,20 @@ func (ec *executionContext) field_Mutation_requestTranscriptUpload_args(ctx cont
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_restoreNoteVersion_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (note.RestoreInput, error) {
+			return ec.unmarshalNRestoreNoteVersionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐRestoreInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_reviewInsight_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -10342,6 +11547,20 @@ func (ec *executionContext) field_Mutation_reviseUtterance_args(ctx context.Cont
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (transcript.ReviseInput, error) {
 			return ec.unmarshalNReviseUtteranceInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐReviseInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_saveNote_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (note.SaveInput, error) {
+			return ec.unmarshalNSaveNoteInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐSaveInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -10515,6 +11734,44 @@ func (ec *executionContext) field_Mutation_withdrawConsent_args(ctx context.Cont
 		return nil, err
 	}
 	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Note_versions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
 	return args, nil
 }
 
@@ -10812,6 +12069,60 @@ func (ec *executionContext) field_Query_nodes_args(ctx context.Context, rawArgs 
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_notes_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*note.Filter, error) {
+			return ec.unmarshalONoteFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*note.OrderBy, error) {
+			return ec.unmarshalONoteOrder2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐOrderBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg5
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_session_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -10946,6 +12257,60 @@ func (ec *executionContext) field_Session_insights_args(ctx context.Context, raw
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
 		func(ctx context.Context, v any) (*insight.OrderBy, error) {
 			return ec.unmarshalOInsightOrder2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐOrderBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Session_notes_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*note.Filter, error) {
+			return ec.unmarshalONoteFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*note.OrderBy, error) {
+			return ec.unmarshalONoteOrder2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐOrderBy(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -11976,6 +13341,70 @@ func (ec *executionContext) fieldContext_ArchiveEngagementPayload_userErrors(_ c
 	return fc, nil
 }
 
+func (ec *executionContext) _ArchiveNotePayload_note(ctx context.Context, field graphql.CollectedField, obj *model.ArchiveNotePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArchiveNotePayload_note(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Note, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *note.Note) graphql.Marshaler {
+			return ec.marshalONote2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐNote(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArchiveNotePayload_note(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArchiveNotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Note(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArchiveNotePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ArchiveNotePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArchiveNotePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArchiveNotePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArchiveNotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ArchiveSessionPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.ArchiveSessionPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12766,6 +14195,50 @@ func (ec *executionContext) fieldContext_Client_insights(ctx context.Context, fi
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Client_insights_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Client_notes(ctx context.Context, field graphql.CollectedField, obj *client.Client) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Client_notes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Client().Notes(ctx, obj, fc.Args["filter"].(*note.Filter), fc.Args["orderBy"].(*note.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[note.Note]) graphql.Marshaler {
+			return ec.marshalNNoteConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Client_notes(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Client",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NoteConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Client_notes_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -13812,6 +15285,70 @@ func (ec *executionContext) fieldContext_CreateEngagementPayload_userErrors(_ co
 	return fc, nil
 }
 
+func (ec *executionContext) _CreateNotePayload_note(ctx context.Context, field graphql.CollectedField, obj *model.CreateNotePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateNotePayload_note(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Note, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *note.Note) graphql.Marshaler {
+			return ec.marshalONote2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐNote(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateNotePayload_note(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateNotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Note(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateNotePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CreateNotePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateNotePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateNotePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateNotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CreateSessionPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.CreateSessionPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14679,6 +16216,70 @@ func (ec *executionContext) fieldContext_DecideErasurePayload_userErrors(_ conte
 	return fc, nil
 }
 
+func (ec *executionContext) _DeleteNotePayload_note(ctx context.Context, field graphql.CollectedField, obj *model.DeleteNotePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteNotePayload_note(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Note, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *note.Note) graphql.Marshaler {
+			return ec.marshalONote2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐNote(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteNotePayload_note(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteNotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Note(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteNotePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteNotePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteNotePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteNotePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteNotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _DownloadDataExportPayload_export(ctx context.Context, field graphql.CollectedField, obj *model.DownloadDataExportPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15290,6 +16891,50 @@ func (ec *executionContext) fieldContext_Engagement_sessions(ctx context.Context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Engagement_sessions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Engagement_notes(ctx context.Context, field graphql.CollectedField, obj *engagement.Engagement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Engagement_notes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Engagement().Notes(ctx, obj, fc.Args["filter"].(*note.Filter), fc.Args["orderBy"].(*note.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[note.Note]) graphql.Marshaler {
+			return ec.marshalNNoteConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Engagement_notes(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Engagement",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NoteConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Engagement_notes_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -18576,6 +20221,226 @@ func (ec *executionContext) fieldContext_Mutation_reviewInsight(ctx context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_createNote(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createNote(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateNote(ctx, fc.Args["input"].(note.CreateInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateNotePayload) graphql.Marshaler {
+			return ec.marshalNCreateNotePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐCreateNotePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createNote(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateNotePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createNote_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_saveNote(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_saveNote(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SaveNote(ctx, fc.Args["input"].(note.SaveInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SaveNotePayload) graphql.Marshaler {
+			return ec.marshalNSaveNotePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSaveNotePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_saveNote(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SaveNotePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_saveNote_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_restoreNoteVersion(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_restoreNoteVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RestoreNoteVersion(ctx, fc.Args["input"].(note.RestoreInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RestoreNoteVersionPayload) graphql.Marshaler {
+			return ec.marshalNRestoreNoteVersionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRestoreNoteVersionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_restoreNoteVersion(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RestoreNoteVersionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_restoreNoteVersion_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_archiveNote(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_archiveNote(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ArchiveNote(ctx, fc.Args["input"].(note.ArchiveInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArchiveNotePayload) graphql.Marshaler {
+			return ec.marshalNArchiveNotePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐArchiveNotePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_archiveNote(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArchiveNotePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_archiveNote_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteNote(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteNote(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteNote(ctx, fc.Args["input"].(note.DeleteInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteNotePayload) graphql.Marshaler {
+			return ec.marshalNDeleteNotePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDeleteNotePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteNote(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteNotePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteNote_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_tag(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -18660,6 +20525,1026 @@ func (ec *executionContext) fieldContext_Mutation_untag(ctx context.Context, fie
 	if fc.Args, err = ec.field_Mutation_untag_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Note_id(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v note.ID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Note_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Note", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Note_author(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_author(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Note().Author(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
+			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Note_author(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Note",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Note_client(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_client(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Note().Client(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
+			return ec.marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Note_client(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Note",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Client(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Note_engagement(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_engagement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Note().Engagement(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *engagement.Engagement) graphql.Marshaler {
+			return ec.marshalOEngagement2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagement(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Note_engagement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Note",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Engagement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Note_session(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Note().Session(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Note_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Note",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Note_visibility(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_visibility(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Visibility, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v note.Visibility) graphql.Marshaler {
+			return ec.marshalNNoteVisibility2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVisibility(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Note_visibility(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Note", field, false, false, errors.New("field of type NoteVisibility does not have child fields"))
+}
+
+func (ec *executionContext) _Note_body(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_body(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Body, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Note_body(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Note", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Note_version(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF"})
+				if err != nil {
+					var zeroVal int
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal int
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalOInt2int(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Note_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Note", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Note_versions(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_versions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Note().Versions(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[note.Version]) graphql.Marshaler {
+			return ec.marshalNNoteVersionConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Note_versions(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Note",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NoteVersionConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Note_versions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Note_mentions(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_mentions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Note().Mentions(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*org.User) graphql.Marshaler {
+			return ec.marshalNUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Note_mentions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Note",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Note_tags(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_tags(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Note().Tags(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*tag.Tag) graphql.Marshaler {
+			return ec.marshalNTag2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐTagᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Note_tags(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Note",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Tag(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Note_archivedAt(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_archivedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ArchivedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Note_archivedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Note", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Note_createdAt(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Note_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Note", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Note_updatedAt(ctx context.Context, field graphql.CollectedField, obj *note.Note) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Note_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Note_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Note", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _NoteConflict_yours(ctx context.Context, field graphql.CollectedField, obj *note.Conflict) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteConflict_yours(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Yours, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteConflict_yours(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NoteConflict", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _NoteConflict_theirs(ctx context.Context, field graphql.CollectedField, obj *note.Conflict) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteConflict_theirs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Theirs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteConflict_theirs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NoteConflict", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _NoteConflict_base(ctx context.Context, field graphql.CollectedField, obj *note.Conflict) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteConflict_base(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Base, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteConflict_base(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NoteConflict", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _NoteConflict_version(ctx context.Context, field graphql.CollectedField, obj *note.Conflict) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteConflict_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteConflict_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NoteConflict", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _NoteConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[note.Note]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []page.Edge[note.Note]) graphql.Marshaler {
+			return ec.marshalNNoteEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NoteConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NoteEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _NoteConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[note.Note]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*note.Note) graphql.Marshaler {
+			return ec.marshalNNote2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐNoteᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NoteConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Note(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _NoteConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[note.Note]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NoteConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _NoteConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[note.Note]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NoteConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _NoteEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[note.Note]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NoteEdge", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _NoteEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[note.Note]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *note.Note) graphql.Marshaler {
+			return ec.marshalNNote2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐNote(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NoteEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Note(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _NoteVersion_id(ctx context.Context, field graphql.CollectedField, obj *note.Version) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteVersion_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v note.VersionID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVersionID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteVersion_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NoteVersion", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _NoteVersion_number(ctx context.Context, field graphql.CollectedField, obj *note.Version) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteVersion_number(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Number, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"SELF"})
+				if err != nil {
+					var zeroVal int
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal int
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalOInt2int(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_NoteVersion_number(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NoteVersion", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _NoteVersion_author(ctx context.Context, field graphql.CollectedField, obj *note.Version) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteVersion_author(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.NoteVersion().Author(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
+			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_NoteVersion_author(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NoteVersion",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _NoteVersion_visibility(ctx context.Context, field graphql.CollectedField, obj *note.Version) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteVersion_visibility(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Visibility, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v note.Visibility) graphql.Marshaler {
+			return ec.marshalNNoteVisibility2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVisibility(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteVersion_visibility(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NoteVersion", field, false, false, errors.New("field of type NoteVisibility does not have child fields"))
+}
+
+func (ec *executionContext) _NoteVersion_body(ctx context.Context, field graphql.CollectedField, obj *note.Version) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteVersion_body(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Body, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteVersion_body(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NoteVersion", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _NoteVersion_createdAt(ctx context.Context, field graphql.CollectedField, obj *note.Version) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteVersion_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteVersion_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NoteVersion", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _NoteVersionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[note.Version]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteVersionConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []page.Edge[note.Version]) graphql.Marshaler {
+			return ec.marshalNNoteVersionEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteVersionConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NoteVersionConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NoteVersionEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _NoteVersionConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[note.Version]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteVersionConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*note.Version) graphql.Marshaler {
+			return ec.marshalNNoteVersion2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVersionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteVersionConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NoteVersionConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NoteVersion(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _NoteVersionConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[note.Version]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteVersionConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteVersionConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NoteVersionConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _NoteVersionConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[note.Version]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteVersionConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteVersionConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NoteVersionConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _NoteVersionEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[note.Version]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteVersionEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteVersionEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NoteVersionEdge", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _NoteVersionEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[note.Version]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NoteVersionEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *note.Version) graphql.Marshaler {
+			return ec.marshalNNoteVersion2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVersion(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NoteVersionEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NoteVersionEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NoteVersion(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -19927,6 +22812,50 @@ func (ec *executionContext) fieldContext_Query_insights(ctx context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_notes(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_notes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Notes(ctx, fc.Args["filter"].(*note.Filter), fc.Args["orderBy"].(*note.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[note.Note]) graphql.Marshaler {
+			return ec.marshalNNoteConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_notes(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NoteConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_notes_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_tags(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20476,6 +23405,102 @@ func (ec *executionContext) _RequestTranscriptUploadPayload_userErrors(ctx conte
 func (ec *executionContext) fieldContext_RequestTranscriptUploadPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RequestTranscriptUploadPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RestoreNoteVersionPayload_note(ctx context.Context, field graphql.CollectedField, obj *model.RestoreNoteVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RestoreNoteVersionPayload_note(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Note, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *note.Note) graphql.Marshaler {
+			return ec.marshalONote2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐNote(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RestoreNoteVersionPayload_note(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RestoreNoteVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Note(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RestoreNoteVersionPayload_conflict(ctx context.Context, field graphql.CollectedField, obj *model.RestoreNoteVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RestoreNoteVersionPayload_conflict(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Conflict, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *note.Conflict) graphql.Marshaler {
+			return ec.marshalONoteConflict2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐConflict(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RestoreNoteVersionPayload_conflict(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RestoreNoteVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NoteConflict(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RestoreNoteVersionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RestoreNoteVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RestoreNoteVersionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RestoreNoteVersionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RestoreNoteVersionPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -21280,6 +24305,102 @@ func (ec *executionContext) fieldContext_RoleMetrics_reflectionRate(_ context.Co
 	return graphql.NewScalarFieldContext("RoleMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
+func (ec *executionContext) _SaveNotePayload_note(ctx context.Context, field graphql.CollectedField, obj *model.SaveNotePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SaveNotePayload_note(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Note, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *note.Note) graphql.Marshaler {
+			return ec.marshalONote2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐNote(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SaveNotePayload_note(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SaveNotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Note(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SaveNotePayload_conflict(ctx context.Context, field graphql.CollectedField, obj *model.SaveNotePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SaveNotePayload_conflict(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Conflict, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *note.Conflict) graphql.Marshaler {
+			return ec.marshalONoteConflict2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐConflict(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SaveNotePayload_conflict(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SaveNotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NoteConflict(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SaveNotePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SaveNotePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SaveNotePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SaveNotePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SaveNotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Session_id(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -21851,6 +24972,50 @@ func (ec *executionContext) _Session_insightCount(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_Session_insightCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Session", field, true, true, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Session_notes(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_notes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Session().Notes(ctx, obj, fc.Args["filter"].(*note.Filter), fc.Args["orderBy"].(*note.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[note.Note]) graphql.Marshaler {
+			return ec.marshalNNoteConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Session_notes(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Session",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NoteConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Session_notes_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Session_archivedAt(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
@@ -28872,6 +32037,47 @@ func (ec *executionContext) unmarshalInputArchiveEngagementInput(ctx context.Con
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputArchiveNoteInput(ctx context.Context, obj any) (note.ArchiveInput, error) {
+	var it note.ArchiveInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["archived"]; !present {
+		asMap["archived"] = true
+	}
+
+	fieldsInOrder := [...]string{"id", "archived"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "archived":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("archived"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Archived = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputArchiveSessionInput(ctx context.Context, obj any) (session.ArchiveInput, error) {
 	var it session.ArchiveInput
 	if obj == nil {
@@ -29247,6 +32453,61 @@ func (ec *executionContext) unmarshalInputCreateEngagementInput(ctx context.Cont
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCreateNoteInput(ctx context.Context, obj any) (note.CreateInput, error) {
+	var it note.CreateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["visibility"]; !present {
+		asMap["visibility"] = "PRIVATE"
+	}
+
+	fieldsInOrder := [...]string{"entityId", "body", "visibility", "mentionIds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "entityId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋidᚐAny(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityID = data
+		case "body":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("body"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Body = data
+		case "visibility":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("visibility"))
+			data, err := ec.unmarshalNNoteVisibility2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVisibility(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Visibility = data
+		case "mentionIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mentionIds"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MentionIds = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateSessionInput(ctx context.Context, obj any) (session.CreateInput, error) {
 	var it session.CreateInput
 	if obj == nil {
@@ -29344,6 +32605,36 @@ func (ec *executionContext) unmarshalInputDecideErasureInput(ctx context.Context
 				return it, err
 			}
 			it.Decision = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputDeleteNoteInput(ctx context.Context, obj any) (note.DeleteInput, error) {
+	var it note.DeleteInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
 		}
 	}
 	return it, nil
@@ -29791,6 +33082,126 @@ func (ec *executionContext) unmarshalInputMergeSpeakersInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputNoteFilter(ctx context.Context, obj any) (note.Filter, error) {
+	var it note.Filter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["includeArchived"]; !present {
+		asMap["includeArchived"] = false
+	}
+
+	fieldsInOrder := [...]string{"clientIds", "engagementIds", "sessionIds", "authorIds", "visibilities", "tagIds", "includeArchived"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "clientIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientIds"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientIds = data
+		case "engagementIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("engagementIds"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EngagementIds = data
+		case "sessionIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionIds"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionIds = data
+		case "authorIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("authorIds"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AuthorIds = data
+		case "visibilities":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("visibilities"))
+			data, err := ec.unmarshalONoteVisibility2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVisibilityᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Visibilities = data
+		case "tagIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tagIds"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TagIds = data
+		case "includeArchived":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("includeArchived"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IncludeArchived = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputNoteOrder(ctx context.Context, obj any) (note.OrderBy, error) {
+	var it note.OrderBy
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["field"]; !present {
+		asMap["field"] = "CREATED_AT"
+	}
+	if _, present := asMap["direction"]; !present {
+		asMap["direction"] = "DESC"
+	}
+
+	fieldsInOrder := [...]string{"field", "direction"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "field":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
+			data, err := ec.unmarshalNNoteOrderField2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐOrderField(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Field = data
+		case "direction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
+			data, err := ec.unmarshalNOrderDirection2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐDirection(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Direction = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputPublishConsentTextInput(ctx context.Context, obj any) (consent.PublishInput, error) {
 	var it consent.PublishInput
 	if obj == nil {
@@ -30034,6 +33445,43 @@ func (ec *executionContext) unmarshalInputRequestTranscriptUploadInput(ctx conte
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputRestoreNoteVersionInput(ctx context.Context, obj any) (note.RestoreInput, error) {
+	var it note.RestoreInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"versionId", "expectedVersion"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "versionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("versionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVersionID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.VersionID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpectedVersion = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputReviewInsightInput(ctx context.Context, obj any) (insight.ReviewInput, error) {
 	var it insight.ReviewInput
 	if obj == nil {
@@ -30117,6 +33565,64 @@ func (ec *executionContext) unmarshalInputReviseUtteranceInput(ctx context.Conte
 				return it, err
 			}
 			it.Text = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSaveNoteInput(ctx context.Context, obj any) (note.SaveInput, error) {
+	var it note.SaveInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion", "body", "visibility", "mentionIds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpectedVersion = data
+		case "body":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("body"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Body = data
+		case "visibility":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("visibility"))
+			data, err := ec.unmarshalONoteVisibility2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVisibility(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Visibility = data
+		case "mentionIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mentionIds"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MentionIds = data
 		}
 	}
 	return it, nil
@@ -30979,6 +34485,16 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Organization(ctx, sel, obj)
+	case *note.Version:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._NoteVersion(ctx, sel, obj)
+	case *note.Note:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Note(ctx, sel, obj)
 	case *org.Membership:
 		if obj == nil {
 			return graphql.Null
@@ -31037,6 +34553,11 @@ func (ec *executionContext) _Taggable(ctx context.Context, sel ast.SelectionSet,
 			return graphql.Null
 		}
 		return ec._Session(ctx, sel, obj)
+	case *note.Note:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Note(ctx, sel, obj)
 	case *insight.Insight:
 		if obj == nil {
 			return graphql.Null
@@ -31445,6 +34966,49 @@ func (ec *executionContext) _ArchiveEngagementPayload(ctx context.Context, sel a
 			}
 		case "userErrors":
 			out.Values[i] = ec._ArchiveEngagementPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var archiveNotePayloadImplementors = []string{"ArchiveNotePayload"}
+
+func (ec *executionContext) _ArchiveNotePayload(ctx context.Context, sel ast.SelectionSet, obj *model.ArchiveNotePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, archiveNotePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArchiveNotePayload")
+		case "note":
+			out.Values[i] = ec._ArchiveNotePayload_note(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ArchiveNotePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -31979,6 +35543,44 @@ func (ec *executionContext) _Client(ctx context.Context, sel ast.SelectionSet, o
 					}
 				}()
 				res = ec._Client_insights(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "notes":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Client_notes(ctx, field, obj)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -32675,6 +36277,49 @@ func (ec *executionContext) _CreateEngagementPayload(ctx context.Context, sel as
 	return out
 }
 
+var createNotePayloadImplementors = []string{"CreateNotePayload"}
+
+func (ec *executionContext) _CreateNotePayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateNotePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createNotePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateNotePayload")
+		case "note":
+			out.Values[i] = ec._CreateNotePayload_note(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateNotePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var createSessionPayloadImplementors = []string{"CreateSessionPayload"}
 
 func (ec *executionContext) _CreateSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateSessionPayload) graphql.Marshaler {
@@ -33236,6 +36881,49 @@ func (ec *executionContext) _DecideErasurePayload(ctx context.Context, sel ast.S
 	return out
 }
 
+var deleteNotePayloadImplementors = []string{"DeleteNotePayload"}
+
+func (ec *executionContext) _DeleteNotePayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteNotePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteNotePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteNotePayload")
+		case "note":
+			out.Values[i] = ec._DeleteNotePayload_note(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteNotePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var downloadDataExportPayloadImplementors = []string{"DownloadDataExportPayload"}
 
 func (ec *executionContext) _DownloadDataExportPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DownloadDataExportPayload) graphql.Marshaler {
@@ -33561,6 +37249,44 @@ func (ec *executionContext) _Engagement(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._Engagement_sessions(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "notes":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Engagement_notes(ctx, field, obj)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -35011,6 +38737,41 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "createNote":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createNote(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "saveNote":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_saveNote(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "restoreNoteVersion":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_restoreNoteVersion(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "archiveNote":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_archiveNote(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteNote":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteNote(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "tag":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_tag(ctx, field)
@@ -35022,6 +38783,747 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_untag(ctx, field)
 			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var noteImplementors = []string{"Note", "Node", "Taggable"}
+
+func (ec *executionContext) _Note(ctx context.Context, sel ast.SelectionSet, obj *note.Note) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, noteImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Note")
+		case "id":
+			out.Values[i] = ec._Note_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "author":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Note_author(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "client":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Note_client(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "engagement":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Note_engagement(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "session":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Note_session(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "visibility":
+			out.Values[i] = ec._Note_visibility(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "body":
+			out.Values[i] = ec._Note_body(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "version":
+			out.Values[i] = ec._Note_version(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "versions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Note_versions(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "mentions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Note_mentions(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "tags":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Note_tags(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "archivedAt":
+			out.Values[i] = ec._Note_archivedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._Note_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "updatedAt":
+			out.Values[i] = ec._Note_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var noteConflictImplementors = []string{"NoteConflict"}
+
+func (ec *executionContext) _NoteConflict(ctx context.Context, sel ast.SelectionSet, obj *note.Conflict) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, noteConflictImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("NoteConflict")
+		case "yours":
+			out.Values[i] = ec._NoteConflict_yours(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "theirs":
+			out.Values[i] = ec._NoteConflict_theirs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "base":
+			out.Values[i] = ec._NoteConflict_base(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "version":
+			out.Values[i] = ec._NoteConflict_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var noteConnectionImplementors = []string{"NoteConnection"}
+
+func (ec *executionContext) _NoteConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[note.Note]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, noteConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("NoteConnection")
+		case "edges":
+			out.Values[i] = ec._NoteConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._NoteConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._NoteConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._NoteConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var noteEdgeImplementors = []string{"NoteEdge"}
+
+func (ec *executionContext) _NoteEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[note.Note]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, noteEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("NoteEdge")
+		case "cursor":
+			out.Values[i] = ec._NoteEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._NoteEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var noteVersionImplementors = []string{"NoteVersion", "Node"}
+
+func (ec *executionContext) _NoteVersion(ctx context.Context, sel ast.SelectionSet, obj *note.Version) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, noteVersionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("NoteVersion")
+		case "id":
+			out.Values[i] = ec._NoteVersion_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "number":
+			out.Values[i] = ec._NoteVersion_number(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "author":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._NoteVersion_author(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "visibility":
+			out.Values[i] = ec._NoteVersion_visibility(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "body":
+			out.Values[i] = ec._NoteVersion_body(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._NoteVersion_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var noteVersionConnectionImplementors = []string{"NoteVersionConnection"}
+
+func (ec *executionContext) _NoteVersionConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[note.Version]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, noteVersionConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("NoteVersionConnection")
+		case "edges":
+			out.Values[i] = ec._NoteVersionConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._NoteVersionConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._NoteVersionConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._NoteVersionConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var noteVersionEdgeImplementors = []string{"NoteVersionEdge"}
+
+func (ec *executionContext) _NoteVersionEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[note.Version]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, noteVersionEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("NoteVersionEdge")
+		case "cursor":
+			out.Values[i] = ec._NoteVersionEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._NoteVersionEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -35827,6 +40329,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "notes":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_notes(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "tags":
 			field := field
 
@@ -36095,6 +40619,54 @@ func (ec *executionContext) _RequestTranscriptUploadPayload(ctx context.Context,
 			}
 		case "userErrors":
 			out.Values[i] = ec._RequestTranscriptUploadPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var restoreNoteVersionPayloadImplementors = []string{"RestoreNoteVersionPayload"}
+
+func (ec *executionContext) _RestoreNoteVersionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RestoreNoteVersionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, restoreNoteVersionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RestoreNoteVersionPayload")
+		case "note":
+			out.Values[i] = ec._RestoreNoteVersionPayload_note(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "conflict":
+			out.Values[i] = ec._RestoreNoteVersionPayload_conflict(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RestoreNoteVersionPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -36416,6 +40988,54 @@ func (ec *executionContext) _RoleMetrics(ctx context.Context, sel ast.SelectionS
 		case "reflectionRate":
 			out.Values[i] = ec._RoleMetrics_reflectionRate(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var saveNotePayloadImplementors = []string{"SaveNotePayload"}
+
+func (ec *executionContext) _SaveNotePayload(ctx context.Context, sel ast.SelectionSet, obj *model.SaveNotePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, saveNotePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SaveNotePayload")
+		case "note":
+			out.Values[i] = ec._SaveNotePayload_note(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "conflict":
+			out.Values[i] = ec._SaveNotePayload_conflict(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SaveNotePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -36844,6 +41464,44 @@ func (ec *executionContext) _Session(ctx context.Context, sel ast.SelectionSet, 
 				}()
 				res = ec._Session_insightCount(ctx, field, obj)
 				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "notes":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Session_notes(ctx, field, obj)
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -40937,6 +45595,21 @@ func (ec *executionContext) marshalNArchiveEngagementPayload2ᚖgithubᚗcomᚋr
 	return ec._ArchiveEngagementPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNArchiveNoteInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐArchiveInput(ctx context.Context, v any) (note.ArchiveInput, error) {
+	res, err := ec.unmarshalInputArchiveNoteInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNArchiveNotePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐArchiveNotePayload(ctx context.Context, sel ast.SelectionSet, v *model.ArchiveNotePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ArchiveNotePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNArchiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐArchiveInput(ctx context.Context, v any) (session.ArchiveInput, error) {
 	res, err := ec.unmarshalInputArchiveSessionInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -41309,6 +45982,21 @@ func (ec *executionContext) marshalNCreateEngagementPayload2ᚖgithubᚗcomᚋra
 	return ec._CreateEngagementPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNCreateNoteInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐCreateInput(ctx context.Context, v any) (note.CreateInput, error) {
+	res, err := ec.unmarshalInputCreateNoteInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateNotePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐCreateNotePayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateNotePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CreateNotePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNCreateSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCreateInput(ctx context.Context, v any) (session.CreateInput, error) {
 	res, err := ec.unmarshalInputCreateSessionInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -41467,6 +46155,21 @@ func (ec *executionContext) marshalNDecideErasurePayload2ᚖgithubᚗcomᚋrappo
 		return graphql.Null
 	}
 	return ec._DecideErasurePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeleteNoteInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐDeleteInput(ctx context.Context, v any) (note.DeleteInput, error) {
+	res, err := ec.unmarshalInputDeleteNoteInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteNotePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDeleteNotePayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteNotePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeleteNotePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNDownloadDataExportInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDownloadInput(ctx context.Context, v any) (privacy.DownloadInput, error) {
@@ -41751,6 +46454,26 @@ func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋin
 }
 
 func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRunID(ctx context.Context, sel ast.SelectionSet, v insight.RunID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐID(ctx context.Context, v any) (note.ID, error) {
+	var res note.ID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐID(ctx context.Context, sel ast.SelectionSet, v note.ID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVersionID(ctx context.Context, v any) (note.VersionID, error) {
+	var res note.VersionID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVersionID(ctx context.Context, sel ast.SelectionSet, v note.VersionID) graphql.Marshaler {
 	return v
 }
 
@@ -42300,6 +47023,152 @@ func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋrapporthqᚋrapport�
 	return ret
 }
 
+func (ec *executionContext) marshalNNote2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐNoteᚄ(ctx context.Context, sel ast.SelectionSet, v []*note.Note) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNNote2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐNote(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNNote2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐNote(ctx context.Context, sel ast.SelectionSet, v *note.Note) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Note(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNNoteConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[note.Note]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._NoteConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNNoteEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v page.Edge[note.Note]) graphql.Marshaler {
+	return ec._NoteEdge(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNNoteEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []page.Edge[note.Note]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNNoteEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNNoteOrderField2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐOrderField(ctx context.Context, v any) (note.OrderField, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := note.OrderField(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNNoteOrderField2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐOrderField(ctx context.Context, sel ast.SelectionSet, v note.OrderField) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNNoteVersion2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVersionᚄ(ctx context.Context, sel ast.SelectionSet, v []*note.Version) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNNoteVersion2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVersion(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNNoteVersion2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVersion(ctx context.Context, sel ast.SelectionSet, v *note.Version) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._NoteVersion(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNNoteVersionConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[note.Version]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._NoteVersionConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNNoteVersionEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v page.Edge[note.Version]) graphql.Marshaler {
+	return ec._NoteVersionEdge(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNNoteVersionEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []page.Edge[note.Version]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNNoteVersionEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNNoteVisibility2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVisibility(ctx context.Context, v any) (note.Visibility, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := note.Visibility(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNNoteVisibility2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVisibility(ctx context.Context, sel ast.SelectionSet, v note.Visibility) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNOrderDirection2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐDirection(ctx context.Context, v any) (page.Direction, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := page.Direction(tmp)
@@ -42524,6 +47393,21 @@ func (ec *executionContext) marshalNRequestTranscriptUploadPayload2ᚖgithubᚗc
 	return ec._RequestTranscriptUploadPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRestoreNoteVersionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐRestoreInput(ctx context.Context, v any) (note.RestoreInput, error) {
+	res, err := ec.unmarshalInputRestoreNoteVersionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRestoreNoteVersionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRestoreNoteVersionPayload(ctx context.Context, sel ast.SelectionSet, v *model.RestoreNoteVersionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RestoreNoteVersionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNReviewInsightInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐReviewInput(ctx context.Context, v any) (insight.ReviewInput, error) {
 	res, err := ec.unmarshalInputReviewInsightInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -42599,6 +47483,21 @@ func (ec *executionContext) marshalNRole2ᚕgithubᚗcomᚋrapporthqᚋrapport�
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNSaveNoteInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐSaveInput(ctx context.Context, v any) (note.SaveInput, error) {
+	res, err := ec.unmarshalInputSaveNoteInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSaveNotePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSaveNotePayload(ctx context.Context, sel ast.SelectionSet, v *model.SaveNotePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SaveNotePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNSession2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSessionᚄ(ctx context.Context, sel ast.SelectionSet, v []*session.Session) graphql.Marshaler {
@@ -44412,6 +49311,18 @@ func (ec *executionContext) marshalOInsightStatus2ᚕgithubᚗcomᚋrapporthqᚋ
 	return ret
 }
 
+func (ec *executionContext) unmarshalOInt2int(ctx context.Context, v any) (int, error) {
+	res, err := graphql.UnmarshalInt(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOInt2int(ctx context.Context, sel ast.SelectionSet, v int) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalInt(v)
+	return res
+}
+
 func (ec *executionContext) unmarshalOInt2ᚖint(ctx context.Context, v any) (*int, error) {
 	if v == nil {
 		return nil, nil
@@ -44472,6 +49383,91 @@ func (ec *executionContext) marshalONode2githubᚗcomᚋrapporthqᚋrapportᚋgr
 		return graphql.Null
 	}
 	return ec._Node(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalONote2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐNote(ctx context.Context, sel ast.SelectionSet, v *note.Note) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Note(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalONoteConflict2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐConflict(ctx context.Context, sel ast.SelectionSet, v *note.Conflict) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._NoteConflict(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalONoteFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐFilter(ctx context.Context, v any) (*note.Filter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputNoteFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalONoteOrder2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐOrderBy(ctx context.Context, v any) (*note.OrderBy, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputNoteOrder(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalONoteVisibility2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVisibilityᚄ(ctx context.Context, v any) ([]note.Visibility, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]note.Visibility, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNNoteVisibility2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVisibility(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalONoteVisibility2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVisibilityᚄ(ctx context.Context, sel ast.SelectionSet, v []note.Visibility) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNNoteVisibility2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVisibility(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalONoteVisibility2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVisibility(ctx context.Context, v any) (*note.Visibility, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := note.Visibility(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalONoteVisibility2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐVisibility(ctx context.Context, sel ast.SelectionSet, v *note.Visibility) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) marshalOOrganization2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐOrganization(ctx context.Context, sel ast.SelectionSet, v *org.Organization) graphql.Marshaler {

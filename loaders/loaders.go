@@ -14,6 +14,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
@@ -31,6 +32,7 @@ type Services struct {
 	Sessions    *session.Service
 	Transcripts *transcript.Service
 	Insights    *insight.Service
+	Notes       *note.Service
 	Tags        *tag.Service
 	Consents    *consent.Service
 	Privacy     *privacy.Service
@@ -49,6 +51,12 @@ type SessionQuery struct {
 type InsightQuery struct {
 	Filter *insight.Filter
 	Order  *insight.OrderBy
+}
+
+// NoteQuery selects the notes of a parent.
+type NoteQuery struct {
+	Filter *note.Filter
+	Order  *note.OrderBy
 }
 
 // All selects all of a parent's children, in their one order.
@@ -75,6 +83,8 @@ type Loaders struct {
 	Citations     *Entity[insight.Citation]
 	Runs          *Entity[insight.Run]
 	Metrics       *Entity[insight.Metrics]
+	Notes         *Entity[note.Note]
+	NoteVersions  *Entity[note.Version]
 	Tags          *Entity[tag.Tag]
 	Consents      *Entity[consent.Consent]
 	Requests      *Entity[privacy.Request]
@@ -88,6 +98,11 @@ type Loaders struct {
 	RunsOfTranscript      *Pages[All, insight.Run]
 	InsightsOfSession     *Pages[InsightQuery, insight.Insight]
 	InsightsOfClient      *Pages[InsightQuery, insight.Insight]
+	NotesOfClient         *Pages[NoteQuery, note.Note]
+	NotesOfEngagement     *Pages[NoteQuery, note.Note]
+	NotesOfSession        *Pages[NoteQuery, note.Note]
+	VersionsOfNote        *Pages[All, note.Version]
+	MentionsOfNote        *ByKey[id.UUID, []org.UserID]
 	SponsorsOfEngagement  *ByKey[id.UUID, []org.UserID]
 	SessionsUsed          *ByKey[id.UUID, int]
 	InsightCountOfSession *ByKey[id.UUID, int]
@@ -103,6 +118,7 @@ type Loaders struct {
 	TagsOfClient          *ByKey[id.UUID, []*tag.Tag]
 	TagsOfSession         *ByKey[id.UUID, []*tag.Tag]
 	TagsOfInsight         *ByKey[id.UUID, []*tag.Tag]
+	TagsOfNote            *ByKey[id.UUID, []*tag.Tag]
 	ConsentsOfClient      *ByKey[id.UUID, []*consent.Consent]
 	ConsentsOfParticipant *ByKey[id.UUID, []*consent.Consent]
 }
@@ -134,6 +150,8 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Citations = entity(b, s.Insights.CitationsByIDs)
 	b.Runs = entity(b, s.Insights.RunsByIDs)
 	b.Metrics = entity(b, s.Insights.MetricsByIDs)
+	b.Notes = entity(b, s.Notes.ByIDs)
+	b.NoteVersions = entity(b, s.Notes.VersionsByIDs)
 	b.Tags = entity(b, s.Tags.ByIDs)
 	b.Consents = entity(b, s.Consents.ByIDs)
 	b.Requests = entity(b, s.Privacy.ByIDs)
@@ -177,6 +195,17 @@ func bundle(ctx context.Context, s Services) *Loaders {
 		})
 	b.InsightsOfSession = insightsOf(b, s, insight.OfSession)
 	b.InsightsOfClient = insightsOf(b, s, insight.OfClient)
+	b.NotesOfClient = notesOf(b, s, note.OfClient)
+	b.NotesOfEngagement = notesOf(b, s, note.OfEngagement)
+	b.NotesOfSession = notesOf(b, s, note.OfSession)
+	b.VersionsOfNote = pages(b,
+		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[note.Version], error) {
+			return s.Notes.Versions(ctx, parents, w)
+		},
+		func(ctx context.Context, parents []id.UUID, _ All) ([]int, error) {
+			return s.Notes.CountVersions(ctx, parents)
+		})
+	b.MentionsOfNote = byKey(b, s.Notes.Mentions)
 	b.SponsorsOfEngagement = byKey(b, s.Engagements.Sponsors)
 	b.SessionsUsed = byKey(b, s.Engagements.SessionsUsed)
 	b.InsightCountOfSession = byKey(b, s.Insights.CountOfSessions)
@@ -192,6 +221,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.TagsOfClient = tagsOf(b, s, "client")
 	b.TagsOfSession = tagsOf(b, s, "session")
 	b.TagsOfInsight = tagsOf(b, s, "insight")
+	b.TagsOfNote = tagsOf(b, s, "note")
 	b.ConsentsOfClient = byKey(b, s.Consents.OfClients)
 	b.ConsentsOfParticipant = byKey(b, s.Consents.OfParticipants)
 	return b
@@ -220,6 +250,16 @@ func insightsOf(b *Loaders, s Services, parent insight.Parent) *Pages[InsightQue
 		})
 }
 
+func notesOf(b *Loaders, s Services, parent note.Parent) *Pages[NoteQuery, note.Note] {
+	return pages(b,
+		func(ctx context.Context, parents []id.UUID, q NoteQuery, w page.Window) ([]*page.Connection[note.Note], error) {
+			return s.Notes.Children(ctx, parent, parents, q.Filter, q.Order, w)
+		},
+		func(ctx context.Context, parents []id.UUID, q NoteQuery) ([]int, error) {
+			return s.Notes.CountChildren(ctx, parent, parents, q.Filter)
+		})
+}
+
 func tagsOf(b *Loaders, s Services, prefix string) *ByKey[id.UUID, []*tag.Tag] {
 	return byKey(b, func(ctx context.Context, entities []id.UUID) ([][]*tag.Tag, error) {
 		return s.Tags.OnEntities(ctx, prefix, entities)
@@ -231,6 +271,23 @@ func (l *Loaders) SponsorsOf(ctx context.Context, key engagement.ID) ([]*org.Use
 	ids, err := l.SponsorsOfEngagement.Load(ctx, key.UUID)
 	if err != nil {
 		return nil, err
+	}
+	return l.people(ctx, ids)
+}
+
+// MentionedIn returns the people named in a note whom the viewer may see.
+func (l *Loaders) MentionedIn(ctx context.Context, key note.ID) ([]*org.User, error) {
+	ids, err := l.MentionsOfNote.Load(ctx, key.UUID)
+	if err != nil {
+		return nil, err
+	}
+	return l.people(ctx, ids)
+}
+
+// people are those whom the viewer may see.
+func (l *Loaders) people(ctx context.Context, ids []org.UserID) ([]*org.User, error) {
+	for _, user := range ids {
+		l.Users.place(user.UUID) // all are asked for before the first is waited for, so that they share a statement
 	}
 	visible := make([]*org.User, 0, len(ids))
 	for _, user := range ids {

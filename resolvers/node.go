@@ -62,6 +62,12 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"metrics": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Metrics.Load(ctx, key))
 	},
+	"note": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Notes.Load(ctx, key))
+	},
+	"noteversion": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.NoteVersions.Load(ctx, key))
+	},
 	"request": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Requests.Load(ctx, key))
 	},

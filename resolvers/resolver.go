@@ -36,6 +36,8 @@ type (
 	speakerMetricsResolver    struct{ *Resolver }
 	insightResolver           struct{ *Resolver }
 	citationResolver          struct{ *Resolver }
+	noteResolver              struct{ *Resolver }
+	noteVersionResolver       struct{ *Resolver }
 	commitmentResolver        struct{ *Resolver }
 	passageResolver           struct{ *Resolver }
 	consentResolver           struct{ *Resolver }
@@ -102,6 +104,12 @@ func (r *Resolver) Insight() graph.InsightResolver { return insightResolver{r} }
 
 // Citation implements graph.ResolverRoot.
 func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r} }
+
+// Note implements graph.ResolverRoot.
+func (r *Resolver) Note() graph.NoteResolver { return noteResolver{r} }
+
+// NoteVersion implements graph.ResolverRoot.
+func (r *Resolver) NoteVersion() graph.NoteVersionResolver { return noteVersionResolver{r} }
 
 // Commitment implements graph.ResolverRoot.
 func (r *Resolver) Commitment() graph.CommitmentResolver { return commitmentResolver{r} }

@@ -13,6 +13,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
@@ -32,6 +33,14 @@ type ArchiveClientPayload struct {
 type ArchiveEngagementPayload struct {
 	// The engagement as it is now; null if there are userErrors.
 	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What archiveNote did.
+type ArchiveNotePayload struct {
+	// The note as it is now; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -86,6 +95,14 @@ type CreateEngagementPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What createNote did.
+type CreateNotePayload struct {
+	// The note; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of createSession.
 type CreateSessionPayload struct {
 	// The new session; null if there are userErrors.
@@ -98,6 +115,14 @@ type CreateSessionPayload struct {
 type DecideErasurePayload struct {
 	// The request; null if there are userErrors.
 	DataRequest *privacy.Request `json:"dataRequest,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What deleteNote did.
+type DeleteNotePayload struct {
+	// The note as it was; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -218,6 +243,16 @@ type RequestTranscriptUploadPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What restoreNoteVersion did.
+type RestoreNoteVersionPayload struct {
+	// The note as it is now; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// All texts, if it was saved meanwhile: beside a CONFLICT in userErrors; else null.
+	Conflict *note.Conflict `json:"conflict,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of reviewInsight.
 type ReviewInsightPayload struct {
 	// The insight as it is now; null if there are userErrors.
@@ -232,6 +267,16 @@ type ReviseUtterancePayload struct {
 	Utterance *transcript.Utterance `json:"utterance,omitempty"`
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What saveNote did.
+type SaveNotePayload struct {
+	// The note as it is now; null if there are userErrors.
+	Note *note.Note `json:"note,omitempty"`
+	// All texts, if it was saved meanwhile: beside a CONFLICT in userErrors; else null.
+	Conflict *note.Conflict `json:"conflict,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
@@ -41,6 +42,10 @@ type (
 	InsightEdge              = page.Edge[insight.Insight]
 	AnalysisRunConnection    = page.Connection[insight.Run]
 	AnalysisRunEdge          = page.Edge[insight.Run]
+	NoteConnection           = page.Connection[note.Note]
+	NoteEdge                 = page.Edge[note.Note]
+	NoteVersionConnection    = page.Connection[note.Version]
+	NoteVersionEdge          = page.Edge[note.Version]
 	TagConnection            = page.Connection[tag.Tag]
 	TagEdge                  = page.Edge[tag.Tag]
 	DataRequestConnection    = page.Connection[privacy.Request]

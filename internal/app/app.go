@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/personal"
@@ -51,7 +53,8 @@ type App struct {
 	listener *postgres.Listener
 	queue    *pgqueue.Queue
 	stream   *pgstream.Stream
-	files    *disk.Store
+	files    files
+	aws      *aws.Config            // nil until somebody needs it
 	url      atomic.Pointer[string] // how people reach the server
 	runner   *jobs.Runner
 	services loaders.Services
@@ -79,7 +82,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	}
 	a.ServedAt(cmp.Or(cfg.HTTP.PublicURL, "http://"+cfg.HTTP.Addr))
 	var err error
-	if a.files, err = disk.Open(cfg.Home, func() string { return *a.url.Load() }); err != nil {
+	if a.files, err = a.openFiles(ctx); err != nil {
 		return nil, err
 	}
 	a.listener = postgres.Listen(context.WithoutCancel(ctx), db, log)
@@ -92,6 +95,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Sessions = session.NewService(db, a.services.Engagements)
 	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream)
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.analyser, a.stream)
+	a.services.Notes = note.NewService(db, a.services.Orgs, a.services.Clients, a.services.Engagements, a.services.Sessions)
 	a.services.Tags = tag.NewService(db, taggable(a.services)...)
 	a.services.Consents = consent.NewService(db, consenting(a.services)...)
 	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, nil, Personal())
@@ -112,6 +116,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		httpx.Check{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
 		httpx.Check{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
 		httpx.Check{Name: "queue", Adapter: "postgres", Optional: true, Probe: connects(a.queueAnswers)},
+		a.files.check,
 	)
 	if a.handler, err = a.routes(); err != nil {
 		a.Close()
@@ -179,8 +184,10 @@ func (a *App) sweep(ctx context.Context) error {
 		if err := a.services.Privacy.Schedule(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot schedule retention", "err", err)
 		}
-		if _, err := a.files.Sweep(ctx); err != nil && ctx.Err() == nil {
-			a.log.WarnContext(ctx, "cannot sweep files", "err", err)
+		if a.files.disk != nil { // a bucket sweeps itself
+			if _, err := a.files.disk.Sweep(ctx); err != nil && ctx.Err() == nil {
+				a.log.WarnContext(ctx, "cannot sweep files", "err", err)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -226,13 +233,16 @@ func taggable(s loaders.Services) []tag.Kind {
 		{Prefix: "insight", Column: "insight_id", Get: func(ctx context.Context, key id.UUID) (tag.Taggable, error) {
 			return s.Insights.Get(ctx, insight.ID{UUID: key})
 		}},
+		{Prefix: "note", Column: "note_id", Get: func(ctx context.Context, key id.UUID) (tag.Taggable, error) {
+			return s.Notes.Get(ctx, note.ID{UUID: key})
+		}},
 	}
 }
 
 // Personal is what the domains keep of clients beside transcripts and what is derived from them. What refers to something stands before
 // it, and the client's own row last: by it the others are found.
 func Personal() []personal.Store {
-	return slices.Concat(notice.Personal, tag.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
+	return slices.Concat(notice.Personal, tag.Personal, note.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
 }
 
 // consenting are the people who agree to something: clients, for all their sessions, and who else takes part in one, for that one.
@@ -271,7 +281,9 @@ func (a *App) routes() (http.Handler, error) {
 		mux.Handle("GET /dev/people", auth.LocalOnly(people{a.db, a.dev.Issuer().Name}))
 	}
 	all := http.NewServeMux()
-	all.Handle(disk.Path, a.files.Handler()) // has a limit of its own
+	if a.files.disk != nil {
+		all.Handle(disk.Path, a.files.disk.Handler()) // has a limit of its own
+	}
 	all.Handle("/", httpx.BodyCap(a.config.HTTP.MaxBodyBytes)(mux))
 	return httpx.Chain(all,
 		httpx.RequestID, httpx.AccessLog(a.log), httpx.Recover(a.log), httpx.CORS(a.config.HTTP.CORSOrigins)), nil

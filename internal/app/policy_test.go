@@ -58,6 +58,10 @@ func shared(f *fact) bool      { return f.shared }
 func accepted(f *fact) bool    { return f.accepted }
 func supervisory(f *fact) bool { return f.consent && f.supervisory }
 
+// Of notes and their versions.
+func withOrg(f *fact) bool     { return f.supervisory }
+func sharedOrOwn(f *fact) bool { return f.accepted } // by its coach
+
 type (
 	opens map[relation]condition
 	only  map[string][]relation
@@ -79,13 +83,13 @@ var decisions = map[string]decision{
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
 		only{"email": {self, admin}, "timeZone": {self, admin}}},
 
-	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights createdAt",
+	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights notes createdAt",
 		only{"email": {admin, coach, client}, "legalHold": {admin}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
 	"Engagement": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all},
-		"id status client coach sponsors sessionsIncluded sessionsUsed startsOn endsOn sessions createdAt updatedAt",
+		"id status client coach sponsors sessionsIncluded sessionsUsed startsOn endsOn sessions notes createdAt updatedAt",
 		only{"title": {admin, coach, supervisor, client}, "archivedAt": {admin, coach, supervisor}}},
 	"Session": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all},
-		"id number type status startsAt durationMinutes engagement client coach participants tags transcript transcripts metrics insights createdAt updatedAt",
+		"id number type status startsAt durationMinutes engagement client coach participants tags transcript transcripts metrics insights notes createdAt updatedAt",
 		only{"title": {coach, supervisor, client}, "consents": {coach, supervisor, client}, "insightCount": {admin, coach}, "archivedAt": {admin, coach, supervisor}}},
 	"Participant": {opens{coach: all, supervisor: all, client: all}, "id name role consents consentRecords user", nil},
 
@@ -106,6 +110,9 @@ var decisions = map[string]decision{
 		only{"originalTitle": {coach, supervisor}, "originalBody": {coach, supervisor}, "confidence": {coach, supervisor}}},
 	"Citation": {opens{coach: all, supervisor: supervisory, client: accepted}, "id quote wordsChanged startMs endMs utterances", nil},
 
+	"Note": {opens{self: all, admin: withOrg, coach: sharedOrOwn, supervisor: withOrg, client: shared},
+		"id author client engagement session visibility body versions mentions tags archivedAt createdAt updatedAt", only{"version": {self}}},
+	"NoteVersion": {opens{self: all, admin: withOrg, coach: sharedOrOwn, supervisor: withOrg, client: shared}, "id author visibility body createdAt", only{"number": {self}}},
 	"Consent": {opens{admin: all, coach: all, supervisor: all, client: all},
 		"id scope textVersion text outdated source givenAt recordedBy onBehalf withdrawnAt withdrawnBy client", nil},
 
@@ -118,12 +125,13 @@ var decisions = map[string]decision{
 var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
 	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText StoreCount DataExport RetentionReport RetentionSweep
+	NoteConflict
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "viewer node nodes clients engagements sessions session transcript insights tags dataRequests",
+	"Query":        "viewer node nodes clients engagements sessions session transcript insights notes tags dataRequests",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "insightEvents",
 }
@@ -137,6 +145,8 @@ var filters = map[string]string{
 	"SessionFilter.startsAfter": "", "SessionFilter.startsBefore": "", "SessionFilter.tagIds": "tags", "SessionFilter.hasTranscript": "transcripts", "SessionFilter.includeArchived": "",
 	"InsightFilter.sessionIds": "", "InsightFilter.transcriptIds": "", "InsightFilter.clientIds": "", "InsightFilter.kinds": "", "InsightFilter.statuses": "", "InsightFilter.audiences": "",
 	"InsightFilter.minConfidence": "confidence", "InsightFilter.createdAfter": "", "InsightFilter.tagIds": "tags",
+	"NoteFilter.clientIds": "", "NoteFilter.engagementIds": "", "NoteFilter.sessionIds": "", "NoteFilter.authorIds": "", "NoteFilter.visibilities": "", "NoteFilter.tagIds": "tags",
+	"NoteFilter.includeArchived": "",
 }
 
 // grants are the relations through which a viewer sees a row; none: the row does not exist for the viewer.
@@ -256,10 +266,12 @@ func TestEverythingIsDecided(t *testing.T) {
 	}
 	// It can fail: a new type, field, filter or mutation, a wider @scope and a lost @access are seen.
 	for want, change := range map[string]func(*ast.Schema){
-		"Session.notes: decide who sees it": func(s *ast.Schema) {
-			s.Types["Session"].Fields = append(s.Types["Session"].Fields, &ast.FieldDefinition{Name: "notes"})
+		"Session.verdicts: decide who sees it": func(s *ast.Schema) {
+			s.Types["Session"].Fields = append(s.Types["Session"].Fields, &ast.FieldDefinition{Name: "verdicts"})
 		},
-		"Note: decide who sees it": func(s *ast.Schema) { s.Types["Note"] = &ast.Definition{Kind: ast.Object, Name: "Note"} },
+		"Verdict: decide who sees it": func(s *ast.Schema) {
+			s.Types["Verdict"] = &ast.Definition{Kind: ast.Object, Name: "Verdict"}
+		},
 		"SessionFilter.words: decide what it may tell": func(s *ast.Schema) {
 			s.Types["SessionFilter"].Fields = append(s.Types["SessionFilter"].Fields, &ast.FieldDefinition{Name: "words"})
 		},

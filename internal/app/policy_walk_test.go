@@ -437,6 +437,7 @@ func (k *walk) listsHaveAll(t *testing.T) {
 	t.Helper()
 	for name, want := range map[string]string{
 		"clients__all": `SELECT id FROM clients`, "engagements__all": `SELECT id FROM engagements`, "sessions__all": `SELECT id FROM sessions`, "tags": `SELECT id FROM tags`,
+		"notes__all": `SELECT id FROM notes`, "notes": `SELECT id FROM notes WHERE archived_at IS NULL`,
 		"clients": `SELECT id FROM clients WHERE archived_at IS NULL`, "engagements": `SELECT id FROM engagements WHERE archived_at IS NULL`,
 		"sessions":      `SELECT id FROM sessions WHERE archived_at IS NULL`,
 		"insights__all": holding, "insights": holding,
@@ -556,7 +557,7 @@ func (k *walk) tagged(t *testing.T, v *viewer) (n int) {
 	t.Helper()
 	var query strings.Builder
 	want := map[string][]string{} // by the alias
-	for _, of := range []string{"clients", "sessions", "insights"} {
+	for _, of := range []string{"clients", "sessions", "insights", "notes"} {
 		listed, archived := of, ""
 		if k.archivable(k.schema.Query.Fields.ForName(of)) {
 			listed, archived = of+"__all", ", includeArchived: true"
@@ -612,7 +613,7 @@ func (k *walk) values(t *testing.T, c *ast.FieldDefinition) (values []string) {
 	t.Helper()
 	switch name := c.Type.Name(); {
 	case name == "ID":
-		typ := map[string]string{"clientIds": "Client", "coachIds": "User", "engagementIds": "Engagement", "sessionIds": "Session", "transcriptIds": "Transcript", "tagIds": "Tag"}[c.Name]
+		typ := map[string]string{"clientIds": "Client", "coachIds": "User", "engagementIds": "Engagement", "sessionIds": "Session", "transcriptIds": "Transcript", "tagIds": "Tag", "authorIds": "User"}[c.Name]
 		return []string{k.ids(t, typ)}
 	case name == "String":
 		for _, f := range k.facts {

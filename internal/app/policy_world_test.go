@@ -239,6 +239,7 @@ func (w *world) fill(t *testing.T) {
 	// A later transcript that is not shared hides no earlier one that is.
 	ruth := w.env.Login(t, apptest.Coach)
 	w.talk(t, ruth, w.session(t, amara, 2), "the Evenlode recording")
+	w.write(t, clientOf)
 	// A consent to a text of the organization's own, one that was taken back, one to a single session, and a guest's.
 	w.exec(t, `INSERT INTO consent_texts (org_id, scope, version, text, published_by) SELECT org_id, 'SHARE_WITH_ORG', 2, 'Shared by the Quillon rules.', user_id
 		FROM memberships WHERE user_id = $1`, w.person(t, apptest.Owner))
@@ -275,6 +276,49 @@ func (w *world) fill(t *testing.T) {
 		WHERE i.ordinal < 4 AND t.name IN ('boundaries', 'feedback')`)
 	w.exec(t, `INSERT INTO taggings (id, org_id, tag_id, client_id) SELECT gen_random_uuid(), t.org_id, t.id, $1
 		FROM tags t WHERE t.owner_id = $2`, clientOf("Mei Tanaka"), w.person(t, apptest.Coach2))
+}
+
+// write makes notes of everybody who writes any, each shared with everybody with whom it can be, and shared, widened and withdrawn
+// later.
+func (w *world) write(t *testing.T, clientOf func(string) id.UUID) {
+	t.Helper()
+	const amara = "First year as an engineering manager"
+	client, session := id.Format("client", clientOf("Amara Okafor")), id.Format("session", w.session(t, amara, 2))
+	engagement := id.Format("engagement", w.id(t, `SELECT id FROM engagements WHERE title = $1`, amara))
+	ruth, amaras, ines := w.env.Login(t, apptest.Coach), w.env.Login(t, apptest.ClientUser), w.env.Login(t, apptest.Supervisor)
+	named := map[*apptest.Client][]string{amaras: {id.Format("user", w.person(t, apptest.Coach))}, ruth: {id.Format("user", w.person(t, apptest.ClientUser))}}
+	note := func(c *apptest.Client, about, body, visibility string) (key string) {
+		return does(t, c, "createNote", "note", "id", apptest.Vars{"entityId": about, "body": body, "visibility": visibility,
+			"mentionIds": named[c]})["id"].(string)
+	}
+	save := func(c *apptest.Client, note string, expected int, body, visibility string) {
+		does(t, c, "saveNote", "note", "id", apptest.Vars{"id": note, "expectedVersion": expected, "body": body, "visibility": visibility})
+	}
+	for i, about := range []string{client, engagement, session} {
+		for _, visibility := range []string{"PRIVATE", "SHARED_WITH_CLIENT", "SHARED_WITH_ORG"} {
+			note(ruth, about, fmt.Sprintf("Ruth on %d: the Ashcombe ledger, %s.", i, visibility), visibility)
+			if visibility != "SHARED_WITH_ORG" {
+				note(amaras, about, fmt.Sprintf("Amara on %d: the Bramfield attic, %s.", i, visibility), visibility)
+			}
+		}
+		note(ines, about, fmt.Sprintf("Ines on %d: the Culverton stair.", i), "PRIVATE")
+		note(w.env.Login(t, "admin@harbor.example"), about, fmt.Sprintf("Ada on %d: the Dunmere invoice.", i), "PRIVATE")
+	}
+	// Private first, then shared; then withdrawn; then shared anew.
+	late := note(ruth, session, "The Elmstow draft, before it was shared.", "PRIVATE")
+	save(ruth, late, 1, "The Farleigh draft, shared.", "SHARED_WITH_CLIENT")
+	save(ruth, late, 2, "The Farleigh draft, shared widely.", "SHARED_WITH_ORG")
+	back := note(ruth, session, "The Gatcombe plan, shared by mistake.", "SHARED_WITH_ORG")
+	save(ruth, back, 1, "The Hartwell plan, private again.", "PRIVATE")
+	again := note(ruth, session, "The Ilfrey plan, shared by mistake.", "SHARED_WITH_ORG")
+	save(ruth, again, 1, "The Ilfrey plan, private again.", "PRIVATE")
+	save(ruth, again, 2, "The Jevington plan, shared.", "SHARED_WITH_CLIENT")
+	does(t, ruth, "archiveNote", "note", "id", apptest.Vars{"id": note(ruth, client, "The Kelling list, put away.", "SHARED_WITH_ORG")})
+	for _, key := range []string{late, back} {
+		does(t, ruth, "tag", "tag", "id", apptest.Vars{"entityId": key, "name": "boundaries"})
+	}
+	lumen := w.env.Login(t, apptest.Lumen)
+	note(lumen, id.Format("client", w.id(t, `SELECT id FROM clients WHERE coach_id = $1 LIMIT 1`, w.person(t, apptest.Lumen))), "The Lavenham note.", "SHARED_WITH_ORG")
 }
 
 func (w *world) correct(t *testing.T, coach *apptest.Client, transcript id.UUID) {
@@ -366,6 +410,14 @@ var kinds = map[string]struct{ prefix, sql string }{
 	"Citation": {"citation", meetings + `SELECT c.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false,
 			i.audience IN ('CLIENT', 'BOTH') AND i.status IN ('ACCEPTED', 'EDITED'), i.audience IN ('CLIENT', 'BOTH') OR i.kind = 'COACH_SKILL',
 			jsonb_build_object('quote', c.quote) FROM citations c JOIN insights i ON i.id = c.insight_id JOIN meeting m ON m.id = i.session_id`},
+	"Note": {"note", `SELECT n.id, n.org_id, n.author_id, ARRAY[coalesce(e.coach_id, c.coach_id)], array_remove(ARRAY[c.user_id], NULL),
+			ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = n.engagement_id), false,
+			n.visibility <> 'PRIVATE', n.visibility <> 'PRIVATE' OR n.author_id = coalesce(e.coach_id, c.coach_id), n.visibility = 'SHARED_WITH_ORG',
+			jsonb_build_object('body', n.body) FROM notes n JOIN clients c ON c.id = n.client_id LEFT JOIN engagements e ON e.id = n.engagement_id`},
+	"NoteVersion": {"noteversion", `SELECT nv.id, n.org_id, n.author_id, ARRAY[coalesce(e.coach_id, c.coach_id)], array_remove(ARRAY[c.user_id], NULL),
+			ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = n.engagement_id), false,
+			nv.visibility <> 'PRIVATE', nv.visibility <> 'PRIVATE' OR n.author_id = coalesce(e.coach_id, c.coach_id), nv.visibility = 'SHARED_WITH_ORG',
+			jsonb_build_object('body', nv.body) FROM note_versions nv JOIN notes n ON n.id = nv.note_id JOIN clients c ON c.id = n.client_id LEFT JOIN engagements e ON e.id = n.engagement_id`},
 	"Consent": {"consent", `SELECT k.id, k.org_id, NULL::uuid,
 			array_remove(ARRAY[c.coach_id, s.coach_id], NULL) || ARRAY(SELECT coach_id FROM engagements e WHERE e.client_id = c.id),
 			array_remove(ARRAY[c.user_id], NULL),

@@ -20,7 +20,7 @@ const module = "github.com/rapporthq/rapport"
 
 // order is the one order in which domains may know each other: each only those that stand after it. What goes upward is a
 // job, an event, or a small interface declared by the consumer.
-var order = []string{"privacy", "insight", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
+var order = []string{"privacy", "insight", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
 
 // beside the order stand what every domain may use and what uses none.
 var beside = []string{"audit", "notice", "personal"}
@@ -45,6 +45,7 @@ var homes = []struct {
 		"internal/platform/queue/postgres", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest",
 		"internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
 		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/notice",
+		"internal/coaching/note",
 		"internal/app", "internal/app/demo", "internal/app/apptest", "internal/testkit",
 	}, "SQL is written where rows are kept"},
 	{"github.com/pressly/goose", []string{"internal/platform/postgres"}, "migrations are postgres's"},
@@ -54,9 +55,15 @@ var homes = []struct {
 	{"github.com/rs/cors", []string{"internal/platform/httpx"}, "HTTP middleware is httpx's"},
 	{"go.jetify.com/typeid", []string{"internal/platform/id"}, "ids are made and read in one place"},
 	{"github.com/google/uuid", []string{"internal/platform/id", "internal/platform/auth", "internal/platform/httpx"}, "ids are made and read in one place"},
+	{"github.com/aws/aws-sdk-go-v2/service/s3", []string{"internal/platform/blob/s3"}, "a service of AWS is one adapter's"},
+	{"github.com/aws/aws-sdk-go-v2", []string{"internal/platform/blob/s3", "internal/app"}, "AWS is known to its adapters, and to app, which says how it is reached"},
+	{"github.com/aws/smithy-go", []string{"internal/platform/blob/s3"}, "AWS is known to its adapters"},
 	{"github.com/google/go-cmp", nil, "it panics by design: a test's tool"},
 	{"go.uber.org/goleak", nil, "a test's tool"},
 }
+
+// servers run something that production has elsewhere, for development and tests.
+var servers = []string{"internal/platform/postgres/local", "internal/platform/aws/ministack"}
 
 // broken says which rule an import breaks and why, "" if it breaks none. from and to are directories of this module, or to
 // is the path of a package from elsewhere; test says that a test file imports it.
@@ -88,7 +95,7 @@ func broken(from, to string, test bool) string {
 	case isAdapter(to):
 		if within(from, "internal/app") && from != "internal/app/demo" || within(from, "tools/bench") ||
 			test && within(from, "internal/platform") || // an adapter is tested beside the port
-			to == "internal/platform/postgres/local" && (within(from, "internal/testkit") || from == "tools/testrun") { // the tests' server
+			slices.Contains(servers, to) && (within(from, "internal/testkit") || from == "tools/testrun") {
 			return ""
 		}
 		return "only internal/app knows adapters: which one serves a port is configuration"
@@ -301,7 +308,9 @@ func TestRules(t *testing.T) {
 		{coaching + "session", "github.com/jackc/pgx/v5/pgxpool", false, ""},
 		{coaching + "session", "github.com/jackc/pgx/v5/stdlib", false, "an SDK stays"},
 		{"resolvers", "github.com/jackc/pgx/v5", false, "an SDK stays"},
-		{"resolvers", "github.com/aws/aws-sdk-go-v2/service/s3", false, "no home"},
+		{"resolvers", "github.com/aws/aws-sdk-go-v2/service/s3", false, "an SDK stays"},
+		{"resolvers", "github.com/aws/aws-sdk-go-v2/service/sqs", false, "an SDK stays"},
+		{"resolvers", "github.com/nowhere/sdk", false, "no home"},
 		{platform + "id", "github.com/google/go-cmp/cmp", false, "an SDK stays"},
 		{platform + "id", "github.com/google/go-cmp/cmp", true, ""},
 		{"resolvers", coaching + "insight/rules", false, "only internal/app chooses"},

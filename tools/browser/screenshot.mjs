@@ -10,7 +10,7 @@ if (!out) {
 
 const browser = await launch()
 try {
-  const {page} = await openExplorer(browser, url, {colorScheme})
+  const {page} = await openExplorer(browser, url, {colorScheme, viewport: {width: 1440, height: 860}}) // the query's lines are whole
   await openTab(page, 'Dashboard')
   await page.getByRole('button', {name: 'Hide editor tools'}).click() // it has no variables
   await execute(page)

@@ -38,7 +38,9 @@ func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 			}
 		}
 	}
-	receipt := func(tx pgx.Tx, counts map[string]int) error { return add(ctx, tx, "data_requests", job.Org, r.ID.UUID, counts) }
+	receipt := func(tx pgx.Tx, counts map[string]int) error {
+		return add(ctx, tx, "data_requests", job.Org, r.ID.UUID, counts)
+	}
 	rows, err := s.db.Query(ctx, `SELECT t.id FROM transcripts t WHERE t.org_id = $1 AND `+personal.OfSession("t.session_id")+` ORDER BY t.id`, job.Org, r.ClientID)
 	if err != nil {
 		return err

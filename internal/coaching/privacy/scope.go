@@ -37,4 +37,3 @@ var latestFirst = page.Order[Request]{Name: "request-created", Keys: []page.Key[
 	{SQL: "r.created_at", Type: "timestamptz", Desc: true, Of: func(r *Request) string { return page.Time(r.CreatedAt) }},
 	{SQL: "r.id", Type: "uuid", Desc: true, Of: func(r *Request) string { return r.ID.UUID.String() }},
 }}
-

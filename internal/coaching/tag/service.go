@@ -175,7 +175,7 @@ func (s *Service) target(ctx context.Context, entity id.Any) (auth.Viewer, Kind,
 	}
 	kind, ok := s.kinds[entity.Prefix]
 	if !ok {
-		return v, Kind{}, nil, fault.Invalid("entityId", "is no client, session or insight")
+		return v, Kind{}, nil, fault.Invalid("entityId", "is no client, session, insight or note")
 	}
 	thing, err := kind.Get(ctx, entity.UUID)
 	if err != nil {

@@ -59,7 +59,8 @@ var ErrExists = fault.Conflict("another file is stored there already").WithCode(
 // under the same key is refused. A file appears whole or not at all. Errors that are no faults are the adapter's own and mean
 // "try again"; links are signed without asking the store. All methods are safe for concurrent use.
 type Store interface {
-	// UploadLink lets its holder store a file of exactly the announced type, size and sum under key, and nothing else.
+	// UploadLink lets its holder store a file of exactly the announced type, size and sum under key, and nothing else. Sent
+	// again, it is answered 2xx or 412 Precondition Failed, and the file is as it was.
 	UploadLink(ctx context.Context, key string, f File, valid time.Duration) (Link, error)
 
 	// DownloadLink lets its holder fetch what is, or will be, stored under key, as a file of the given name and type that a

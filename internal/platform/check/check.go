@@ -57,11 +57,29 @@ func (in *Input) Text(field, value string, limit int) string {
 	return in.text(field, value, limit, "\n\r\t")
 }
 
+// Document checks a required text of at most limit bytes that is kept as it is, white space at its ends included.
+func (in *Input) Document(field, value string, limit int) {
+	switch {
+	case len(value) > limit:
+		in.Fail(field, "must have at most %d kB, has %d", limit/1000, (len(value)+999)/1000)
+	case Trim(value) == "":
+		in.Fail(field, "must not be empty")
+	default:
+		in.characters(field, value, "\n\r\t")
+	}
+}
+
 func (in *Input) text(field, value string, limit int, allowed string) string {
 	value = Trim(value)
 	if n := utf8.RuneCountInString(value); n > limit {
 		in.Fail(field, "must have at most %d characters, has %d", limit, n)
 	}
+	in.characters(field, value, allowed)
+	return value
+}
+
+// characters checks that a text holds none that is unwanted, but for those allowed.
+func (in *Input) characters(field, value, allowed string) {
 	place := 0
 	for _, r := range value {
 		place++
@@ -70,7 +88,6 @@ func (in *Input) text(field, value string, limit int, allowed string) string {
 			break
 		}
 	}
-	return value
 }
 
 // NotNull checks a field of an update that cannot be cleared, and returns its new value: nil if it was left out. As in every

@@ -44,6 +44,7 @@ type Config struct {
 	Auth     Auth
 	Jobs     Jobs
 	Stream   Stream
+	Files    Files
 	Log      Log
 }
 
@@ -111,6 +112,17 @@ type Jobs struct {
 type Stream struct {
 	// How long events are kept for clients that come back and ask for what they missed.
 	Retention time.Duration `env:"RAPPORT_STREAM_RETENTION, default=24h"`
+}
+
+// Files is about what is kept outside the database: transcripts that were uploaded, and exports.
+type Files struct {
+	// The bucket of Amazon S3 that files are kept in. Without it they lie in RAPPORT_HOME/files. AWS is reached as its SDKs
+	// reach it everywhere: `AWS_REGION`, a role or `AWS_PROFILE`, `AWS_ENDPOINT_URL_S3` for an emulator.
+	S3Bucket string `env:"RAPPORT_S3_BUCKET"`
+	// The AWS account that must own the bucket, twelve digits: nothing goes to somebody else's bucket of that name.
+	S3Owner string `env:"RAPPORT_S3_OWNER"`
+	// The KMS key that encrypts files, by id or ARN. Without it the bucket's own encryption holds.
+	S3KMSKey string `env:"RAPPORT_S3_KMS_KEY"`
 }
 
 // Log is about the log. Lines go to standard error and hold ids, never content.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/sethvargo/go-envconfig"
 )
+
+var accounts = regexp.MustCompile(`^[0-9]{12}$`)
 
 // Lookup returns the value of a variable and whether it is set: os.LookupEnv, or a map in a test.
 type Lookup func(name string) (string, bool)
@@ -138,6 +141,12 @@ func (c Config) check() (problems []error) {
 	lasts("RAPPORT_SHUTDOWN_TIMEOUT", c.HTTP.ShutdownTimeout, time.Second)
 	lasts("RAPPORT_JOB_LEASE", c.Jobs.Lease, 5*time.Second)
 	lasts("RAPPORT_STREAM_RETENTION", c.Stream.Retention, time.Minute)
+	if f := c.Files; f.S3Bucket == "" && f.S3Owner+f.S3KMSKey != "" {
+		wrong("RAPPORT_S3_BUCKET", "must be set where another RAPPORT_S3_ variable is")
+	}
+	if o := c.Files.S3Owner; o != "" && !accounts.MatchString(o) {
+		wrong("RAPPORT_S3_OWNER", "must be an AWS account, twelve digits")
+	}
 	for _, o := range c.HTTP.CORSOrigins {
 		if why := notAnOrigin(o); why != "" {
 			wrong("RAPPORT_CORS_ORIGINS", "%s", why)

@@ -66,6 +66,14 @@ func Open(home string, base func() string) (*Store, error) {
 	return &Store{root: root, base: base, secret: secret, now: time.Now}, nil
 }
 
+// Reach says whether the folder is there.
+func (s *Store) Reach(context.Context) error {
+	if _, err := os.Stat(s.root); err != nil {
+		return fault.Unavailable("the folder is gone").Because(err)
+	}
+	return nil
+}
+
 func readKey(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -35,7 +35,14 @@ func open(t *testing.T, home string) (*Store, func(time.Duration)) {
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	blobtest.Run(t, func(t *testing.T) (blob.Store, func(time.Duration)) { return open(t, t.TempDir()) })
+	blobtest.Run(t, func(t *testing.T) (blob.Store, func(time.Duration) blob.Store) {
+		s, _ := open(t, t.TempDir())
+		return s, func(d time.Duration) blob.Store {
+			old := *s
+			old.now = func() time.Time { return time.Now().Add(-d) }
+			return &old
+		}
+	})
 }
 
 func files(t *testing.T, home string) (names []string) {
