@@ -114,7 +114,7 @@ func (s *Service) Copy(ctx context.Context, job jobs.Job) (err error) {
 const readme = `This is a copy of what is kept about you here.
 
 *.json        one file for each kind of thing, a list of objects; times are in UTC
-transcripts/  your conversations: .vtt with times, for players and editors, and .txt to read
+transcripts/  your conversations: .txt to read, and .vtt for players and editors where it is known when each thing was said
 
 Not in it, because it is about other people or belongs to them: other people's private notes, evidence of your coach's skills and
 measures of how your coach speaks, and the tags by which your coach keeps order. Who has this file from your coach has the
@@ -183,7 +183,10 @@ func (s *Service) transcribed(ctx context.Context, organization id.UUID, r *Requ
 		name := fmt.Sprintf("transcripts/%03d-%s", i+1, t.name)
 		for extension, f := range map[string]format.Format{".vtt": format.WebVTT, ".txt": format.Text} {
 			var content bytes.Buffer
-			if err := s.transcripts.WriteAs(ctx, organization, t.key, &content, f); err != nil {
+			var why *fault.Error
+			if err := s.transcripts.WriteAs(ctx, organization, t.key, &content, f); errors.As(err, &why) && why.Code == format.CodeNoTimes {
+				continue // nobody knows when each thing was said, and WebVTT cannot do without
+			} else if err != nil {
 				return 0, err
 			}
 			if err := write(z, name+extension, content.Bytes()); err != nil {
