@@ -53,9 +53,13 @@ generate: ## Generate graph/ from the schema and docs/configuration.md from the 
 	go tool gqlgen generate
 	go run ./tools/configdoc
 
+FUZZTIME ?= 60s
+
 .PHONY: fuzz
-fuzz: ## Fuzz the transcript readers for a minute
-	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./internal/coaching/transcript/format
+fuzz: ## Fuzz readers, exports and cursors, each for FUZZTIME; a find becomes a file under testdata/fuzz, to be committed
+	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/coaching/transcript/format
+	go test -run '^$$' -fuzz '^FuzzRoundTrip$$' -fuzztime $(FUZZTIME) ./internal/coaching/transcript/format
+	go test -run '^$$' -fuzz '^FuzzCursor$$' -fuzztime $(FUZZTIME) ./internal/platform/stream
 
 .PHONY: graphiql
 graphiql: ## Bundle GraphiQL into the binary's files (only when something changed)

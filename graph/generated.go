@@ -44,12 +44,14 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	AgendaTopic() AgendaTopicResolver
 	Citation() CitationResolver
 	Client() ClientResolver
 	Commitment() CommitmentResolver
 	Consent() ConsentResolver
 	DataRequest() DataRequestResolver
 	Engagement() EngagementResolver
+	EngagementReopening() EngagementReopeningResolver
 	Insight() InsightResolver
 	Membership() MembershipResolver
 	Mutation() MutationResolver
@@ -63,16 +65,22 @@ type ResolverRoot interface {
 	Speaker() SpeakerResolver
 	SpeakerMetrics() SpeakerMetricsResolver
 	SpeakerSuggestion() SpeakerSuggestionResolver
+	Sponsorship() SponsorshipResolver
 	Subscription() SubscriptionResolver
+	Tag() TagResolver
 	Transcript() TranscriptResolver
 	TranscriptEdit() TranscriptEditResolver
 	Utterance() UtteranceResolver
 	UtteranceRevision() UtteranceRevisionResolver
 	Viewer() ViewerResolver
+	UpdateAgendaTopicInput() UpdateAgendaTopicInputResolver
 	UpdateClientInput() UpdateClientInputResolver
 	UpdateEngagementInput() UpdateEngagementInputResolver
 	UpdateOrganizationInput() UpdateOrganizationInputResolver
+	UpdateParticipantInput() UpdateParticipantInputResolver
+	UpdateSavedFilterInput() UpdateSavedFilterInputResolver
 	UpdateSessionInput() UpdateSessionInputResolver
+	UpdateTagInput() UpdateTagInputResolver
 	UpdateTranscriptInput() UpdateTranscriptInputResolver
 }
 
@@ -81,9 +89,31 @@ type DirectiveRoot struct {
 }
 
 type ComplexityRoot struct {
+	AddAgendaTopicPayload struct {
+		Topic      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	AddParticipantPayload struct {
+		Participant func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
 	AdviceMarkers struct {
 		WithPermission    func(childComplexity int) int
 		WithoutPermission func(childComplexity int) int
+	}
+
+	AgendaTopic struct {
+		AddedBy     func(childComplexity int) int
+		CarriedFrom func(childComplexity int) int
+		CreatedAt   func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Notes       func(childComplexity int) int
+		Session     func(childComplexity int) int
+		Status      func(childComplexity int) int
+		Title       func(childComplexity int) int
+		UpdatedAt   func(childComplexity int) int
 	}
 
 	AnalysisProgressed struct {
@@ -153,6 +183,11 @@ type ComplexityRoot struct {
 		WordsPerMinute    func(childComplexity int) int
 	}
 
+	CancelSessionPayload struct {
+		Session    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Citation struct {
 		EndMs        func(childComplexity int) int
 		ID           func(childComplexity int) int
@@ -197,6 +232,11 @@ type ComplexityRoot struct {
 		Due     func(childComplexity int) int
 		DueOn   func(childComplexity int) int
 		Speaker func(childComplexity int) int
+	}
+
+	CompleteSessionPayload struct {
+		Session    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	CompleteTranscriptUploadPayload struct {
@@ -245,6 +285,11 @@ type ComplexityRoot struct {
 	CreateNotePayload struct {
 		Note       func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	CreateSavedFilterPayload struct {
+		SavedFilter func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
 	}
 
 	CreateSessionPayload struct {
@@ -309,6 +354,16 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	DeleteSavedFilterPayload struct {
+		SavedFilter func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
+	DeleteTagPayload struct {
+		Tag        func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	DownloadDataExportPayload struct {
 		Export     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -334,10 +389,12 @@ type ComplexityRoot struct {
 		EndsOn           func(childComplexity int) int
 		ID               func(childComplexity int) int
 		Notes            func(childComplexity int, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) int
+		Reopening        func(childComplexity int) int
 		Sessions         func(childComplexity int, filter *session.Filter, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) int
 		SessionsIncluded func(childComplexity int) int
 		SessionsUsed     func(childComplexity int) int
 		Sponsors         func(childComplexity int) int
+		Sponsorships     func(childComplexity int) int
 		StartsOn         func(childComplexity int) int
 		Status           func(childComplexity int) int
 		Title            func(childComplexity int) int
@@ -354,6 +411,12 @@ type ComplexityRoot struct {
 	EngagementEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	EngagementReopening struct {
+		At     func(childComplexity int) int
+		By     func(childComplexity int) int
+		Reason func(childComplexity int) int
 	}
 
 	ExportTranscriptPayload struct {
@@ -428,6 +491,11 @@ type ComplexityRoot struct {
 		OccurredAt func(childComplexity int) int
 	}
 
+	MarkSessionMissedPayload struct {
+		Session    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Membership struct {
 		CreatedAt func(childComplexity int) int
 		ID        func(childComplexity int) int
@@ -454,45 +522,71 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	MergeTagsPayload struct {
+		Tag        func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Mutation struct {
+		AddAgendaTopic           func(childComplexity int, input session.AddTopicInput) int
+		AddParticipant           func(childComplexity int, input session.AddParticipantInput) int
 		ArchiveClient            func(childComplexity int, input client.ArchiveInput) int
 		ArchiveEngagement        func(childComplexity int, input engagement.ArchiveInput) int
 		ArchiveNote              func(childComplexity int, input note.ArchiveInput) int
 		ArchiveSession           func(childComplexity int, input session.ArchiveInput) int
 		ArchiveTranscript        func(childComplexity int, input transcript.ArchiveInput) int
+		CancelSession            func(childComplexity int, input session.CancelInput) int
+		CompleteSession          func(childComplexity int, input session.CompleteInput) int
 		CompleteTranscriptUpload func(childComplexity int, input transcript.CompleteUploadInput) int
 		ConfirmSpeakerRoles      func(childComplexity int, input transcript.ConfirmRolesInput) int
 		CreateClient             func(childComplexity int, input client.CreateInput) int
 		CreateEngagement         func(childComplexity int, input engagement.CreateInput) int
 		CreateNote               func(childComplexity int, input note.CreateInput) int
+		CreateSavedFilter        func(childComplexity int, input session.CreateSavedFilterInput) int
 		CreateSession            func(childComplexity int, input session.CreateInput) int
 		DecideErasure            func(childComplexity int, input privacy.DecideInput) int
 		DeleteNote               func(childComplexity int, input note.DeleteInput) int
+		DeleteSavedFilter        func(childComplexity int, input session.DeleteSavedFilterInput) int
+		DeleteTag                func(childComplexity int, input tag.DeleteInput) int
 		DownloadDataExport       func(childComplexity int, input privacy.DownloadInput) int
 		ExportTranscript         func(childComplexity int, input transcript.ExportInput) int
 		GiveConsent              func(childComplexity int, input consent.GiveInput) int
 		ImportTranscript         func(childComplexity int, input transcript.ImportInput) int
+		MarkSessionMissed        func(childComplexity int, input session.NoShowInput) int
 		MergeSpeakers            func(childComplexity int, input transcript.MergeSpeakersInput) int
+		MergeTags                func(childComplexity int, input tag.MergeInput) int
 		PublishConsentText       func(childComplexity int, input consent.PublishInput) int
 		ReassignUtterances       func(childComplexity int, input transcript.ReassignInput) int
+		RemoveAgendaTopic        func(childComplexity int, input session.RemoveTopicInput) int
+		RemoveEngagementSponsor  func(childComplexity int, input engagement.RemoveSponsorInput) int
+		RemoveParticipant        func(childComplexity int, input session.RemoveParticipantInput) int
 		RenameSpeaker            func(childComplexity int, input transcript.RenameSpeakerInput) int
+		ReopenEngagement         func(childComplexity int, input engagement.ReopenInput) int
+		ReorderAgenda            func(childComplexity int, input session.ReorderInput) int
 		RequestDataExport        func(childComplexity int, input privacy.ExportInput) int
 		RequestErasure           func(childComplexity int, input privacy.ErasureInput) int
 		RequestTranscriptUpload  func(childComplexity int, input transcript.UploadInput) int
+		RescheduleSession        func(childComplexity int, input session.RescheduleInput) int
 		RestoreNoteVersion       func(childComplexity int, input note.RestoreInput) int
 		ReviewInsight            func(childComplexity int, input insight.ReviewInput) int
 		ReviseUtterance          func(childComplexity int, input transcript.ReviseInput) int
 		SaveNote                 func(childComplexity int, input note.SaveInput) int
+		SetEngagementSponsor     func(childComplexity int, input engagement.SetSponsorInput) int
 		SetLegalHold             func(childComplexity int, input privacy.HoldInput) int
 		SetSpeakerRole           func(childComplexity int, input transcript.SetSpeakerRoleInput) int
 		SplitSpeaker             func(childComplexity int, input transcript.SplitSpeakerInput) int
+		StartSession             func(childComplexity int, input session.StartInput) int
 		Tag                      func(childComplexity int, input tag.AddInput) int
 		UndoTranscriptEdit       func(childComplexity int, input transcript.UndoEditInput) int
 		Untag                    func(childComplexity int, input tag.RemoveInput) int
+		UpdateAgendaTopic        func(childComplexity int, input session.UpdateTopicInput) int
 		UpdateClient             func(childComplexity int, input client.UpdateInput) int
 		UpdateEngagement         func(childComplexity int, input engagement.UpdateInput) int
 		UpdateOrganization       func(childComplexity int, input org.UpdateInput) int
+		UpdateParticipant        func(childComplexity int, input session.UpdateParticipantInput) int
+		UpdateSavedFilter        func(childComplexity int, input session.UpdateSavedFilterInput) int
 		UpdateSession            func(childComplexity int, input session.UpdateInput) int
+		UpdateTag                func(childComplexity int, input tag.UpdateInput) int
 		UpdateTranscript         func(childComplexity int, input transcript.UpdateInput) int
 		WithdrawConsent          func(childComplexity int, input consent.WithdrawInput) int
 	}
@@ -609,8 +703,9 @@ type ComplexityRoot struct {
 		Node         func(childComplexity int, id id.Any) int
 		Nodes        func(childComplexity int, ids []*id.Any) int
 		Notes        func(childComplexity int, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) int
+		SavedFilters func(childComplexity int) int
 		Session      func(childComplexity int, id id.Any) int
-		Sessions     func(childComplexity int, filter *session.Filter, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) int
+		Sessions     func(childComplexity int, filter *session.Filter, savedFilterID *id.Any, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) int
 		Tags         func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Transcript   func(childComplexity int, id id.Any) int
 		Viewer       func(childComplexity int) int
@@ -622,9 +717,34 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	RemoveAgendaTopicPayload struct {
+		Session    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	RemoveEngagementSponsorPayload struct {
+		Engagement func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	RemoveParticipantPayload struct {
+		Session    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	RenameSpeakerPayload struct {
 		Edit       func(childComplexity int) int
 		Speaker    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	ReopenEngagementPayload struct {
+		Engagement func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	ReorderAgendaPayload struct {
+		Session    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -643,6 +763,11 @@ type ComplexityRoot struct {
 		Transcript      func(childComplexity int) int
 		Upload          func(childComplexity int) int
 		UserErrors      func(childComplexity int) int
+	}
+
+	RescheduleSessionPayload struct {
+		Session    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	RestoreNoteVersionPayload struct {
@@ -703,8 +828,32 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	SavedFilter struct {
+		CreatedAt func(childComplexity int) int
+		Filter    func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Name      func(childComplexity int) int
+		UpdatedAt func(childComplexity int) int
+	}
+
+	SavedSessionFilter struct {
+		ClientIds          func(childComplexity int) int
+		CoachIds           func(childComplexity int) int
+		EngagementIds      func(childComplexity int) int
+		HasTranscript      func(childComplexity int) int
+		IncludeArchived    func(childComplexity int) int
+		ParticipantUserIds func(childComplexity int) int
+		StartsAfter        func(childComplexity int) int
+		StartsBefore       func(childComplexity int) int
+		Statuses           func(childComplexity int) int
+		TagIds             func(childComplexity int) int
+		Types              func(childComplexity int) int
+	}
+
 	Session struct {
+		Agenda          func(childComplexity int) int
 		ArchivedAt      func(childComplexity int) int
+		Cancellation    func(childComplexity int) int
 		Client          func(childComplexity int) int
 		Coach           func(childComplexity int) int
 		Consents        func(childComplexity int) int
@@ -717,6 +866,7 @@ type ComplexityRoot struct {
 		Metrics         func(childComplexity int) int
 		Notes           func(childComplexity int, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) int
 		Number          func(childComplexity int) int
+		Overlaps        func(childComplexity int) int
 		Participants    func(childComplexity int) int
 		StartsAt        func(childComplexity int) int
 		Status          func(childComplexity int) int
@@ -726,6 +876,14 @@ type ComplexityRoot struct {
 		Transcripts     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Type            func(childComplexity int) int
 		UpdatedAt       func(childComplexity int) int
+		UsesSession     func(childComplexity int) int
+	}
+
+	SessionCancellation struct {
+		At     func(childComplexity int) int
+		By     func(childComplexity int) int
+		Late   func(childComplexity int) int
+		Reason func(childComplexity int) int
 	}
 
 	SessionConnection struct {
@@ -756,6 +914,11 @@ type ComplexityRoot struct {
 		SilenceShare        func(childComplexity int) int
 		Speakers            func(childComplexity int) int
 		Timeline            func(childComplexity int) int
+	}
+
+	SetEngagementSponsorPayload struct {
+		Engagement func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	SetLegalHoldPayload struct {
@@ -828,6 +991,17 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	Sponsorship struct {
+		CreatedAt func(childComplexity int) int
+		Grants    func(childComplexity int) int
+		User      func(childComplexity int) int
+	}
+
+	StartSessionPayload struct {
+		Session    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	StoreCount struct {
 		Count  func(childComplexity int) int
 		Oldest func(childComplexity int) int
@@ -853,10 +1027,11 @@ type ComplexityRoot struct {
 	}
 
 	Tag struct {
-		Color     func(childComplexity int) int
-		CreatedAt func(childComplexity int) int
-		ID        func(childComplexity int) int
-		Name      func(childComplexity int) int
+		Color      func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Name       func(childComplexity int) int
+		UsageCount func(childComplexity int) int
 	}
 
 	TagConnection struct {
@@ -987,6 +1162,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	UpdateAgendaTopicPayload struct {
+		Topic      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	UpdateClientPayload struct {
 		Client     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -1002,8 +1182,23 @@ type ComplexityRoot struct {
 		UserErrors   func(childComplexity int) int
 	}
 
+	UpdateParticipantPayload struct {
+		Participant func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
+	UpdateSavedFilterPayload struct {
+		SavedFilter func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
 	UpdateSessionPayload struct {
 		Session    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	UpdateTagPayload struct {
+		Tag        func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1089,6 +1284,11 @@ type ComplexityRoot struct {
 
 // region    ************************** generated!.gotpl **************************
 
+type AgendaTopicResolver interface {
+	AddedBy(ctx context.Context, obj *session.Topic) (*org.User, error)
+	CarriedFrom(ctx context.Context, obj *session.Topic) (*session.Topic, error)
+	Session(ctx context.Context, obj *session.Topic) (*session.Session, error)
+}
 type CitationResolver interface {
 	Utterances(ctx context.Context, obj *insight.Citation) ([]*transcript.Utterance, error)
 }
@@ -1120,11 +1320,15 @@ type EngagementResolver interface {
 	Client(ctx context.Context, obj *engagement.Engagement) (*client.Client, error)
 	Coach(ctx context.Context, obj *engagement.Engagement) (*org.User, error)
 	Sponsors(ctx context.Context, obj *engagement.Engagement) ([]*org.User, error)
+	Sponsorships(ctx context.Context, obj *engagement.Engagement) ([]*engagement.Sponsorship, error)
 
-	SessionsUsed(ctx context.Context, obj *engagement.Engagement) (int, error)
+	SessionsUsed(ctx context.Context, obj *engagement.Engagement) (*int, error)
 
 	Sessions(ctx context.Context, obj *engagement.Engagement, filter *session.Filter, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[session.Session], error)
 	Notes(ctx context.Context, obj *engagement.Engagement, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[note.Note], error)
+}
+type EngagementReopeningResolver interface {
+	By(ctx context.Context, obj *engagement.Reopening) (*org.User, error)
 }
 type InsightResolver interface {
 	ReviewedBy(ctx context.Context, obj *insight.Insight) (*org.User, error)
@@ -1153,9 +1357,27 @@ type MutationResolver interface {
 	CreateEngagement(ctx context.Context, input engagement.CreateInput) (*model.CreateEngagementPayload, error)
 	UpdateEngagement(ctx context.Context, input engagement.UpdateInput) (*model.UpdateEngagementPayload, error)
 	ArchiveEngagement(ctx context.Context, input engagement.ArchiveInput) (*model.ArchiveEngagementPayload, error)
+	ReopenEngagement(ctx context.Context, input engagement.ReopenInput) (*model.ReopenEngagementPayload, error)
+	SetEngagementSponsor(ctx context.Context, input engagement.SetSponsorInput) (*model.SetEngagementSponsorPayload, error)
+	RemoveEngagementSponsor(ctx context.Context, input engagement.RemoveSponsorInput) (*model.RemoveEngagementSponsorPayload, error)
 	CreateSession(ctx context.Context, input session.CreateInput) (*model.CreateSessionPayload, error)
 	UpdateSession(ctx context.Context, input session.UpdateInput) (*model.UpdateSessionPayload, error)
 	ArchiveSession(ctx context.Context, input session.ArchiveInput) (*model.ArchiveSessionPayload, error)
+	StartSession(ctx context.Context, input session.StartInput) (*model.StartSessionPayload, error)
+	CompleteSession(ctx context.Context, input session.CompleteInput) (*model.CompleteSessionPayload, error)
+	CancelSession(ctx context.Context, input session.CancelInput) (*model.CancelSessionPayload, error)
+	MarkSessionMissed(ctx context.Context, input session.NoShowInput) (*model.MarkSessionMissedPayload, error)
+	RescheduleSession(ctx context.Context, input session.RescheduleInput) (*model.RescheduleSessionPayload, error)
+	AddParticipant(ctx context.Context, input session.AddParticipantInput) (*model.AddParticipantPayload, error)
+	UpdateParticipant(ctx context.Context, input session.UpdateParticipantInput) (*model.UpdateParticipantPayload, error)
+	RemoveParticipant(ctx context.Context, input session.RemoveParticipantInput) (*model.RemoveParticipantPayload, error)
+	AddAgendaTopic(ctx context.Context, input session.AddTopicInput) (*model.AddAgendaTopicPayload, error)
+	UpdateAgendaTopic(ctx context.Context, input session.UpdateTopicInput) (*model.UpdateAgendaTopicPayload, error)
+	ReorderAgenda(ctx context.Context, input session.ReorderInput) (*model.ReorderAgendaPayload, error)
+	RemoveAgendaTopic(ctx context.Context, input session.RemoveTopicInput) (*model.RemoveAgendaTopicPayload, error)
+	CreateSavedFilter(ctx context.Context, input session.CreateSavedFilterInput) (*model.CreateSavedFilterPayload, error)
+	UpdateSavedFilter(ctx context.Context, input session.UpdateSavedFilterInput) (*model.UpdateSavedFilterPayload, error)
+	DeleteSavedFilter(ctx context.Context, input session.DeleteSavedFilterInput) (*model.DeleteSavedFilterPayload, error)
 	ImportTranscript(ctx context.Context, input transcript.ImportInput) (*model.ImportTranscriptPayload, error)
 	RequestTranscriptUpload(ctx context.Context, input transcript.UploadInput) (*model.RequestTranscriptUploadPayload, error)
 	CompleteTranscriptUpload(ctx context.Context, input transcript.CompleteUploadInput) (*model.CompleteTranscriptUploadPayload, error)
@@ -1178,6 +1400,9 @@ type MutationResolver interface {
 	DeleteNote(ctx context.Context, input note.DeleteInput) (*model.DeleteNotePayload, error)
 	Tag(ctx context.Context, input tag.AddInput) (*model.TagPayload, error)
 	Untag(ctx context.Context, input tag.RemoveInput) (*model.UntagPayload, error)
+	UpdateTag(ctx context.Context, input tag.UpdateInput) (*model.UpdateTagPayload, error)
+	MergeTags(ctx context.Context, input tag.MergeInput) (*model.MergeTagsPayload, error)
+	DeleteTag(ctx context.Context, input tag.DeleteInput) (*model.DeleteTagPayload, error)
 }
 type NoteResolver interface {
 	Author(ctx context.Context, obj *note.Note) (*org.User, error)
@@ -1213,18 +1438,22 @@ type QueryResolver interface {
 	Nodes(ctx context.Context, ids []*id.Any) ([]model.Node, error)
 	Clients(ctx context.Context, filter *client.Filter, orderBy *client.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[client.Client], error)
 	Engagements(ctx context.Context, filter *engagement.Filter, orderBy *engagement.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[engagement.Engagement], error)
-	Sessions(ctx context.Context, filter *session.Filter, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[session.Session], error)
+	Sessions(ctx context.Context, filter *session.Filter, savedFilterID *id.Any, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[session.Session], error)
 	Session(ctx context.Context, id id.Any) (*session.Session, error)
 	Transcript(ctx context.Context, id id.Any) (*transcript.Transcript, error)
 	Insights(ctx context.Context, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[insight.Insight], error)
+	SavedFilters(ctx context.Context) ([]*session.SavedFilter, error)
 	Notes(ctx context.Context, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[note.Note], error)
 	Tags(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[tag.Tag], error)
 }
 type SessionResolver interface {
+	Overlaps(ctx context.Context, obj *session.Session) ([]*session.Session, error)
+
 	Engagement(ctx context.Context, obj *session.Session) (*engagement.Engagement, error)
 	Client(ctx context.Context, obj *session.Session) (*client.Client, error)
 	Coach(ctx context.Context, obj *session.Session) (*org.User, error)
 	Participants(ctx context.Context, obj *session.Session) ([]*session.Participant, error)
+	Agenda(ctx context.Context, obj *session.Session) ([]*session.Topic, error)
 	Tags(ctx context.Context, obj *session.Session) ([]*tag.Tag, error)
 	Transcript(ctx context.Context, obj *session.Session) (*transcript.Transcript, error)
 	Transcripts(ctx context.Context, obj *session.Session, first *int, after *string, last *int, before *string) (*page.Connection[transcript.Transcript], error)
@@ -1242,8 +1471,14 @@ type SpeakerMetricsResolver interface {
 type SpeakerSuggestionResolver interface {
 	Speaker(ctx context.Context, obj *transcript.Suggestion) (*transcript.Speaker, error)
 }
+type SponsorshipResolver interface {
+	User(ctx context.Context, obj *engagement.Sponsorship) (*org.User, error)
+}
 type SubscriptionResolver interface {
 	InsightEvents(ctx context.Context, sessionID *id.Any, clientID *id.Any, after *string) (<-chan insight.Event, error)
+}
+type TagResolver interface {
+	UsageCount(ctx context.Context, obj *tag.Tag) (*int, error)
 }
 type TranscriptResolver interface {
 	Session(ctx context.Context, obj *transcript.Transcript) (*session.Session, error)
@@ -1279,6 +1514,11 @@ type ViewerResolver interface {
 	Membership(ctx context.Context, obj *auth.Viewer) (*org.Membership, error)
 }
 
+type UpdateAgendaTopicInputResolver interface {
+	Title(ctx context.Context, obj *session.UpdateTopicInput, data *string) error
+	Notes(ctx context.Context, obj *session.UpdateTopicInput, data *string) error
+	Status(ctx context.Context, obj *session.UpdateTopicInput, data *session.TopicStatus) error
+}
 type UpdateClientInputResolver interface {
 	Name(ctx context.Context, obj *client.UpdateInput, data *string) error
 	Email(ctx context.Context, obj *client.UpdateInput, data *string) error
@@ -1295,12 +1535,24 @@ type UpdateOrganizationInputResolver interface {
 	SpeakerRoles(ctx context.Context, obj *org.UpdateInput, data *org.SpeakerRoles) error
 	RetentionDays(ctx context.Context, obj *org.UpdateInput, data *int) error
 }
+type UpdateParticipantInputResolver interface {
+	Name(ctx context.Context, obj *session.UpdateParticipantInput, data *string) error
+	Role(ctx context.Context, obj *session.UpdateParticipantInput, data *session.ParticipantRole) error
+}
+type UpdateSavedFilterInputResolver interface {
+	Name(ctx context.Context, obj *session.UpdateSavedFilterInput, data *string) error
+	Filter(ctx context.Context, obj *session.UpdateSavedFilterInput, data *session.Filter) error
+}
 type UpdateSessionInputResolver interface {
 	Type(ctx context.Context, obj *session.UpdateInput, data *session.Type) error
 	Title(ctx context.Context, obj *session.UpdateInput, data *string) error
 	Status(ctx context.Context, obj *session.UpdateInput, data *session.Status) error
 	StartsAt(ctx context.Context, obj *session.UpdateInput, data *time.Time) error
 	DurationMinutes(ctx context.Context, obj *session.UpdateInput, data *int) error
+}
+type UpdateTagInputResolver interface {
+	Name(ctx context.Context, obj *tag.UpdateInput, data *string) error
+	Color(ctx context.Context, obj *tag.UpdateInput, data *string) error
 }
 type UpdateTranscriptInputResolver interface {
 	Title(ctx context.Context, obj *transcript.UpdateInput, data *string) error
@@ -1326,6 +1578,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 	_ = ec
 	switch typeName + "." + field {
 
+	case "AddAgendaTopicPayload.topic":
+		if e.ComplexityRoot.AddAgendaTopicPayload.Topic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AddAgendaTopicPayload.Topic(childComplexity), true
+	case "AddAgendaTopicPayload.userErrors":
+		if e.ComplexityRoot.AddAgendaTopicPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AddAgendaTopicPayload.UserErrors(childComplexity), true
+
+	case "AddParticipantPayload.participant":
+		if e.ComplexityRoot.AddParticipantPayload.Participant == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AddParticipantPayload.Participant(childComplexity), true
+	case "AddParticipantPayload.userErrors":
+		if e.ComplexityRoot.AddParticipantPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AddParticipantPayload.UserErrors(childComplexity), true
+
 	case "AdviceMarkers.withPermission":
 		if e.ComplexityRoot.AdviceMarkers.WithPermission == nil {
 			break
@@ -1338,6 +1616,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AdviceMarkers.WithoutPermission(childComplexity), true
+
+	case "AgendaTopic.addedBy":
+		if e.ComplexityRoot.AgendaTopic.AddedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaTopic.AddedBy(childComplexity), true
+	case "AgendaTopic.carriedFrom":
+		if e.ComplexityRoot.AgendaTopic.CarriedFrom == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaTopic.CarriedFrom(childComplexity), true
+	case "AgendaTopic.createdAt":
+		if e.ComplexityRoot.AgendaTopic.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaTopic.CreatedAt(childComplexity), true
+	case "AgendaTopic.id":
+		if e.ComplexityRoot.AgendaTopic.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaTopic.ID(childComplexity), true
+	case "AgendaTopic.notes":
+		if e.ComplexityRoot.AgendaTopic.Notes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaTopic.Notes(childComplexity), true
+	case "AgendaTopic.session":
+		if e.ComplexityRoot.AgendaTopic.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaTopic.Session(childComplexity), true
+	case "AgendaTopic.status":
+		if e.ComplexityRoot.AgendaTopic.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaTopic.Status(childComplexity), true
+	case "AgendaTopic.title":
+		if e.ComplexityRoot.AgendaTopic.Title == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaTopic.Title(childComplexity), true
+	case "AgendaTopic.updatedAt":
+		if e.ComplexityRoot.AgendaTopic.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaTopic.UpdatedAt(childComplexity), true
 
 	case "AnalysisProgressed.analysisRun":
 		if e.ComplexityRoot.AnalysisProgressed.AnalysisRun == nil {
@@ -1571,6 +1904,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.BucketVoice.WordsPerMinute(childComplexity), true
 
+	case "CancelSessionPayload.session":
+		if e.ComplexityRoot.CancelSessionPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelSessionPayload.Session(childComplexity), true
+	case "CancelSessionPayload.userErrors":
+		if e.ComplexityRoot.CancelSessionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelSessionPayload.UserErrors(childComplexity), true
+
 	case "Citation.endMs":
 		if e.ComplexityRoot.Citation.EndMs == nil {
 			break
@@ -1782,6 +2128,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Commitment.Speaker(childComplexity), true
 
+	case "CompleteSessionPayload.session":
+		if e.ComplexityRoot.CompleteSessionPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompleteSessionPayload.Session(childComplexity), true
+	case "CompleteSessionPayload.userErrors":
+		if e.ComplexityRoot.CompleteSessionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompleteSessionPayload.UserErrors(childComplexity), true
+
 	case "CompleteTranscriptUploadPayload.transcript":
 		if e.ComplexityRoot.CompleteTranscriptUploadPayload.Transcript == nil {
 			break
@@ -1950,6 +2309,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateNotePayload.UserErrors(childComplexity), true
+
+	case "CreateSavedFilterPayload.savedFilter":
+		if e.ComplexityRoot.CreateSavedFilterPayload.SavedFilter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateSavedFilterPayload.SavedFilter(childComplexity), true
+	case "CreateSavedFilterPayload.userErrors":
+		if e.ComplexityRoot.CreateSavedFilterPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateSavedFilterPayload.UserErrors(childComplexity), true
 
 	case "CreateSessionPayload.session":
 		if e.ComplexityRoot.CreateSessionPayload.Session == nil {
@@ -2170,6 +2542,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteNotePayload.UserErrors(childComplexity), true
 
+	case "DeleteSavedFilterPayload.savedFilter":
+		if e.ComplexityRoot.DeleteSavedFilterPayload.SavedFilter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteSavedFilterPayload.SavedFilter(childComplexity), true
+	case "DeleteSavedFilterPayload.userErrors":
+		if e.ComplexityRoot.DeleteSavedFilterPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteSavedFilterPayload.UserErrors(childComplexity), true
+
+	case "DeleteTagPayload.tag":
+		if e.ComplexityRoot.DeleteTagPayload.Tag == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteTagPayload.Tag(childComplexity), true
+	case "DeleteTagPayload.userErrors":
+		if e.ComplexityRoot.DeleteTagPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteTagPayload.UserErrors(childComplexity), true
+
 	case "DownloadDataExportPayload.export":
 		if e.ComplexityRoot.DownloadDataExportPayload.Export == nil {
 			break
@@ -2285,6 +2683,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Engagement.Notes(childComplexity, args["filter"].(*note.Filter), args["orderBy"].(*note.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Engagement.reopening":
+		if e.ComplexityRoot.Engagement.Reopening == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Engagement.Reopening(childComplexity), true
 	case "Engagement.sessions":
 		if e.ComplexityRoot.Engagement.Sessions == nil {
 			break
@@ -2314,6 +2718,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Engagement.Sponsors(childComplexity), true
+	case "Engagement.sponsorships":
+		if e.ComplexityRoot.Engagement.Sponsorships == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Engagement.Sponsorships(childComplexity), true
 	case "Engagement.startsOn":
 		if e.ComplexityRoot.Engagement.StartsOn == nil {
 			break
@@ -2376,6 +2786,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EngagementEdge.Node(childComplexity), true
+
+	case "EngagementReopening.at":
+		if e.ComplexityRoot.EngagementReopening.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EngagementReopening.At(childComplexity), true
+	case "EngagementReopening.by":
+		if e.ComplexityRoot.EngagementReopening.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EngagementReopening.By(childComplexity), true
+	case "EngagementReopening.reason":
+		if e.ComplexityRoot.EngagementReopening.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EngagementReopening.Reason(childComplexity), true
 
 	case "ExportTranscriptPayload.export":
 		if e.ComplexityRoot.ExportTranscriptPayload.Export == nil {
@@ -2639,6 +3068,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.InsightRevised.OccurredAt(childComplexity), true
 
+	case "MarkSessionMissedPayload.session":
+		if e.ComplexityRoot.MarkSessionMissedPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MarkSessionMissedPayload.Session(childComplexity), true
+	case "MarkSessionMissedPayload.userErrors":
+		if e.ComplexityRoot.MarkSessionMissedPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MarkSessionMissedPayload.UserErrors(childComplexity), true
+
 	case "Membership.createdAt":
 		if e.ComplexityRoot.Membership.CreatedAt == nil {
 			break
@@ -2727,6 +3169,41 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MergeSpeakersPayload.UserErrors(childComplexity), true
 
+	case "MergeTagsPayload.tag":
+		if e.ComplexityRoot.MergeTagsPayload.Tag == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeTagsPayload.Tag(childComplexity), true
+	case "MergeTagsPayload.userErrors":
+		if e.ComplexityRoot.MergeTagsPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeTagsPayload.UserErrors(childComplexity), true
+
+	case "Mutation.addAgendaTopic":
+		if e.ComplexityRoot.Mutation.AddAgendaTopic == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addAgendaTopic_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddAgendaTopic(childComplexity, args["input"].(session.AddTopicInput)), true
+	case "Mutation.addParticipant":
+		if e.ComplexityRoot.Mutation.AddParticipant == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addParticipant_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddParticipant(childComplexity, args["input"].(session.AddParticipantInput)), true
 	case "Mutation.archiveClient":
 		if e.ComplexityRoot.Mutation.ArchiveClient == nil {
 			break
@@ -2782,6 +3259,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ArchiveTranscript(childComplexity, args["input"].(transcript.ArchiveInput)), true
+	case "Mutation.cancelSession":
+		if e.ComplexityRoot.Mutation.CancelSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelSession(childComplexity, args["input"].(session.CancelInput)), true
+	case "Mutation.completeSession":
+		if e.ComplexityRoot.Mutation.CompleteSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_completeSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CompleteSession(childComplexity, args["input"].(session.CompleteInput)), true
 	case "Mutation.completeTranscriptUpload":
 		if e.ComplexityRoot.Mutation.CompleteTranscriptUpload == nil {
 			break
@@ -2837,6 +3336,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateNote(childComplexity, args["input"].(note.CreateInput)), true
+	case "Mutation.createSavedFilter":
+		if e.ComplexityRoot.Mutation.CreateSavedFilter == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createSavedFilter_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateSavedFilter(childComplexity, args["input"].(session.CreateSavedFilterInput)), true
 	case "Mutation.createSession":
 		if e.ComplexityRoot.Mutation.CreateSession == nil {
 			break
@@ -2870,6 +3380,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteNote(childComplexity, args["input"].(note.DeleteInput)), true
+	case "Mutation.deleteSavedFilter":
+		if e.ComplexityRoot.Mutation.DeleteSavedFilter == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteSavedFilter_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteSavedFilter(childComplexity, args["input"].(session.DeleteSavedFilterInput)), true
+	case "Mutation.deleteTag":
+		if e.ComplexityRoot.Mutation.DeleteTag == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteTag_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteTag(childComplexity, args["input"].(tag.DeleteInput)), true
 	case "Mutation.downloadDataExport":
 		if e.ComplexityRoot.Mutation.DownloadDataExport == nil {
 			break
@@ -2914,6 +3446,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ImportTranscript(childComplexity, args["input"].(transcript.ImportInput)), true
+	case "Mutation.markSessionMissed":
+		if e.ComplexityRoot.Mutation.MarkSessionMissed == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_markSessionMissed_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MarkSessionMissed(childComplexity, args["input"].(session.NoShowInput)), true
 	case "Mutation.mergeSpeakers":
 		if e.ComplexityRoot.Mutation.MergeSpeakers == nil {
 			break
@@ -2925,6 +3468,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MergeSpeakers(childComplexity, args["input"].(transcript.MergeSpeakersInput)), true
+	case "Mutation.mergeTags":
+		if e.ComplexityRoot.Mutation.MergeTags == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_mergeTags_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MergeTags(childComplexity, args["input"].(tag.MergeInput)), true
 	case "Mutation.publishConsentText":
 		if e.ComplexityRoot.Mutation.PublishConsentText == nil {
 			break
@@ -2947,6 +3501,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReassignUtterances(childComplexity, args["input"].(transcript.ReassignInput)), true
+	case "Mutation.removeAgendaTopic":
+		if e.ComplexityRoot.Mutation.RemoveAgendaTopic == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removeAgendaTopic_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemoveAgendaTopic(childComplexity, args["input"].(session.RemoveTopicInput)), true
+	case "Mutation.removeEngagementSponsor":
+		if e.ComplexityRoot.Mutation.RemoveEngagementSponsor == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removeEngagementSponsor_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemoveEngagementSponsor(childComplexity, args["input"].(engagement.RemoveSponsorInput)), true
+	case "Mutation.removeParticipant":
+		if e.ComplexityRoot.Mutation.RemoveParticipant == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removeParticipant_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemoveParticipant(childComplexity, args["input"].(session.RemoveParticipantInput)), true
 	case "Mutation.renameSpeaker":
 		if e.ComplexityRoot.Mutation.RenameSpeaker == nil {
 			break
@@ -2958,6 +3545,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RenameSpeaker(childComplexity, args["input"].(transcript.RenameSpeakerInput)), true
+	case "Mutation.reopenEngagement":
+		if e.ComplexityRoot.Mutation.ReopenEngagement == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reopenEngagement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReopenEngagement(childComplexity, args["input"].(engagement.ReopenInput)), true
+	case "Mutation.reorderAgenda":
+		if e.ComplexityRoot.Mutation.ReorderAgenda == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reorderAgenda_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReorderAgenda(childComplexity, args["input"].(session.ReorderInput)), true
 	case "Mutation.requestDataExport":
 		if e.ComplexityRoot.Mutation.RequestDataExport == nil {
 			break
@@ -2991,6 +3600,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RequestTranscriptUpload(childComplexity, args["input"].(transcript.UploadInput)), true
+	case "Mutation.rescheduleSession":
+		if e.ComplexityRoot.Mutation.RescheduleSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_rescheduleSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RescheduleSession(childComplexity, args["input"].(session.RescheduleInput)), true
 	case "Mutation.restoreNoteVersion":
 		if e.ComplexityRoot.Mutation.RestoreNoteVersion == nil {
 			break
@@ -3035,6 +3655,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SaveNote(childComplexity, args["input"].(note.SaveInput)), true
+	case "Mutation.setEngagementSponsor":
+		if e.ComplexityRoot.Mutation.SetEngagementSponsor == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setEngagementSponsor_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetEngagementSponsor(childComplexity, args["input"].(engagement.SetSponsorInput)), true
 	case "Mutation.setLegalHold":
 		if e.ComplexityRoot.Mutation.SetLegalHold == nil {
 			break
@@ -3068,6 +3699,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SplitSpeaker(childComplexity, args["input"].(transcript.SplitSpeakerInput)), true
+	case "Mutation.startSession":
+		if e.ComplexityRoot.Mutation.StartSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartSession(childComplexity, args["input"].(session.StartInput)), true
 	case "Mutation.tag":
 		if e.ComplexityRoot.Mutation.Tag == nil {
 			break
@@ -3101,6 +3743,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Untag(childComplexity, args["input"].(tag.RemoveInput)), true
+	case "Mutation.updateAgendaTopic":
+		if e.ComplexityRoot.Mutation.UpdateAgendaTopic == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateAgendaTopic_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateAgendaTopic(childComplexity, args["input"].(session.UpdateTopicInput)), true
 	case "Mutation.updateClient":
 		if e.ComplexityRoot.Mutation.UpdateClient == nil {
 			break
@@ -3134,6 +3787,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateOrganization(childComplexity, args["input"].(org.UpdateInput)), true
+	case "Mutation.updateParticipant":
+		if e.ComplexityRoot.Mutation.UpdateParticipant == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateParticipant_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateParticipant(childComplexity, args["input"].(session.UpdateParticipantInput)), true
+	case "Mutation.updateSavedFilter":
+		if e.ComplexityRoot.Mutation.UpdateSavedFilter == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateSavedFilter_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateSavedFilter(childComplexity, args["input"].(session.UpdateSavedFilterInput)), true
 	case "Mutation.updateSession":
 		if e.ComplexityRoot.Mutation.UpdateSession == nil {
 			break
@@ -3145,6 +3820,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateSession(childComplexity, args["input"].(session.UpdateInput)), true
+	case "Mutation.updateTag":
+		if e.ComplexityRoot.Mutation.UpdateTag == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateTag_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateTag(childComplexity, args["input"].(tag.UpdateInput)), true
 	case "Mutation.updateTranscript":
 		if e.ComplexityRoot.Mutation.UpdateTranscript == nil {
 			break
@@ -3664,6 +4350,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Notes(childComplexity, args["filter"].(*note.Filter), args["orderBy"].(*note.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.savedFilters":
+		if e.ComplexityRoot.Query.SavedFilters == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.SavedFilters(childComplexity), true
 	case "Query.session":
 		if e.ComplexityRoot.Query.Session == nil {
 			break
@@ -3685,7 +4377,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Sessions(childComplexity, args["filter"].(*session.Filter), args["orderBy"].(*session.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Sessions(childComplexity, args["filter"].(*session.Filter), args["savedFilterId"].(*id.Any), args["orderBy"].(*session.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.tags":
 		if e.ComplexityRoot.Query.Tags == nil {
 			break
@@ -3734,6 +4426,45 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ReassignUtterancesPayload.UserErrors(childComplexity), true
 
+	case "RemoveAgendaTopicPayload.session":
+		if e.ComplexityRoot.RemoveAgendaTopicPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RemoveAgendaTopicPayload.Session(childComplexity), true
+	case "RemoveAgendaTopicPayload.userErrors":
+		if e.ComplexityRoot.RemoveAgendaTopicPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RemoveAgendaTopicPayload.UserErrors(childComplexity), true
+
+	case "RemoveEngagementSponsorPayload.engagement":
+		if e.ComplexityRoot.RemoveEngagementSponsorPayload.Engagement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RemoveEngagementSponsorPayload.Engagement(childComplexity), true
+	case "RemoveEngagementSponsorPayload.userErrors":
+		if e.ComplexityRoot.RemoveEngagementSponsorPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RemoveEngagementSponsorPayload.UserErrors(childComplexity), true
+
+	case "RemoveParticipantPayload.session":
+		if e.ComplexityRoot.RemoveParticipantPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RemoveParticipantPayload.Session(childComplexity), true
+	case "RemoveParticipantPayload.userErrors":
+		if e.ComplexityRoot.RemoveParticipantPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RemoveParticipantPayload.UserErrors(childComplexity), true
+
 	case "RenameSpeakerPayload.edit":
 		if e.ComplexityRoot.RenameSpeakerPayload.Edit == nil {
 			break
@@ -3752,6 +4483,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RenameSpeakerPayload.UserErrors(childComplexity), true
+
+	case "ReopenEngagementPayload.engagement":
+		if e.ComplexityRoot.ReopenEngagementPayload.Engagement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReopenEngagementPayload.Engagement(childComplexity), true
+	case "ReopenEngagementPayload.userErrors":
+		if e.ComplexityRoot.ReopenEngagementPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReopenEngagementPayload.UserErrors(childComplexity), true
+
+	case "ReorderAgendaPayload.session":
+		if e.ComplexityRoot.ReorderAgendaPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReorderAgendaPayload.Session(childComplexity), true
+	case "ReorderAgendaPayload.userErrors":
+		if e.ComplexityRoot.ReorderAgendaPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReorderAgendaPayload.UserErrors(childComplexity), true
 
 	case "RequestDataExportPayload.dataRequest":
 		if e.ComplexityRoot.RequestDataExportPayload.DataRequest == nil {
@@ -3803,6 +4560,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RequestTranscriptUploadPayload.UserErrors(childComplexity), true
+
+	case "RescheduleSessionPayload.session":
+		if e.ComplexityRoot.RescheduleSessionPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RescheduleSessionPayload.Session(childComplexity), true
+	case "RescheduleSessionPayload.userErrors":
+		if e.ComplexityRoot.RescheduleSessionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RescheduleSessionPayload.UserErrors(childComplexity), true
 
 	case "RestoreNoteVersionPayload.conflict":
 		if e.ComplexityRoot.RestoreNoteVersionPayload.Conflict == nil {
@@ -4033,12 +4803,122 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SaveNotePayload.UserErrors(childComplexity), true
 
+	case "SavedFilter.createdAt":
+		if e.ComplexityRoot.SavedFilter.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedFilter.CreatedAt(childComplexity), true
+	case "SavedFilter.filter":
+		if e.ComplexityRoot.SavedFilter.Filter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedFilter.Filter(childComplexity), true
+	case "SavedFilter.id":
+		if e.ComplexityRoot.SavedFilter.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedFilter.ID(childComplexity), true
+	case "SavedFilter.name":
+		if e.ComplexityRoot.SavedFilter.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedFilter.Name(childComplexity), true
+	case "SavedFilter.updatedAt":
+		if e.ComplexityRoot.SavedFilter.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedFilter.UpdatedAt(childComplexity), true
+
+	case "SavedSessionFilter.clientIds":
+		if e.ComplexityRoot.SavedSessionFilter.ClientIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSessionFilter.ClientIds(childComplexity), true
+	case "SavedSessionFilter.coachIds":
+		if e.ComplexityRoot.SavedSessionFilter.CoachIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSessionFilter.CoachIds(childComplexity), true
+	case "SavedSessionFilter.engagementIds":
+		if e.ComplexityRoot.SavedSessionFilter.EngagementIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSessionFilter.EngagementIds(childComplexity), true
+	case "SavedSessionFilter.hasTranscript":
+		if e.ComplexityRoot.SavedSessionFilter.HasTranscript == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSessionFilter.HasTranscript(childComplexity), true
+	case "SavedSessionFilter.includeArchived":
+		if e.ComplexityRoot.SavedSessionFilter.IncludeArchived == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSessionFilter.IncludeArchived(childComplexity), true
+	case "SavedSessionFilter.participantUserIds":
+		if e.ComplexityRoot.SavedSessionFilter.ParticipantUserIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSessionFilter.ParticipantUserIds(childComplexity), true
+	case "SavedSessionFilter.startsAfter":
+		if e.ComplexityRoot.SavedSessionFilter.StartsAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSessionFilter.StartsAfter(childComplexity), true
+	case "SavedSessionFilter.startsBefore":
+		if e.ComplexityRoot.SavedSessionFilter.StartsBefore == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSessionFilter.StartsBefore(childComplexity), true
+	case "SavedSessionFilter.statuses":
+		if e.ComplexityRoot.SavedSessionFilter.Statuses == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSessionFilter.Statuses(childComplexity), true
+	case "SavedSessionFilter.tagIds":
+		if e.ComplexityRoot.SavedSessionFilter.TagIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSessionFilter.TagIds(childComplexity), true
+	case "SavedSessionFilter.types":
+		if e.ComplexityRoot.SavedSessionFilter.Types == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSessionFilter.Types(childComplexity), true
+
+	case "Session.agenda":
+		if e.ComplexityRoot.Session.Agenda == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.Agenda(childComplexity), true
 	case "Session.archivedAt":
 		if e.ComplexityRoot.Session.ArchivedAt == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Session.ArchivedAt(childComplexity), true
+	case "Session.cancellation":
+		if e.ComplexityRoot.Session.Cancellation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.Cancellation(childComplexity), true
 	case "Session.client":
 		if e.ComplexityRoot.Session.Client == nil {
 			break
@@ -4121,6 +5001,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Session.Number(childComplexity), true
+	case "Session.overlaps":
+		if e.ComplexityRoot.Session.Overlaps == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.Overlaps(childComplexity), true
 	case "Session.participants":
 		if e.ComplexityRoot.Session.Participants == nil {
 			break
@@ -4180,6 +5066,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Session.UpdatedAt(childComplexity), true
+	case "Session.usesSession":
+		if e.ComplexityRoot.Session.UsesSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.UsesSession(childComplexity), true
+
+	case "SessionCancellation.at":
+		if e.ComplexityRoot.SessionCancellation.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionCancellation.At(childComplexity), true
+	case "SessionCancellation.by":
+		if e.ComplexityRoot.SessionCancellation.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionCancellation.By(childComplexity), true
+	case "SessionCancellation.late":
+		if e.ComplexityRoot.SessionCancellation.Late == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionCancellation.Late(childComplexity), true
+	case "SessionCancellation.reason":
+		if e.ComplexityRoot.SessionCancellation.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionCancellation.Reason(childComplexity), true
 
 	case "SessionConnection.edges":
 		if e.ComplexityRoot.SessionConnection.Edges == nil {
@@ -4309,6 +5226,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SessionMetrics.Timeline(childComplexity), true
+
+	case "SetEngagementSponsorPayload.engagement":
+		if e.ComplexityRoot.SetEngagementSponsorPayload.Engagement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetEngagementSponsorPayload.Engagement(childComplexity), true
+	case "SetEngagementSponsorPayload.userErrors":
+		if e.ComplexityRoot.SetEngagementSponsorPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetEngagementSponsorPayload.UserErrors(childComplexity), true
 
 	case "SetLegalHoldPayload.client":
 		if e.ComplexityRoot.SetLegalHoldPayload.Client == nil {
@@ -4594,6 +5524,38 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SplitSpeakerPayload.UserErrors(childComplexity), true
 
+	case "Sponsorship.createdAt":
+		if e.ComplexityRoot.Sponsorship.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Sponsorship.CreatedAt(childComplexity), true
+	case "Sponsorship.grants":
+		if e.ComplexityRoot.Sponsorship.Grants == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Sponsorship.Grants(childComplexity), true
+	case "Sponsorship.user":
+		if e.ComplexityRoot.Sponsorship.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Sponsorship.User(childComplexity), true
+
+	case "StartSessionPayload.session":
+		if e.ComplexityRoot.StartSessionPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartSessionPayload.Session(childComplexity), true
+	case "StartSessionPayload.userErrors":
+		if e.ComplexityRoot.StartSessionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartSessionPayload.UserErrors(childComplexity), true
+
 	case "StoreCount.count":
 		if e.ComplexityRoot.StoreCount.Count == nil {
 			break
@@ -4682,6 +5644,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Tag.Name(childComplexity), true
+	case "Tag.usageCount":
+		if e.ComplexityRoot.Tag.UsageCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Tag.UsageCount(childComplexity), true
 
 	case "TagConnection.edges":
 		if e.ComplexityRoot.TagConnection.Edges == nil {
@@ -5177,6 +6145,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UntagPayload.UserErrors(childComplexity), true
 
+	case "UpdateAgendaTopicPayload.topic":
+		if e.ComplexityRoot.UpdateAgendaTopicPayload.Topic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateAgendaTopicPayload.Topic(childComplexity), true
+	case "UpdateAgendaTopicPayload.userErrors":
+		if e.ComplexityRoot.UpdateAgendaTopicPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateAgendaTopicPayload.UserErrors(childComplexity), true
+
 	case "UpdateClientPayload.client":
 		if e.ComplexityRoot.UpdateClientPayload.Client == nil {
 			break
@@ -5216,6 +6197,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateOrganizationPayload.UserErrors(childComplexity), true
 
+	case "UpdateParticipantPayload.participant":
+		if e.ComplexityRoot.UpdateParticipantPayload.Participant == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateParticipantPayload.Participant(childComplexity), true
+	case "UpdateParticipantPayload.userErrors":
+		if e.ComplexityRoot.UpdateParticipantPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateParticipantPayload.UserErrors(childComplexity), true
+
+	case "UpdateSavedFilterPayload.savedFilter":
+		if e.ComplexityRoot.UpdateSavedFilterPayload.SavedFilter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateSavedFilterPayload.SavedFilter(childComplexity), true
+	case "UpdateSavedFilterPayload.userErrors":
+		if e.ComplexityRoot.UpdateSavedFilterPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateSavedFilterPayload.UserErrors(childComplexity), true
+
 	case "UpdateSessionPayload.session":
 		if e.ComplexityRoot.UpdateSessionPayload.Session == nil {
 			break
@@ -5228,6 +6235,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateSessionPayload.UserErrors(childComplexity), true
+
+	case "UpdateTagPayload.tag":
+		if e.ComplexityRoot.UpdateTagPayload.Tag == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateTagPayload.Tag(childComplexity), true
+	case "UpdateTagPayload.userErrors":
+		if e.ComplexityRoot.UpdateTagPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateTagPayload.UserErrors(childComplexity), true
 
 	case "UpdateTranscriptPayload.transcript":
 		if e.ComplexityRoot.UpdateTranscriptPayload.Transcript == nil {
@@ -5512,21 +6532,28 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputAddAgendaTopicInput,
+		ec.unmarshalInputAddParticipantInput,
 		ec.unmarshalInputArchiveClientInput,
 		ec.unmarshalInputArchiveEngagementInput,
 		ec.unmarshalInputArchiveNoteInput,
 		ec.unmarshalInputArchiveSessionInput,
 		ec.unmarshalInputArchiveTranscriptInput,
+		ec.unmarshalInputCancelSessionInput,
 		ec.unmarshalInputClientFilter,
 		ec.unmarshalInputClientOrder,
+		ec.unmarshalInputCompleteSessionInput,
 		ec.unmarshalInputCompleteTranscriptUploadInput,
 		ec.unmarshalInputConfirmSpeakerRolesInput,
 		ec.unmarshalInputCreateClientInput,
 		ec.unmarshalInputCreateEngagementInput,
 		ec.unmarshalInputCreateNoteInput,
+		ec.unmarshalInputCreateSavedFilterInput,
 		ec.unmarshalInputCreateSessionInput,
 		ec.unmarshalInputDecideErasureInput,
 		ec.unmarshalInputDeleteNoteInput,
+		ec.unmarshalInputDeleteSavedFilterInput,
+		ec.unmarshalInputDeleteTagInput,
 		ec.unmarshalInputDownloadDataExportInput,
 		ec.unmarshalInputEngagementFilter,
 		ec.unmarshalInputEngagementOrder,
@@ -5535,31 +6562,45 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputImportTranscriptInput,
 		ec.unmarshalInputInsightFilter,
 		ec.unmarshalInputInsightOrder,
+		ec.unmarshalInputMarkSessionMissedInput,
 		ec.unmarshalInputMergeSpeakersInput,
+		ec.unmarshalInputMergeTagsInput,
 		ec.unmarshalInputNoteFilter,
 		ec.unmarshalInputNoteOrder,
 		ec.unmarshalInputPublishConsentTextInput,
 		ec.unmarshalInputReassignUtterancesInput,
+		ec.unmarshalInputRemoveAgendaTopicInput,
+		ec.unmarshalInputRemoveEngagementSponsorInput,
+		ec.unmarshalInputRemoveParticipantInput,
 		ec.unmarshalInputRenameSpeakerInput,
+		ec.unmarshalInputReopenEngagementInput,
+		ec.unmarshalInputReorderAgendaInput,
 		ec.unmarshalInputRequestDataExportInput,
 		ec.unmarshalInputRequestErasureInput,
 		ec.unmarshalInputRequestTranscriptUploadInput,
+		ec.unmarshalInputRescheduleSessionInput,
 		ec.unmarshalInputRestoreNoteVersionInput,
 		ec.unmarshalInputReviewInsightInput,
 		ec.unmarshalInputReviseUtteranceInput,
 		ec.unmarshalInputSaveNoteInput,
 		ec.unmarshalInputSessionFilter,
 		ec.unmarshalInputSessionOrder,
+		ec.unmarshalInputSetEngagementSponsorInput,
 		ec.unmarshalInputSetLegalHoldInput,
 		ec.unmarshalInputSetSpeakerRoleInput,
 		ec.unmarshalInputSplitSpeakerInput,
+		ec.unmarshalInputStartSessionInput,
 		ec.unmarshalInputTagInput,
 		ec.unmarshalInputUndoTranscriptEditInput,
 		ec.unmarshalInputUntagInput,
+		ec.unmarshalInputUpdateAgendaTopicInput,
 		ec.unmarshalInputUpdateClientInput,
 		ec.unmarshalInputUpdateEngagementInput,
 		ec.unmarshalInputUpdateOrganizationInput,
+		ec.unmarshalInputUpdateParticipantInput,
+		ec.unmarshalInputUpdateSavedFilterInput,
 		ec.unmarshalInputUpdateSessionInput,
+		ec.unmarshalInputUpdateTagInput,
 		ec.unmarshalInputUpdateTranscriptInput,
 		ec.unmarshalInputWithdrawConsentInput,
 	)
@@ -5686,6 +6727,8 @@ enum Relation {
   CLIENT
   "The viewer sponsors the engagement."
   SPONSOR
+  "The viewer sponsors the engagement, and may see its progress."
+  PROGRESS_SPONSOR
 }
 
 "A moment on the clock, RFC 3339 with a zone: 2026-03-02T09:30:00Z."
@@ -6019,14 +7062,44 @@ enum EngagementStatus {
   ACTIVE
   "Interrupted."
   PAUSED
-  "Ended as agreed; final."
+  "Ended as agreed; goes on only if it is reopened."
   COMPLETED
-  "Ended early; final."
+  "Ended early; goes on only if it is reopened."
   CANCELLED
 }
 
+"What a sponsor may see beside the engagement itself: whose it is, where it stands, and its first and last day."
+enum SponsorGrant {
+  "Its sessions: when they are and where they stand; never what is said in them."
+  SESSION_DATES
+  "How many sessions were agreed, and how many are used."
+  PROGRESS
+  "Those of its goals that are shared with the sponsor."
+  GOALS
+}
+
+"A person's support of an engagement."
+type Sponsorship {
+  "The sponsor; null if the viewer may not see who it is."
+  user: User
+  "What the sponsor may see beside the engagement itself."
+  grants: [SponsorGrant!]!
+  "Since when."
+  createdAt: DateTime!
+}
+
+"How an engagement went on after it had ended."
+type EngagementReopening {
+  "Who reopened it."
+  by: User
+  "Why."
+  reason: String!
+  "When."
+  at: DateTime!
+}
+
 "The relationship of one coach and one client towards an agreed end: a programme of sessions."
-type Engagement implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONSOR]) {
+type Engagement implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONSOR, PROGRESS_SPONSOR]) {
   "Its id."
   id: ID!
   "What it is called."
@@ -6039,10 +7112,12 @@ type Engagement implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SP
   coach: User
   "Who sponsors it."
   sponsors: [User!]!
+  "Who sponsors it, and what each may see."
+  sponsorships: [Sponsorship!] @access(to: [ADMIN, COACH, SUPERVISOR, CLIENT])
   "How many sessions were agreed; null if that is open."
-  sessionsIncluded: Int
-  "How many sessions were held."
-  sessionsUsed: Int!
+  sessionsIncluded: Int @access(to: [ADMIN, COACH, SUPERVISOR, CLIENT, PROGRESS_SPONSOR])
+  "How many sessions are used up: those held, and those not held that count all the same (` + "`" + `Session.usesSession` + "`" + `). May exceed sessionsIncluded."
+  sessionsUsed: Int @access(to: [ADMIN, COACH, SUPERVISOR, CLIENT, PROGRESS_SPONSOR])
   "The first day."
   startsOn: Date
   "The last day."
@@ -6077,6 +7152,8 @@ type Engagement implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SP
     "Only what comes before this cursor."
     before: String
   ): NoteConnection!
+  "How it last went on after it had ended; null if it never did."
+  reopening: EngagementReopening @access(to: [ADMIN, COACH, SUPERVISOR])
   "When it was archived; null if not."
   archivedAt: DateTime @access(to: [ADMIN, COACH, SUPERVISOR])
   "When it was made."
@@ -6161,6 +7238,28 @@ enum SessionStatus {
   NO_SHOW
 }
 
+"Who called a session off."
+enum SessionCancelledBy {
+  "The coach."
+  COACH
+  "The client."
+  CLIENT
+  "Nobody for itself: its engagement was cancelled."
+  ENGAGEMENT
+}
+
+"How a session was called off."
+type SessionCancellation {
+  "Who did it."
+  by: SessionCancelledBy!
+  "Why; null if nobody said."
+  reason: String
+  "When."
+  at: DateTime!
+  "Whether that was less than 24 hours before it was to begin, or later."
+  late: Boolean!
+}
+
 "One meeting of coach and client."
 type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONSOR]) {
   "Its id."
@@ -6177,6 +7276,12 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
   startsAt: DateTime!
   "How long it is planned to last, in minutes."
   durationMinutes: Int!
+  "Whether it counts against the sessions agreed: it was held, or was called off late or missed, and the coach had it count."
+  usesSession: Boolean!
+  "How it was called off; null if it was not."
+  cancellation: SessionCancellation @access(to: [COACH, SUPERVISOR, CLIENT])
+  "What else the coach has planned in its time, by when it begins, as far as the viewer may see it. Allowed, and most often a slip."
+  overlaps: [Session!]!
   """
   What all the clients in it have consented to, which is what may be done with the conversation. Without TRANSCRIPTION no transcript can
   be imported or read, without AI_ANALYSIS none is analysed.
@@ -6188,8 +7293,10 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
   client: Client
   "The coach."
   coach: User
-  "Who takes part."
+  "Who takes part; empty for who is not in the conversation."
   participants: [Participant!]!
+  "What is to be talked about, in the coach's order; at most 50. Empty for who is not in the conversation."
+  agenda: [AgendaTopic!]!
   "The viewer's own tags on the session, by name; a supervisor sees the coach's."
   tags: [Tag!]!
   "The transcript that counts: the latest one that has been read, is not archived, and is the viewer's to see. Null if there is none."
@@ -6288,6 +7395,8 @@ input SessionFilter {
   startsBefore: DateTime
   "On which the viewer is shown any of these tags."
   tagIds: [ID!]
+  "In which any of these people take part, by their login, as far as the viewer may see who does."
+  participantUserIds: [ID!]
   "Only with, or only without, a transcript that the viewer may see."
   hasTranscript: Boolean
   "Archived sessions too."
@@ -6308,6 +7417,81 @@ input SessionOrder {
   field: SessionOrderField! = STARTS_AT
   "Which way."
   direction: OrderDirection! = DESC
+}
+
+"A filter of sessions that a person keeps under a name. It is its owner's alone."
+type SavedFilter implements Node @scope(to: [SELF]) {
+  "Its id; pass it as ` + "`" + `sessions(savedFilterId:)` + "`" + `."
+  id: ID!
+  "Its name; one person has no two of the same name in any case."
+  name: String!
+  "What it selects."
+  filter: SavedSessionFilter!
+  "When it was saved."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+}
+
+"A SessionFilter as it was saved. What was left out is an empty list or null, and selects all."
+type SavedSessionFilter {
+  "With these clients."
+  clientIds: [ID!]!
+  "Of these coaches."
+  coachIds: [ID!]!
+  "Of these engagements."
+  engagementIds: [ID!]!
+  "For these purposes."
+  types: [SessionType!]!
+  "In these states."
+  statuses: [SessionStatus!]!
+  "Beginning at this moment or later."
+  startsAfter: DateTime
+  "Beginning before this moment."
+  startsBefore: DateTime
+  "On which the viewer is shown any of these tags."
+  tagIds: [ID!]!
+  "In which any of these people take part."
+  participantUserIds: [ID!]!
+  "Only with, or only without, a transcript."
+  hasTranscript: Boolean
+  "Archived sessions too."
+  includeArchived: Boolean!
+}
+
+"What became of a topic in its session."
+enum TopicStatus {
+  "Not talked about yet."
+  OPEN
+  "Talked about."
+  DISCUSSED
+  "Put off to a later session."
+  DEFERRED
+}
+
+"""
+Something to talk about in a session. What is not DISCUSSED when the session is over, was called off or missed comes to the
+engagement's next session as a topic of its own, once, at the latest when that session is made.
+"""
+type AgendaTopic implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
+  "Its id."
+  id: ID!
+  "What it is about."
+  title: String!
+  "More about it, as plain text; null if there is none."
+  notes: String
+  "What became of it in this session."
+  status: TopicStatus!
+  "Whose idea it was."
+  addedBy: User
+  "The topic of an earlier session that it goes on with; null if it is new here, or that one was removed."
+  carriedFrom: AgendaTopic
+  "The session."
+  session: Session
+  "When it was added here."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
 }
 
 "What a person is in a session."
@@ -7518,6 +8702,8 @@ type Tag implements Node @scope(to: [COACH, SUPERVISOR]) {
   name: String!
   "Its colour as #rrggbb."
   color: String!
+  "How many things it is on; for its owner."
+  usageCount: Int @access(to: [COACH])
   "When it was made."
   createdAt: DateTime!
 }
@@ -7606,6 +8792,8 @@ type Query {
   sessions(
     "Which of them; all that are not archived if left out."
     filter: SessionFilter
+    "Those that one of the viewer's saved filters selects; with ` + "`" + `filter` + "`" + `, those that both select. NOT_FOUND if it is not the viewer's."
+    savedFilterId: ID
     "In which order; latest first if left out."
     orderBy: SessionOrder
     "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
@@ -7642,6 +8830,8 @@ type Query {
     "Only what comes before this cursor."
     before: String
   ): InsightConnection!
+  "The viewer's saved filters, by name; at most 50."
+  savedFilters: [SavedFilter!]!
   "The notes that the viewer may see: own ones, and what is shared."
   notes(
     "Which of them; all that are not archived if left out."
@@ -7864,6 +9054,21 @@ type Mutation {
     "Which engagement."
     input: ArchiveEngagementInput!
   ): ArchiveEngagementPayload!
+  "Let an engagement go on that has ended, COMPLETED or CANCELLED: it is ACTIVE again. CONFLICT for one that has not."
+  reopenEngagement(
+    "Which one, and why."
+    input: ReopenEngagementInput!
+  ): ReopenEngagementPayload!
+  "Add a sponsor to an engagement, or change what one may see of it."
+  setEngagementSponsor(
+    "The sponsor, and what is to be seen."
+    input: SetEngagementSponsorInput!
+  ): SetEngagementSponsorPayload!
+  "Take a sponsor off an engagement; who is none is already off."
+  removeEngagementSponsor(
+    "Whom, and off what."
+    input: RemoveEngagementSponsorInput!
+  ): RemoveEngagementSponsorPayload!
   "Add a session to an engagement; it gets the next number."
   createSession(
     "The session."
@@ -7879,6 +9084,81 @@ type Mutation {
     "Which session."
     input: ArchiveSessionInput!
   ): ArchiveSessionPayload!
+  "Begin a session that is SCHEDULED, an hour before its time at the earliest: it is IN_PROGRESS."
+  startSession(
+    "Which one."
+    input: StartSessionInput!
+  ): StartSessionPayload!
+  "End a session that was held: it is COMPLETED. From SCHEDULED or NO_SHOW only when its time has come."
+  completeSession(
+    "Which one."
+    input: CompleteSessionInput!
+  ): CompleteSessionPayload!
+  "Call a session off that is SCHEDULED. rescheduleSession brings it back."
+  cancelSession(
+    "Which one, and why."
+    input: CancelSessionInput!
+  ): CancelSessionPayload!
+  "Say that the client did not come: the session is NO_SHOW. Not before its time. rescheduleSession brings it back, completeSession corrects it."
+  markSessionMissed(
+    "Which one."
+    input: MarkSessionMissedInput!
+  ): MarkSessionMissedPayload!
+  "Give a session another time: one that is planned, or was called off, missed or begun by mistake. It is SCHEDULED, and counts no longer."
+  rescheduleSession(
+    "Which one, and when."
+    input: RescheduleSessionInput!
+  ): RescheduleSessionPayload!
+  "Add somebody to a session. For its coach."
+  addParticipant(
+    "Who, and what they are in it."
+    input: AddParticipantInput!
+  ): AddParticipantPayload!
+  "Change the name or the role of somebody in a session. For its coach."
+  updateParticipant(
+    "What to change."
+    input: UpdateParticipantInput!
+  ): UpdateParticipantPayload!
+  "Take somebody out of a session. For its coach; the session keeps its coach and its client."
+  removeParticipant(
+    "Whom."
+    input: RemoveParticipantInput!
+  ): RemoveParticipantPayload!
+  "Put a topic on a session's agenda, at its end. For the coach, and for the client until the session is over."
+  addAgendaTopic(
+    "The topic."
+    input: AddAgendaTopicInput!
+  ): AddAgendaTopicPayload!
+  "Change a topic, or say what became of it. For the coach; the client may reword what they added, while it is OPEN and the session is not over."
+  updateAgendaTopic(
+    "What to change."
+    input: UpdateAgendaTopicInput!
+  ): UpdateAgendaTopicPayload!
+  "Put topics of a session first, in the given order; the others follow in theirs. For the coach."
+  reorderAgenda(
+    "The order."
+    input: ReorderAgendaInput!
+  ): ReorderAgendaPayload!
+  "Take a topic off an agenda. For the coach; the client may take off what they added, while it is OPEN and the session is not over."
+  removeAgendaTopic(
+    "Which one."
+    input: RemoveAgendaTopicInput!
+  ): RemoveAgendaTopicPayload!
+  "Save a filter of sessions under a name."
+  createSavedFilter(
+    "The filter."
+    input: CreateSavedFilterInput!
+  ): CreateSavedFilterPayload!
+  "Change a saved filter."
+  updateSavedFilter(
+    "What to change."
+    input: UpdateSavedFilterInput!
+  ): UpdateSavedFilterPayload!
+  "Delete a saved filter."
+  deleteSavedFilter(
+    "Which one."
+    input: DeleteSavedFilterInput!
+  ): DeleteSavedFilterPayload!
   """
   Import a transcript. It is read before the answer: transcript, utterances and warnings are there at once, or nothing is;
   measures and insights follow. The same file for the same session again gives the first transcript and says so.
@@ -8008,6 +9288,21 @@ type Mutation {
     "The tag's name, and from what."
     input: UntagInput!
   ): UntagPayload!
+  "Give a tag another name or colour. For its owner."
+  updateTag(
+    "What to change."
+    input: UpdateTagInput!
+  ): UpdateTagPayload!
+  "Put one tag in the place of others, which are deleted: what had any of them has the one. For their owner."
+  mergeTags(
+    "Which ones."
+    input: MergeTagsInput!
+  ): MergeTagsPayload!
+  "Delete a tag and take it off everything. For its owner."
+  deleteTag(
+    "Which one."
+    input: DeleteTagInput!
+  ): DeleteTagPayload!
 }
 
 "Changes of an organization. What is left out stays as it is; null is INVALID, but for retentionDays, where it is never."
@@ -8120,7 +9415,11 @@ input UpdateEngagementInput {
   id: ID!
   "What it is called."
   title: String
-  "Where it stands: DRAFT → ACTIVE ⇄ PAUSED → COMPLETED, and CANCELLED from any but COMPLETED; both ends are final."
+  """
+  Where it stands: DRAFT → ACTIVE ⇄ PAUSED → COMPLETED, and CANCELLED from any but COMPLETED; else CONFLICT. From an end it goes on only
+  by reopenEngagement. A pause leaves its sessions as they are. While sessions are still to be held it cannot become COMPLETED;
+  when it becomes CANCELLED they are called off with it.
+  """
   status: EngagementStatus
   "How many sessions are agreed, 1 to 1000; null if that is open."
   sessionsIncluded: Int
@@ -8148,6 +9447,56 @@ input ArchiveEngagementInput {
 
 "What became of archiveEngagement."
 type ArchiveEngagementPayload {
+  "The engagement as it is now; null if there are userErrors."
+  engagement: Engagement
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Going on after the end."
+input ReopenEngagementInput {
+  "Which engagement."
+  id: ID!
+  "Why, a line of at most 500 characters. The coach, the coach's supervisor, owners and admins see it."
+  reason: String!
+}
+
+"What became of reopenEngagement."
+type ReopenEngagementPayload {
+  "The engagement as it is now; null if there are userErrors."
+  engagement: Engagement
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A sponsor of an engagement, and what the sponsor may see."
+input SetEngagementSponsorInput {
+  "Which engagement."
+  engagementId: ID!
+  "Who: an active member who is a SPONSOR."
+  userId: ID!
+  "What the sponsor may see beside the engagement itself; all if left out, nothing if empty. A goal is seen only if it is shared, too."
+  grants: [SponsorGrant!]! = [SESSION_DATES, PROGRESS, GOALS]
+}
+
+"What became of setEngagementSponsor."
+type SetEngagementSponsorPayload {
+  "The engagement as it is now; null if there are userErrors."
+  engagement: Engagement
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A sponsor who is none any longer."
+input RemoveEngagementSponsorInput {
+  "Which engagement."
+  engagementId: ID!
+  "Who."
+  userId: ID!
+}
+
+"What became of removeEngagementSponsor."
+type RemoveEngagementSponsorPayload {
   "The engagement as it is now; null if there are userErrors."
   engagement: Engagement
   "What to correct; empty if it was done."
@@ -8187,9 +9536,9 @@ input UpdateSessionInput {
   type: SessionType
   "What it is called."
   title: String
-  "Where it stands."
-  status: SessionStatus
-  "When it begins, in the years from 1970 to 2199."
+  "Where it stands, by the rules of startSession, completeSession and markSessionMissed; CONFLICT for what those do not allow."
+  status: SessionStatus @deprecated(reason: "Use startSession, completeSession, cancelSession, markSessionMissed or rescheduleSession, which say what is meant.")
+  "When it begins, in the years from 1970 to 2199. This corrects the record; rescheduleSession makes a new plan."
   startsAt: DateTime
   "How long it is planned to last, in minutes, 1 to 1440."
   durationMinutes: Int
@@ -8215,6 +9564,258 @@ input ArchiveSessionInput {
 type ArchiveSessionPayload {
   "The session as it is now; null if there are userErrors."
   session: Session
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A session that begins."
+input StartSessionInput {
+  "Which session."
+  id: ID!
+}
+
+"What became of startSession."
+type StartSessionPayload {
+  "The session as it is now; null if there are userErrors."
+  session: Session
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A session that was held."
+input CompleteSessionInput {
+  "Which session."
+  id: ID!
+}
+
+"What became of completeSession."
+type CompleteSessionPayload {
+  "The session as it is now; null if there are userErrors."
+  session: Session
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A session that is called off."
+input CancelSessionInput {
+  "Which session."
+  id: ID!
+  "Who calls it off, COACH or CLIENT."
+  by: SessionCancelledBy!
+  "Why, a line of at most 500 characters. Coach, client and the coach's supervisor see it."
+  reason: String
+  "Whether it counts against the sessions agreed all the same; only where the client calls it off less than 24 hours before."
+  usesSession: Boolean! = false
+}
+
+"What became of cancelSession."
+type CancelSessionPayload {
+  "The session as it is now; null if there are userErrors."
+  session: Session
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A session that the client missed."
+input MarkSessionMissedInput {
+  "Which session."
+  id: ID!
+  "Whether it counts against the sessions agreed."
+  usesSession: Boolean! = true
+}
+
+"What became of markSessionMissed."
+type MarkSessionMissedPayload {
+  "The session as it is now; null if there are userErrors."
+  session: Session
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A new plan for a session."
+input RescheduleSessionInput {
+  "Which session."
+  id: ID!
+  "When it begins; not in the past, and before the year 2200."
+  startsAt: DateTime!
+  "How long it is planned to last, in minutes, 1 to 1440; as before if left out."
+  durationMinutes: Int
+}
+
+"What became of rescheduleSession."
+type RescheduleSessionPayload {
+  "The session as it is now; null if there are userErrors."
+  session: Session
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Somebody who takes part in a session."
+input AddParticipantInput {
+  "Which session."
+  sessionId: ID!
+  "What the person is in it; not COACH. A client is CLIENT."
+  role: ParticipantRole! = OBSERVER
+  "The person's name in this session, unlike the others' in any case; that of the client or login if left out. Must be given if there is neither."
+  name: String
+  "One of the coach's clients. Taking part opens nothing to the client that was closed."
+  clientId: ID
+  "A member of the organization; not together with clientId."
+  userId: ID
+}
+
+"What became of addParticipant."
+type AddParticipantPayload {
+  "The new participant; null if there are userErrors."
+  participant: Participant
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Changes of a participant. What is left out stays as it is; null is INVALID."
+input UpdateParticipantInput {
+  "Which participant."
+  id: ID!
+  "The person's name in this session, unlike the others' in any case."
+  name: String
+  "What the person is in it; that of the session's coach and its client stays what it is."
+  role: ParticipantRole
+}
+
+"What became of updateParticipant."
+type UpdateParticipantPayload {
+  "The participant as it is now; null if there are userErrors."
+  participant: Participant
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A participant who takes part no longer."
+input RemoveParticipantInput {
+  "Which participant."
+  id: ID!
+}
+
+"What became of removeParticipant."
+type RemoveParticipantPayload {
+  "The session as it is now; null if there are userErrors."
+  session: Session
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A new topic."
+input AddAgendaTopicInput {
+  "Which session."
+  sessionId: ID!
+  "What it is about, a line of at most 200 characters."
+  title: String!
+  "More about it, as plain text of at most 2000 characters."
+  notes: String
+}
+
+"What became of addAgendaTopic."
+type AddAgendaTopicPayload {
+  "The new topic; null if there are userErrors."
+  topic: AgendaTopic
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Changes of a topic. What is left out stays as it is. null removes the notes, as empty ones do; it is INVALID for the other fields."
+input UpdateAgendaTopicInput {
+  "Which topic."
+  id: ID!
+  "What it is about, a line of at most 200 characters."
+  title: String
+  "More about it, as plain text of at most 2000 characters."
+  notes: String
+  "What became of it in this session. For the coach."
+  status: TopicStatus
+}
+
+"What became of updateAgendaTopic."
+type UpdateAgendaTopicPayload {
+  "The topic as it is now; null if there are userErrors."
+  topic: AgendaTopic
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"The order of an agenda."
+input ReorderAgendaInput {
+  "Which session."
+  sessionId: ID!
+  "Topics of the session, in their order."
+  topicIds: [ID!]!
+}
+
+"What became of reorderAgenda."
+type ReorderAgendaPayload {
+  "The session as it is now; null if there are userErrors."
+  session: Session
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A topic that is not to be talked about."
+input RemoveAgendaTopicInput {
+  "Which topic."
+  id: ID!
+}
+
+"What became of removeAgendaTopic."
+type RemoveAgendaTopicPayload {
+  "The session as it is now; null if there are userErrors."
+  session: Session
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A new saved filter."
+input CreateSavedFilterInput {
+  "Its name, a line of at most 100 characters; one person has no two of the same name in any case."
+  name: String!
+  "What it selects. No list in it is empty or longer than 100. Ids of what is gone, or not the viewer's to see, find nothing."
+  filter: SessionFilter!
+}
+
+"What became of createSavedFilter."
+type CreateSavedFilterPayload {
+  "The new filter; null if there are userErrors."
+  savedFilter: SavedFilter
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Changes of a saved filter. What is left out stays as it is; null is INVALID."
+input UpdateSavedFilterInput {
+  "Which filter."
+  id: ID!
+  "Its name, a line of at most 100 characters; one person has no two of the same name in any case."
+  name: String
+  "What it selects, in place of what it did."
+  filter: SessionFilter
+}
+
+"What became of updateSavedFilter."
+type UpdateSavedFilterPayload {
+  "The filter as it is now; null if there are userErrors."
+  savedFilter: SavedFilter
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A saved filter that is no longer wanted."
+input DeleteSavedFilterInput {
+  "Which filter."
+  id: ID!
+}
+
+"What became of deleteSavedFilter."
+type DeleteSavedFilterPayload {
+  "The filter as it was; null if there are userErrors."
+  savedFilter: SavedFilter
   "What to correct; empty if it was done."
   userErrors: [UserError!]!
 }
@@ -8833,6 +10434,54 @@ type UntagPayload {
   userErrors: [UserError!]!
 }
 
+"Changes of a tag. What is left out stays as it is; null is INVALID."
+input UpdateTagInput {
+  "Which tag."
+  id: ID!
+  "Its name, 1 to 60 characters; CONFLICT with the code NAME_TAKEN, and the other's id, if another of the owner's tags has it in any case."
+  name: String
+  "Its colour as #rrggbb."
+  color: String
+}
+
+"What became of updateTag."
+type UpdateTagPayload {
+  "The tag as it is now; null if there are userErrors."
+  tag: Tag
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Tags that are one."
+input MergeTagsInput {
+  "The tag that stays, with its name and colour."
+  intoId: ID!
+  "The tags that go, 1 to 50."
+  ids: [ID!]!
+}
+
+"What became of mergeTags."
+type MergeTagsPayload {
+  "The one tag as it is now; null if there are userErrors."
+  tag: Tag
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A tag that is no longer wanted."
+input DeleteTagInput {
+  "Which tag."
+  id: ID!
+}
+
+"What became of deleteTag."
+type DeleteTagPayload {
+  "The tag as it was; null if there are userErrors."
+  tag: Tag
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
 # ---------------------------------------------------------------- subscriptions
 
 "Everything that can be listened to."
@@ -8917,6 +10566,26 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
 
+func (ec *executionContext) childFields_AddAgendaTopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "topic":
+		return ec.fieldContext_AddAgendaTopicPayload_topic(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_AddAgendaTopicPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AddAgendaTopicPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AddParticipantPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "participant":
+		return ec.fieldContext_AddParticipantPayload_participant(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_AddParticipantPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AddParticipantPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_AdviceMarkers(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "withPermission":
@@ -8925,6 +10594,30 @@ func (ec *executionContext) childFields_AdviceMarkers(ctx context.Context, field
 		return ec.fieldContext_AdviceMarkers_withoutPermission(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AdviceMarkers", field.Name)
+}
+
+func (ec *executionContext) childFields_AgendaTopic(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_AgendaTopic_id(ctx, field)
+	case "title":
+		return ec.fieldContext_AgendaTopic_title(ctx, field)
+	case "notes":
+		return ec.fieldContext_AgendaTopic_notes(ctx, field)
+	case "status":
+		return ec.fieldContext_AgendaTopic_status(ctx, field)
+	case "addedBy":
+		return ec.fieldContext_AgendaTopic_addedBy(ctx, field)
+	case "carriedFrom":
+		return ec.fieldContext_AgendaTopic_carriedFrom(ctx, field)
+	case "session":
+		return ec.fieldContext_AgendaTopic_session(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_AgendaTopic_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_AgendaTopic_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AgendaTopic", field.Name)
 }
 
 func (ec *executionContext) childFields_AnalysisRun(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9049,6 +10742,16 @@ func (ec *executionContext) childFields_BucketVoice(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type BucketVoice", field.Name)
 }
 
+func (ec *executionContext) childFields_CancelSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_CancelSessionPayload_session(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CancelSessionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelSessionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Citation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -9139,6 +10842,16 @@ func (ec *executionContext) childFields_Commitment(ctx context.Context, field gr
 		return ec.fieldContext_Commitment_dueOn(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Commitment", field.Name)
+}
+
+func (ec *executionContext) childFields_CompleteSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_CompleteSessionPayload_session(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CompleteSessionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CompleteSessionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CompleteTranscriptUploadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9235,6 +10948,16 @@ func (ec *executionContext) childFields_CreateNotePayload(ctx context.Context, f
 		return ec.fieldContext_CreateNotePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateNotePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateSavedFilterPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "savedFilter":
+		return ec.fieldContext_CreateSavedFilterPayload_savedFilter(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateSavedFilterPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateSavedFilterPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9361,6 +11084,26 @@ func (ec *executionContext) childFields_DeleteNotePayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type DeleteNotePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteSavedFilterPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "savedFilter":
+		return ec.fieldContext_DeleteSavedFilterPayload_savedFilter(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteSavedFilterPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteSavedFilterPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteTagPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "tag":
+		return ec.fieldContext_DeleteTagPayload_tag(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteTagPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteTagPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DownloadDataExportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "export":
@@ -9409,6 +11152,8 @@ func (ec *executionContext) childFields_Engagement(ctx context.Context, field gr
 		return ec.fieldContext_Engagement_coach(ctx, field)
 	case "sponsors":
 		return ec.fieldContext_Engagement_sponsors(ctx, field)
+	case "sponsorships":
+		return ec.fieldContext_Engagement_sponsorships(ctx, field)
 	case "sessionsIncluded":
 		return ec.fieldContext_Engagement_sessionsIncluded(ctx, field)
 	case "sessionsUsed":
@@ -9421,6 +11166,8 @@ func (ec *executionContext) childFields_Engagement(ctx context.Context, field gr
 		return ec.fieldContext_Engagement_sessions(ctx, field)
 	case "notes":
 		return ec.fieldContext_Engagement_notes(ctx, field)
+	case "reopening":
+		return ec.fieldContext_Engagement_reopening(ctx, field)
 	case "archivedAt":
 		return ec.fieldContext_Engagement_archivedAt(ctx, field)
 	case "createdAt":
@@ -9453,6 +11200,18 @@ func (ec *executionContext) childFields_EngagementEdge(ctx context.Context, fiel
 		return ec.fieldContext_EngagementEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EngagementEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_EngagementReopening(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "by":
+		return ec.fieldContext_EngagementReopening_by(ctx, field)
+	case "reason":
+		return ec.fieldContext_EngagementReopening_reason(ctx, field)
+	case "at":
+		return ec.fieldContext_EngagementReopening_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EngagementReopening", field.Name)
 }
 
 func (ec *executionContext) childFields_ExportTranscriptPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9563,6 +11322,16 @@ func (ec *executionContext) childFields_InsightEdge(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type InsightEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_MarkSessionMissedPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_MarkSessionMissedPayload_session(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MarkSessionMissedPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MarkSessionMissedPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Membership(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -9613,6 +11382,16 @@ func (ec *executionContext) childFields_MergeSpeakersPayload(ctx context.Context
 		return ec.fieldContext_MergeSpeakersPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MergeSpeakersPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_MergeTagsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "tag":
+		return ec.fieldContext_MergeTagsPayload_tag(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MergeTagsPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MergeTagsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Note(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9835,6 +11614,36 @@ func (ec *executionContext) childFields_ReassignUtterancesPayload(ctx context.Co
 	return nil, fmt.Errorf("no field named %q was found under type ReassignUtterancesPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RemoveAgendaTopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_RemoveAgendaTopicPayload_session(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RemoveAgendaTopicPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveAgendaTopicPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RemoveEngagementSponsorPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "engagement":
+		return ec.fieldContext_RemoveEngagementSponsorPayload_engagement(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RemoveEngagementSponsorPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveEngagementSponsorPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RemoveParticipantPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_RemoveParticipantPayload_session(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RemoveParticipantPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveParticipantPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RenameSpeakerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "speaker":
@@ -9845,6 +11654,26 @@ func (ec *executionContext) childFields_RenameSpeakerPayload(ctx context.Context
 		return ec.fieldContext_RenameSpeakerPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RenameSpeakerPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ReopenEngagementPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "engagement":
+		return ec.fieldContext_ReopenEngagementPayload_engagement(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReopenEngagementPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReopenEngagementPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ReorderAgendaPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_ReorderAgendaPayload_session(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReorderAgendaPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReorderAgendaPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RequestDataExportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9879,6 +11708,16 @@ func (ec *executionContext) childFields_RequestTranscriptUploadPayload(ctx conte
 		return ec.fieldContext_RequestTranscriptUploadPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RequestTranscriptUploadPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RescheduleSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_RescheduleSessionPayload_session(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RescheduleSessionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RescheduleSessionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RestoreNoteVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9997,6 +11836,50 @@ func (ec *executionContext) childFields_SaveNotePayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type SaveNotePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SavedFilter(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_SavedFilter_id(ctx, field)
+	case "name":
+		return ec.fieldContext_SavedFilter_name(ctx, field)
+	case "filter":
+		return ec.fieldContext_SavedFilter_filter(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_SavedFilter_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_SavedFilter_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SavedFilter", field.Name)
+}
+
+func (ec *executionContext) childFields_SavedSessionFilter(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "clientIds":
+		return ec.fieldContext_SavedSessionFilter_clientIds(ctx, field)
+	case "coachIds":
+		return ec.fieldContext_SavedSessionFilter_coachIds(ctx, field)
+	case "engagementIds":
+		return ec.fieldContext_SavedSessionFilter_engagementIds(ctx, field)
+	case "types":
+		return ec.fieldContext_SavedSessionFilter_types(ctx, field)
+	case "statuses":
+		return ec.fieldContext_SavedSessionFilter_statuses(ctx, field)
+	case "startsAfter":
+		return ec.fieldContext_SavedSessionFilter_startsAfter(ctx, field)
+	case "startsBefore":
+		return ec.fieldContext_SavedSessionFilter_startsBefore(ctx, field)
+	case "tagIds":
+		return ec.fieldContext_SavedSessionFilter_tagIds(ctx, field)
+	case "participantUserIds":
+		return ec.fieldContext_SavedSessionFilter_participantUserIds(ctx, field)
+	case "hasTranscript":
+		return ec.fieldContext_SavedSessionFilter_hasTranscript(ctx, field)
+	case "includeArchived":
+		return ec.fieldContext_SavedSessionFilter_includeArchived(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SavedSessionFilter", field.Name)
+}
+
 func (ec *executionContext) childFields_Session(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -10013,6 +11896,12 @@ func (ec *executionContext) childFields_Session(ctx context.Context, field graph
 		return ec.fieldContext_Session_startsAt(ctx, field)
 	case "durationMinutes":
 		return ec.fieldContext_Session_durationMinutes(ctx, field)
+	case "usesSession":
+		return ec.fieldContext_Session_usesSession(ctx, field)
+	case "cancellation":
+		return ec.fieldContext_Session_cancellation(ctx, field)
+	case "overlaps":
+		return ec.fieldContext_Session_overlaps(ctx, field)
 	case "consents":
 		return ec.fieldContext_Session_consents(ctx, field)
 	case "engagement":
@@ -10023,6 +11912,8 @@ func (ec *executionContext) childFields_Session(ctx context.Context, field graph
 		return ec.fieldContext_Session_coach(ctx, field)
 	case "participants":
 		return ec.fieldContext_Session_participants(ctx, field)
+	case "agenda":
+		return ec.fieldContext_Session_agenda(ctx, field)
 	case "tags":
 		return ec.fieldContext_Session_tags(ctx, field)
 	case "transcript":
@@ -10045,6 +11936,20 @@ func (ec *executionContext) childFields_Session(ctx context.Context, field graph
 		return ec.fieldContext_Session_updatedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Session", field.Name)
+}
+
+func (ec *executionContext) childFields_SessionCancellation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "by":
+		return ec.fieldContext_SessionCancellation_by(ctx, field)
+	case "reason":
+		return ec.fieldContext_SessionCancellation_reason(ctx, field)
+	case "at":
+		return ec.fieldContext_SessionCancellation_at(ctx, field)
+	case "late":
+		return ec.fieldContext_SessionCancellation_late(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SessionCancellation", field.Name)
 }
 
 func (ec *executionContext) childFields_SessionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10105,6 +12010,16 @@ func (ec *executionContext) childFields_SessionMetrics(ctx context.Context, fiel
 		return ec.fieldContext_SessionMetrics_quality(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SessionMetrics", field.Name)
+}
+
+func (ec *executionContext) childFields_SetEngagementSponsorPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "engagement":
+		return ec.fieldContext_SetEngagementSponsorPayload_engagement(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetEngagementSponsorPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetEngagementSponsorPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_SetLegalHoldPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10247,6 +12162,28 @@ func (ec *executionContext) childFields_SplitSpeakerPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type SplitSpeakerPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Sponsorship(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_Sponsorship_user(ctx, field)
+	case "grants":
+		return ec.fieldContext_Sponsorship_grants(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Sponsorship_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Sponsorship", field.Name)
+}
+
+func (ec *executionContext) childFields_StartSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_StartSessionPayload_session(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_StartSessionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StartSessionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_StoreCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "store":
@@ -10295,6 +12232,8 @@ func (ec *executionContext) childFields_Tag(ctx context.Context, field graphql.C
 		return ec.fieldContext_Tag_name(ctx, field)
 	case "color":
 		return ec.fieldContext_Tag_color(ctx, field)
+	case "usageCount":
+		return ec.fieldContext_Tag_usageCount(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Tag_createdAt(ctx, field)
 	}
@@ -10545,6 +12484,16 @@ func (ec *executionContext) childFields_UntagPayload(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type UntagPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateAgendaTopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "topic":
+		return ec.fieldContext_UpdateAgendaTopicPayload_topic(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateAgendaTopicPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateAgendaTopicPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateClientPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "client":
@@ -10575,6 +12524,26 @@ func (ec *executionContext) childFields_UpdateOrganizationPayload(ctx context.Co
 	return nil, fmt.Errorf("no field named %q was found under type UpdateOrganizationPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateParticipantPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "participant":
+		return ec.fieldContext_UpdateParticipantPayload_participant(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateParticipantPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateParticipantPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateSavedFilterPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "savedFilter":
+		return ec.fieldContext_UpdateSavedFilterPayload_savedFilter(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateSavedFilterPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateSavedFilterPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "session":
@@ -10583,6 +12552,16 @@ func (ec *executionContext) childFields_UpdateSessionPayload(ctx context.Context
 		return ec.fieldContext_UpdateSessionPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateSessionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateTagPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "tag":
+		return ec.fieldContext_UpdateTagPayload_tag(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateTagPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateTagPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateTranscriptPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11177,6 +13156,34 @@ func (ec *executionContext) field_Engagement_sessions_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_addAgendaTopic_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.AddTopicInput, error) {
+			return ec.unmarshalNAddAgendaTopicInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐAddTopicInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_addParticipant_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.AddParticipantInput, error) {
+			return ec.unmarshalNAddParticipantInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐAddParticipantInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_archiveClient_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -11239,6 +13246,34 @@ func (ec *executionContext) field_Mutation_archiveTranscript_args(ctx context.Co
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (transcript.ArchiveInput, error) {
 			return ec.unmarshalNArchiveTranscriptInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐArchiveInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_cancelSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.CancelInput, error) {
+			return ec.unmarshalNCancelSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCancelInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_completeSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.CompleteInput, error) {
+			return ec.unmarshalNCompleteSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCompleteInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -11317,6 +13352,20 @@ func (ec *executionContext) field_Mutation_createNote_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createSavedFilter_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.CreateSavedFilterInput, error) {
+			return ec.unmarshalNCreateSavedFilterInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCreateSavedFilterInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -11351,6 +13400,34 @@ func (ec *executionContext) field_Mutation_deleteNote_args(ctx context.Context, 
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (note.DeleteInput, error) {
 			return ec.unmarshalNDeleteNoteInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐDeleteInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteSavedFilter_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.DeleteSavedFilterInput, error) {
+			return ec.unmarshalNDeleteSavedFilterInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐDeleteSavedFilterInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteTag_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (tag.DeleteInput, error) {
+			return ec.unmarshalNDeleteTagInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐDeleteInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -11415,12 +13492,40 @@ func (ec *executionContext) field_Mutation_importTranscript_args(ctx context.Con
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_markSessionMissed_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.NoShowInput, error) {
+			return ec.unmarshalNMarkSessionMissedInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐNoShowInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_mergeSpeakers_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (transcript.MergeSpeakersInput, error) {
 			return ec.unmarshalNMergeSpeakersInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐMergeSpeakersInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_mergeTags_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (tag.MergeInput, error) {
+			return ec.unmarshalNMergeTagsInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐMergeInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -11457,12 +13562,82 @@ func (ec *executionContext) field_Mutation_reassignUtterances_args(ctx context.C
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_removeAgendaTopic_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.RemoveTopicInput, error) {
+			return ec.unmarshalNRemoveAgendaTopicInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐRemoveTopicInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_removeEngagementSponsor_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (engagement.RemoveSponsorInput, error) {
+			return ec.unmarshalNRemoveEngagementSponsorInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐRemoveSponsorInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_removeParticipant_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.RemoveParticipantInput, error) {
+			return ec.unmarshalNRemoveParticipantInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐRemoveParticipantInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_renameSpeaker_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (transcript.RenameSpeakerInput, error) {
 			return ec.unmarshalNRenameSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐRenameSpeakerInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_reopenEngagement_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (engagement.ReopenInput, error) {
+			return ec.unmarshalNReopenEngagementInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐReopenInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_reorderAgenda_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.ReorderInput, error) {
+			return ec.unmarshalNReorderAgendaInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐReorderInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -11505,6 +13680,20 @@ func (ec *executionContext) field_Mutation_requestTranscriptUpload_args(ctx cont
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (transcript.UploadInput, error) {
 			return ec.unmarshalNRequestTranscriptUploadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUploadInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_rescheduleSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.RescheduleInput, error) {
+			return ec.unmarshalNRescheduleSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐRescheduleInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -11569,6 +13758,20 @@ func (ec *executionContext) field_Mutation_saveNote_args(ctx context.Context, ra
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_setEngagementSponsor_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (engagement.SetSponsorInput, error) {
+			return ec.unmarshalNSetEngagementSponsorInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐSetSponsorInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_setLegalHold_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -11603,6 +13806,20 @@ func (ec *executionContext) field_Mutation_splitSpeaker_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (transcript.SplitSpeakerInput, error) {
 			return ec.unmarshalNSplitSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSplitSpeakerInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_startSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.StartInput, error) {
+			return ec.unmarshalNStartSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐStartInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -11653,6 +13870,20 @@ func (ec *executionContext) field_Mutation_untag_args(ctx context.Context, rawAr
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_updateAgendaTopic_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.UpdateTopicInput, error) {
+			return ec.unmarshalNUpdateAgendaTopicInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐUpdateTopicInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_updateClient_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -11695,12 +13926,54 @@ func (ec *executionContext) field_Mutation_updateOrganization_args(ctx context.C
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_updateParticipant_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.UpdateParticipantInput, error) {
+			return ec.unmarshalNUpdateParticipantInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐUpdateParticipantInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateSavedFilter_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (session.UpdateSavedFilterInput, error) {
+			return ec.unmarshalNUpdateSavedFilterInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐUpdateSavedFilterInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_updateSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (session.UpdateInput, error) {
 			return ec.unmarshalNUpdateSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐUpdateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateTag_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (tag.UpdateInput, error) {
+			return ec.unmarshalNUpdateTagInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐUpdateInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -12148,46 +14421,54 @@ func (ec *executionContext) field_Query_sessions_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["filter"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "savedFilterId",
+		func(ctx context.Context, v any) (*id.Any, error) {
+			return ec.unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋidᚐAny(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["savedFilterId"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
 		func(ctx context.Context, v any) (*session.OrderBy, error) {
 			return ec.unmarshalOSessionOrder2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐOrderBy(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["orderBy"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	args["orderBy"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "last",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["last"] = arg4
-	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+	args["last"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "before",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["before"] = arg5
+	args["before"] = arg6
 	return args, nil
 }
 
@@ -12593,6 +14874,134 @@ func (ec *executionContext) field___Type_fields_args(ctx context.Context, rawArg
 
 // region    **************************** field.gotpl *****************************
 
+func (ec *executionContext) _AddAgendaTopicPayload_topic(ctx context.Context, field graphql.CollectedField, obj *model.AddAgendaTopicPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AddAgendaTopicPayload_topic(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Topic, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Topic) graphql.Marshaler {
+			return ec.marshalOAgendaTopic2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopic(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AddAgendaTopicPayload_topic(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AddAgendaTopicPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AgendaTopic(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AddAgendaTopicPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.AddAgendaTopicPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AddAgendaTopicPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AddAgendaTopicPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AddAgendaTopicPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AddParticipantPayload_participant(ctx context.Context, field graphql.CollectedField, obj *model.AddParticipantPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AddParticipantPayload_participant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Participant, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Participant) graphql.Marshaler {
+			return ec.marshalOParticipant2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐParticipant(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AddParticipantPayload_participant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AddParticipantPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Participant(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AddParticipantPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.AddParticipantPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AddParticipantPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AddParticipantPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AddParticipantPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _AdviceMarkers_withPermission(ctx context.Context, field graphql.CollectedField, obj *conversation.AdviceMarkers) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12637,6 +15046,240 @@ func (ec *executionContext) _AdviceMarkers_withoutPermission(ctx context.Context
 }
 func (ec *executionContext) fieldContext_AdviceMarkers_withoutPermission(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("AdviceMarkers", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AgendaTopic_id(ctx context.Context, field graphql.CollectedField, obj *session.Topic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AgendaTopic_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v session.TopicID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AgendaTopic_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AgendaTopic", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _AgendaTopic_title(ctx context.Context, field graphql.CollectedField, obj *session.Topic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AgendaTopic_title(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Title, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AgendaTopic_title(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AgendaTopic", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AgendaTopic_notes(ctx context.Context, field graphql.CollectedField, obj *session.Topic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AgendaTopic_notes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Notes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AgendaTopic_notes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AgendaTopic", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AgendaTopic_status(ctx context.Context, field graphql.CollectedField, obj *session.Topic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AgendaTopic_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v session.TopicStatus) graphql.Marshaler {
+			return ec.marshalNTopicStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AgendaTopic_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AgendaTopic", field, false, false, errors.New("field of type TopicStatus does not have child fields"))
+}
+
+func (ec *executionContext) _AgendaTopic_addedBy(ctx context.Context, field graphql.CollectedField, obj *session.Topic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AgendaTopic_addedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AgendaTopic().AddedBy(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
+			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AgendaTopic_addedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AgendaTopic",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AgendaTopic_carriedFrom(ctx context.Context, field graphql.CollectedField, obj *session.Topic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AgendaTopic_carriedFrom(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AgendaTopic().CarriedFrom(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Topic) graphql.Marshaler {
+			return ec.marshalOAgendaTopic2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopic(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AgendaTopic_carriedFrom(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AgendaTopic",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AgendaTopic(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AgendaTopic_session(ctx context.Context, field graphql.CollectedField, obj *session.Topic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AgendaTopic_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AgendaTopic().Session(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AgendaTopic_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AgendaTopic",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AgendaTopic_createdAt(ctx context.Context, field graphql.CollectedField, obj *session.Topic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AgendaTopic_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AgendaTopic_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AgendaTopic", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AgendaTopic_updatedAt(ctx context.Context, field graphql.CollectedField, obj *session.Topic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AgendaTopic_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AgendaTopic_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AgendaTopic", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _AnalysisProgressed_cursor(ctx context.Context, field graphql.CollectedField, obj *insight.Progressed) (ret graphql.Marshaler) {
@@ -13625,6 +16268,70 @@ func (ec *executionContext) fieldContext_BucketVoice_questionCount(_ context.Con
 	return graphql.NewScalarFieldContext("BucketVoice", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _CancelSessionPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.CancelSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelSessionPayload_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Session, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CancelSessionPayload_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelSessionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CancelSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelSessionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CancelSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Citation_id(ctx context.Context, field graphql.CollectedField, obj *insight.Citation) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14602,6 +17309,70 @@ func (ec *executionContext) fieldContext_Commitment_dueOn(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Commitment", field, false, false, errors.New("field of type Date does not have child fields"))
 }
 
+func (ec *executionContext) _CompleteSessionPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.CompleteSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompleteSessionPayload_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Session, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CompleteSessionPayload_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CompleteSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CompleteSessionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CompleteSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompleteSessionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CompleteSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CompleteSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CompleteTranscriptUploadPayload_transcript(ctx context.Context, field graphql.CollectedField, obj *model.CompleteTranscriptUploadPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15339,6 +18110,70 @@ func (ec *executionContext) _CreateNotePayload_userErrors(ctx context.Context, f
 func (ec *executionContext) fieldContext_CreateNotePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "CreateNotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateSavedFilterPayload_savedFilter(ctx context.Context, field graphql.CollectedField, obj *model.CreateSavedFilterPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateSavedFilterPayload_savedFilter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SavedFilter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.SavedFilter) graphql.Marshaler {
+			return ec.marshalOSavedFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilter(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateSavedFilterPayload_savedFilter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateSavedFilterPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SavedFilter(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateSavedFilterPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CreateSavedFilterPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateSavedFilterPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateSavedFilterPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateSavedFilterPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -16280,6 +19115,134 @@ func (ec *executionContext) fieldContext_DeleteNotePayload_userErrors(_ context.
 	return fc, nil
 }
 
+func (ec *executionContext) _DeleteSavedFilterPayload_savedFilter(ctx context.Context, field graphql.CollectedField, obj *model.DeleteSavedFilterPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteSavedFilterPayload_savedFilter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SavedFilter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.SavedFilter) graphql.Marshaler {
+			return ec.marshalOSavedFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilter(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteSavedFilterPayload_savedFilter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteSavedFilterPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SavedFilter(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteSavedFilterPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteSavedFilterPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteSavedFilterPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteSavedFilterPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteSavedFilterPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteTagPayload_tag(ctx context.Context, field graphql.CollectedField, obj *model.DeleteTagPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteTagPayload_tag(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Tag, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *tag.Tag) graphql.Marshaler {
+			return ec.marshalOTag2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐTag(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteTagPayload_tag(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteTagPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Tag(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteTagPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteTagPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteTagPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteTagPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteTagPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _DownloadDataExportPayload_export(ctx context.Context, field graphql.CollectedField, obj *model.DownloadDataExportPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16761,6 +19724,56 @@ func (ec *executionContext) fieldContext_Engagement_sponsors(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _Engagement_sponsorships(ctx context.Context, field graphql.CollectedField, obj *engagement.Engagement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Engagement_sponsorships(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Engagement().Sponsorships(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT"})
+				if err != nil {
+					var zeroVal []*engagement.Sponsorship
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal []*engagement.Sponsorship
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []*engagement.Sponsorship) graphql.Marshaler {
+			return ec.marshalOSponsorship2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐSponsorshipᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Engagement_sponsorships(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Engagement",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Sponsorship(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Engagement_sessionsIncluded(ctx context.Context, field graphql.CollectedField, obj *engagement.Engagement) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16772,7 +19785,25 @@ func (ec *executionContext) _Engagement_sessionsIncluded(ctx context.Context, fi
 		func(ctx context.Context) (any, error) {
 			return obj.SessionsIncluded, nil
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "PROGRESS_SPONSOR"})
+				if err != nil {
+					var zeroVal *int
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *int
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
 			return ec.marshalOInt2ᚖint(ctx, selections, v)
 		},
@@ -16795,12 +19826,30 @@ func (ec *executionContext) _Engagement_sessionsUsed(ctx context.Context, field 
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Engagement().SessionsUsed(ctx, obj)
 		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR", "CLIENT", "PROGRESS_SPONSOR"})
+				if err != nil {
+					var zeroVal *int
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *int
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Engagement_sessionsUsed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -16937,6 +19986,56 @@ func (ec *executionContext) fieldContext_Engagement_notes(ctx context.Context, f
 	if fc.Args, err = ec.field_Engagement_notes_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Engagement_reopening(ctx context.Context, field graphql.CollectedField, obj *engagement.Engagement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Engagement_reopening(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reopening(), nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN", "COACH", "SUPERVISOR"})
+				if err != nil {
+					var zeroVal *engagement.Reopening
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *engagement.Reopening
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *engagement.Reopening) graphql.Marshaler {
+			return ec.marshalOEngagementReopening2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐReopening(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Engagement_reopening(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Engagement",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EngagementReopening(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -17200,6 +20299,84 @@ func (ec *executionContext) fieldContext_EngagementEdge_node(_ context.Context, 
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _EngagementReopening_by(ctx context.Context, field graphql.CollectedField, obj *engagement.Reopening) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EngagementReopening_by(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.EngagementReopening().By(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
+			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EngagementReopening_by(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EngagementReopening",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EngagementReopening_reason(ctx context.Context, field graphql.CollectedField, obj *engagement.Reopening) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EngagementReopening_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EngagementReopening_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EngagementReopening", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _EngagementReopening_at(ctx context.Context, field graphql.CollectedField, obj *engagement.Reopening) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EngagementReopening_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EngagementReopening_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EngagementReopening", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _ExportTranscriptPayload_export(ctx context.Context, field graphql.CollectedField, obj *model.ExportTranscriptPayload) (ret graphql.Marshaler) {
@@ -18375,6 +21552,70 @@ func (ec *executionContext) fieldContext_InsightRevised_insight(_ context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _MarkSessionMissedPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.MarkSessionMissedPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MarkSessionMissedPayload_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Session, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MarkSessionMissedPayload_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MarkSessionMissedPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MarkSessionMissedPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.MarkSessionMissedPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MarkSessionMissedPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MarkSessionMissedPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MarkSessionMissedPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Membership_id(ctx context.Context, field graphql.CollectedField, obj *org.Membership) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -18759,6 +22000,70 @@ func (ec *executionContext) _MergeSpeakersPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_MergeSpeakersPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "MergeSpeakersPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MergeTagsPayload_tag(ctx context.Context, field graphql.CollectedField, obj *model.MergeTagsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MergeTagsPayload_tag(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Tag, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *tag.Tag) graphql.Marshaler {
+			return ec.marshalOTag2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐTag(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MergeTagsPayload_tag(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MergeTagsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Tag(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MergeTagsPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.MergeTagsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MergeTagsPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MergeTagsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MergeTagsPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -19429,6 +22734,138 @@ func (ec *executionContext) fieldContext_Mutation_archiveEngagement(ctx context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_reopenEngagement(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_reopenEngagement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReopenEngagement(ctx, fc.Args["input"].(engagement.ReopenInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ReopenEngagementPayload) graphql.Marshaler {
+			return ec.marshalNReopenEngagementPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐReopenEngagementPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_reopenEngagement(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReopenEngagementPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_reopenEngagement_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_setEngagementSponsor(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setEngagementSponsor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetEngagementSponsor(ctx, fc.Args["input"].(engagement.SetSponsorInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SetEngagementSponsorPayload) graphql.Marshaler {
+			return ec.marshalNSetEngagementSponsorPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSetEngagementSponsorPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setEngagementSponsor(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SetEngagementSponsorPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setEngagementSponsor_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_removeEngagementSponsor(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_removeEngagementSponsor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RemoveEngagementSponsor(ctx, fc.Args["input"].(engagement.RemoveSponsorInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RemoveEngagementSponsorPayload) graphql.Marshaler {
+			return ec.marshalNRemoveEngagementSponsorPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRemoveEngagementSponsorPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_removeEngagementSponsor(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RemoveEngagementSponsorPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_removeEngagementSponsor_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -19555,6 +22992,666 @@ func (ec *executionContext) fieldContext_Mutation_archiveSession(ctx context.Con
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_archiveSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_startSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_startSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().StartSession(ctx, fc.Args["input"].(session.StartInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.StartSessionPayload) graphql.Marshaler {
+			return ec.marshalNStartSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐStartSessionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_startSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StartSessionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_startSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_completeSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_completeSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CompleteSession(ctx, fc.Args["input"].(session.CompleteInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CompleteSessionPayload) graphql.Marshaler {
+			return ec.marshalNCompleteSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐCompleteSessionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_completeSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CompleteSessionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_completeSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_cancelSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_cancelSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CancelSession(ctx, fc.Args["input"].(session.CancelInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CancelSessionPayload) graphql.Marshaler {
+			return ec.marshalNCancelSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐCancelSessionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_cancelSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CancelSessionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_cancelSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_markSessionMissed(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_markSessionMissed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().MarkSessionMissed(ctx, fc.Args["input"].(session.NoShowInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.MarkSessionMissedPayload) graphql.Marshaler {
+			return ec.marshalNMarkSessionMissedPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐMarkSessionMissedPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_markSessionMissed(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MarkSessionMissedPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_markSessionMissed_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_rescheduleSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_rescheduleSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RescheduleSession(ctx, fc.Args["input"].(session.RescheduleInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RescheduleSessionPayload) graphql.Marshaler {
+			return ec.marshalNRescheduleSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRescheduleSessionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_rescheduleSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RescheduleSessionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_rescheduleSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_addParticipant(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_addParticipant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().AddParticipant(ctx, fc.Args["input"].(session.AddParticipantInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AddParticipantPayload) graphql.Marshaler {
+			return ec.marshalNAddParticipantPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐAddParticipantPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_addParticipant(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AddParticipantPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_addParticipant_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateParticipant(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateParticipant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateParticipant(ctx, fc.Args["input"].(session.UpdateParticipantInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateParticipantPayload) graphql.Marshaler {
+			return ec.marshalNUpdateParticipantPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUpdateParticipantPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateParticipant(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateParticipantPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateParticipant_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_removeParticipant(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_removeParticipant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RemoveParticipant(ctx, fc.Args["input"].(session.RemoveParticipantInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RemoveParticipantPayload) graphql.Marshaler {
+			return ec.marshalNRemoveParticipantPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRemoveParticipantPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_removeParticipant(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RemoveParticipantPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_removeParticipant_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_addAgendaTopic(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_addAgendaTopic(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().AddAgendaTopic(ctx, fc.Args["input"].(session.AddTopicInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AddAgendaTopicPayload) graphql.Marshaler {
+			return ec.marshalNAddAgendaTopicPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐAddAgendaTopicPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_addAgendaTopic(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AddAgendaTopicPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_addAgendaTopic_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateAgendaTopic(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateAgendaTopic(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateAgendaTopic(ctx, fc.Args["input"].(session.UpdateTopicInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateAgendaTopicPayload) graphql.Marshaler {
+			return ec.marshalNUpdateAgendaTopicPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUpdateAgendaTopicPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateAgendaTopic(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateAgendaTopicPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateAgendaTopic_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_reorderAgenda(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_reorderAgenda(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReorderAgenda(ctx, fc.Args["input"].(session.ReorderInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ReorderAgendaPayload) graphql.Marshaler {
+			return ec.marshalNReorderAgendaPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐReorderAgendaPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_reorderAgenda(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReorderAgendaPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_reorderAgenda_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_removeAgendaTopic(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_removeAgendaTopic(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RemoveAgendaTopic(ctx, fc.Args["input"].(session.RemoveTopicInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RemoveAgendaTopicPayload) graphql.Marshaler {
+			return ec.marshalNRemoveAgendaTopicPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRemoveAgendaTopicPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_removeAgendaTopic(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RemoveAgendaTopicPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_removeAgendaTopic_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createSavedFilter(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createSavedFilter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateSavedFilter(ctx, fc.Args["input"].(session.CreateSavedFilterInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateSavedFilterPayload) graphql.Marshaler {
+			return ec.marshalNCreateSavedFilterPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐCreateSavedFilterPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createSavedFilter(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateSavedFilterPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createSavedFilter_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateSavedFilter(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateSavedFilter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateSavedFilter(ctx, fc.Args["input"].(session.UpdateSavedFilterInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateSavedFilterPayload) graphql.Marshaler {
+			return ec.marshalNUpdateSavedFilterPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUpdateSavedFilterPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateSavedFilter(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateSavedFilterPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateSavedFilter_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteSavedFilter(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteSavedFilter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteSavedFilter(ctx, fc.Args["input"].(session.DeleteSavedFilterInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteSavedFilterPayload) graphql.Marshaler {
+			return ec.marshalNDeleteSavedFilterPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDeleteSavedFilterPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteSavedFilter(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteSavedFilterPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteSavedFilter_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -20523,6 +24620,138 @@ func (ec *executionContext) fieldContext_Mutation_untag(ctx context.Context, fie
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_untag_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateTag(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateTag(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateTag(ctx, fc.Args["input"].(tag.UpdateInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateTagPayload) graphql.Marshaler {
+			return ec.marshalNUpdateTagPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUpdateTagPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateTag(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateTagPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateTag_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_mergeTags(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_mergeTags(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().MergeTags(ctx, fc.Args["input"].(tag.MergeInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.MergeTagsPayload) graphql.Marshaler {
+			return ec.marshalNMergeTagsPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐMergeTagsPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_mergeTags(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MergeTagsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_mergeTags_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteTag(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteTag(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteTag(ctx, fc.Args["input"].(tag.DeleteInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteTagPayload) graphql.Marshaler {
+			return ec.marshalNDeleteTagPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDeleteTagPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteTag(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteTagPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteTag_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -22646,7 +26875,7 @@ func (ec *executionContext) _Query_sessions(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Sessions(ctx, fc.Args["filter"].(*session.Filter), fc.Args["orderBy"].(*session.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Query().Sessions(ctx, fc.Args["filter"].(*session.Filter), fc.Args["savedFilterId"].(*id.Any), fc.Args["orderBy"].(*session.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[session.Session]) graphql.Marshaler {
@@ -22808,6 +27037,38 @@ func (ec *executionContext) fieldContext_Query_insights(ctx context.Context, fie
 	if fc.Args, err = ec.field_Query_insights_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_savedFilters(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_savedFilters(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().SavedFilters(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*session.SavedFilter) graphql.Marshaler {
+			return ec.marshalNSavedFilter2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilterᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_savedFilters(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SavedFilter(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -23072,6 +27333,198 @@ func (ec *executionContext) fieldContext_ReassignUtterancesPayload_userErrors(_ 
 	return fc, nil
 }
 
+func (ec *executionContext) _RemoveAgendaTopicPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.RemoveAgendaTopicPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RemoveAgendaTopicPayload_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Session, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RemoveAgendaTopicPayload_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveAgendaTopicPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RemoveAgendaTopicPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RemoveAgendaTopicPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RemoveAgendaTopicPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RemoveAgendaTopicPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveAgendaTopicPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RemoveEngagementSponsorPayload_engagement(ctx context.Context, field graphql.CollectedField, obj *model.RemoveEngagementSponsorPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RemoveEngagementSponsorPayload_engagement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Engagement, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *engagement.Engagement) graphql.Marshaler {
+			return ec.marshalOEngagement2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagement(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RemoveEngagementSponsorPayload_engagement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveEngagementSponsorPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Engagement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RemoveEngagementSponsorPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RemoveEngagementSponsorPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RemoveEngagementSponsorPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RemoveEngagementSponsorPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveEngagementSponsorPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RemoveParticipantPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.RemoveParticipantPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RemoveParticipantPayload_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Session, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RemoveParticipantPayload_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveParticipantPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RemoveParticipantPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RemoveParticipantPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RemoveParticipantPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RemoveParticipantPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveParticipantPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RenameSpeakerPayload_speaker(ctx context.Context, field graphql.CollectedField, obj *model.RenameSpeakerPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -23158,6 +27611,134 @@ func (ec *executionContext) _RenameSpeakerPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_RenameSpeakerPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RenameSpeakerPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReopenEngagementPayload_engagement(ctx context.Context, field graphql.CollectedField, obj *model.ReopenEngagementPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReopenEngagementPayload_engagement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Engagement, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *engagement.Engagement) graphql.Marshaler {
+			return ec.marshalOEngagement2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagement(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReopenEngagementPayload_engagement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReopenEngagementPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Engagement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReopenEngagementPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ReopenEngagementPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReopenEngagementPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReopenEngagementPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReopenEngagementPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReorderAgendaPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.ReorderAgendaPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReorderAgendaPayload_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Session, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReorderAgendaPayload_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReorderAgendaPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReorderAgendaPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ReorderAgendaPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReorderAgendaPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReorderAgendaPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReorderAgendaPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -23405,6 +27986,70 @@ func (ec *executionContext) _RequestTranscriptUploadPayload_userErrors(ctx conte
 func (ec *executionContext) fieldContext_RequestTranscriptUploadPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RequestTranscriptUploadPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RescheduleSessionPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.RescheduleSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RescheduleSessionPayload_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Session, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RescheduleSessionPayload_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RescheduleSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RescheduleSessionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RescheduleSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RescheduleSessionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RescheduleSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RescheduleSessionPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -24401,6 +29046,383 @@ func (ec *executionContext) fieldContext_SaveNotePayload_userErrors(_ context.Co
 	return fc, nil
 }
 
+func (ec *executionContext) _SavedFilter_id(ctx context.Context, field graphql.CollectedField, obj *session.SavedFilter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedFilter_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v session.SavedFilterID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilterID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedFilter_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedFilter", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _SavedFilter_name(ctx context.Context, field graphql.CollectedField, obj *session.SavedFilter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedFilter_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedFilter_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedFilter", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SavedFilter_filter(ctx context.Context, field graphql.CollectedField, obj *session.SavedFilter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedFilter_filter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Filter()
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Filter) graphql.Marshaler {
+			return ec.marshalNSavedSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedFilter_filter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SavedFilter",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SavedSessionFilter(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SavedFilter_createdAt(ctx context.Context, field graphql.CollectedField, obj *session.SavedFilter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedFilter_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedFilter_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedFilter", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _SavedFilter_updatedAt(ctx context.Context, field graphql.CollectedField, obj *session.SavedFilter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedFilter_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedFilter_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedFilter", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSessionFilter_clientIds(ctx context.Context, field graphql.CollectedField, obj *session.Filter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSessionFilter_clientIds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientIds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []client.ID) graphql.Marshaler {
+			return ec.marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐIDᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSessionFilter_clientIds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSessionFilter", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSessionFilter_coachIds(ctx context.Context, field graphql.CollectedField, obj *session.Filter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSessionFilter_coachIds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CoachIds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []org.UserID) graphql.Marshaler {
+			return ec.marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserIDᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSessionFilter_coachIds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSessionFilter", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSessionFilter_engagementIds(ctx context.Context, field graphql.CollectedField, obj *session.Filter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSessionFilter_engagementIds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EngagementIds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []engagement.ID) graphql.Marshaler {
+			return ec.marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐIDᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSessionFilter_engagementIds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSessionFilter", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSessionFilter_types(ctx context.Context, field graphql.CollectedField, obj *session.Filter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSessionFilter_types(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Types, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []session.Type) graphql.Marshaler {
+			return ec.marshalNSessionType2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTypeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSessionFilter_types(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSessionFilter", field, false, false, errors.New("field of type SessionType does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSessionFilter_statuses(ctx context.Context, field graphql.CollectedField, obj *session.Filter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSessionFilter_statuses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Statuses, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []session.Status) graphql.Marshaler {
+			return ec.marshalNSessionStatus2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐStatusᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSessionFilter_statuses(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSessionFilter", field, false, false, errors.New("field of type SessionStatus does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSessionFilter_startsAfter(ctx context.Context, field graphql.CollectedField, obj *session.Filter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSessionFilter_startsAfter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartsAfter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSessionFilter_startsAfter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSessionFilter", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSessionFilter_startsBefore(ctx context.Context, field graphql.CollectedField, obj *session.Filter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSessionFilter_startsBefore(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartsBefore, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSessionFilter_startsBefore(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSessionFilter", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSessionFilter_tagIds(ctx context.Context, field graphql.CollectedField, obj *session.Filter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSessionFilter_tagIds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TagIds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []tag.ID) graphql.Marshaler {
+			return ec.marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐIDᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSessionFilter_tagIds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSessionFilter", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSessionFilter_participantUserIds(ctx context.Context, field graphql.CollectedField, obj *session.Filter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSessionFilter_participantUserIds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ParticipantUserIds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []org.UserID) graphql.Marshaler {
+			return ec.marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserIDᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSessionFilter_participantUserIds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSessionFilter", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSessionFilter_hasTranscript(ctx context.Context, field graphql.CollectedField, obj *session.Filter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSessionFilter_hasTranscript(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HasTranscript, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSessionFilter_hasTranscript(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSessionFilter", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSessionFilter_includeArchived(ctx context.Context, field graphql.CollectedField, obj *session.Filter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSessionFilter_includeArchived(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.IncludeArchived, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSessionFilter_includeArchived(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSessionFilter", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _Session_id(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -24580,6 +29602,111 @@ func (ec *executionContext) fieldContext_Session_durationMinutes(_ context.Conte
 	return graphql.NewScalarFieldContext("Session", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _Session_usesSession(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_usesSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UsesSession(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Session_usesSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Session", field, true, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Session_cancellation(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_cancellation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cancellation(), nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR", "CLIENT"})
+				if err != nil {
+					var zeroVal *session.Cancellation
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *session.Cancellation
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Cancellation) graphql.Marshaler {
+			return ec.marshalOSessionCancellation2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCancellation(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Session_cancellation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Session",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SessionCancellation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Session_overlaps(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_overlaps(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Session().Overlaps(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*session.Session) graphql.Marshaler {
+			return ec.marshalNSession2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSessionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Session_overlaps(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Session",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Session_consents(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -24744,6 +29871,38 @@ func (ec *executionContext) fieldContext_Session_participants(_ context.Context,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Participant(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Session_agenda(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_agenda(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Session().Agenda(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*session.Topic) graphql.Marshaler {
+			return ec.marshalNAgendaTopic2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Session_agenda(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Session",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AgendaTopic(ctx, field)
 		},
 	}
 	return fc, nil
@@ -25103,6 +30262,98 @@ func (ec *executionContext) _Session_updatedAt(ctx context.Context, field graphq
 }
 func (ec *executionContext) fieldContext_Session_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Session", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _SessionCancellation_by(ctx context.Context, field graphql.CollectedField, obj *session.Cancellation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionCancellation_by(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.By, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v session.CancelledBy) graphql.Marshaler {
+			return ec.marshalNSessionCancelledBy2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCancelledBy(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionCancellation_by(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionCancellation", field, false, false, errors.New("field of type SessionCancelledBy does not have child fields"))
+}
+
+func (ec *executionContext) _SessionCancellation_reason(ctx context.Context, field graphql.CollectedField, obj *session.Cancellation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionCancellation_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SessionCancellation_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionCancellation", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SessionCancellation_at(ctx context.Context, field graphql.CollectedField, obj *session.Cancellation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionCancellation_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionCancellation_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionCancellation", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _SessionCancellation_late(ctx context.Context, field graphql.CollectedField, obj *session.Cancellation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionCancellation_late(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Late, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionCancellation_late(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionCancellation", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _SessionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[session.Session]) (ret graphql.Marshaler) {
@@ -25691,6 +30942,70 @@ func (ec *executionContext) fieldContext_SessionMetrics_quality(_ context.Contex
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_DataQuality(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetEngagementSponsorPayload_engagement(ctx context.Context, field graphql.CollectedField, obj *model.SetEngagementSponsorPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetEngagementSponsorPayload_engagement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Engagement, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *engagement.Engagement) graphql.Marshaler {
+			return ec.marshalOEngagement2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagement(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetEngagementSponsorPayload_engagement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetEngagementSponsorPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Engagement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetEngagementSponsorPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SetEngagementSponsorPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetEngagementSponsorPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetEngagementSponsorPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetEngagementSponsorPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -26898,6 +32213,148 @@ func (ec *executionContext) fieldContext_SplitSpeakerPayload_userErrors(_ contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Sponsorship_user(ctx context.Context, field graphql.CollectedField, obj *engagement.Sponsorship) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Sponsorship_user(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Sponsorship().User(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
+			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Sponsorship_user(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Sponsorship",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Sponsorship_grants(ctx context.Context, field graphql.CollectedField, obj *engagement.Sponsorship) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Sponsorship_grants(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Grants, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []engagement.Grant) graphql.Marshaler {
+			return ec.marshalNSponsorGrant2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐGrantᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Sponsorship_grants(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Sponsorship", field, false, false, errors.New("field of type SponsorGrant does not have child fields"))
+}
+
+func (ec *executionContext) _Sponsorship_createdAt(ctx context.Context, field graphql.CollectedField, obj *engagement.Sponsorship) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Sponsorship_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Sponsorship_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Sponsorship", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _StartSessionPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.StartSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StartSessionPayload_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Session, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StartSessionPayload_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StartSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StartSessionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.StartSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StartSessionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StartSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StartSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _StoreCount_store(ctx context.Context, field graphql.CollectedField, obj *privacy.StoreCount) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -27220,6 +32677,47 @@ func (ec *executionContext) _Tag_color(ctx context.Context, field graphql.Collec
 }
 func (ec *executionContext) fieldContext_Tag_color(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Tag", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Tag_usageCount(ctx context.Context, field graphql.CollectedField, obj *tag.Tag) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Tag_usageCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Tag().UsageCount(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH"})
+				if err != nil {
+					var zeroVal *int
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *int
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Tag_usageCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Tag", field, true, true, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _Tag_createdAt(ctx context.Context, field graphql.CollectedField, obj *tag.Tag) (ret graphql.Marshaler) {
@@ -29412,6 +34910,70 @@ func (ec *executionContext) fieldContext_UntagPayload_userErrors(_ context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _UpdateAgendaTopicPayload_topic(ctx context.Context, field graphql.CollectedField, obj *model.UpdateAgendaTopicPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateAgendaTopicPayload_topic(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Topic, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Topic) graphql.Marshaler {
+			return ec.marshalOAgendaTopic2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopic(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateAgendaTopicPayload_topic(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateAgendaTopicPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AgendaTopic(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateAgendaTopicPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UpdateAgendaTopicPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateAgendaTopicPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateAgendaTopicPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateAgendaTopicPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpdateClientPayload_client(ctx context.Context, field graphql.CollectedField, obj *model.UpdateClientPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -29604,6 +35166,134 @@ func (ec *executionContext) fieldContext_UpdateOrganizationPayload_userErrors(_ 
 	return fc, nil
 }
 
+func (ec *executionContext) _UpdateParticipantPayload_participant(ctx context.Context, field graphql.CollectedField, obj *model.UpdateParticipantPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateParticipantPayload_participant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Participant, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Participant) graphql.Marshaler {
+			return ec.marshalOParticipant2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐParticipant(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateParticipantPayload_participant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateParticipantPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Participant(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateParticipantPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UpdateParticipantPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateParticipantPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateParticipantPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateParticipantPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateSavedFilterPayload_savedFilter(ctx context.Context, field graphql.CollectedField, obj *model.UpdateSavedFilterPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateSavedFilterPayload_savedFilter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SavedFilter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.SavedFilter) graphql.Marshaler {
+			return ec.marshalOSavedFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilter(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateSavedFilterPayload_savedFilter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateSavedFilterPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SavedFilter(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateSavedFilterPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UpdateSavedFilterPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateSavedFilterPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateSavedFilterPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateSavedFilterPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpdateSessionPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.UpdateSessionPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -29658,6 +35348,70 @@ func (ec *executionContext) _UpdateSessionPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_UpdateSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "UpdateSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateTagPayload_tag(ctx context.Context, field graphql.CollectedField, obj *model.UpdateTagPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateTagPayload_tag(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Tag, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *tag.Tag) graphql.Marshaler {
+			return ec.marshalOTag2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐTag(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateTagPayload_tag(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateTagPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Tag(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateTagPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UpdateTagPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateTagPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateTagPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateTagPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -31955,6 +37709,112 @@ func (ec *executionContext) fieldContext___Type_isOneOf(_ context.Context, field
 
 // region    **************************** input.gotpl *****************************
 
+func (ec *executionContext) unmarshalInputAddAgendaTopicInput(ctx context.Context, obj any) (session.AddTopicInput, error) {
+	var it session.AddTopicInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"sessionId", "title", "notes"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Title = data
+		case "notes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notes"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Notes = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputAddParticipantInput(ctx context.Context, obj any) (session.AddParticipantInput, error) {
+	var it session.AddParticipantInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["role"]; !present {
+		asMap["role"] = "OBSERVER"
+	}
+
+	fieldsInOrder := [...]string{"sessionId", "role", "name", "clientId", "userId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
+		case "role":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("role"))
+			data, err := ec.unmarshalNParticipantRole2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐParticipantRole(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Role = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "clientId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientId"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientID = data
+		case "userId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("userId"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UserID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputArchiveClientInput(ctx context.Context, obj any) (client.ArchiveInput, error) {
 	var it client.ArchiveInput
 	if obj == nil {
@@ -32160,6 +38020,61 @@ func (ec *executionContext) unmarshalInputArchiveTranscriptInput(ctx context.Con
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCancelSessionInput(ctx context.Context, obj any) (session.CancelInput, error) {
+	var it session.CancelInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["usesSession"]; !present {
+		asMap["usesSession"] = false
+	}
+
+	fieldsInOrder := [...]string{"id", "by", "reason", "usesSession"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "by":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("by"))
+			data, err := ec.unmarshalNSessionCancelledBy2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCancelledBy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.By = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		case "usesSession":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("usesSession"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UsesSession = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputClientFilter(ctx context.Context, obj any) (client.Filter, error) {
 	var it client.Filter
 	if obj == nil {
@@ -32261,6 +38176,36 @@ func (ec *executionContext) unmarshalInputClientOrder(ctx context.Context, obj a
 				return it, err
 			}
 			it.Direction = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputCompleteSessionInput(ctx context.Context, obj any) (session.CompleteInput, error) {
+	var it session.CompleteInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
 		}
 	}
 	return it, nil
@@ -32508,6 +38453,43 @@ func (ec *executionContext) unmarshalInputCreateNoteInput(ctx context.Context, o
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCreateSavedFilterInput(ctx context.Context, obj any) (session.CreateSavedFilterInput, error) {
+	var it session.CreateSavedFilterInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "filter"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "filter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("filter"))
+			data, err := ec.unmarshalNSessionFilter2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Filter = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateSessionInput(ctx context.Context, obj any) (session.CreateInput, error) {
 	var it session.CreateInput
 	if obj == nil {
@@ -32631,6 +38613,66 @@ func (ec *executionContext) unmarshalInputDeleteNoteInput(ctx context.Context, o
 		case "id":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
 			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputDeleteSavedFilterInput(ctx context.Context, obj any) (session.DeleteSavedFilterInput, error) {
+	var it session.DeleteSavedFilterInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilterID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputDeleteTagInput(ctx context.Context, obj any) (tag.DeleteInput, error) {
+	var it tag.DeleteInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐID(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -33045,6 +39087,47 @@ func (ec *executionContext) unmarshalInputInsightOrder(ctx context.Context, obj 
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputMarkSessionMissedInput(ctx context.Context, obj any) (session.NoShowInput, error) {
+	var it session.NoShowInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["usesSession"]; !present {
+		asMap["usesSession"] = true
+	}
+
+	fieldsInOrder := [...]string{"id", "usesSession"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "usesSession":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("usesSession"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UsesSession = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputMergeSpeakersInput(ctx context.Context, obj any) (transcript.MergeSpeakersInput, error) {
 	var it transcript.MergeSpeakersInput
 	if obj == nil {
@@ -33073,6 +39156,43 @@ func (ec *executionContext) unmarshalInputMergeSpeakersInput(ctx context.Context
 		case "ids":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
 			data, err := ec.unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ids = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputMergeTagsInput(ctx context.Context, obj any) (tag.MergeInput, error) {
+	var it tag.MergeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"intoId", "ids"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "intoId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("intoId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IntoID = data
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐIDᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -33276,6 +39396,103 @@ func (ec *executionContext) unmarshalInputReassignUtterancesInput(ctx context.Co
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputRemoveAgendaTopicInput(ctx context.Context, obj any) (session.RemoveTopicInput, error) {
+	var it session.RemoveTopicInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRemoveEngagementSponsorInput(ctx context.Context, obj any) (engagement.RemoveSponsorInput, error) {
+	var it engagement.RemoveSponsorInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"engagementId", "userId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "engagementId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("engagementId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EngagementID = data
+		case "userId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("userId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UserID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRemoveParticipantInput(ctx context.Context, obj any) (session.RemoveParticipantInput, error) {
+	var it session.RemoveParticipantInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐParticipantID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputRenameSpeakerInput(ctx context.Context, obj any) (transcript.RenameSpeakerInput, error) {
 	var it transcript.RenameSpeakerInput
 	if obj == nil {
@@ -33315,6 +39532,80 @@ func (ec *executionContext) unmarshalInputRenameSpeakerInput(ctx context.Context
 				return it, err
 			}
 			it.Remember = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputReopenEngagementInput(ctx context.Context, obj any) (engagement.ReopenInput, error) {
+	var it engagement.ReopenInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputReorderAgendaInput(ctx context.Context, obj any) (session.ReorderInput, error) {
+	var it session.ReorderInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"sessionId", "topicIds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
+		case "topicIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("topicIds"))
+			data, err := ec.unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TopicIds = data
 		}
 	}
 	return it, nil
@@ -33440,6 +39731,50 @@ func (ec *executionContext) unmarshalInputRequestTranscriptUploadInput(ctx conte
 				return it, err
 			}
 			it.Format = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRescheduleSessionInput(ctx context.Context, obj any) (session.RescheduleInput, error) {
+	var it session.RescheduleInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "startsAt", "durationMinutes"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "startsAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startsAt"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StartsAt = data
+		case "durationMinutes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("durationMinutes"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DurationMinutes = data
 		}
 	}
 	return it, nil
@@ -33643,7 +39978,7 @@ func (ec *executionContext) unmarshalInputSessionFilter(ctx context.Context, obj
 		asMap["includeArchived"] = false
 	}
 
-	fieldsInOrder := [...]string{"clientIds", "coachIds", "engagementIds", "types", "statuses", "startsAfter", "startsBefore", "tagIds", "hasTranscript", "includeArchived"}
+	fieldsInOrder := [...]string{"clientIds", "coachIds", "engagementIds", "types", "statuses", "startsAfter", "startsBefore", "tagIds", "participantUserIds", "hasTranscript", "includeArchived"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -33706,6 +40041,13 @@ func (ec *executionContext) unmarshalInputSessionFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.TagIds = data
+		case "participantUserIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("participantUserIds"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ParticipantUserIds = data
 		case "hasTranscript":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hasTranscript"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -33764,6 +40106,54 @@ func (ec *executionContext) unmarshalInputSessionOrder(ctx context.Context, obj 
 				return it, err
 			}
 			it.Direction = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSetEngagementSponsorInput(ctx context.Context, obj any) (engagement.SetSponsorInput, error) {
+	var it engagement.SetSponsorInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["grants"]; !present {
+		asMap["grants"] = []any{"SESSION_DATES", "PROGRESS", "GOALS"}
+	}
+
+	fieldsInOrder := [...]string{"engagementId", "userId", "grants"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "engagementId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("engagementId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EngagementID = data
+		case "userId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("userId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UserID = data
+		case "grants":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("grants"))
+			data, err := ec.unmarshalNSponsorGrant2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐGrantᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Grants = data
 		}
 	}
 	return it, nil
@@ -33891,6 +40281,36 @@ func (ec *executionContext) unmarshalInputSplitSpeakerInput(ctx context.Context,
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputStartSessionInput(ctx context.Context, obj any) (session.StartInput, error) {
+	var it session.StartInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputTagInput(ctx context.Context, obj any) (tag.AddInput, error) {
 	var it tag.AddInput
 	if obj == nil {
@@ -33997,6 +40417,63 @@ func (ec *executionContext) unmarshalInputUntagInput(ctx context.Context, obj an
 				return it, err
 			}
 			it.Name = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpdateAgendaTopicInput(ctx context.Context, obj any) (session.UpdateTopicInput, error) {
+	var it session.UpdateTopicInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "title", "notes", "status"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateAgendaTopicInput().Title(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "notes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notes"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateAgendaTopicInput().Notes(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "status":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
+			data, err := ec.unmarshalOTopicStatus2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicStatus(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateAgendaTopicInput().Status(ctx, &it, data); err != nil {
+				return it, err
+			}
 		}
 	}
 	return it, nil
@@ -34182,6 +40659,102 @@ func (ec *executionContext) unmarshalInputUpdateOrganizationInput(ctx context.Co
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateParticipantInput(ctx context.Context, obj any) (session.UpdateParticipantInput, error) {
+	var it session.UpdateParticipantInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "name", "role"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐParticipantID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateParticipantInput().Name(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "role":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("role"))
+			data, err := ec.unmarshalOParticipantRole2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐParticipantRole(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateParticipantInput().Role(ctx, &it, data); err != nil {
+				return it, err
+			}
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpdateSavedFilterInput(ctx context.Context, obj any) (session.UpdateSavedFilterInput, error) {
+	var it session.UpdateSavedFilterInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "name", "filter"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilterID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateSavedFilterInput().Name(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "filter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("filter"))
+			data, err := ec.unmarshalOSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateSavedFilterInput().Filter(ctx, &it, data); err != nil {
+				return it, err
+			}
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateSessionInput(ctx context.Context, obj any) (session.UpdateInput, error) {
 	var it session.UpdateInput
 	if obj == nil {
@@ -34250,6 +40823,54 @@ func (ec *executionContext) unmarshalInputUpdateSessionInput(ctx context.Context
 				return it, err
 			}
 			if err = ec.Resolvers.UpdateSessionInput().DurationMinutes(ctx, &it, data); err != nil {
+				return it, err
+			}
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpdateTagInput(ctx context.Context, obj any) (tag.UpdateInput, error) {
+	var it tag.UpdateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "name", "color"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateTagInput().Name(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "color":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("color"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateTagInput().Color(ctx, &it, data); err != nil {
 				return it, err
 			}
 		}
@@ -34475,6 +41096,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Session(ctx, sel, obj)
+	case *session.SavedFilter:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._SavedFilter(ctx, sel, obj)
 	case *session.Participant:
 		if obj == nil {
 			return graphql.Null
@@ -34535,6 +41161,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._AnalysisRun(ctx, sel, obj)
+	case *session.Topic:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._AgendaTopic(ctx, sel, obj)
 	default:
 		if typedObj, ok := obj.(graphql.Marshaler); ok {
 			return typedObj
@@ -34581,6 +41212,92 @@ func (ec *executionContext) _Taggable(ctx context.Context, sel ast.SelectionSet,
 
 // region    **************************** object.gotpl ****************************
 
+var addAgendaTopicPayloadImplementors = []string{"AddAgendaTopicPayload"}
+
+func (ec *executionContext) _AddAgendaTopicPayload(ctx context.Context, sel ast.SelectionSet, obj *model.AddAgendaTopicPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, addAgendaTopicPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AddAgendaTopicPayload")
+		case "topic":
+			out.Values[i] = ec._AddAgendaTopicPayload_topic(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._AddAgendaTopicPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var addParticipantPayloadImplementors = []string{"AddParticipantPayload"}
+
+func (ec *executionContext) _AddParticipantPayload(ctx context.Context, sel ast.SelectionSet, obj *model.AddParticipantPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, addParticipantPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AddParticipantPayload")
+		case "participant":
+			out.Values[i] = ec._AddParticipantPayload_participant(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._AddParticipantPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var adviceMarkersImplementors = []string{"AdviceMarkers"}
 
 func (ec *executionContext) _AdviceMarkers(ctx context.Context, sel ast.SelectionSet, obj *conversation.AdviceMarkers) graphql.Marshaler {
@@ -34602,6 +41319,183 @@ func (ec *executionContext) _AdviceMarkers(ctx context.Context, sel ast.Selectio
 			out.Values[i] = ec._AdviceMarkers_withoutPermission(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var agendaTopicImplementors = []string{"AgendaTopic", "Node"}
+
+func (ec *executionContext) _AgendaTopic(ctx context.Context, sel ast.SelectionSet, obj *session.Topic) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, agendaTopicImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AgendaTopic")
+		case "id":
+			out.Values[i] = ec._AgendaTopic_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "title":
+			out.Values[i] = ec._AgendaTopic_title(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "notes":
+			out.Values[i] = ec._AgendaTopic_notes(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "status":
+			out.Values[i] = ec._AgendaTopic_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "addedBy":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AgendaTopic_addedBy(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "carriedFrom":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AgendaTopic_carriedFrom(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "session":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AgendaTopic_session(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "createdAt":
+			out.Values[i] = ec._AgendaTopic_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "updatedAt":
+			out.Values[i] = ec._AgendaTopic_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -35149,6 +42043,49 @@ func (ec *executionContext) _BucketVoice(ctx context.Context, sel ast.SelectionS
 		case "questionCount":
 			out.Values[i] = ec._BucketVoice_questionCount(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var cancelSessionPayloadImplementors = []string{"CancelSessionPayload"}
+
+func (ec *executionContext) _CancelSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CancelSessionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cancelSessionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CancelSessionPayload")
+		case "session":
+			out.Values[i] = ec._CancelSessionPayload_session(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CancelSessionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -35855,6 +42792,49 @@ func (ec *executionContext) _Commitment(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var completeSessionPayloadImplementors = []string{"CompleteSessionPayload"}
+
+func (ec *executionContext) _CompleteSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CompleteSessionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, completeSessionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CompleteSessionPayload")
+		case "session":
+			out.Values[i] = ec._CompleteSessionPayload_session(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CompleteSessionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var completeTranscriptUploadPayloadImplementors = []string{"CompleteTranscriptUploadPayload"}
 
 func (ec *executionContext) _CompleteTranscriptUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CompleteTranscriptUploadPayload) graphql.Marshaler {
@@ -36296,6 +43276,49 @@ func (ec *executionContext) _CreateNotePayload(ctx context.Context, sel ast.Sele
 			}
 		case "userErrors":
 			out.Values[i] = ec._CreateNotePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var createSavedFilterPayloadImplementors = []string{"CreateSavedFilterPayload"}
+
+func (ec *executionContext) _CreateSavedFilterPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateSavedFilterPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createSavedFilterPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateSavedFilterPayload")
+		case "savedFilter":
+			out.Values[i] = ec._CreateSavedFilterPayload_savedFilter(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateSavedFilterPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -36924,6 +43947,92 @@ func (ec *executionContext) _DeleteNotePayload(ctx context.Context, sel ast.Sele
 	return out
 }
 
+var deleteSavedFilterPayloadImplementors = []string{"DeleteSavedFilterPayload"}
+
+func (ec *executionContext) _DeleteSavedFilterPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteSavedFilterPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteSavedFilterPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteSavedFilterPayload")
+		case "savedFilter":
+			out.Values[i] = ec._DeleteSavedFilterPayload_savedFilter(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteSavedFilterPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var deleteTagPayloadImplementors = []string{"DeleteTagPayload"}
+
+func (ec *executionContext) _DeleteTagPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteTagPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteTagPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteTagPayload")
+		case "tag":
+			out.Values[i] = ec._DeleteTagPayload_tag(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteTagPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var downloadDataExportPayloadImplementors = []string{"DownloadDataExportPayload"}
 
 func (ec *executionContext) _DownloadDataExportPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DownloadDataExportPayload) graphql.Marshaler {
@@ -37186,6 +44295,44 @@ func (ec *executionContext) _Engagement(ctx context.Context, sel ast.SelectionSe
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "sponsorships":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Engagement_sponsorships(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "sessionsIncluded":
 			out.Values[i] = ec._Engagement_sessionsIncluded(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -37201,7 +44348,7 @@ func (ec *executionContext) _Engagement(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._Engagement_sessionsUsed(ctx, field, obj)
-				if res == graphql.Null {
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -37315,6 +44462,11 @@ func (ec *executionContext) _Engagement(ctx context.Context, sel ast.SelectionSe
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "reopening":
+			out.Values[i] = ec._Engagement_reopening(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "archivedAt":
 			out.Values[i] = ec._Engagement_archivedAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -37458,6 +44610,87 @@ func (ec *executionContext) _EngagementEdge(ctx context.Context, sel ast.Selecti
 			out.Values[i] = ec._EngagementEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var engagementReopeningImplementors = []string{"EngagementReopening"}
+
+func (ec *executionContext) _EngagementReopening(ctx context.Context, sel ast.SelectionSet, obj *engagement.Reopening) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, engagementReopeningImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EngagementReopening")
+		case "by":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._EngagementReopening_by(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "reason":
+			out.Values[i] = ec._EngagementReopening_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "at":
+			out.Values[i] = ec._EngagementReopening_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -38218,6 +45451,49 @@ func (ec *executionContext) _InsightRevised(ctx context.Context, sel ast.Selecti
 	return out
 }
 
+var markSessionMissedPayloadImplementors = []string{"MarkSessionMissedPayload"}
+
+func (ec *executionContext) _MarkSessionMissedPayload(ctx context.Context, sel ast.SelectionSet, obj *model.MarkSessionMissedPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, markSessionMissedPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MarkSessionMissedPayload")
+		case "session":
+			out.Values[i] = ec._MarkSessionMissedPayload_session(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._MarkSessionMissedPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var membershipImplementors = []string{"Membership", "Node"}
 
 func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSet, obj *org.Membership) graphql.Marshaler {
@@ -38486,6 +45762,49 @@ func (ec *executionContext) _MergeSpeakersPayload(ctx context.Context, sel ast.S
 	return out
 }
 
+var mergeTagsPayloadImplementors = []string{"MergeTagsPayload"}
+
+func (ec *executionContext) _MergeTagsPayload(ctx context.Context, sel ast.SelectionSet, obj *model.MergeTagsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, mergeTagsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MergeTagsPayload")
+		case "tag":
+			out.Values[i] = ec._MergeTagsPayload_tag(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._MergeTagsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var mutationImplementors = []string{"Mutation"}
 
 func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -38611,6 +45930,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "reopenEngagement":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_reopenEngagement(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "setEngagementSponsor":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setEngagementSponsor(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "removeEngagementSponsor":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_removeEngagementSponsor(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "createSession":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createSession(ctx, field)
@@ -38628,6 +45968,111 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "archiveSession":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_archiveSession(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "startSession":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_startSession(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "completeSession":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_completeSession(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "cancelSession":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_cancelSession(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "markSessionMissed":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_markSessionMissed(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rescheduleSession":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_rescheduleSession(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "addParticipant":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_addParticipant(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateParticipant":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateParticipant(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "removeParticipant":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_removeParticipant(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "addAgendaTopic":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_addAgendaTopic(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateAgendaTopic":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateAgendaTopic(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reorderAgenda":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_reorderAgenda(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "removeAgendaTopic":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_removeAgendaTopic(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createSavedFilter":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createSavedFilter(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateSavedFilter":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateSavedFilter(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteSavedFilter":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteSavedFilter(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -38782,6 +46227,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "untag":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_untag(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateTag":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateTag(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mergeTags":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_mergeTags(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteTag":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteTag(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -40329,6 +47795,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "savedFilters":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_savedFilters(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "notes":
 			field := field
 
@@ -40456,6 +47944,135 @@ func (ec *executionContext) _ReassignUtterancesPayload(ctx context.Context, sel 
 	return out
 }
 
+var removeAgendaTopicPayloadImplementors = []string{"RemoveAgendaTopicPayload"}
+
+func (ec *executionContext) _RemoveAgendaTopicPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RemoveAgendaTopicPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, removeAgendaTopicPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RemoveAgendaTopicPayload")
+		case "session":
+			out.Values[i] = ec._RemoveAgendaTopicPayload_session(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RemoveAgendaTopicPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var removeEngagementSponsorPayloadImplementors = []string{"RemoveEngagementSponsorPayload"}
+
+func (ec *executionContext) _RemoveEngagementSponsorPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RemoveEngagementSponsorPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, removeEngagementSponsorPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RemoveEngagementSponsorPayload")
+		case "engagement":
+			out.Values[i] = ec._RemoveEngagementSponsorPayload_engagement(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RemoveEngagementSponsorPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var removeParticipantPayloadImplementors = []string{"RemoveParticipantPayload"}
+
+func (ec *executionContext) _RemoveParticipantPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RemoveParticipantPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, removeParticipantPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RemoveParticipantPayload")
+		case "session":
+			out.Values[i] = ec._RemoveParticipantPayload_session(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RemoveParticipantPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var renameSpeakerPayloadImplementors = []string{"RenameSpeakerPayload"}
 
 func (ec *executionContext) _RenameSpeakerPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RenameSpeakerPayload) graphql.Marshaler {
@@ -40480,6 +48097,92 @@ func (ec *executionContext) _RenameSpeakerPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._RenameSpeakerPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var reopenEngagementPayloadImplementors = []string{"ReopenEngagementPayload"}
+
+func (ec *executionContext) _ReopenEngagementPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ReopenEngagementPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, reopenEngagementPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReopenEngagementPayload")
+		case "engagement":
+			out.Values[i] = ec._ReopenEngagementPayload_engagement(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ReopenEngagementPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var reorderAgendaPayloadImplementors = []string{"ReorderAgendaPayload"}
+
+func (ec *executionContext) _ReorderAgendaPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ReorderAgendaPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, reorderAgendaPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReorderAgendaPayload")
+		case "session":
+			out.Values[i] = ec._ReorderAgendaPayload_session(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ReorderAgendaPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -40619,6 +48322,49 @@ func (ec *executionContext) _RequestTranscriptUploadPayload(ctx context.Context,
 			}
 		case "userErrors":
 			out.Values[i] = ec._RequestTranscriptUploadPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var rescheduleSessionPayloadImplementors = []string{"RescheduleSessionPayload"}
+
+func (ec *executionContext) _RescheduleSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RescheduleSessionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rescheduleSessionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RescheduleSessionPayload")
+		case "session":
+			out.Values[i] = ec._RescheduleSessionPayload_session(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RescheduleSessionPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -41059,6 +48805,152 @@ func (ec *executionContext) _SaveNotePayload(ctx context.Context, sel ast.Select
 	return out
 }
 
+var savedFilterImplementors = []string{"SavedFilter", "Node"}
+
+func (ec *executionContext) _SavedFilter(ctx context.Context, sel ast.SelectionSet, obj *session.SavedFilter) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, savedFilterImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SavedFilter")
+		case "id":
+			out.Values[i] = ec._SavedFilter_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._SavedFilter_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "filter":
+			out.Values[i] = ec._SavedFilter_filter(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = ec._SavedFilter_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updatedAt":
+			out.Values[i] = ec._SavedFilter_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var savedSessionFilterImplementors = []string{"SavedSessionFilter"}
+
+func (ec *executionContext) _SavedSessionFilter(ctx context.Context, sel ast.SelectionSet, obj *session.Filter) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, savedSessionFilterImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SavedSessionFilter")
+		case "clientIds":
+			out.Values[i] = ec._SavedSessionFilter_clientIds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "coachIds":
+			out.Values[i] = ec._SavedSessionFilter_coachIds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "engagementIds":
+			out.Values[i] = ec._SavedSessionFilter_engagementIds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "types":
+			out.Values[i] = ec._SavedSessionFilter_types(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "statuses":
+			out.Values[i] = ec._SavedSessionFilter_statuses(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "startsAfter":
+			out.Values[i] = ec._SavedSessionFilter_startsAfter(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "startsBefore":
+			out.Values[i] = ec._SavedSessionFilter_startsBefore(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "tagIds":
+			out.Values[i] = ec._SavedSessionFilter_tagIds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "participantUserIds":
+			out.Values[i] = ec._SavedSessionFilter_participantUserIds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hasTranscript":
+			out.Values[i] = ec._SavedSessionFilter_hasTranscript(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "includeArchived":
+			out.Values[i] = ec._SavedSessionFilter_includeArchived(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var sessionImplementors = []string{"Session", "Node", "Taggable"}
 
 func (ec *executionContext) _Session(ctx context.Context, sel ast.SelectionSet, obj *session.Session) graphql.Marshaler {
@@ -41106,6 +48998,54 @@ func (ec *executionContext) _Session(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "usesSession":
+			out.Values[i] = ec._Session_usesSession(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "cancellation":
+			out.Values[i] = ec._Session_cancellation(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "overlaps":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Session_overlaps(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "consents":
 			out.Values[i] = ec._Session_consents(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -41235,6 +49175,44 @@ func (ec *executionContext) _Session(ctx context.Context, sel ast.SelectionSet, 
 					}
 				}()
 				res = ec._Session_participants(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "agenda":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Session_agenda(ctx, field, obj)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -41565,6 +49543,59 @@ func (ec *executionContext) _Session(ctx context.Context, sel ast.SelectionSet, 
 	return out
 }
 
+var sessionCancellationImplementors = []string{"SessionCancellation"}
+
+func (ec *executionContext) _SessionCancellation(ctx context.Context, sel ast.SelectionSet, obj *session.Cancellation) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, sessionCancellationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SessionCancellation")
+		case "by":
+			out.Values[i] = ec._SessionCancellation_by(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._SessionCancellation_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "at":
+			out.Values[i] = ec._SessionCancellation_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "late":
+			out.Values[i] = ec._SessionCancellation_late(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var sessionConnectionImplementors = []string{"SessionConnection"}
 
 func (ec *executionContext) _SessionConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[session.Session]) graphql.Marshaler {
@@ -41778,6 +49809,49 @@ func (ec *executionContext) _SessionMetrics(ctx context.Context, sel ast.Selecti
 			}
 		case "quality":
 			out.Values[i] = ec._SessionMetrics_quality(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var setEngagementSponsorPayloadImplementors = []string{"SetEngagementSponsorPayload"}
+
+func (ec *executionContext) _SetEngagementSponsorPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetEngagementSponsorPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setEngagementSponsorPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetEngagementSponsorPayload")
+		case "engagement":
+			out.Values[i] = ec._SetEngagementSponsorPayload_engagement(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetEngagementSponsorPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -42395,6 +50469,130 @@ func (ec *executionContext) _SplitSpeakerPayload(ctx context.Context, sel ast.Se
 	return out
 }
 
+var sponsorshipImplementors = []string{"Sponsorship"}
+
+func (ec *executionContext) _Sponsorship(ctx context.Context, sel ast.SelectionSet, obj *engagement.Sponsorship) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, sponsorshipImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Sponsorship")
+		case "user":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Sponsorship_user(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "grants":
+			out.Values[i] = ec._Sponsorship_grants(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._Sponsorship_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var startSessionPayloadImplementors = []string{"StartSessionPayload"}
+
+func (ec *executionContext) _StartSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.StartSessionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, startSessionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StartSessionPayload")
+		case "session":
+			out.Values[i] = ec._StartSessionPayload_session(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._StartSessionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var storeCountImplementors = []string{"StoreCount"}
 
 func (ec *executionContext) _StoreCount(ctx context.Context, sel ast.SelectionSet, obj *privacy.StoreCount) graphql.Marshaler {
@@ -42602,22 +50800,60 @@ func (ec *executionContext) _Tag(ctx context.Context, sel ast.SelectionSet, obj 
 		case "id":
 			out.Values[i] = ec._Tag_id(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "name":
 			out.Values[i] = ec._Tag_name(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "color":
 			out.Values[i] = ec._Tag_color(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "usageCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Tag_usageCount(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "createdAt":
 			out.Values[i] = ec._Tag_createdAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -44081,6 +52317,49 @@ func (ec *executionContext) _UntagPayload(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var updateAgendaTopicPayloadImplementors = []string{"UpdateAgendaTopicPayload"}
+
+func (ec *executionContext) _UpdateAgendaTopicPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateAgendaTopicPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateAgendaTopicPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateAgendaTopicPayload")
+		case "topic":
+			out.Values[i] = ec._UpdateAgendaTopicPayload_topic(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateAgendaTopicPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var updateClientPayloadImplementors = []string{"UpdateClientPayload"}
 
 func (ec *executionContext) _UpdateClientPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateClientPayload) graphql.Marshaler {
@@ -44210,6 +52489,92 @@ func (ec *executionContext) _UpdateOrganizationPayload(ctx context.Context, sel 
 	return out
 }
 
+var updateParticipantPayloadImplementors = []string{"UpdateParticipantPayload"}
+
+func (ec *executionContext) _UpdateParticipantPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateParticipantPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateParticipantPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateParticipantPayload")
+		case "participant":
+			out.Values[i] = ec._UpdateParticipantPayload_participant(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateParticipantPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var updateSavedFilterPayloadImplementors = []string{"UpdateSavedFilterPayload"}
+
+func (ec *executionContext) _UpdateSavedFilterPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateSavedFilterPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateSavedFilterPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateSavedFilterPayload")
+		case "savedFilter":
+			out.Values[i] = ec._UpdateSavedFilterPayload_savedFilter(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateSavedFilterPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var updateSessionPayloadImplementors = []string{"UpdateSessionPayload"}
 
 func (ec *executionContext) _UpdateSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateSessionPayload) graphql.Marshaler {
@@ -44229,6 +52594,49 @@ func (ec *executionContext) _UpdateSessionPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._UpdateSessionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var updateTagPayloadImplementors = []string{"UpdateTagPayload"}
+
+func (ec *executionContext) _UpdateTagPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateTagPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateTagPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateTagPayload")
+		case "tag":
+			out.Values[i] = ec._UpdateTagPayload_tag(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateTagPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -45492,6 +53900,62 @@ func (ec *executionContext) ___Type(ctx context.Context, sel ast.SelectionSet, o
 
 // region    ***************************** type.gotpl *****************************
 
+func (ec *executionContext) unmarshalNAddAgendaTopicInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐAddTopicInput(ctx context.Context, v any) (session.AddTopicInput, error) {
+	res, err := ec.unmarshalInputAddAgendaTopicInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAddAgendaTopicPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐAddAgendaTopicPayload(ctx context.Context, sel ast.SelectionSet, v *model.AddAgendaTopicPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AddAgendaTopicPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNAddParticipantInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐAddParticipantInput(ctx context.Context, v any) (session.AddParticipantInput, error) {
+	res, err := ec.unmarshalInputAddParticipantInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAddParticipantPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐAddParticipantPayload(ctx context.Context, sel ast.SelectionSet, v *model.AddParticipantPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AddParticipantPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAgendaTopic2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicᚄ(ctx context.Context, sel ast.SelectionSet, v []*session.Topic) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAgendaTopic2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopic(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAgendaTopic2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopic(ctx context.Context, sel ast.SelectionSet, v *session.Topic) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AgendaTopic(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNAnalysisRun2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRunᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.Run) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -45656,6 +54120,21 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) unmarshalNCancelSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCancelInput(ctx context.Context, v any) (session.CancelInput, error) {
+	res, err := ec.unmarshalInputCancelSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCancelSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐCancelSessionPayload(ctx context.Context, sel ast.SelectionSet, v *model.CancelSessionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CancelSessionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNCitation2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐCitationᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.Citation) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -45804,6 +54283,21 @@ func (ec *executionContext) marshalNCodeSource2githubᚗcomᚋrapporthqᚋrappor
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNCompleteSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCompleteInput(ctx context.Context, v any) (session.CompleteInput, error) {
+	res, err := ec.unmarshalInputCompleteSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCompleteSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐCompleteSessionPayload(ctx context.Context, sel ast.SelectionSet, v *model.CompleteSessionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CompleteSessionPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNCompleteTranscriptUploadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐCompleteUploadInput(ctx context.Context, v any) (transcript.CompleteUploadInput, error) {
@@ -45997,6 +54491,21 @@ func (ec *executionContext) marshalNCreateNotePayload2ᚖgithubᚗcomᚋrapporth
 	return ec._CreateNotePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNCreateSavedFilterInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCreateSavedFilterInput(ctx context.Context, v any) (session.CreateSavedFilterInput, error) {
+	res, err := ec.unmarshalInputCreateSavedFilterInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateSavedFilterPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐCreateSavedFilterPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateSavedFilterPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CreateSavedFilterPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNCreateSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCreateInput(ctx context.Context, v any) (session.CreateInput, error) {
 	res, err := ec.unmarshalInputCreateSessionInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -46170,6 +54679,36 @@ func (ec *executionContext) marshalNDeleteNotePayload2ᚖgithubᚗcomᚋrapporth
 		return graphql.Null
 	}
 	return ec._DeleteNotePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeleteSavedFilterInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐDeleteSavedFilterInput(ctx context.Context, v any) (session.DeleteSavedFilterInput, error) {
+	res, err := ec.unmarshalInputDeleteSavedFilterInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteSavedFilterPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDeleteSavedFilterPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteSavedFilterPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeleteSavedFilterPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeleteTagInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐDeleteInput(ctx context.Context, v any) (tag.DeleteInput, error) {
+	res, err := ec.unmarshalInputDeleteTagInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteTagPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDeleteTagPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteTagPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeleteTagPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNDownloadDataExportInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDownloadInput(ctx context.Context, v any) (privacy.DownloadInput, error) {
@@ -46537,6 +55076,26 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinte
 	return v
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilterID(ctx context.Context, v any) (session.SavedFilterID, error) {
+	var res session.SavedFilterID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilterID(ctx context.Context, sel ast.SelectionSet, v session.SavedFilterID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicID(ctx context.Context, v any) (session.TopicID, error) {
+	var res session.TopicID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicID(ctx context.Context, sel ast.SelectionSet, v session.TopicID) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐID(ctx context.Context, v any) (tag.ID, error) {
 	var res tag.ID
 	err := res.UnmarshalGQL(v)
@@ -46605,6 +55164,151 @@ func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋin
 
 func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋidᚐAny(ctx context.Context, sel ast.SelectionSet, v id.Any) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐIDᚄ(ctx context.Context, v any) ([]client.ID, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]client.ID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐIDᚄ(ctx context.Context, sel ast.SelectionSet, v []client.ID) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐIDᚄ(ctx context.Context, v any) ([]engagement.ID, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]engagement.ID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐIDᚄ(ctx context.Context, sel ast.SelectionSet, v []engagement.ID) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserIDᚄ(ctx context.Context, v any) ([]org.UserID, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]org.UserID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserIDᚄ(ctx context.Context, sel ast.SelectionSet, v []org.UserID) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicIDᚄ(ctx context.Context, v any) ([]session.TopicID, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]session.TopicID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicIDᚄ(ctx context.Context, sel ast.SelectionSet, v []session.TopicID) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐIDᚄ(ctx context.Context, v any) ([]tag.ID, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]tag.ID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐIDᚄ(ctx context.Context, sel ast.SelectionSet, v []tag.ID) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerIDᚄ(ctx context.Context, v any) ([]transcript.SpeakerID, error) {
@@ -46908,6 +55612,21 @@ func (ec *executionContext) marshalNInt2int64(ctx context.Context, sel ast.Selec
 	return res
 }
 
+func (ec *executionContext) unmarshalNMarkSessionMissedInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐNoShowInput(ctx context.Context, v any) (session.NoShowInput, error) {
+	res, err := ec.unmarshalInputMarkSessionMissedInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMarkSessionMissedPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐMarkSessionMissedPayload(ctx context.Context, sel ast.SelectionSet, v *model.MarkSessionMissedPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._MarkSessionMissedPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNMeasureBasis2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐBasis(ctx context.Context, v any) (conversation.Basis, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := conversation.Basis(tmp)
@@ -47011,6 +55730,21 @@ func (ec *executionContext) marshalNMergeSpeakersPayload2ᚖgithubᚗcomᚋrappo
 		return graphql.Null
 	}
 	return ec._MergeSpeakersPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNMergeTagsInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐMergeInput(ctx context.Context, v any) (tag.MergeInput, error) {
+	res, err := ec.unmarshalInputMergeTagsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMergeTagsPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐMergeTagsPayload(ctx context.Context, sel ast.SelectionSet, v *model.MergeTagsPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._MergeTagsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐNode(ctx context.Context, sel ast.SelectionSet, v []model.Node) graphql.Marshaler {
@@ -47333,6 +56067,51 @@ func (ec *executionContext) marshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrappo
 	return ret
 }
 
+func (ec *executionContext) unmarshalNRemoveAgendaTopicInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐRemoveTopicInput(ctx context.Context, v any) (session.RemoveTopicInput, error) {
+	res, err := ec.unmarshalInputRemoveAgendaTopicInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRemoveAgendaTopicPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRemoveAgendaTopicPayload(ctx context.Context, sel ast.SelectionSet, v *model.RemoveAgendaTopicPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RemoveAgendaTopicPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRemoveEngagementSponsorInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐRemoveSponsorInput(ctx context.Context, v any) (engagement.RemoveSponsorInput, error) {
+	res, err := ec.unmarshalInputRemoveEngagementSponsorInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRemoveEngagementSponsorPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRemoveEngagementSponsorPayload(ctx context.Context, sel ast.SelectionSet, v *model.RemoveEngagementSponsorPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RemoveEngagementSponsorPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRemoveParticipantInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐRemoveParticipantInput(ctx context.Context, v any) (session.RemoveParticipantInput, error) {
+	res, err := ec.unmarshalInputRemoveParticipantInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRemoveParticipantPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRemoveParticipantPayload(ctx context.Context, sel ast.SelectionSet, v *model.RemoveParticipantPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RemoveParticipantPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNRenameSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐRenameSpeakerInput(ctx context.Context, v any) (transcript.RenameSpeakerInput, error) {
 	res, err := ec.unmarshalInputRenameSpeakerInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -47346,6 +56125,36 @@ func (ec *executionContext) marshalNRenameSpeakerPayload2ᚖgithubᚗcomᚋrappo
 		return graphql.Null
 	}
 	return ec._RenameSpeakerPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNReopenEngagementInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐReopenInput(ctx context.Context, v any) (engagement.ReopenInput, error) {
+	res, err := ec.unmarshalInputReopenEngagementInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNReopenEngagementPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐReopenEngagementPayload(ctx context.Context, sel ast.SelectionSet, v *model.ReopenEngagementPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ReopenEngagementPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNReorderAgendaInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐReorderInput(ctx context.Context, v any) (session.ReorderInput, error) {
+	res, err := ec.unmarshalInputReorderAgendaInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNReorderAgendaPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐReorderAgendaPayload(ctx context.Context, sel ast.SelectionSet, v *model.ReorderAgendaPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ReorderAgendaPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRequestDataExportInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐExportInput(ctx context.Context, v any) (privacy.ExportInput, error) {
@@ -47391,6 +56200,21 @@ func (ec *executionContext) marshalNRequestTranscriptUploadPayload2ᚖgithubᚗc
 		return graphql.Null
 	}
 	return ec._RequestTranscriptUploadPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRescheduleSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐRescheduleInput(ctx context.Context, v any) (session.RescheduleInput, error) {
+	res, err := ec.unmarshalInputRescheduleSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRescheduleSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRescheduleSessionPayload(ctx context.Context, sel ast.SelectionSet, v *model.RescheduleSessionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RescheduleSessionPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRestoreNoteVersionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐRestoreInput(ctx context.Context, v any) (note.RestoreInput, error) {
@@ -47500,6 +56324,42 @@ func (ec *executionContext) marshalNSaveNotePayload2ᚖgithubᚗcomᚋrapporthq�
 	return ec._SaveNotePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNSavedFilter2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilterᚄ(ctx context.Context, sel ast.SelectionSet, v []*session.SavedFilter) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSavedFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilter(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSavedFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilter(ctx context.Context, sel ast.SelectionSet, v *session.SavedFilter) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SavedFilter(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSavedSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx context.Context, sel ast.SelectionSet, v *session.Filter) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SavedSessionFilter(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNSession2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSessionᚄ(ctx context.Context, sel ast.SelectionSet, v []*session.Session) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -47524,6 +56384,23 @@ func (ec *executionContext) marshalNSession2ᚖgithubᚗcomᚋrapporthqᚋrappor
 		return graphql.Null
 	}
 	return ec._Session(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSessionCancelledBy2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCancelledBy(ctx context.Context, v any) (session.CancelledBy, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := session.CancelledBy(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSessionCancelledBy2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCancelledBy(ctx context.Context, sel ast.SelectionSet, v session.CancelledBy) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNSessionConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[session.Session]) graphql.Marshaler {
@@ -47554,6 +56431,11 @@ func (ec *executionContext) marshalNSessionEdge2ᚕgithubᚗcomᚋrapporthqᚋra
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNSessionFilter2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx context.Context, v any) (session.Filter, error) {
+	res, err := ec.unmarshalInputSessionFilter(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNSessionOrderField2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐOrderField(ctx context.Context, v any) (session.OrderField, error) {
@@ -47590,6 +56472,36 @@ func (ec *executionContext) marshalNSessionStatus2githubᚗcomᚋrapporthqᚋrap
 	return res
 }
 
+func (ec *executionContext) unmarshalNSessionStatus2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐStatusᚄ(ctx context.Context, v any) ([]session.Status, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]session.Status, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNSessionStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐStatus(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNSessionStatus2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐStatusᚄ(ctx context.Context, sel ast.SelectionSet, v []session.Status) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSessionStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐStatus(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNSessionType2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐType(ctx context.Context, v any) (session.Type, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := session.Type(tmp)
@@ -47605,6 +56517,51 @@ func (ec *executionContext) marshalNSessionType2githubᚗcomᚋrapporthqᚋrappo
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNSessionType2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTypeᚄ(ctx context.Context, v any) ([]session.Type, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]session.Type, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNSessionType2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐType(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNSessionType2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []session.Type) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSessionType2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐType(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNSetEngagementSponsorInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐSetSponsorInput(ctx context.Context, v any) (engagement.SetSponsorInput, error) {
+	res, err := ec.unmarshalInputSetEngagementSponsorInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSetEngagementSponsorPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSetEngagementSponsorPayload(ctx context.Context, sel ast.SelectionSet, v *model.SetEngagementSponsorPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SetEngagementSponsorPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNSetLegalHoldInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐHoldInput(ctx context.Context, v any) (privacy.HoldInput, error) {
@@ -47769,6 +56726,78 @@ func (ec *executionContext) marshalNSplitSpeakerPayload2ᚖgithubᚗcomᚋrappor
 		return graphql.Null
 	}
 	return ec._SplitSpeakerPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSponsorGrant2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐGrant(ctx context.Context, v any) (engagement.Grant, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := engagement.Grant(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSponsorGrant2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐGrant(ctx context.Context, sel ast.SelectionSet, v engagement.Grant) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNSponsorGrant2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐGrantᚄ(ctx context.Context, v any) ([]engagement.Grant, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]engagement.Grant, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNSponsorGrant2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐGrant(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNSponsorGrant2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐGrantᚄ(ctx context.Context, sel ast.SelectionSet, v []engagement.Grant) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSponsorGrant2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐGrant(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSponsorship2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐSponsorship(ctx context.Context, sel ast.SelectionSet, v *engagement.Sponsorship) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Sponsorship(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNStartSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐStartInput(ctx context.Context, v any) (session.StartInput, error) {
+	res, err := ec.unmarshalInputStartSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNStartSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐStartSessionPayload(ctx context.Context, sel ast.SelectionSet, v *model.StartSessionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._StartSessionPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNStoreCount2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐStoreCount(ctx context.Context, sel ast.SelectionSet, v privacy.StoreCount) graphql.Marshaler {
@@ -47953,6 +56982,23 @@ func (ec *executionContext) marshalNTimelineBucket2ᚕgithubᚗcomᚋrapporthq�
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNTopicStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicStatus(ctx context.Context, v any) (session.TopicStatus, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := session.TopicStatus(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTopicStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicStatus(ctx context.Context, sel ast.SelectionSet, v session.TopicStatus) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNTranscript2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscriptᚄ(ctx context.Context, sel ast.SelectionSet, v []*transcript.Transcript) graphql.Marshaler {
@@ -48168,6 +57214,21 @@ func (ec *executionContext) marshalNUntagPayload2ᚖgithubᚗcomᚋrapporthqᚋr
 	return ec._UntagPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNUpdateAgendaTopicInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐUpdateTopicInput(ctx context.Context, v any) (session.UpdateTopicInput, error) {
+	res, err := ec.unmarshalInputUpdateAgendaTopicInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateAgendaTopicPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUpdateAgendaTopicPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateAgendaTopicPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpdateAgendaTopicPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNUpdateClientInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐUpdateInput(ctx context.Context, v any) (client.UpdateInput, error) {
 	res, err := ec.unmarshalInputUpdateClientInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -48213,6 +57274,36 @@ func (ec *executionContext) marshalNUpdateOrganizationPayload2ᚖgithubᚗcomᚋ
 	return ec._UpdateOrganizationPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNUpdateParticipantInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐUpdateParticipantInput(ctx context.Context, v any) (session.UpdateParticipantInput, error) {
+	res, err := ec.unmarshalInputUpdateParticipantInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateParticipantPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUpdateParticipantPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateParticipantPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpdateParticipantPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUpdateSavedFilterInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐUpdateSavedFilterInput(ctx context.Context, v any) (session.UpdateSavedFilterInput, error) {
+	res, err := ec.unmarshalInputUpdateSavedFilterInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateSavedFilterPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUpdateSavedFilterPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateSavedFilterPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpdateSavedFilterPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNUpdateSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐUpdateInput(ctx context.Context, v any) (session.UpdateInput, error) {
 	res, err := ec.unmarshalInputUpdateSessionInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -48226,6 +57317,21 @@ func (ec *executionContext) marshalNUpdateSessionPayload2ᚖgithubᚗcomᚋrappo
 		return graphql.Null
 	}
 	return ec._UpdateSessionPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUpdateTagInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐUpdateInput(ctx context.Context, v any) (tag.UpdateInput, error) {
+	res, err := ec.unmarshalInputUpdateTagInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateTagPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUpdateTagPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateTagPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpdateTagPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNUpdateTranscriptInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUpdateInput(ctx context.Context, v any) (transcript.UpdateInput, error) {
@@ -48559,6 +57665,13 @@ func (ec *executionContext) marshalOAdviceMarkers2ᚖgithubᚗcomᚋrapporthqᚋ
 	return ec._AdviceMarkers(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOAgendaTopic2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopic(ctx context.Context, sel ast.SelectionSet, v *session.Topic) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AgendaTopic(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOAnalysisRun2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRun(ctx context.Context, sel ast.SelectionSet, v *insight.Run) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -48855,6 +57968,13 @@ func (ec *executionContext) unmarshalOEngagementOrder2ᚖgithubᚗcomᚋrapporth
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalOEngagementReopening2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐReopening(ctx context.Context, sel ast.SelectionSet, v *engagement.Reopening) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._EngagementReopening(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOEngagementStatus2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐStatusᚄ(ctx context.Context, v any) ([]engagement.Status, error) {
 	if v == nil {
 		return nil, nil
@@ -49146,6 +58266,22 @@ func (ec *executionContext) marshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋi
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐID(ctx context.Context, v any) (*client.ID, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(client.ID)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐID(ctx context.Context, sel ast.SelectionSet, v *client.ID) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
 }
 
 func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserID(ctx context.Context, v any) (*org.UserID, error) {
@@ -49477,6 +58613,32 @@ func (ec *executionContext) marshalOOrganization2ᚖgithubᚗcomᚋrapporthqᚋr
 	return ec._Organization(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOParticipant2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐParticipant(ctx context.Context, sel ast.SelectionSet, v *session.Participant) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Participant(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOParticipantRole2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐParticipantRole(ctx context.Context, v any) (*session.ParticipantRole, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := session.ParticipantRole(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOParticipantRole2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐParticipantRole(ctx context.Context, sel ast.SelectionSet, v *session.ParticipantRole) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) marshalOQuantiles2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐQuantiles(ctx context.Context, sel ast.SelectionSet, v *conversation.Quantiles) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -49505,11 +58667,25 @@ func (ec *executionContext) marshalORoleMetrics2ᚖgithubᚗcomᚋrapporthqᚋra
 	return ec._RoleMetrics(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOSavedFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilter(ctx context.Context, sel ast.SelectionSet, v *session.SavedFilter) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SavedFilter(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx context.Context, sel ast.SelectionSet, v *session.Session) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._Session(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSessionCancellation2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCancellation(ctx context.Context, sel ast.SelectionSet, v *session.Cancellation) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SessionCancellation(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx context.Context, v any) (*session.Filter, error) {
@@ -49710,6 +58886,25 @@ func (ec *executionContext) marshalOSpeakerRolesSetting2ᚖgithubᚗcomᚋrappor
 	return res
 }
 
+func (ec *executionContext) marshalOSponsorship2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐSponsorshipᚄ(ctx context.Context, sel ast.SelectionSet, v []*engagement.Sponsorship) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSponsorship2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐSponsorship(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOString2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalString(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -49766,6 +58961,25 @@ func (ec *executionContext) marshalOThinkingPauses2ᚖgithubᚗcomᚋrapporthq�
 		return graphql.Null
 	}
 	return ec._ThinkingPauses(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOTopicStatus2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicStatus(ctx context.Context, v any) (*session.TopicStatus, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := session.TopicStatus(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOTopicStatus2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicStatus(ctx context.Context, sel ast.SelectionSet, v *session.TopicStatus) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx context.Context, sel ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {

@@ -74,6 +74,8 @@ type Loaders struct {
 	Engagements   *Entity[engagement.Engagement]
 	Sessions      *Entity[session.Session]
 	Participants  *Entity[session.Participant]
+	Topics        *Entity[session.Topic]
+	SavedFilters  *Entity[session.SavedFilter]
 	Transcripts   *Entity[transcript.Transcript]
 	Speakers      *Entity[transcript.Speaker]
 	Utterances    *Entity[transcript.Utterance]
@@ -103,10 +105,12 @@ type Loaders struct {
 	NotesOfSession        *Pages[NoteQuery, note.Note]
 	VersionsOfNote        *Pages[All, note.Version]
 	MentionsOfNote        *ByKey[id.UUID, []org.UserID]
-	SponsorsOfEngagement  *ByKey[id.UUID, []org.UserID]
+	SponsorshipsOf        *ByKey[id.UUID, []*engagement.Sponsorship] // an engagement
 	SessionsUsed          *ByKey[id.UUID, int]
 	InsightCountOfSession *ByKey[id.UUID, int]
 	ParticipantsOfSession *ByKey[id.UUID, []*session.Participant]
+	AgendaOfSession       *ByKey[id.UUID, []*session.Topic]
+	OverlapsOfSession     *ByKey[id.UUID, []*session.Session]
 	SpeakersOfTranscript  *ByKey[id.UUID, []*transcript.Speaker]
 	RevisionsOfUtterance  *ByKey[id.UUID, []*transcript.Revision]
 	TranscriptOfSession   *Entity[transcript.Transcript] // the one that counts, by the session's id
@@ -115,6 +119,7 @@ type Loaders struct {
 	CodesOfUtterance      *ByKey[id.UUID, []*insight.UtteranceCode]
 	CitationsOfInsight    *ByKey[id.UUID, []*insight.Citation]
 	UtterancesOfSpan      *ByKey[transcript.Span, []*transcript.Utterance]
+	UsageOfTag            *ByKey[id.UUID, int]
 	TagsOfClient          *ByKey[id.UUID, []*tag.Tag]
 	TagsOfSession         *ByKey[id.UUID, []*tag.Tag]
 	TagsOfInsight         *ByKey[id.UUID, []*tag.Tag]
@@ -141,6 +146,8 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Engagements = entity(b, s.Engagements.ByIDs)
 	b.Sessions = entity(b, s.Sessions.ByIDs)
 	b.Participants = entity(b, s.Sessions.ParticipantsByIDs)
+	b.Topics = entity(b, s.Sessions.TopicsByIDs)
+	b.SavedFilters = entity(b, s.Sessions.SavedByIDs)
 	b.Transcripts = entity(b, s.Transcripts.ByIDs)
 	b.Speakers = entity(b, s.Transcripts.SpeakersByIDs)
 	b.Utterances = entity(b, s.Transcripts.UtterancesByIDs)
@@ -206,10 +213,12 @@ func bundle(ctx context.Context, s Services) *Loaders {
 			return s.Notes.CountVersions(ctx, parents)
 		})
 	b.MentionsOfNote = byKey(b, s.Notes.Mentions)
-	b.SponsorsOfEngagement = byKey(b, s.Engagements.Sponsors)
+	b.SponsorshipsOf = byKey(b, s.Engagements.Sponsorships)
 	b.SessionsUsed = byKey(b, s.Engagements.SessionsUsed)
 	b.InsightCountOfSession = byKey(b, s.Insights.CountOfSessions)
 	b.ParticipantsOfSession = byKey(b, s.Sessions.Participants)
+	b.AgendaOfSession = byKey(b, s.Sessions.Agendas)
+	b.OverlapsOfSession = byKey(b, s.Sessions.Overlaps)
 	b.SpeakersOfTranscript = byKey(b, s.Transcripts.Speakers)
 	b.RevisionsOfUtterance = byKey(b, s.Transcripts.Revisions)
 	b.TranscriptOfSession = entity(b, s.Transcripts.CurrentOf)
@@ -218,6 +227,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.CodesOfUtterance = byKey(b, s.Insights.Codes)
 	b.CitationsOfInsight = byKey(b, s.Insights.Citations)
 	b.UtterancesOfSpan = byKey(b, s.Transcripts.UtterancesIn)
+	b.UsageOfTag = byKey(b, s.Tags.UsageCounts)
 	b.TagsOfClient = tagsOf(b, s, "client")
 	b.TagsOfSession = tagsOf(b, s, "session")
 	b.TagsOfInsight = tagsOf(b, s, "insight")
@@ -268,9 +278,13 @@ func tagsOf(b *Loaders, s Services, prefix string) *ByKey[id.UUID, []*tag.Tag] {
 
 // SponsorsOf returns the sponsors of an engagement whom the viewer may see.
 func (l *Loaders) SponsorsOf(ctx context.Context, key engagement.ID) ([]*org.User, error) {
-	ids, err := l.SponsorsOfEngagement.Load(ctx, key.UUID)
+	all, err := l.SponsorshipsOf.Load(ctx, key.UUID)
 	if err != nil {
 		return nil, err
+	}
+	ids := make([]org.UserID, len(all))
+	for i, s := range all {
+		ids[i] = s.UserID
 	}
 	return l.people(ctx, ids)
 }

@@ -12,12 +12,13 @@ import (
 
 // grants are the relations as rows know them.
 var grants = map[model.Relation]auth.Grants{
-	model.RelationSelf:       auth.AsSelf,
-	model.RelationAdmin:      auth.AsAdmin,
-	model.RelationCoach:      auth.AsCoach,
-	model.RelationSupervisor: auth.AsSupervisor,
-	model.RelationClient:     auth.AsClient,
-	model.RelationSponsor:    auth.AsSponsor,
+	model.RelationSelf:            auth.AsSelf,
+	model.RelationAdmin:           auth.AsAdmin,
+	model.RelationCoach:           auth.AsCoach,
+	model.RelationSupervisor:      auth.AsSupervisor,
+	model.RelationClient:          auth.AsClient,
+	model.RelationSponsor:         auth.AsSponsor,
+	model.RelationProgressSponsor: auth.AsProgressSponsor,
 }
 
 // Access enforces @access: the field is null for who sees the row through other relations only. Which rows a viewer sees

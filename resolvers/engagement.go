@@ -33,6 +33,24 @@ func (r mutationResolver) ArchiveEngagement(ctx context.Context, input engagemen
 	return &model.ArchiveEngagementPayload{Engagement: e, UserErrors: errs}, err
 }
 
+func (r mutationResolver) ReopenEngagement(ctx context.Context, input engagement.ReopenInput) (*model.ReopenEngagementPayload, error) {
+	e, err := r.Engagements.Reopen(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.ReopenEngagementPayload{Engagement: e, UserErrors: errs}, err
+}
+
+func (r mutationResolver) SetEngagementSponsor(ctx context.Context, input engagement.SetSponsorInput) (*model.SetEngagementSponsorPayload, error) {
+	e, err := r.Engagements.SetSponsor(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.SetEngagementSponsorPayload{Engagement: e, UserErrors: errs}, err
+}
+
+func (r mutationResolver) RemoveEngagementSponsor(ctx context.Context, input engagement.RemoveSponsorInput) (*model.RemoveEngagementSponsorPayload, error) {
+	e, err := r.Engagements.RemoveSponsor(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.RemoveEngagementSponsorPayload{Engagement: e, UserErrors: errs}, err
+}
+
 func (engagementResolver) Client(ctx context.Context, e *engagement.Engagement) (*client.Client, error) {
 	return loaders.From(ctx).Clients.Load(ctx, e.ClientID.UUID)
 }
@@ -45,8 +63,22 @@ func (engagementResolver) Sponsors(ctx context.Context, e *engagement.Engagement
 	return loaders.From(ctx).SponsorsOf(ctx, e.ID)
 }
 
-func (engagementResolver) SessionsUsed(ctx context.Context, e *engagement.Engagement) (int, error) {
-	return loaders.From(ctx).SessionsUsed.Load(ctx, e.ID.UUID)
+func (engagementResolver) Sponsorships(ctx context.Context, e *engagement.Engagement) ([]*engagement.Sponsorship, error) {
+	all, err := loaders.From(ctx).SponsorshipsOf.Load(ctx, e.ID.UUID)
+	return append([]*engagement.Sponsorship{}, all...), err
+}
+
+func (sponsorshipResolver) User(ctx context.Context, s *engagement.Sponsorship) (*org.User, error) {
+	return loaders.From(ctx).Users.Load(ctx, s.UserID.UUID)
+}
+
+func (engagementReopeningResolver) By(ctx context.Context, r *engagement.Reopening) (*org.User, error) {
+	return loaders.From(ctx).Users.Load(ctx, r.ByID.UUID)
+}
+
+func (engagementResolver) SessionsUsed(ctx context.Context, e *engagement.Engagement) (*int, error) {
+	n, err := loaders.From(ctx).SessionsUsed.Load(ctx, e.ID.UUID)
+	return &n, err
 }
 
 func (engagementResolver) Sessions(ctx context.Context, e *engagement.Engagement, filter *session.Filter, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) (*model.SessionConnection, error) {

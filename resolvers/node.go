@@ -35,6 +35,12 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"participant": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Participants.Load(ctx, key))
 	},
+	"topic": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Topics.Load(ctx, key))
+	},
+	"filter": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.SavedFilters.Load(ctx, key))
+	},
 	"transcript": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Transcripts.Load(ctx, key))
 	},

@@ -17,31 +17,35 @@ var _ graph.ResolverRoot = (*Resolver)(nil)
 
 // The resolvers of the types, one file per domain.
 type (
-	queryResolver             struct{ *Resolver }
-	mutationResolver          struct{ *Resolver }
-	subscriptionResolver      struct{ *Resolver }
-	viewerResolver            struct{ *Resolver }
-	organizationResolver      struct{ *Resolver }
-	membershipResolver        struct{ *Resolver }
-	clientResolver            struct{ *Resolver }
-	engagementResolver        struct{ *Resolver }
-	sessionResolver           struct{ *Resolver }
-	participantResolver       struct{ *Resolver }
-	transcriptResolver        struct{ *Resolver }
-	utteranceResolver         struct{ *Resolver }
-	speakerResolver           struct{ *Resolver }
-	speakerSuggestionResolver struct{ *Resolver }
-	transcriptEditResolver    struct{ *Resolver }
-	utteranceRevisionResolver struct{ *Resolver }
-	speakerMetricsResolver    struct{ *Resolver }
-	insightResolver           struct{ *Resolver }
-	citationResolver          struct{ *Resolver }
-	noteResolver              struct{ *Resolver }
-	noteVersionResolver       struct{ *Resolver }
-	commitmentResolver        struct{ *Resolver }
-	passageResolver           struct{ *Resolver }
-	consentResolver           struct{ *Resolver }
-	dataRequestResolver       struct{ *Resolver }
+	queryResolver               struct{ *Resolver }
+	mutationResolver            struct{ *Resolver }
+	subscriptionResolver        struct{ *Resolver }
+	viewerResolver              struct{ *Resolver }
+	organizationResolver        struct{ *Resolver }
+	membershipResolver          struct{ *Resolver }
+	clientResolver              struct{ *Resolver }
+	engagementResolver          struct{ *Resolver }
+	sponsorshipResolver         struct{ *Resolver }
+	engagementReopeningResolver struct{ *Resolver }
+	sessionResolver             struct{ *Resolver }
+	participantResolver         struct{ *Resolver }
+	agendaTopicResolver         struct{ *Resolver }
+	transcriptResolver          struct{ *Resolver }
+	utteranceResolver           struct{ *Resolver }
+	speakerResolver             struct{ *Resolver }
+	speakerSuggestionResolver   struct{ *Resolver }
+	transcriptEditResolver      struct{ *Resolver }
+	utteranceRevisionResolver   struct{ *Resolver }
+	speakerMetricsResolver      struct{ *Resolver }
+	insightResolver             struct{ *Resolver }
+	citationResolver            struct{ *Resolver }
+	commitmentResolver          struct{ *Resolver }
+	passageResolver             struct{ *Resolver }
+	tagResolver                 struct{ *Resolver }
+	noteResolver                struct{ *Resolver }
+	noteVersionResolver         struct{ *Resolver }
+	consentResolver             struct{ *Resolver }
+	dataRequestResolver         struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.
@@ -67,6 +71,17 @@ func (r *Resolver) Client() graph.ClientResolver { return clientResolver{r} }
 
 // Engagement implements graph.ResolverRoot.
 func (r *Resolver) Engagement() graph.EngagementResolver { return engagementResolver{r} }
+
+// Sponsorship implements graph.ResolverRoot.
+func (r *Resolver) Sponsorship() graph.SponsorshipResolver { return sponsorshipResolver{r} }
+
+// EngagementReopening implements graph.ResolverRoot.
+func (r *Resolver) EngagementReopening() graph.EngagementReopeningResolver {
+	return engagementReopeningResolver{r}
+}
+
+// AgendaTopic implements graph.ResolverRoot.
+func (r *Resolver) AgendaTopic() graph.AgendaTopicResolver { return agendaTopicResolver{r} }
 
 // Session implements graph.ResolverRoot.
 func (r *Resolver) Session() graph.SessionResolver { return sessionResolver{r} }

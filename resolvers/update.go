@@ -9,6 +9,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 )
 
@@ -21,6 +22,10 @@ type (
 	updateEngagementInput   struct{}
 	updateSessionInput      struct{}
 	updateTranscriptInput   struct{}
+	updateParticipantInput  struct{}
+	updateAgendaTopicInput  struct{}
+	updateSavedFilterInput  struct{}
+	updateTagInput          struct{}
 )
 
 // UpdateOrganizationInput implements graph.ResolverRoot.
@@ -42,6 +47,26 @@ func (*Resolver) UpdateSessionInput() graph.UpdateSessionInputResolver { return 
 // UpdateTranscriptInput implements graph.ResolverRoot.
 func (*Resolver) UpdateTranscriptInput() graph.UpdateTranscriptInputResolver {
 	return updateTranscriptInput{}
+}
+
+// UpdateParticipantInput implements graph.ResolverRoot.
+func (*Resolver) UpdateParticipantInput() graph.UpdateParticipantInputResolver {
+	return updateParticipantInput{}
+}
+
+// UpdateAgendaTopicInput implements graph.ResolverRoot.
+func (*Resolver) UpdateAgendaTopicInput() graph.UpdateAgendaTopicInputResolver {
+	return updateAgendaTopicInput{}
+}
+
+// UpdateSavedFilterInput implements graph.ResolverRoot.
+func (*Resolver) UpdateSavedFilterInput() graph.UpdateSavedFilterInputResolver {
+	return updateSavedFilterInput{}
+}
+
+// UpdateTagInput implements graph.ResolverRoot.
+func (*Resolver) UpdateTagInput() graph.UpdateTagInputResolver {
+	return updateTagInput{}
 }
 
 func given[T any](field ***T, value *T) error {
@@ -119,4 +144,40 @@ func (updateTranscriptInput) Language(_ context.Context, in *transcript.UpdateIn
 
 func (updateTranscriptInput) SharedWithClient(_ context.Context, in *transcript.UpdateInput, v *bool) error {
 	return given(&in.SharedWithClient, v)
+}
+
+func (updateParticipantInput) Name(_ context.Context, in *session.UpdateParticipantInput, v *string) error {
+	return given(&in.Name, v)
+}
+
+func (updateParticipantInput) Role(_ context.Context, in *session.UpdateParticipantInput, v *session.ParticipantRole) error {
+	return given(&in.Role, v)
+}
+
+func (updateAgendaTopicInput) Title(_ context.Context, in *session.UpdateTopicInput, v *string) error {
+	return given(&in.Title, v)
+}
+
+func (updateAgendaTopicInput) Notes(_ context.Context, in *session.UpdateTopicInput, v *string) error {
+	return given(&in.Notes, v)
+}
+
+func (updateAgendaTopicInput) Status(_ context.Context, in *session.UpdateTopicInput, v *session.TopicStatus) error {
+	return given(&in.Status, v)
+}
+
+func (updateSavedFilterInput) Name(_ context.Context, in *session.UpdateSavedFilterInput, v *string) error {
+	return given(&in.Name, v)
+}
+
+func (updateSavedFilterInput) Filter(_ context.Context, in *session.UpdateSavedFilterInput, v *session.Filter) error {
+	return given(&in.Filter, v)
+}
+
+func (updateTagInput) Name(_ context.Context, in *tag.UpdateInput, v *string) error {
+	return given(&in.Name, v)
+}
+
+func (updateTagInput) Color(_ context.Context, in *tag.UpdateInput, v *string) error {
+	return given(&in.Color, v)
 }

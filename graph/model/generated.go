@@ -21,6 +21,22 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 )
 
+// What became of addAgendaTopic.
+type AddAgendaTopicPayload struct {
+	// The new topic; null if there are userErrors.
+	Topic *session.Topic `json:"topic,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of addParticipant.
+type AddParticipantPayload struct {
+	// The new participant; null if there are userErrors.
+	Participant *session.Participant `json:"participant,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of archiveClient.
 type ArchiveClientPayload struct {
 	// The client as it is now; null if there are userErrors.
@@ -57,6 +73,22 @@ type ArchiveSessionPayload struct {
 type ArchiveTranscriptPayload struct {
 	// The transcript as it is now; null if there are userErrors.
 	Transcript *transcript.Transcript `json:"transcript,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of cancelSession.
+type CancelSessionPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of completeSession.
+type CompleteSessionPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -103,6 +135,14 @@ type CreateNotePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of createSavedFilter.
+type CreateSavedFilterPayload struct {
+	// The new filter; null if there are userErrors.
+	SavedFilter *session.SavedFilter `json:"savedFilter,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of createSession.
 type CreateSessionPayload struct {
 	// The new session; null if there are userErrors.
@@ -123,6 +163,22 @@ type DecideErasurePayload struct {
 type DeleteNotePayload struct {
 	// The note as it was; null if there are userErrors.
 	Note *note.Note `json:"note,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of deleteSavedFilter.
+type DeleteSavedFilterPayload struct {
+	// The filter as it was; null if there are userErrors.
+	SavedFilter *session.SavedFilter `json:"savedFilter,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of deleteTag.
+type DeleteTagPayload struct {
+	// The tag as it was; null if there are userErrors.
+	Tag *tag.Tag `json:"tag,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -169,12 +225,28 @@ type ImportTranscriptPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of markSessionMissed.
+type MarkSessionMissedPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of mergeSpeakers.
 type MergeSpeakersPayload struct {
 	// The one speaker as it is now; null if there are userErrors.
 	Speaker *transcript.Speaker `json:"speaker,omitempty"`
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of mergeTags.
+type MergeTagsPayload struct {
+	// The one tag as it is now; null if there are userErrors.
+	Tag *tag.Tag `json:"tag,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -205,12 +277,52 @@ type ReassignUtterancesPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of removeAgendaTopic.
+type RemoveAgendaTopicPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of removeEngagementSponsor.
+type RemoveEngagementSponsorPayload struct {
+	// The engagement as it is now; null if there are userErrors.
+	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of removeParticipant.
+type RemoveParticipantPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of renameSpeaker.
 type RenameSpeakerPayload struct {
 	// The speaker as it is now; null if there are userErrors.
 	Speaker *transcript.Speaker `json:"speaker,omitempty"`
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of reopenEngagement.
+type ReopenEngagementPayload struct {
+	// The engagement as it is now; null if there are userErrors.
+	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of reorderAgenda.
+type ReorderAgendaPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -239,6 +351,14 @@ type RequestTranscriptUploadPayload struct {
 	Upload *UploadLink `json:"upload,omitempty"`
 	// Whether this very file was imported for this session before; transcript is that first one.
 	AlreadyImported bool `json:"alreadyImported"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of rescheduleSession.
+type RescheduleSessionPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -281,6 +401,14 @@ type SaveNotePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of setEngagementSponsor.
+type SetEngagementSponsorPayload struct {
+	// The engagement as it is now; null if there are userErrors.
+	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of setLegalHold.
 type SetLegalHoldPayload struct {
 	// The client as it is now; null if there are userErrors.
@@ -305,6 +433,14 @@ type SplitSpeakerPayload struct {
 	Speaker *transcript.Speaker `json:"speaker,omitempty"`
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of startSession.
+type StartSessionPayload struct {
+	// The session as it is now; null if there are userErrors.
+	Session *session.Session `json:"session,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -339,6 +475,14 @@ type UntagPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of updateAgendaTopic.
+type UpdateAgendaTopicPayload struct {
+	// The topic as it is now; null if there are userErrors.
+	Topic *session.Topic `json:"topic,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of updateClient.
 type UpdateClientPayload struct {
 	// The client as it is now; null if there are userErrors.
@@ -363,10 +507,34 @@ type UpdateOrganizationPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of updateParticipant.
+type UpdateParticipantPayload struct {
+	// The participant as it is now; null if there are userErrors.
+	Participant *session.Participant `json:"participant,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of updateSavedFilter.
+type UpdateSavedFilterPayload struct {
+	// The filter as it is now; null if there are userErrors.
+	SavedFilter *session.SavedFilter `json:"savedFilter,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of updateSession.
 type UpdateSessionPayload struct {
 	// The session as it is now; null if there are userErrors.
 	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of updateTag.
+type UpdateTagPayload struct {
+	// The tag as it is now; null if there are userErrors.
+	Tag *tag.Tag `json:"tag,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -415,6 +583,8 @@ const (
 	RelationClient Relation = "CLIENT"
 	// The viewer sponsors the engagement.
 	RelationSponsor Relation = "SPONSOR"
+	// The viewer sponsors the engagement, and may see its progress.
+	RelationProgressSponsor Relation = "PROGRESS_SPONSOR"
 )
 
 var AllRelation = []Relation{
@@ -424,11 +594,12 @@ var AllRelation = []Relation{
 	RelationSupervisor,
 	RelationClient,
 	RelationSponsor,
+	RelationProgressSponsor,
 }
 
 func (e Relation) IsValid() bool {
 	switch e {
-	case RelationSelf, RelationAdmin, RelationCoach, RelationSupervisor, RelationClient, RelationSponsor:
+	case RelationSelf, RelationAdmin, RelationCoach, RelationSupervisor, RelationClient, RelationSponsor, RelationProgressSponsor:
 		return true
 	}
 	return false

@@ -17,7 +17,16 @@ type updated struct {
 	nullable             []string // by null, and texts by "" too
 }
 
-func (u updated) fields() string { return strings.Join(slices.Sorted(maps.Keys(u.full)), " ") }
+func (u updated) fields() string {
+	var fields []string
+	for _, name := range slices.Sorted(maps.Keys(u.full)) {
+		if inner, ok := u.full[name].(apptest.Vars); ok {
+			name += " {" + strings.Join(slices.Sorted(maps.Keys(inner)), " ") + "}"
+		}
+		fields = append(fields, name)
+	}
+	return strings.Join(fields, " ")
+}
 
 // set gives every field its value again.
 func (u updated) set(t *testing.T, c *apptest.Client) {
@@ -34,6 +43,10 @@ func (u updated) with(change apptest.Vars) apptest.Vars {
 func updatable(t *testing.T, env *apptest.Env) []updated {
 	t.Helper()
 	session := amara2.id(t, env)
+	coach := env.Login(t, apptest.Coach)
+	made := func(name, entity string, input apptest.Vars) string {
+		return does(t, coach, name, entity, "id", input)["id"].(string)
+	}
 	return []updated{
 		{"updateClient", "client", one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, session)),
 			apptest.Vars{"name": "Amara O.", "email": "amara@okafor.example", "lifecycle": "AT_RISK"}, []string{"email"}},
@@ -46,6 +59,14 @@ func updatable(t *testing.T, env *apptest.Env) []updated {
 			apptest.Vars{"title": "Minutes", "language": "pt-BR", "sharedWithClient": true}, []string{"title", "language"}},
 		{"updateOrganization", "organization", one(t, env, "org", `SELECT org_id FROM sessions WHERE id = $1`, uuid(t, session)),
 			apptest.Vars{"speakerRoles": "DECIDE", "retentionDays": 730}, []string{"retentionDays"}},
+		{"updateParticipant", "participant", made("addParticipant", "participant", apptest.Vars{"sessionId": session, "name": "Ottoline"}),
+			apptest.Vars{"name": "Ottoline Wray", "role": "OTHER"}, nil},
+		{"updateAgendaTopic", "topic", made("addAgendaTopic", "topic", apptest.Vars{"sessionId": session, "title": "Thursdays"}),
+			apptest.Vars{"title": "Thursday evenings", "notes": "As agreed.\nOr not.", "status": "DISCUSSED"}, []string{"notes"}},
+		{"updateSavedFilter", "savedFilter", made("createSavedFilter", "savedFilter", apptest.Vars{"name": "Held", "filter": apptest.Vars{"statuses": []string{"COMPLETED"}}}),
+			apptest.Vars{"name": "Held reviews", "filter": apptest.Vars{"statuses": []string{"COMPLETED"}, "types": []string{"REVIEW"}, "includeArchived": true}}, nil},
+		{"updateTag", "tag", one(t, env, "tag", `SELECT id FROM tags WHERE name = 'boundaries' AND owner_id = (SELECT coach_id FROM sessions WHERE id = $1)`, uuid(t, session)),
+			apptest.Vars{"name": "Boundary", "color": "#0a3069"}, nil},
 	}
 }
 

@@ -93,10 +93,13 @@ func TestClientsEngagementsSessions(t *testing.T) {
 	session := s["id"].(string)
 	has(t, does(t, coach, "updateSession", "session", sessionFields, apptest.Vars{"id": session, "status": "COMPLETED", "title": "Held", "startsAt": "2026-03-03T09:30:00Z"}),
 		apptest.Vars{"number": 1, "status": "COMPLETED", "title": "Held", "startsAt": "2026-03-03T09:30:00Z", "durationMinutes": 60})
-	has(t, does(t, coach, "updateSession", "session", sessionFields, apptest.Vars{"id": session, "title": "", "status": "SCHEDULED"}),
-		apptest.Vars{"title": nil, "status": "SCHEDULED"})
+	has(t, does(t, coach, "updateSession", "session", sessionFields, apptest.Vars{"id": session, "title": ""}),
+		apptest.Vars{"title": nil, "status": "COMPLETED"})
 
-	// The states of an engagement: there is no way back from an end.
+	second := one(t, env, "session", `SELECT id FROM sessions WHERE engagement_id = $1 AND number = 2`, uuid(t, engagement))
+	has(t, does(t, coach, "completeSession", "session", "status", apptest.Vars{"id": second}), apptest.Vars{"status": "COMPLETED"})
+
+	// The states of an engagement: the only way back from an end is a reopening.
 	for _, step := range []struct{ to, want string }{
 		{"COMPLETED", "CONFLICT"}, {"PAUSED", "CONFLICT"}, {"DRAFT", ""}, {"ACTIVE", ""}, {"DRAFT", "CONFLICT"}, {"PAUSED", ""}, {"ACTIVE", ""}, {"COMPLETED", ""},
 		{"ACTIVE", "CONFLICT"}, {"CANCELLED", "CONFLICT"}, {"PAUSED", "CONFLICT"}, {"DRAFT", "CONFLICT"}, {"COMPLETED", ""},

@@ -28,6 +28,7 @@ const (
 	supervisor relation = "SUPERVISOR"
 	client     relation = "CLIENT"
 	sponsor    relation = "SPONSOR"
+	informed   relation = "PROGRESS_SPONSOR" // a sponsor, too
 )
 
 // related says whether the viewer stands in a relation to a row at all: holds the role, and is the one.
@@ -45,6 +46,8 @@ func related(r relation, v *viewer, f *fact) bool {
 		return v.is("CLIENT") && slices.Contains(f.clients, v.user)
 	case sponsor:
 		return v.is("SPONSOR") && slices.Contains(f.sponsors, v.user)
+	case informed:
+		return v.is("SPONSOR") && slices.Contains(f.informed, v.user)
 	}
 	panic(r)
 }
@@ -85,13 +88,16 @@ var decisions = map[string]decision{
 
 	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights notes createdAt",
 		only{"email": {admin, coach, client}, "legalHold": {admin}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
-	"Engagement": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all},
-		"id status client coach sponsors sessionsIncluded sessionsUsed startsOn endsOn sessions notes createdAt updatedAt",
-		only{"title": {admin, coach, supervisor, client}, "archivedAt": {admin, coach, supervisor}}},
+	"Engagement": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all, informed: all},
+		"id status client coach sponsors startsOn endsOn sessions notes createdAt updatedAt",
+		only{"title": {admin, coach, supervisor, client}, "archivedAt": {admin, coach, supervisor}, "reopening": {admin, coach, supervisor},
+			"sponsorships": {admin, coach, supervisor, client}, "sessionsIncluded": {admin, coach, supervisor, client, informed}, "sessionsUsed": {admin, coach, supervisor, client, informed}}},
 	"Session": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all},
-		"id number type status startsAt durationMinutes engagement client coach participants tags transcript transcripts metrics insights notes createdAt updatedAt",
-		only{"title": {coach, supervisor, client}, "consents": {coach, supervisor, client}, "insightCount": {admin, coach}, "archivedAt": {admin, coach, supervisor}}},
+		"id number type status startsAt durationMinutes usesSession overlaps engagement client coach participants agenda tags transcript transcripts metrics insights notes createdAt updatedAt",
+		only{"title": {coach, supervisor, client}, "cancellation": {coach, supervisor, client}, "consents": {coach, supervisor, client}, "insightCount": {admin, coach}, "archivedAt": {admin, coach, supervisor}}},
 	"Participant": {opens{coach: all, supervisor: all, client: all}, "id name role consents consentRecords user", nil},
+	"AgendaTopic": {opens{coach: all, supervisor: all, client: all}, "id title notes status addedBy carriedFrom session createdAt updatedAt", nil},
+	"SavedFilter": {opens{self: all}, "id name filter createdAt updatedAt", nil},
 
 	"Transcript": {opens{coach: all, supervisor: consented, client: shared},
 		"id version status failure session title format filename sha256 language durationMs warnings sharedWithClient speakers edits utterances metrics analysisRuns archivedAt createdAt updatedAt",
@@ -118,12 +124,13 @@ var decisions = map[string]decision{
 
 	"DataRequest": {opens{admin: all, coach: all, client: all}, "id kind status client requestedBy decidedBy counts createdAt completedAt expiresAt", nil},
 
-	"Tag": {opens{coach: all, supervisor: all}, "id name color createdAt", nil},
+	"Tag": {opens{coach: all, supervisor: all}, "id name color createdAt", only{"usageCount": {coach}}},
 }
 
 // parts are no rows: they are seen with the row, the page or the answer that they are a part of.
 var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
+	Sponsorship EngagementReopening SessionCancellation SavedSessionFilter
 	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText StoreCount DataExport RetentionReport RetentionSweep
 	NoteConflict
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
@@ -131,7 +138,7 @@ var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure Transcri
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "viewer node nodes clients engagements sessions session transcript insights notes tags dataRequests",
+	"Query":        "viewer node nodes clients engagements sessions session transcript insights notes tags savedFilters dataRequests",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "insightEvents",
 }
@@ -142,7 +149,7 @@ var filters = map[string]string{
 	"ClientFilter.nameStartsWith": "", "ClientFilter.lifecycles": "lifecycle", "ClientFilter.coachIds": "", "ClientFilter.tagIds": "tags", "ClientFilter.includeArchived": "",
 	"EngagementFilter.clientIds": "", "EngagementFilter.coachIds": "", "EngagementFilter.statuses": "", "EngagementFilter.includeArchived": "",
 	"SessionFilter.clientIds": "", "SessionFilter.coachIds": "", "SessionFilter.engagementIds": "", "SessionFilter.types": "", "SessionFilter.statuses": "",
-	"SessionFilter.startsAfter": "", "SessionFilter.startsBefore": "", "SessionFilter.tagIds": "tags", "SessionFilter.hasTranscript": "transcripts", "SessionFilter.includeArchived": "",
+	"SessionFilter.startsAfter": "", "SessionFilter.startsBefore": "", "SessionFilter.tagIds": "tags", "SessionFilter.hasTranscript": "transcripts", "SessionFilter.participantUserIds": "participants", "SessionFilter.includeArchived": "",
 	"InsightFilter.sessionIds": "", "InsightFilter.transcriptIds": "", "InsightFilter.clientIds": "", "InsightFilter.kinds": "", "InsightFilter.statuses": "", "InsightFilter.audiences": "",
 	"InsightFilter.minConfidence": "confidence", "InsightFilter.createdAfter": "", "InsightFilter.tagIds": "tags",
 	"NoteFilter.clientIds": "", "NoteFilter.engagementIds": "", "NoteFilter.sessionIds": "", "NoteFilter.authorIds": "", "NoteFilter.visibilities": "", "NoteFilter.tagIds": "tags",
@@ -210,7 +217,7 @@ func undecided(schema *ast.Schema) (problems []string) {
 		if d.BuiltIn {
 			continue
 		}
-		if strings.HasSuffix(name, "Filter") {
+		if d.Kind == ast.InputObject && strings.HasSuffix(name, "Filter") {
 			for _, f := range d.Fields {
 				if _, ok := filters[name+"."+f.Name]; !ok {
 					fail("%s.%s: decide what it may tell", name, f.Name)
@@ -373,7 +380,7 @@ func (k *walk) witnesses(t *testing.T) {
 			case ok && (typ == "Organization" && r == admin || typ == "Membership" && r == coach): // always with SELF
 			case ok:
 				want = append(want, fmt.Sprintf("%s opens %s", r, typ))
-			case r == self || typ == "Organization" || typ == "Membership" || typ == "Tag" && r != admin: // nobody is that to it
+			case r == self || typ == "Organization" || typ == "Membership" || (typ == "Tag" || typ == "SavedFilter") && r != admin: // nobody is that to it
 			default:
 				want = append(want, fmt.Sprintf("%s opens no %s", r, typ))
 			}

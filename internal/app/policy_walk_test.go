@@ -536,6 +536,8 @@ func (k *walk) filters(t *testing.T, v *viewer) {
 					case "":
 					case "tags":
 						open = len(k.seen[v][string(r)]["tags"].([]any)) > 0 // which of them: tagged
+					case "participants":
+						open = len(k.seen[v][string(r)]["participants"].([]any)) > 0
 					case "transcripts":
 						p := k.project(v, k.full[string(r)]["transcripts"]).(*page)
 						open = (len(p.Nodes) > 0) == (value == "true")
@@ -613,7 +615,7 @@ func (k *walk) values(t *testing.T, c *ast.FieldDefinition) (values []string) {
 	t.Helper()
 	switch name := c.Type.Name(); {
 	case name == "ID":
-		typ := map[string]string{"clientIds": "Client", "coachIds": "User", "engagementIds": "Engagement", "sessionIds": "Session", "transcriptIds": "Transcript", "tagIds": "Tag", "authorIds": "User"}[c.Name]
+		typ := map[string]string{"clientIds": "Client", "coachIds": "User", "engagementIds": "Engagement", "sessionIds": "Session", "transcriptIds": "Transcript", "tagIds": "Tag", "participantUserIds": "User", "authorIds": "User"}[c.Name]
 		return []string{k.ids(t, typ)}
 	case name == "String":
 		for _, f := range k.facts {

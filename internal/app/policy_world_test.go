@@ -46,10 +46,11 @@ type fact struct {
 	coaches     []id.UUID // whose it is
 	clients     []id.UUID // the logins of its clients
 	sponsors    []id.UUID
-	consent     bool // every client in the session agrees to supervision
-	shared      bool // the transcript, with the client
-	accepted    bool // the insight, and it is meant for the client
-	supervisory bool // the insight is not private to the coach, or evidence of skill
+	informed    []id.UUID // those of the sponsors who may see progress
+	consent     bool      // every client in the session agrees to supervision
+	shared      bool      // the transcript, with the client
+	accepted    bool      // the insight, and it is meant for the client
+	supervisory bool      // the insight is not private to the coach, or evidence of skill
 	text        map[string]string
 }
 
@@ -210,10 +211,12 @@ func (w *world) fill(t *testing.T) {
 		w.exec(t, `INSERT INTO supervisions (org_id, supervisor_id, coach_id) SELECT org_id, $1, $2 FROM memberships WHERE user_id = $1`,
 			w.person(t, supervisor), w.person(t, coach))
 	}
-	sponsor := func(email, engagement string) {
-		w.exec(t, `INSERT INTO engagement_sponsors (org_id, engagement_id, user_id) SELECT org_id, id, $2 FROM engagements WHERE title = $1`, engagement, w.person(t, email))
+	sponsor := func(email, engagement string, grants ...string) {
+		w.exec(t, `INSERT INTO engagement_sponsors (org_id, engagement_id, user_id, grants) SELECT org_id, id, $2, $3 FROM engagements WHERE title = $1`,
+			engagement, w.person(t, email), append([]string{}, grants...))
 	}
-	sponsor("sponsor2@harbor.example", "Back from leave")
+	sponsor("sponsor2@harbor.example", "Back from leave", "SESSION_DATES")
+	sponsor("sponsor2@harbor.example", mei, "PROGRESS")
 	sponsor("both@harbor.example", "After a founder")
 
 	// One client of two coaches: each sees the client, and only their own conversations.
@@ -265,6 +268,18 @@ func (w *world) fill(t *testing.T) {
 		audience = (ARRAY['COACH_ONLY', 'BOTH', 'CLIENT'])[1 + (ordinal / 2) % 3]`)
 	w.exec(t, `UPDATE insights i SET reviewed_by = s.coach_id, reviewed_at = now() FROM sessions s WHERE s.id = i.session_id AND i.status <> 'PROPOSED'`)
 	w.exec(t, `UPDATE insights SET original_title = 'First said of ' || title, original_body = 'First said of ' || body WHERE status = 'EDITED'`)
+	// What stays open of an agenda has gone on to the next session. Another topic of each session, in every state.
+	w.exec(t, `INSERT INTO agenda_topics (id, org_id, session_id, position, title, notes, status, added_by)
+		SELECT gen_random_uuid(), s.org_id, s.id, 100, 'Concerning Ravensbourne ' || s.id, 'Wetherby said so ' || s.id, (ARRAY['OPEN', 'DISCUSSED', 'DEFERRED'])[1 + s.number % 3], s.coach_id
+		FROM sessions s`)
+	w.exec(t, `UPDATE agenda_topics a SET added_by = s.coach_id FROM sessions s WHERE s.id = a.session_id AND a.added_by <> s.coach_id`) // a client's own: TestClientsTopics
+	for _, who := range []string{apptest.Owner, apptest.Coach, apptest.Coach2, apptest.Supervisor, apptest.ClientUser, apptest.Sponsor, apptest.Lumen} {
+		w.exec(t, `INSERT INTO saved_filters (id, org_id, owner_id, name, version, filter)
+			SELECT gen_random_uuid(), org_id, user_id, 'Osmotherley of ' || user_id, 1, '{"statuses": ["COMPLETED"], "startsAfter": "2026-01-05T00:00:00Z"}'
+			FROM memberships WHERE user_id = $1`, w.person(t, who))
+	}
+	w.exec(t, `UPDATE sessions SET starts_at = o.starts_at + interval '20 minutes' FROM sessions o WHERE sessions.id = $1 AND o.id = $2`, w.session(t, jonas, 6), w.session(t, amara, 7))
+	w.exec(t, `UPDATE engagements SET reopened_at = now(), reopened_by = coach_id, reopen_reason = 'Because of Marchmont ' || id`)
 	// A value in every field.
 	w.exec(t, `UPDATE transcripts SET title = 'Minutes of ' || coalesce(filename, 'a talk'), language = 'en'`)
 	w.exec(t, `UPDATE transcripts SET status = 'NEEDS_SPEAKERS' WHERE session_id = $1 AND version = 1`, w.session(t, amara, 2))
@@ -354,7 +369,7 @@ func (w *world) enter(t *testing.T, who, email, tenant string, c *apptest.Client
 // The meetings and who is in them; the other rows hang on it.
 const meetings = `WITH meeting AS (
 	SELECT s.id, s.org_id, s.client_id, s.engagement_id, ARRAY[s.coach_id] AS coaches, array_remove(ARRAY[c.user_id], NULL) AS clients,
-		ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = s.engagement_id) AS sponsors,
+		ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = s.engagement_id AND 'SESSION_DATES' = ANY(grants)) AS sponsors,
 		coalesce((SELECT bool_and(EXISTS (SELECT FROM consents k WHERE k.scope = 'SUPERVISION' AND k.withdrawn_at IS NULL
 			AND (k.participant_id = p.id OR k.client_id = p.client_id AND k.participant_id IS NULL))) FROM participants p WHERE p.session_id = s.id AND p.role = 'CLIENT'), false) AS consent
 	FROM sessions s JOIN clients c ON c.id = s.client_id)
@@ -387,6 +402,10 @@ var kinds = map[string]struct{ prefix, sql string }{
 			jsonb_build_object('title', s.title) FROM meeting m JOIN sessions s ON s.id = m.id`},
 	"Participant": {"participant", meetings + `SELECT p.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false, false, false,
 			jsonb_build_object('name', p.name) FROM participants p JOIN meeting m ON m.id = p.session_id`},
+	"AgendaTopic": {"topic", meetings + `SELECT a.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false, false, false,
+			jsonb_build_object('title', a.title, 'notes', a.notes) FROM agenda_topics a JOIN meeting m ON m.id = a.session_id`},
+	"SavedFilter": {"filter", `SELECT id, org_id, owner_id, '{}'::uuid[], '{}'::uuid[], '{}'::uuid[], false, false, false, false,
+			jsonb_build_object('name', name) FROM saved_filters`},
 	"Transcript": {"transcript", meetings + `SELECT t.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
 			jsonb_build_object('title', t.title, 'filename', t.filename, 'sha256', encode(t.sha256, 'hex')) FROM transcripts t JOIN meeting m ON m.id = t.session_id`},
 	"Speaker": {"speaker", meetings + `SELECT sp.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
@@ -464,6 +483,18 @@ func (w *world) look(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", typ, err)
 		}
+	}
+	rows, err := w.env.DB.Query(t.Context(), `SELECT engagement_id, user_id FROM engagement_sponsors WHERE 'PROGRESS' = ANY(grants)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var engagement, user id.UUID
+	if _, err := pgx.ForEachRow(rows, []any{&engagement, &user}, func() error {
+		f := w.byID[id.Format("engagement", engagement)]
+		f.informed = append(f.informed, user)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 	slices.SortFunc(w.facts, func(a, b *fact) int { return strings.Compare(a.id, b.id) })
 }

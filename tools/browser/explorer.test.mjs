@@ -100,11 +100,13 @@ check('signs in as the demo coach and runs the first tab', async page => {
 })
 
 check('the examples name things that exist', async page => {
-  for (const [tab, field] of [['Session', '"session"'], ['ReviewInsight', '"reviewInsight"']]) {
+  for (const [tab, field] of [['Session', '"session"'], ['ImportTranscript', '"importTranscript"'], ['ReviewInsight', '"reviewInsight"']]) {
     await openTab(page, tab)
     await execute(page)
     await response(page).getByText(field).waitFor()
-    assert.doesNotMatch(await response(page).innerText(), /"errors"/, tab)
+    const text = await response(page).innerText()
+    assert.doesNotMatch(text, /"errors"/, tab)
+    assert.doesNotMatch(text, /"userErrors": \[\s*\{/, tab)
   }
 })
 

@@ -168,8 +168,26 @@ func (l Loader) found(ctx context.Context, tx pgx.Tx, o organization) error {
 		if err != nil {
 			return err
 		}
-		b.Queue(`INSERT INTO sessions (id, org_id, engagement_id, client_id, coach_id, number, type, status, title, starts_at, duration_minutes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		b.Queue(`INSERT INTO sessions (id, org_id, engagement_id, client_id, coach_id, number, type, status, title, starts_at, duration_minutes, uses_session) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $8 = 'NO_SHOW')`,
 			of("session", s.Key), organization, of("engagement", e.Key), of("client", e.Client), users[e.Coach], s.Number, s.Type, s.Status, s.Title, startsAt, s.DurationMinutes)
+		if c := s.Cancellation; c != nil {
+			b.Queue(`UPDATE sessions SET cancelled_at = $3, cancelled_by = $4, cancelled_late = false, cancellation_reason = $5 WHERE org_id = $1 AND id = $2`,
+				organization, of("session", s.Key), startsAt.AddDate(0, 0, -c.DaysBefore), c.By, c.Reason)
+		}
+		for i, t := range s.Agenda {
+			by := users[e.Coach]
+			if t.By != nil {
+				by = users[*t.By]
+			}
+			var from *id.UUID
+			if t.From != nil {
+				key := of("topic", *t.From)
+				from = &key
+			}
+			b.Queue(`INSERT INTO agenda_topics (id, org_id, session_id, position, title, notes, status, added_by, carried_from) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+				of("topic", t.Key), organization, of("session", s.Key), i+1, t.Title, t.Notes, t.Status, by, from)
+			b.Queue(`UPDATE agenda_topics SET carried_at = now() WHERE org_id = $1 AND id = $2`, organization, from)
+		}
 		for _, t := range s.Tags {
 			b.Queue(`INSERT INTO taggings (id, org_id, tag_id, session_id) VALUES ($1, $2, $3, $4)`, id.New(), organization, of("tag", t), of("session", s.Key))
 		}

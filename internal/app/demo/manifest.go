@@ -69,6 +69,8 @@ type (
 		DurationMinutes int                `json:"durationMinutes"`
 		Tags            []string           `json:"tags"`
 		Participants    []participantEntry `json:"participants"`
+		Agenda          []topicEntry       `json:"agenda"`
+		Cancellation    *cancellationEntry `json:"cancellation"`
 		Transcript      *transcriptEntry   `json:"transcript"`
 	}
 	moment struct {
@@ -79,6 +81,19 @@ type (
 		Role   string  `json:"role"`
 		User   *string `json:"user"`
 		Client *string `json:"client"`
+	}
+	topicEntry struct {
+		Key    string  `json:"key"`
+		Title  string  `json:"title"`
+		Notes  *string `json:"notes"`
+		Status string  `json:"status"`
+		By     *string `json:"by"`   // the coach if left out
+		From   *string `json:"from"` // the topic of an earlier session that this one goes on with
+	}
+	cancellationEntry struct {
+		DaysBefore int    `json:"daysBefore"`
+		By         string `json:"by"`
+		Reason     string `json:"reason"`
 	}
 	transcriptEntry struct {
 		File             string `json:"file"`

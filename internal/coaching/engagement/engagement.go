@@ -44,12 +44,18 @@ var successors = map[Status][]Status{
 	Paused: {Active, Completed, Cancelled},
 }
 
+// Ended says whether the state is final, but for a reopening.
+func (s Status) Ended() bool { return s == Completed || s == Cancelled }
+
 // To checks a change of state. Staying is no change.
 func (s Status) To(next Status) error {
-	if s != next && !slices.Contains(successors[s], next) {
-		return fault.Conflict("an engagement that is %s cannot become %s", s, next)
+	switch {
+	case s == next || slices.Contains(successors[s], next):
+		return nil
+	case s.Ended() && next == Active:
+		return fault.Conflict("an engagement that is %s goes on only by reopenEngagement, with a reason", s)
 	}
-	return nil
+	return fault.Conflict("an engagement that is %s cannot become %s", s, next)
 }
 
 // Engagement is the relationship of one coach and one client.
@@ -63,9 +69,44 @@ type Engagement struct {
 	SessionsIncluded *int // nil is open
 	StartsOn         *time.Time
 	EndsOn           *time.Time
+	ReopenedBy       *org.UserID
+	ReopenReason     *string
+	ReopenedAt       *time.Time
 	ArchivedAt       *time.Time
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
+}
+
+// Reopening is the going on of an engagement that had ended.
+type Reopening struct {
+	ByID   org.UserID
+	Reason string
+	At     time.Time
+}
+
+// Grant is what a sponsor may see beside the engagement itself: that it is there, whose it is, and where it stands.
+type Grant string
+
+// The grants.
+const (
+	SessionDates Grant = "SESSION_DATES" // its sessions: when they are and where they stand
+	Progress     Grant = "PROGRESS"      // how many sessions were agreed and used
+	Goals        Grant = "GOALS"         // those of its goals that are shared with the sponsor
+)
+
+// Sponsorship is a person's support of an engagement.
+type Sponsorship struct {
+	UserID    org.UserID
+	Grants    []Grant
+	CreatedAt time.Time
+}
+
+// Reopening is how the engagement last went on after its end; nil if it never did.
+func (e *Engagement) Reopening() *Reopening {
+	if e.ReopenedBy == nil || e.ReopenReason == nil || e.ReopenedAt == nil {
+		return nil
+	}
+	return &Reopening{ByID: *e.ReopenedBy, Reason: *e.ReopenReason, At: *e.ReopenedAt}
 }
 
 // IsNode marks a Relay node.
@@ -109,6 +150,25 @@ type UpdateInput struct {
 	SessionsIncluded **int
 	StartsOn         **time.Time
 	EndsOn           **time.Time
+}
+
+// ReopenInput lets an engagement that has ended go on.
+type ReopenInput struct {
+	ID     ID
+	Reason string
+}
+
+// SetSponsorInput adds a sponsor to an engagement, or changes what one may see.
+type SetSponsorInput struct {
+	EngagementID ID
+	UserID       org.UserID
+	Grants       []Grant
+}
+
+// RemoveSponsorInput takes a sponsor off an engagement.
+type RemoveSponsorInput struct {
+	EngagementID ID
+	UserID       org.UserID
 }
 
 // ArchiveInput archives an engagement or brings one back.

@@ -22,7 +22,15 @@ import (
 type Service struct {
 	db      *pgxpool.Pool
 	clients *client.Service
+	ending  []Ending
 }
+
+// Ending is told of an engagement that ends, in the transaction that ends it: e has the state that it is about to have. It
+// may refuse with a Conflict.
+type Ending func(ctx context.Context, tx pgx.Tx, v auth.Viewer, e *Engagement) error
+
+// OnEnd registers what must happen with an engagement's end, while the program is put together.
+func (s *Service) OnEnd(f Ending) { s.ending = append(s.ending, f) }
 
 // NewService returns a Service over db.
 func NewService(db *pgxpool.Pool, clients *client.Service) *Service {
@@ -76,47 +84,6 @@ func (s *Service) CountOfClients(ctx context.Context, clients []id.UUID) ([]int,
 		return nil, err
 	}
 	return page.CountChildren(ctx, s.db, v, engagements, scope(v), (*Filter)(nil).where(), "e.client_id", clients)
-}
-
-// Sponsors returns who sponsors each engagement, in the order of the engagements. The ids are of engagements that the
-// viewer has been shown; which of the people the viewer may see is org's to say.
-func (s *Service) Sponsors(ctx context.Context, keys []id.UUID) ([][]org.UserID, error) {
-	v, err := auth.FromContext(ctx)
-	if err != nil {
-		return nil, err
-	}
-	found := make([][]org.UserID, len(keys))
-	rows, err := s.db.Query(ctx, `
-		SELECT k.ord, es.user_id
-		FROM unnest($2::uuid[]) WITH ORDINALITY AS k(engagement_id, ord)
-		JOIN engagement_sponsors es ON es.org_id = $1 AND es.engagement_id = k.engagement_id
-		ORDER BY k.ord, es.created_at, es.user_id`, v.Org, keys)
-	if err != nil {
-		return nil, err
-	}
-	var ord int
-	var user org.UserID
-	_, err = pgx.ForEachRow(rows, []any{&ord, &user}, func() error {
-		found[ord-1] = append(found[ord-1], user)
-		return nil
-	})
-	return found, err
-}
-
-// SessionsUsed counts the sessions held of each engagement, in the order of the engagements. The ids are of engagements
-// that the viewer has been shown.
-func (s *Service) SessionsUsed(ctx context.Context, keys []id.UUID) ([]int, error) {
-	v, err := auth.FromContext(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.db.Query(ctx, `
-		SELECT (SELECT count(*) FROM sessions s WHERE s.org_id = $1 AND s.engagement_id = k.engagement_id AND s.status = 'COMPLETED')
-		FROM unnest($2::uuid[]) WITH ORDINALITY AS k(engagement_id, ord) ORDER BY k.ord`, v.Org, keys)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[int])
 }
 
 // Create begins an engagement with a client, in DRAFT.
@@ -198,11 +165,10 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Engagement, er
 		if err := problems.Err(); err != nil {
 			return err
 		}
-		if status != nil {
-			if err := e.Status.To(*status); err != nil {
+		if status != nil && *status != e.Status {
+			if err := s.move(ctx, tx, v, e, *status); err != nil {
 				return err
 			}
-			e.Status = *status
 		}
 		if _, err = tx.Exec(ctx, `
 			UPDATE engagements SET title = $3, status = $4, sessions_included = $5, starts_on = $6, ends_on = $7, updated_at = now()
@@ -211,6 +177,63 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Engagement, er
 			return err
 		}
 		return audit.Record(ctx, tx, v, entry("engagement.update", in.ID, e.ClientID, audit.Given(in)...))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Get(ctx, in.ID)
+}
+
+// move judges a change of state and brings e there; the caller writes it. This is the one place that an engagement goes
+// through from state to state, but for Reopen.
+func (s *Service) move(ctx context.Context, tx pgx.Tx, v auth.Viewer, e *Engagement, to Status) error {
+	if err := e.Status.To(to); err != nil {
+		return err
+	}
+	if e.ArchivedAt != nil {
+		return fault.Conflict("the engagement is archived: bring it back first")
+	}
+	e.Status = to
+	if !to.Ended() {
+		return nil
+	}
+	for _, f := range s.ending {
+		if err := f(ctx, tx, v, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Reopen lets an engagement go on that has ended.
+func (s *Service) Reopen(ctx context.Context, in ReopenInput) (_ *Engagement, err error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer fault.Wrap(&err, "engagement.Reopen(%s)", in.ID)
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		e, err := s.lockMine(ctx, tx, v, in.ID)
+		if err != nil {
+			return err
+		}
+		var problems check.Input
+		reason := problems.Line("reason", in.Reason, 500)
+		if err := problems.Err(); err != nil {
+			return err
+		}
+		if !e.Status.Ended() {
+			return fault.Conflict("an engagement that is %s has not ended", e.Status)
+		}
+		if e.ArchivedAt != nil {
+			return fault.Conflict("the engagement is archived: bring it back first")
+		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE engagements SET status = 'ACTIVE', reopened_at = now(), reopened_by = $3, reopen_reason = $4, updated_at = now()
+			WHERE org_id = $1 AND id = $2`, v.Org, in.ID, v.User, reason); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, v, entry("engagement.reopen", in.ID, e.ClientID, "status", "reopening"))
 	})
 	if err != nil {
 		return nil, err

@@ -8,9 +8,9 @@ import (
 var engagements = page.Table[Engagement]{
 	From:    "engagements e",
 	ID:      "e.id",
-	Columns: "e.id, e.client_id, e.coach_id, e.title, e.status, e.sessions_included, e.starts_on, e.ends_on, e.archived_at, e.created_at, e.updated_at",
+	Columns: "e.id, e.client_id, e.coach_id, e.title, e.status, e.sessions_included, e.starts_on, e.ends_on, e.reopened_by, e.reopen_reason, e.reopened_at, e.archived_at, e.created_at, e.updated_at",
 	Dest: func(e *Engagement) []any {
-		return []any{&e.Grants, &e.ID, &e.ClientID, &e.CoachID, &e.Title, &e.Status, &e.SessionsIncluded, &e.StartsOn, &e.EndsOn, &e.ArchivedAt, &e.CreatedAt, &e.UpdatedAt}
+		return []any{&e.Grants, &e.ID, &e.ClientID, &e.CoachID, &e.Title, &e.Status, &e.SessionsIncluded, &e.StartsOn, &e.EndsOn, &e.ReopenedBy, &e.ReopenReason, &e.ReopenedAt, &e.ArchivedAt, &e.CreatedAt, &e.UpdatedAt}
 	},
 	Key: func(e *Engagement) id.UUID { return e.ID.UUID },
 }

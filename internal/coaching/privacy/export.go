@@ -127,7 +127,7 @@ What there is:
 // byCoach restricts a store to what hangs on sessions with one coach.
 var byCoach = map[string]string{
 	"insights": "x.session_id", "citations": "(SELECT i.session_id FROM insights i WHERE i.org_id = $1 AND i.id = x.insight_id)",
-	"participants": "x.session_id", "sessions": "x.id",
+	"participants": "x.session_id", "sessions": "x.id", "agenda_topics": "x.session_id",
 }
 
 func (s *Service) copied(ctx context.Context, organization id.UUID, r *Request, coach *id.UUID, store personal.Store) ([]json.RawMessage, error) {

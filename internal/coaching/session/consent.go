@@ -24,7 +24,7 @@ func (s *Service) GuestOf(ctx context.Context, key ParticipantID) (consent.Subje
 	if err != nil {
 		return nil, 0, err
 	}
-	p, err := page.Get(ctx, s.db, v, participants, participantScope(v), key.UUID, "participant")
+	p, err := page.Get(ctx, s.db, v, participants, innerScope(v, "p.org_id"), key.UUID, "participant")
 	if err != nil {
 		return nil, 0, err
 	}

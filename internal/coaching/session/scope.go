@@ -7,14 +7,16 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/page"
 )
 
-// scope: admins see all sessions, coaches their own, supervisors their coaches', clients and sponsors those they are in.
+// scope: admins see all sessions, coaches their own, supervisors their coaches', clients those they are in, and sponsors
+// those of engagements whose sessions they may know of.
 func scope(v auth.Viewer) *page.Scope {
-	return engagement.Scope(v, "s.org_id", "s.engagement_id", "s.coach_id", "s.client_id")
+	return engagement.Scope(v, "s.org_id", "s.coach_id", "s.client_id", engagement.SponsorMay("s.engagement_id", engagement.SessionDates))
 }
 
-// participantScope: who takes part is for those in the conversation, and the coach's supervisor.
-func participantScope(v auth.Viewer) *page.Scope {
-	s := page.NewScope("p.org_id")
+// innerScope is the scope of who takes part and what is to be talked about, for a statement that joins sessions s: it is for
+// those in the conversation, and the coach's supervisor.
+func innerScope(v auth.Viewer, orgColumn string) *page.Scope {
+	s := page.NewScope(orgColumn)
 	if v.Has(auth.RoleCoach) {
 		s.Allow(auth.AsCoach, "s.coach_id = $2")
 	}

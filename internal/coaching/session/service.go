@@ -25,7 +25,9 @@ type Service struct {
 
 // NewService returns a Service over db.
 func NewService(db *pgxpool.Pool, engagements *engagement.Service) *Service {
-	return &Service{db: db, engagements: engagements}
+	s := &Service{db: db, engagements: engagements}
+	engagements.OnEnd(s.engagementEnds)
+	return s
 }
 
 // ByIDs returns those of the sessions that the viewer may see.
@@ -52,11 +54,25 @@ func (s *Service) List(ctx context.Context, f *Filter, o *OrderBy, args page.Arg
 	if err != nil {
 		return nil, err
 	}
+	return s.list(ctx, v, f.where(v), o, args)
+}
+
+func (s *Service) list(ctx context.Context, v auth.Viewer, f page.Filter, o *OrderBy, args page.Args) (*page.Connection[Session], error) {
 	w, err := args.Window()
 	if err != nil {
 		return nil, err
 	}
-	return page.List(ctx, s.db, v, sessions, scope(v), f.where(v), o.order(), w)
+	return page.List(ctx, s.db, v, sessions, scope(v), f, o.order(), w)
+}
+
+// Overlaps returns what else each session's coach has planned in its time, as far as the viewer sees it, in the order of the
+// sessions. Such a plan is allowed, because calendars are full of the tentative, and shown, because most of it is a slip.
+func (s *Service) Overlaps(ctx context.Context, keys []id.UUID) ([][]*Session, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.AllChildren(ctx, s.db, v, overlapping, scope(v), page.Filter{}, (&OrderBy{Field: OrderByStartsAt, Direction: page.Ascending}).order(), "o.id", keys)
 }
 
 // Parent is what sessions are children of.
@@ -92,7 +108,7 @@ func (s *Service) Participants(ctx context.Context, sessions []id.UUID) ([][]*Pa
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, participants, participantScope(v), page.Filter{}, participantsInOrder, "p.session_id", sessions)
+	return page.AllChildren(ctx, s.db, v, participants, innerScope(v, "p.org_id"), page.Filter{}, participantsInOrder, "p.session_id", sessions)
 }
 
 // ParticipantsByIDs returns those of the participants that the viewer may see.
@@ -101,7 +117,7 @@ func (s *Service) ParticipantsByIDs(ctx context.Context, ids []id.UUID) (map[id.
 	if err != nil {
 		return nil, err
 	}
-	return page.ByIDs(ctx, s.db, v, participants, participantScope(v), ids)
+	return page.ByIDs(ctx, s.db, v, participants, innerScope(v, "p.org_id"), ids)
 }
 
 // Create adds a session to an engagement, with the next number, and its coach and client as participants.
@@ -128,13 +144,8 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Session, err e
 	key := ID{id.New()}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		// The engagement's row is the lock for its numbers.
-		var status engagement.Status
-		if err := tx.QueryRow(ctx, `SELECT status FROM engagements WHERE org_id = $1 AND id = $2 FOR UPDATE`,
-			v.Org, in.EngagementID).Scan(&status); err != nil {
+		if err := s.lockOpen(ctx, tx, v, in.EngagementID); err != nil {
 			return err
-		}
-		if status == engagement.Completed || status == engagement.Cancelled {
-			return fault.Conflict("the engagement is %s: no sessions can be added", status)
 		}
 		if _, err := tx.Exec(ctx, `
 			INSERT INTO sessions (id, org_id, engagement_id, client_id, coach_id, number, type, title, starts_at, duration_minutes)
@@ -155,7 +166,10 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Session, err e
 			v.Org, key, id.New(), id.New()); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("session.create", key, e.ClientID))
+		if err := carryOver(ctx, tx, v, in.EngagementID); err != nil {
+			return err
+		}
+		return s.moved(ctx, tx, v, "session.create", nil, &Session{ID: key, ClientID: e.ClientID})
 	})
 	if err != nil {
 		return nil, err
@@ -163,91 +177,66 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Session, err e
 	return s.Get(ctx, key)
 }
 
-// Update changes a session.
+// Update changes a session. A change of its status goes by the same rules as the mutation of that name.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Session, err error) {
-	v, was, err := s.mine(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
 	defer fault.Wrap(&err, "session.Update(%s)", in.ID)
-	var problems check.Input
-	kind := check.NotNull(&problems, "type", in.Type)
-	var title *string
-	if in.Title != nil {
-		title = problems.LineOrNil("title", *in.Title, 200)
-	}
-	status := check.NotNull(&problems, "status", in.Status)
-	startsAt := check.NotNull(&problems, "startsAt", in.StartsAt)
-	if startsAt != nil {
-		problems.Time("startsAt", *startsAt)
-	}
-	minutes := check.NotNull(&problems, "durationMinutes", in.DurationMinutes)
-	if minutes != nil {
-		problems.Range("durationMinutes", *minutes, 1, 1440)
-	}
-	if err := problems.Err(); err != nil {
-		return nil, err
-	}
-	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `
-			UPDATE sessions SET
-				type = coalesce($3, type),
-				title = CASE WHEN $4 THEN $5 ELSE title END,
-				status = coalesce($6, status),
-				starts_at = coalesce($7, starts_at),
-				duration_minutes = coalesce($8, duration_minutes),
-				updated_at = now()
-			WHERE org_id = $1 AND id = $2`,
-			v.Org, in.ID, kind, in.Title != nil, title, status, startsAt, minutes); err != nil {
+	return s.change(ctx, in.ID, "session.update", func(c *change) error {
+		var problems check.Input
+		kind := check.NotNull(&problems, "type", in.Type)
+		if in.Title != nil {
+			c.Title = problems.LineOrNil("title", *in.Title, 200)
+		}
+		status := check.NotNull(&problems, "status", in.Status)
+		startsAt := check.NotNull(&problems, "startsAt", in.StartsAt)
+		if startsAt != nil {
+			problems.Time("startsAt", *startsAt)
+			c.StartsAt = *startsAt
+		}
+		minutes := check.NotNull(&problems, "durationMinutes", in.DurationMinutes)
+		if minutes != nil {
+			c.DurationMinutes = problems.Range("durationMinutes", *minutes, 1, 1440)
+		}
+		if err := problems.Err(); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("session.update", in.ID, was.ClientID, audit.Given(in)...))
+		if kind != nil {
+			c.Type = *kind
+		}
+		c.fields = audit.Given(in)
+		if status == nil || *status == c.Status {
+			return nil
+		}
+		switch *status {
+		case InProgress:
+			return c.start()
+		case Completed:
+			return c.complete()
+		case NoShow:
+			return c.noShow(true)
+		case Cancelled:
+			return fault.Conflict("a session is called off by cancelSession, which asks who does it")
+		default:
+			return fault.Conflict("a session that is %s is planned anew by rescheduleSession, which asks for when", c.Status)
+		}
 	})
-	if err != nil {
-		return nil, err
-	}
-	return s.Get(ctx, in.ID)
 }
 
 // Archive archives a session or brings one back. Doing it twice is doing it once.
 func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Session, err error) {
-	v, was, err := s.mine(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
 	defer fault.Wrap(&err, "session.Archive(%s)", in.ID)
-	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `
-			UPDATE sessions SET archived_at = CASE WHEN $3 THEN coalesce(archived_at, now()) END, updated_at = now()
-			WHERE org_id = $1 AND id = $2 AND (archived_at IS NOT NULL) <> $3`, v.Org, in.ID, in.Archived)
-		if err != nil || tag.RowsAffected() == 0 {
-			return err
+	return s.change(ctx, in.ID, "session.archive", func(c *change) error {
+		if (c.ArchivedAt != nil) == in.Archived {
+			return nil
 		}
-		return audit.Record(ctx, tx, v, entry("session.archive", in.ID, was.ClientID, "archivedAt"))
+		c.ArchivedAt, c.fields = nil, []string{"archivedAt"}
+		if in.Archived {
+			c.ArchivedAt = &c.at
+		}
+		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return s.Get(ctx, in.ID)
 }
 
 // entry is a line of the audit trail about a session.
 func entry(action string, key ID, of client.ID, fields ...string) audit.Entry {
 	return audit.Entry{Action: action, Kind: "session", ID: key.UUID, ClientID: of.UUID, Fields: fields}
-}
-
-// mine returns a session if the viewer may change it.
-func (s *Service) mine(ctx context.Context, key ID) (auth.Viewer, *Session, error) {
-	v, err := auth.FromContext(ctx)
-	if err != nil {
-		return v, nil, err
-	}
-	found, err := page.Get(ctx, s.db, v, sessions, scope(v), key.UUID, "session")
-	if err != nil {
-		return v, nil, err
-	}
-	if !found.Any(auth.AsCoach | auth.AsAdmin) {
-		return v, nil, fault.Forbidden("only the coach, an owner or an admin can change a session")
-	}
-	return v, found, nil
 }

@@ -52,8 +52,7 @@ const (
 // Status says where a session stands.
 type Status string
 
-// The states of a session. Unlike an engagement's they may be corrected in any direction: a person may have marked a
-// session held that was not.
+// The states of a session; lifecycle.go says which may follow which.
 const (
 	Scheduled  Status = "SCHEDULED"
 	InProgress Status = "IN_PROGRESS"
@@ -76,9 +75,45 @@ type Session struct {
 	StartsAt        time.Time
 	DurationMinutes int
 	Consents        []consent.Scope // that all its clients have given, and that are in force
-	ArchivedAt      *time.Time
-	CreatedAt       time.Time
-	UpdatedAt       time.Time
+	Counts          bool            // against the sessions agreed, though it was not held
+
+	CancelledAt        *time.Time
+	CancelledBy        *CancelledBy
+	CancelledLate      *bool
+	CancellationReason *string
+
+	ArchivedAt *time.Time
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+}
+
+// UsesSession says whether the session counts against those agreed for its engagement.
+func (s *Session) UsesSession() bool { return s.Status == Completed || s.Counts }
+
+// Cancellation is how the session was called off; nil if it was not, or long ago.
+func (s *Session) Cancellation() *Cancellation {
+	if s.Status != Cancelled || s.CancelledAt == nil {
+		return nil
+	}
+	return &Cancellation{By: *s.CancelledBy, Reason: s.CancellationReason, At: *s.CancelledAt, Late: *s.CancelledLate}
+}
+
+// CancelledBy is who called a session off.
+type CancelledBy string
+
+// Who may call a session off.
+const (
+	ByCoach      CancelledBy = "COACH"
+	ByClient     CancelledBy = "CLIENT"
+	ByEngagement CancelledBy = "ENGAGEMENT" // it was cancelled, and its sessions with it
+)
+
+// Cancellation is how a session was called off.
+type Cancellation struct {
+	By     CancelledBy
+	Reason *string
+	At     time.Time
+	Late   bool // less than a day before it was to begin
 }
 
 // IsNode marks a Relay node.
@@ -117,18 +152,20 @@ func (*Participant) IsNode() {}
 // IsConsentSubject marks whose consents are recorded.
 func (*Participant) IsConsentSubject() {}
 
-// Filter selects sessions: all conditions must hold, each list matches any of its values.
+// Filter selects sessions: all conditions must hold, each list matches any of its values. As JSON it is what a SavedFilter
+// keeps.
 type Filter struct {
-	ClientIds       []client.ID
-	CoachIds        []org.UserID
-	EngagementIds   []engagement.ID
-	Types           []Type
-	Statuses        []Status
-	StartsAfter     *time.Time
-	StartsBefore    *time.Time
-	TagIds          []tag.ID
-	HasTranscript   *bool
-	IncludeArchived bool
+	ClientIds          []client.ID     `json:"clientIds,omitzero"`
+	CoachIds           []org.UserID    `json:"coachIds,omitzero"`
+	EngagementIds      []engagement.ID `json:"engagementIds,omitzero"`
+	Types              []Type          `json:"types,omitzero"`
+	Statuses           []Status        `json:"statuses,omitzero"`
+	StartsAfter        *time.Time      `json:"startsAfter,omitzero"`
+	StartsBefore       *time.Time      `json:"startsBefore,omitzero"`
+	TagIds             []tag.ID        `json:"tagIds,omitzero"`
+	ParticipantUserIds []org.UserID    `json:"participantUserIds,omitzero"`
+	HasTranscript      *bool           `json:"hasTranscript,omitzero"`
+	IncludeArchived    bool            `json:"includeArchived,omitzero"`
 }
 
 // OrderField is what sessions can be ordered by.
@@ -165,6 +202,52 @@ type UpdateInput struct {
 	StartsAt        **time.Time
 	DurationMinutes **int
 }
+
+// StartInput begins a session.
+type StartInput struct{ ID ID }
+
+// CompleteInput ends a session that was held.
+type CompleteInput struct{ ID ID }
+
+// CancelInput calls a session off.
+type CancelInput struct {
+	ID          ID
+	By          CancelledBy
+	Reason      *string
+	UsesSession bool
+}
+
+// NoShowInput says that the client did not come.
+type NoShowInput struct {
+	ID          ID
+	UsesSession bool
+}
+
+// RescheduleInput gives a session another time.
+type RescheduleInput struct {
+	ID              ID
+	StartsAt        time.Time
+	DurationMinutes *int // nil leaves it as it is
+}
+
+// AddParticipantInput adds somebody to a session.
+type AddParticipantInput struct {
+	SessionID ID
+	Role      ParticipantRole
+	Name      *string // nil takes the client's, or the person's
+	ClientID  *client.ID
+	UserID    *org.UserID
+}
+
+// UpdateParticipantInput changes somebody in a session: a field that is nil stays as it is.
+type UpdateParticipantInput struct {
+	ID   ParticipantID
+	Name **string
+	Role **ParticipantRole
+}
+
+// RemoveParticipantInput takes somebody out of a session.
+type RemoveParticipantInput struct{ ID ParticipantID }
 
 // ArchiveInput archives a session or brings one back.
 type ArchiveInput struct {

@@ -93,7 +93,31 @@ func (s *Service) OnEntities(ctx context.Context, prefix string, entities []id.U
 	return page.AllChildren(ctx, s.db, v, on, scope(v), page.Filter{}, byName, "g."+kind.Column, entities)
 }
 
+// UsageCounts counts what each tag is on, in the order of the tags. The ids are of tags that the viewer has been shown as
+// their own.
+func (s *Service) UsageCounts(ctx context.Context, keys []id.UUID) ([]int, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.db.Query(ctx, `
+		SELECT (SELECT count(*) FROM taggings g WHERE g.org_id = $1 AND g.tag_id = k.tag_id)
+		FROM unnest($2::uuid[]) WITH ORDINALITY AS k(tag_id, ord) ORDER BY k.ord`, v.Org, keys)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int])
+}
+
 var colorPattern = regexp.MustCompile(`^#[0-9a-f]{6}$`)
+
+func checkColor(problems *check.Input, color string) string {
+	color = strings.ToLower(color)
+	if !colorPattern.MatchString(color) {
+		problems.Fail("color", "must be a colour like #1f6feb")
+	}
+	return color
+}
 
 // Add puts a tag on something, making the tag if the viewer has none of that name. Adding twice is adding once.
 func (s *Service) Add(ctx context.Context, in AddInput) (_ *Tag, _ Taggable, err error) {
@@ -107,9 +131,7 @@ func (s *Service) Add(ctx context.Context, in AddInput) (_ *Tag, _ Taggable, err
 	name := problems.Line("name", in.Name, 60)
 	color := "#8b949e"
 	if in.Color != nil {
-		if color = strings.ToLower(*in.Color); !colorPattern.MatchString(color) {
-			problems.Fail("color", "must be a colour like #1f6feb")
-		}
+		color = checkColor(&problems, *in.Color)
 	}
 	if err := problems.Err(); err != nil {
 		return nil, nil, err
@@ -144,12 +166,17 @@ func (s *Service) Remove(ctx context.Context, in RemoveInput) (_ Taggable, err e
 		return nil, err
 	}
 	defer fault.Wrap(&err, "tag.Remove(%s)", in.EntityID)
+	var problems check.Input
+	name := problems.Line("name", in.Name, 60)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			DELETE FROM taggings g USING tags t
 			WHERE t.org_id = $1 AND t.owner_id = $2 AND lower(t.name) = lower($3)
 			  AND g.org_id = $1 AND g.tag_id = t.id AND g.`+kind.Column+` = $4`,
-			v.Org, v.User, check.Trim(in.Name), in.EntityID.UUID)
+			v.Org, v.User, name, in.EntityID.UUID)
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}

@@ -47,6 +47,22 @@ type AddInput struct {
 	Color    *string // of a new tag; an existing one keeps its own
 }
 
+// UpdateInput changes a tag: a field that is nil stays as it is.
+type UpdateInput struct {
+	ID    ID
+	Name  **string
+	Color **string
+}
+
+// MergeInput puts one tag in the place of others.
+type MergeInput struct {
+	IntoID ID
+	Ids    []ID
+}
+
+// DeleteInput deletes a tag.
+type DeleteInput struct{ ID ID }
+
 // RemoveInput takes a tag off something.
 type RemoveInput struct {
 	EntityID id.Any

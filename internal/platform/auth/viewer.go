@@ -50,12 +50,13 @@ type Grants int32
 
 // The relations.
 const (
-	AsSelf       Grants = 1 << iota // the row is the viewer
-	AsAdmin                         // owner or admin of the organization
-	AsCoach                         // the coach of the client, engagement or session
-	AsSupervisor                    // supervises that coach
-	AsClient                        // the client of it
-	AsSponsor                       // sponsors the engagement
+	AsSelf            Grants = 1 << iota // the row is the viewer
+	AsAdmin                              // owner or admin of the organization
+	AsCoach                              // the coach of the client, engagement or session
+	AsSupervisor                         // supervises that coach
+	AsClient                             // the client of it
+	AsSponsor                            // sponsors the engagement
+	AsProgressSponsor                    // sponsors it, and may see its progress
 )
 
 // Any says whether one of want is among g.

@@ -170,3 +170,9 @@ func once(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) (er
 	}
 	return nil
 }
+
+// Violates says whether err is the database's refusal of a row by the constraint, or unique index, of that name.
+func Violates(err error, constraint string) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && server.ConstraintName == constraint
+}

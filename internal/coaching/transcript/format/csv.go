@@ -14,7 +14,8 @@ func detectCSV(src *source) confidence {
 type columns struct {
 	comma  byte
 	fields []field
-	header int // index of the line with the names
+	header int  // index of the line with the names
+	odd    bool // some of the names are not known, and none is that of a time
 }
 
 // columnsOf reads the names of the columns. What separates them is what gives the most names; Excel's `sep=;` says it.
@@ -47,6 +48,7 @@ func columnsOf(src *source) (best columns, ok bool) {
 			has[f.part] = true
 		}
 		if has[partText] && (has[partSpeaker] || has[partStart]) && known > most {
+			c.odd = known < len(names) && !has[partStart]
 			best, most = c, known
 		}
 	}
@@ -61,6 +63,9 @@ func parseCSV(src *source) (*Document, error) {
 			"utterance, sentence), and speaker (or name) or start (or time, timestamp), separated by comma, semicolon or tab")
 	}
 	r := &recordReader{src: src}
+	if c.odd {
+		src.warn(c.header, WarnTimesMissing)
+	}
 	for at := c.header + 1; at < len(src.lines); {
 		if blank(src.lines[at]) {
 			at++

@@ -46,8 +46,8 @@ func decode(content []byte, notes *warnings) (string, error) {
 	return text, nil
 }
 
-// utf16Order tells by the BOM whether the file is UTF-16, and in which order; nil if it is not. Without BOM it goes by the
-// zeros: the letters of most alphabets have them in every other byte, and no other encoding of text has any.
+// utf16Order tells by the BOM whether the file is UTF-16, and in which order; nil if it is not. Without BOM it goes by what
+// no other encoding of text has: zero bytes, here those of spaces, marks and ends of lines, at every other place.
 func utf16Order(content []byte) binary.ByteOrder {
 	switch {
 	case bytes.HasPrefix(content, []byte{0xFF, 0xFE}):
@@ -55,28 +55,46 @@ func utf16Order(content []byte) binary.ByteOrder {
 	case bytes.HasPrefix(content, []byte{0xFE, 0xFF}):
 		return binary.BigEndian
 	}
-	const (
-		sample      = 4096
-		mostPercent = 60 // of one half of the bytes
-		fewPercent  = 5  // of the other
-	)
+	const sample = 4096
 	head := content[:min(len(content), sample)&^1]
-	var zeros [2]int
-	for i, b := range head {
-		if b == 0 {
-			zeros[i&1]++
+	if bytes.IndexByte(head, 0) < 0 || readsAsBytes(head) {
+		return nil
+	}
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		if readsAsUTF16(head, order) {
+			return order
 		}
 	}
-	pairs := len(head) / 2
-	many := func(n int) bool { return pairs > 0 && n*100 >= pairs*mostPercent }
-	few := func(n int) bool { return n*100 <= pairs*fewPercent }
-	switch {
-	case many(zeros[1]) && few(zeros[0]):
-		return binary.LittleEndian
-	case many(zeros[0]) && few(zeros[1]):
-		return binary.BigEndian
-	}
 	return nil
+}
+
+// readsAsBytes tells whether a text with zeros is one all the same, with a stray one here and there: the rest of UTF-16 is no
+// UTF-8, or controls, or zeros for every other byte.
+func readsAsBytes(head []byte) bool {
+	const mostZerosPercent, mostControlPercent = 25, 5
+	c := takeCensus(string(head))
+	return c.invalid == 0 && c.nuls*100 <= len(head)*mostZerosPercent && (c.controls-c.nuls)*100 <= len(head)*mostControlPercent
+}
+
+// readsAsUTF16 tells whether bytes are text in this order: some of it is ASCII, which all text has, and hardly any is what no
+// text has. In the wrong order a space is U+2000, and an end of line is no character at all.
+func readsAsUTF16(head []byte, order binary.ByteOrder) bool {
+	const (
+		fewestASCIIPercent = 4 // of units; Chinese has its ends of lines, and colons after names
+		mostOddPercent     = 2
+	)
+	ascii, odd := 0, 0
+	for i := 0; i+1 < len(head); i += 2 {
+		switch r := rune(order.Uint16(head[i:])); {
+		case r < utf8.RuneSelf && isPlain[r]:
+			ascii++
+		case utf16.IsSurrogate(r): // of a character beyond the first plane
+		case !unicode.IsGraphic(r):
+			odd++
+		}
+	}
+	units := len(head) / 2
+	return ascii*100 >= units*fewestASCIIPercent && odd*100 <= units*mostOddPercent
 }
 
 // decodeUTF16 decodes units of two bytes. A half unit or half pair at the very end is a cut, elsewhere it is a character

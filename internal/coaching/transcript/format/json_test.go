@@ -66,6 +66,8 @@ func TestJSON(t *testing.T) {
 		{"lines, the first of which is about the others", `{"list":[{"name":"Ann","text":"a"},7]}` + "\n" + `{"name":"Bo","text":"b"}`, "Bo: b\n", "EMPTY_CUE@1"},
 		{"lines", "{\"speaker\":\"Ann\",\"text\":\"a\"}\n{\"speaker\":\"Bo\",\"text\":\"b\"}\n", "Ann: a\nBo: b\n", ""},
 		{"the line of the element", "[\r\n{\"speaker\":\"Ann\",\"text\":\"\"},\r\n{\"speaker\":\"Ann\",\"text\":\"a\"},\r{\"speaker\":\"Ann\",\"text\":\"\"}]", "Ann: a\n", "EMPTY_CUE@2 EMPTY_CUE@4"},
+		{"words alone, as OpenAI's Whisper answers", `{"task":"transcribe","duration":8.4,"text":"How are you?","words":[{"word":"How","start":0.0,"end":0.2},{"word":"are","start":0.2,"end":0.4},{"word":"you?","start":0.5,"end":0.9}]}`, "? 0-900: How are you?\n", "SPEAKERS_MISSING@1"},
+		{"Microsoft's names", `[{"speakerDisplayName":"Ann","startOffset":"00:00:01.5","endOffset":"00:00:03","text":"So."}]`, "Ann 1500-3000: So.\n", ""},
 		{"UTF-16", utf16Text(binary.LittleEndian, `[{"speaker":"Ann","text":"ü"}]`), "Ann: ü\n", ""},
 		{"AWS without speakers", `{"results":{"items":[{"type":"pronunciation","start_time":"1.0","end_time":"1.5","alternatives":[{"content":"So"}]},{"type":"punctuation","alternatives":[{"content":"."}]}]}}`,
 			"? 1000-1500: So.\n", "SPEAKERS_MISSING@1"},

@@ -32,6 +32,8 @@ func jsonShapes() []jsonShape {
 		{product: "whisper", path: "transcription", each: []string{"offsets", "text"}, unit: milliseconds, read: readWhisperCpp},
 		{product: "whisperx", path: "segments", beside: []string{"word_segments"}, each: []string{"text"}, unit: seconds},
 		{product: "whisper", path: "segments", each: append(whisper, "text"), unit: seconds},
+		{product: "whisper", path: "segments", beside: []string{"task"}, each: []string{"text"}, unit: seconds},
+		{product: "whisper", path: "words", beside: []string{"task"}, each: []string{"word"}, unit: seconds, read: readWords},
 		{product: "fathom", path: "transcript", each: []string{"speaker", "text", "timestamp"}},
 		{product: "meet", path: "transcriptEntries", each: []string{"participant", "text"}},
 		{product: "grain", path: "", each: []string{"participant_id", "text"}, unit: milliseconds},

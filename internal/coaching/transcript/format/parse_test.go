@@ -67,6 +67,7 @@ func TestTolerance(t *testing.T) {
 		{"UTF-16 big endian", utf16Text(binary.BigEndian, header+talk), heard, ""},
 		{"UTF-16 without BOM", utf16Text(binary.LittleEndian, header+talk)[2:], heard, "DECODED_AS_UTF_16@1"},
 		{"UTF-16 big endian without BOM", utf16Text(binary.BigEndian, header+talk)[2:], heard, "DECODED_AS_UTF_16@1"},
+		{"a zero now and then", header + strings.ReplaceAll(talk, "e", "\x00e"), heard, "NUL_REMOVED@5"},
 		{"UTF-16 beyond the first plane", utf16Text(binary.LittleEndian, header+"00:01.000 --> 00:02.000\nAnn 🌱: Grün 🌳.\n\n"), "Ann 🌱 1000-2000: Grün 🌳.\n", ""},
 		{"UTF-16 cut within a character", utf16Text(binary.LittleEndian, header+talk)[:2*len(header+talk)+1], heard, "TRUNCATED@9"},
 		{"UTF-16 with half a pair", strings.Replace(utf16Text(binary.LittleEndian, header+talk), "H\x00i\x00", "\x00\xD8i\x00", 1), "Ann 1000-2000: Hello.\nBob 2500-3000: \uFFFDi.\n", "BAD_CHARACTERS@9"},
@@ -466,4 +467,24 @@ func utf16Text(order binary.AppendByteOrder, s string) string {
 		b = order.AppendUint16(b, u)
 	}
 	return string(b)
+}
+
+// TestUTF16WithoutBOM: alphabets that have no zeros in their letters are known by the zeros of spaces and ends of lines.
+func TestUTF16WithoutBOM(t *testing.T) {
+	t.Parallel()
+	for _, talk := range []string{
+		"Анна: Как дела?\nБорис: Хорошо.\n", "Άννα: Τι κάνεις;\nΝίκος: Καλά.\n", "דנה: מה שלומך?\nאורי: טוב.\n",
+		"安娜: 你今天感觉怎么样？\n李明: 谢谢，我很好。\n", "안나: 오늘은 어때요?\n민수: 좋아요.\n", "Zoë: Wie geht’s?\nJürgen: Schön.\n",
+	} {
+		for name, order := range map[string]binary.AppendByteOrder{"little": binary.LittleEndian, "big": binary.BigEndian} {
+			doc, err := Parse([]byte(utf16Text(order, talk))[2:], Options{})
+			if err != nil {
+				t.Errorf("%s endian, %q: %v", name, talk, err)
+				continue
+			}
+			if got := outline(doc); got != talk || noted(doc) != "DECODED_AS_UTF_16@1" {
+				t.Errorf("%s endian: got %q (%s), want %q", name, got, noted(doc), talk)
+			}
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // record is what JSON and CSV are made of: somebody says something at some time.
@@ -266,16 +267,23 @@ const (
 	partText
 )
 
-// fieldNames lists the names of each part, the best first, in small letters and without what stands between them.
+// fieldNames lists the names of each part, the best first, in small letters and without what stands between them. Behind the
+// English ones are those of spreadsheets in the languages that a transcript is recognised in.
 var fieldNames = map[part][]string{
 	partSpeaker: {"speakername", "speaker", "speakerlabel", "displayname", "participantname", "participant", "participantrole", "author", "name", "user",
-		"username", "who", "interlocutor", "person", "role", "speakerid", "speakertag", "speakermodellabel", "channel", "channellabel"},
+		"username", "who", "interlocutor", "person", "role", "speakerid", "speakertag", "speakermodellabel", "channel", "channellabel",
+		"speakerdisplayname", "sprecher", "sprecherin", "redner", "teilnehmer", "locuteur", "intervenant", "orateur", "hablante", "orador", "participante",
+		"parlante", "relatore", "falante", "spreker", "deelnemer", "nom", "nombre", "nome", "naam"},
 	partStart: {"start", "starttime", "startoffset", "begin", "begintime", "beginoffset", "from", "starts", "startat", "startedat", "timestamp", "timecode",
-		"time", "offset", "ts", "at", "in"},
-	partEnd:      {"end", "endtime", "endoffset", "stop", "stoptime", "to", "ends", "endat", "endedat", "endts", "out"},
-	partDuration: {"duration", "dur", "length"},
+		"time", "offset", "ts", "at", "in",
+		"beginn", "anfang", "startzeit", "von", "zeitstempel", "zeit", "début", "debut", "horodatage", "heure", "temps", "inicio", "início", "comienzo",
+		"tiempo", "hora", "inizio", "tempo", "starttijd", "tijdstempel", "tijd"},
+	partEnd: {"end", "endtime", "endoffset", "stop", "stoptime", "to", "ends", "endat", "endedat", "endts", "out",
+		"ende", "endzeit", "bis", "fin", "fine", "fim", "einde", "eindtijd", "tot"},
+	partDuration: {"duration", "dur", "length", "dauer", "durée", "duree", "duración", "duracion", "durata", "duração", "duur"},
 	partText: {"text", "transcript", "sentence", "utterance", "content", "punctuatedword", "word", "caption", "message", "speech", "statement", "body",
-		"display", "words", "transcription", "utterancetext", "spokentext"},
+		"display", "words", "transcription", "utterancetext", "spokentext",
+		"transkript", "äußerung", "aussage", "texte", "parole", "texto", "testo", "trascrizione", "tekst", "uitspraak"},
 }
 
 // unitNames are what times may end in.
@@ -285,6 +293,7 @@ var unitNames = []struct {
 }{
 	{"milliseconds", milliseconds}, {"millis", milliseconds}, {"msec", milliseconds}, {"ms", milliseconds},
 	{"seconds", seconds}, {"secs", seconds}, {"sec", seconds}, {"inticks", ticks}, {"ticks", ticks},
+	{"hhmmssms", 0}, {"hhmmssmmm", 0}, {"hhmmss", 0}, {"hmmss", 0}, {"hms", 0}, {"mmss", 0},
 }
 
 // fieldOf says what a name like `Start Time (ms)` stands for.
@@ -293,28 +302,48 @@ func fieldOf(name string) field {
 	if len(name) > longest {
 		return field{}
 	}
-	plain := strings.Map(func(r rune) rune {
-		switch {
-		case 'A' <= r && r <= 'Z':
-			return r | 0x20
-		case 'a' <= r && r <= 'z':
-			return r
+	letters := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if unicode.IsLetter(r) {
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, s)
+	}
+	// An s that stands apart is a unit: that of "starts" is none.
+	if before, last, apart := cutLast(strings.TrimRight(name, ")] "), " _-(["); apart && strings.EqualFold(last, "s") {
+		if f := partOf(letters(before)); f.isTime() {
+			f.unit = seconds
+			return f
 		}
-		return -1
-	}, name)
+	}
+	plain := letters(name)
 	if f := partOf(plain); f.part != partNone {
 		return f
 	}
 	for _, u := range unitNames {
 		if stem, found := strings.CutSuffix(plain, u.suffix); found {
 			stem = strings.TrimSuffix(stem, "in")
-			if f := partOf(stem); f.part == partStart || f.part == partEnd || f.part == partDuration {
+			if f := partOf(stem); f.isTime() {
 				f.unit = u.unit
 				return f
 			}
 		}
 	}
 	return field{}
+}
+
+// cutLast cuts s around the last of the characters.
+func cutLast(s, characters string) (before, after string, found bool) {
+	i := strings.LastIndexAny(s, characters)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+func (f field) isTime() bool {
+	return f.part == partStart || f.part == partEnd || f.part == partDuration
 }
 
 func partOf(plain string) field {

@@ -25,6 +25,7 @@ const (
 	WarnTimesBeyondADay   = "TIMES_BEYOND_A_DAY"
 	WarnTimesOfDay        = "TIMES_OF_DAY"
 	WarnTimesSparse       = "TIMES_SPARSE"
+	WarnTimesMissing      = "TIMES_MISSING"
 	WarnTimesSeconds      = "TIMES_IN_SECONDS"
 	WarnTimesMilliseconds = "TIMES_IN_MILLISECONDS"
 	WarnEndsMissing       = "ENDS_MISSING"
@@ -76,6 +77,8 @@ func wording(code string) (message, assumed string) {
 		return "the times are those of a clock on the wall", "the recording began with the first words"
 	case WarnTimesSparse:
 		return "the file tells the time only now and then", "all times are unknown"
+	case WarnTimesMissing:
+		return "there are columns with names that are not known, and none that is known to hold times", "all times are unknown"
 	case WarnTimesSeconds:
 		return "the file does not say in what unit its times are", "they are seconds, by the rate of speech"
 	case WarnTimesMilliseconds:

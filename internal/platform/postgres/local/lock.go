@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,6 +84,9 @@ func acquire(path, address string) (*HomeLock, error) {
 			}
 		}
 		return nil, held
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w (was Rapport run by another user before? Run it as that user again, or set RAPPORT_HOME to a folder of your own)", err)
 	}
 	if err != nil {
 		return nil, err

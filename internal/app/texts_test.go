@@ -1,0 +1,142 @@
+package app_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/rapporthq/rapport/internal/app/apptest"
+)
+
+// notWords are fields of inputs that hold no words of people: what is no such thing is refused.
+var notWords = strings.Fields(`email timeZone sha256 color slug language quietFrom quietUntil`)
+
+// TestTextsOfEveryInput writes into every text of every mutation what nobody expects there, as somebody who may do it. Either
+// it is refused with the name of the field, or it is kept; markup is text like any other, and nothing is ever half-written.
+func TestTextsOfEveryInput(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	schema := readSchema(t)
+	const big = 900_000 // just below what a request may hold
+	hostile := []struct {
+		name, text string
+		refused    bool // in a text of words; else it is kept
+	}{
+		{"markup", `<script>alert("x")</script> & 'b' \ %s {{.}}`, false},
+		{"right-to-left and emoji", "میخواهم 👩‍💻 שלום", false},
+		{"NUL", "a\x00b", true},
+		{"a bell", "a\x07b", true},
+		{"text turned round", "safe\u202efdp.exe", true},
+		{"a megabyte", strings.Repeat("long ", big/5), true},
+	}
+	texts, kept := 0, 0
+	for _, mutation := range schema.Mutation.Fields {
+		m := mutations[mutation.Name]
+		input := schema.Types[mutation.Arguments.ForName("input").Type.Name()]
+		for _, field := range input.Fields {
+			if field.Type.Name() != "String" || field.Type.Elem != nil || input.Name == "ImportTranscriptInput" && field.Name == "content" {
+				continue
+			}
+			v, key := w.mayDo(mutation.Name)
+			if v == nil {
+				if m.target != "" {
+					t.Errorf("nobody may %s anything", mutation.Name)
+				}
+				continue
+			}
+			texts++
+			rest := regexp.MustCompile(`\b`+field.Name+`: ("[^"]*"|[A-Z]+),? *`).ReplaceAllString(m.input, "")
+			query := fmt.Sprintf("mutation($id: ID!, $text: String!) { %s(input: {%s %s: $text}) { __typename userErrors { code field message } } }", mutation.Name, rest, field.Name)
+			for _, h := range hostile {
+				var before map[string]int
+				if h.refused {
+					before = rowCounts(t, w.env)
+				}
+				r := v.client.Do(t, query, apptest.Vars{"id": key, "text": h.text})
+				var out map[string]struct{ UserErrors []userError }
+				if r.Code() == "" {
+					r.Into(t, &out)
+				}
+				errs := out[mutation.Name].UserErrors
+				named := slices.ContainsFunc(errs, func(e userError) bool { return e.Field == field.Name && e.Message != "" })
+				switch {
+				case r.Code() != "":
+					t.Errorf("%s in %s.%s: %.300s", h.name, input.Name, field.Name, r.Body)
+				case h.refused && !named:
+					t.Errorf("%s in %s.%s is not refused by name: %.300s", h.name, input.Name, field.Name, r.Body)
+				case !h.refused && named && !slices.Contains(notWords, field.Name):
+					t.Errorf("%s in %s.%s is refused: %.300s", h.name, input.Name, field.Name, r.Body)
+				case !named:
+					kept++
+				}
+				if h.refused {
+					sameRows(t, before, rowCounts(t, w.env))
+				}
+			}
+		}
+	}
+	if texts < 15 || kept < 15 {
+		t.Errorf("only %d texts were tried, %d kept", texts, kept)
+	}
+	t.Logf("%d texts, %d kept", texts, kept)
+}
+
+// TestTextsOfEveryQuestion asks with texts that nothing can match, in every argument and filter that takes text.
+func TestTextsOfEveryQuestion(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	schema := readSchema(t)
+	coach := env.Login(t, apptest.Coach)
+	asked := 0
+	ask := func(field *ast.FieldDefinition, argument, text string) {
+		asked++
+		selection := "{__typename}"
+		if !schema.Types[field.Type.Name()].IsCompositeType() {
+			selection = ""
+		}
+		r := coach.Do(t, fmt.Sprintf("query($text: String!) { %s(%s) %s }", field.Name, argument, selection), apptest.Vars{"text": text})
+		if code := r.Code(); code != "" && code != "INVALID" && code != "NOT_FOUND" {
+			t.Errorf("%s(%s) with %q: %.300s", field.Name, argument, text, r.Body)
+		}
+	}
+	for _, field := range schema.Query.Fields {
+		for _, argument := range field.Arguments {
+			d := schema.Types[argument.Type.Name()]
+			for _, text := range []string{"\x00", "a\x00b", "\u202e", "%", `\`, "'", "", strings.Repeat("x", 900_000)} {
+				if d.Name == "String" && !argument.Type.NonNull {
+					ask(field, argument.Name+": $text", text)
+				}
+				for _, f := range d.Fields {
+					if d.Kind == ast.InputObject && f.Type.Name() == "String" {
+						value := "$text"
+						if f.Type.Elem != nil {
+							value = "[$text]"
+						}
+						ask(field, fmt.Sprintf("%s: {%s: %s}", argument.Name, f.Name, value), text)
+					}
+				}
+			}
+		}
+	}
+	if asked < 50 {
+		t.Errorf("only %d questions were asked", asked)
+	}
+}
+
+// mayDo finds somebody who may make a change, and the id of what they may change.
+func (w *world) mayDo(mutation string) (*viewer, string) {
+	m := mutations[mutation]
+	for _, v := range w.viewers {
+		for _, f := range w.facts {
+			if f = w.of(v, f.id); slices.Contains(strings.Fields(m.target), f.typ) &&
+				slices.ContainsFunc(grants(v, f), func(r relation) bool { return slices.Contains(m.may, r) }) {
+				return v, f.id
+			}
+		}
+	}
+	return nil, ""
+}
