@@ -15,6 +15,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/note"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
@@ -34,6 +35,7 @@ type Services struct {
 	Insights    *insight.Service
 	Notes       *note.Service
 	Tags        *tag.Service
+	Notices     *notice.Service
 	Consents    *consent.Service
 	Privacy     *privacy.Service
 
@@ -88,6 +90,7 @@ type Loaders struct {
 	Notes         *Entity[note.Note]
 	NoteVersions  *Entity[note.Version]
 	Tags          *Entity[tag.Tag]
+	Notifications *Entity[notice.Notification]
 	Consents      *Entity[consent.Consent]
 	Requests      *Entity[privacy.Request]
 
@@ -123,6 +126,7 @@ type Loaders struct {
 	TagsOfClient          *ByKey[id.UUID, []*tag.Tag]
 	TagsOfSession         *ByKey[id.UUID, []*tag.Tag]
 	TagsOfInsight         *ByKey[id.UUID, []*tag.Tag]
+	TitleOfNotification   *ByKey[notice.About, string]
 	TagsOfNote            *ByKey[id.UUID, []*tag.Tag]
 	ConsentsOfClient      *ByKey[id.UUID, []*consent.Consent]
 	ConsentsOfParticipant *ByKey[id.UUID, []*consent.Consent]
@@ -160,6 +164,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Notes = entity(b, s.Notes.ByIDs)
 	b.NoteVersions = entity(b, s.Notes.VersionsByIDs)
 	b.Tags = entity(b, s.Tags.ByIDs)
+	b.Notifications = entity(b, s.Notices.ByIDs)
 	b.Consents = entity(b, s.Consents.ByIDs)
 	b.Requests = entity(b, s.Privacy.ByIDs)
 
@@ -231,6 +236,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.TagsOfClient = tagsOf(b, s, "client")
 	b.TagsOfSession = tagsOf(b, s, "session")
 	b.TagsOfInsight = tagsOf(b, s, "insight")
+	b.TitleOfNotification = byKey(b, s.Notices.Titles)
 	b.TagsOfNote = tagsOf(b, s, "note")
 	b.ConsentsOfClient = byKey(b, s.Consents.OfClients)
 	b.ConsentsOfParticipant = byKey(b, s.Consents.OfParticipants)

@@ -21,6 +21,7 @@ type (
 	mutationResolver            struct{ *Resolver }
 	subscriptionResolver        struct{ *Resolver }
 	viewerResolver              struct{ *Resolver }
+	notificationResolver        struct{ *Resolver }
 	organizationResolver        struct{ *Resolver }
 	membershipResolver          struct{ *Resolver }
 	clientResolver              struct{ *Resolver }
@@ -59,6 +60,9 @@ func (r *Resolver) Subscription() graph.SubscriptionResolver { return subscripti
 
 // Viewer implements graph.ResolverRoot.
 func (r *Resolver) Viewer() graph.ViewerResolver { return viewerResolver{r} }
+
+// Notification implements graph.ResolverRoot.
+func (r *Resolver) Notification() graph.NotificationResolver { return notificationResolver{r} }
 
 // Organization implements graph.ResolverRoot.
 func (r *Resolver) Organization() graph.OrganizationResolver { return organizationResolver{r} }

@@ -7,6 +7,7 @@ import (
 	"github.com/rapporthq/rapport/graph"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
@@ -26,6 +27,8 @@ type (
 	updateAgendaTopicInput  struct{}
 	updateSavedFilterInput  struct{}
 	updateTagInput          struct{}
+
+	updateNotificationPreferencesInput struct{}
 )
 
 // UpdateOrganizationInput implements graph.ResolverRoot.
@@ -67,6 +70,11 @@ func (*Resolver) UpdateSavedFilterInput() graph.UpdateSavedFilterInputResolver {
 // UpdateTagInput implements graph.ResolverRoot.
 func (*Resolver) UpdateTagInput() graph.UpdateTagInputResolver {
 	return updateTagInput{}
+}
+
+// UpdateNotificationPreferencesInput implements graph.ResolverRoot.
+func (*Resolver) UpdateNotificationPreferencesInput() graph.UpdateNotificationPreferencesInputResolver {
+	return updateNotificationPreferencesInput{}
 }
 
 func given[T any](field ***T, value *T) error {
@@ -180,4 +188,19 @@ func (updateTagInput) Name(_ context.Context, in *tag.UpdateInput, v *string) er
 
 func (updateTagInput) Color(_ context.Context, in *tag.UpdateInput, v *string) error {
 	return given(&in.Color, v)
+}
+
+func (updateNotificationPreferencesInput) Types(_ context.Context, in *notice.UpdateInput, v []*notice.PreferenceInput) error {
+	if v == nil {
+		return given(&in.Types, nil)
+	}
+	return given(&in.Types, &v)
+}
+
+func (updateNotificationPreferencesInput) QuietHours(_ context.Context, in *notice.UpdateInput, v *notice.QuietHours) error {
+	return given(&in.QuietHours, v)
+}
+
+func (updateNotificationPreferencesInput) DigestHour(_ context.Context, in *notice.UpdateInput, v *int) error {
+	return given(&in.DigestHour, v)
 }

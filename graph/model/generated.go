@@ -14,11 +14,13 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/note"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/auth"
 )
 
 // What became of addAgendaTopic.
@@ -221,6 +223,22 @@ type ImportTranscriptPayload struct {
 	Transcript *transcript.Transcript `json:"transcript,omitempty"`
 	// Whether this very file was imported for this session before; transcript is that first one.
 	AlreadyImported bool `json:"alreadyImported"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What the marking came to.
+type MarkAllNotificationsReadPayload struct {
+	// Whose notifications they are; null if there are userErrors.
+	Viewer *auth.Viewer `json:"viewer,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What the marking came to.
+type MarkNotificationsReadPayload struct {
+	// Whose notifications they are; null if there are userErrors.
+	Viewer *auth.Viewer `json:"viewer,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -495,6 +513,14 @@ type UpdateClientPayload struct {
 type UpdateEngagementPayload struct {
 	// The engagement as it is now; null if there are userErrors.
 	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What the change came to.
+type UpdateNotificationPreferencesPayload struct {
+	// How the viewer is told now; null if there are userErrors.
+	Preferences *notice.Settings `json:"preferences,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }

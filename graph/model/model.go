@@ -9,6 +9,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/note"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
@@ -50,6 +51,8 @@ type (
 	TagEdge                  = page.Edge[tag.Tag]
 	DataRequestConnection    = page.Connection[privacy.Request]
 	DataRequestEdge          = page.Edge[privacy.Request]
+	NotificationConnection   = page.Connection[notice.Notification]
+	NotificationEdge         = page.Edge[notice.Notification]
 )
 
 // UserError is something the person who called can correct.

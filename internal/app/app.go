@@ -38,6 +38,8 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/httpx"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
+	"github.com/rapporthq/rapport/internal/platform/mail"
+	"github.com/rapporthq/rapport/internal/platform/mail/devbox"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	pgqueue "github.com/rapporthq/rapport/internal/platform/queue/postgres"
 	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
@@ -56,6 +58,8 @@ type App struct {
 	files    files
 	aws      *aws.Config            // nil until somebody needs it
 	url      atomic.Pointer[string] // how people reach the server
+	mails    *devbox.Box            // nil in production
+	now      func() time.Time
 	runner   *jobs.Runner
 	services loaders.Services
 	analyser insight.Analyser
@@ -71,12 +75,15 @@ type Option func(*App)
 // WithLoaderWait makes loaders wait that long for more keys; for tests that count statements.
 func WithLoaderWait(d time.Duration) Option { return func(a *App) { a.services.Wait = d } }
 
+// WithClock makes reminders, digests and quiet hours go by another clock; for tests.
+func WithClock(now func() time.Time) Option { return func(a *App) { a.now = now } }
+
 // WithAnalyser has another analyser look for insights; for tests that must know where it is.
 func WithAnalyser(other insight.Analyser) Option { return func(a *App) { a.analyser = other } }
 
 // New assembles the product over a migrated database. Close releases what it holds; the pool stays the caller's.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.Pool, opts ...Option) (*App, error) {
-	a := &App{config: cfg, log: log, db: db, analyser: rules.Analyser{}, streams: transport.NewStreams()}
+	a := &App{config: cfg, log: log, db: db, analyser: rules.Analyser{}, streams: transport.NewStreams(), now: time.Now}
 	for _, o := range opts {
 		o(a)
 	}
@@ -96,9 +103,21 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream)
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.analyser, a.stream)
 	a.services.Notes = note.NewService(db, a.services.Orgs, a.services.Clients, a.services.Engagements, a.services.Sessions)
+	if cfg.Mode == config.Development {
+		from, err := mail.ParseAddress(cfg.Mail.From)
+		if err != nil {
+			return nil, err
+		}
+		if a.mails, err = devbox.Open(cfg.Home, from); err != nil {
+			return nil, err
+		}
+	}
+	a.services.Notices = notice.NewService(notice.Options{
+		DB: db, Stream: a.stream, Sender: a.sender(), Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
+	})
 	a.services.Tags = tag.NewService(db, taggable(a.services)...)
 	a.services.Consents = consent.NewService(db, consenting(a.services)...)
-	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, nil, Personal())
+	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mailbox(), Personal())
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.queue, Log: log,
@@ -112,6 +131,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.runner.Handle(privacy.JobExport, a.services.Privacy.Copy, jobs.OnDead(a.services.Privacy.Died))
 	a.runner.Handle(privacy.JobErase, a.services.Privacy.Erase, jobs.OnDead(a.services.Privacy.Died))
 
+	a.runner.Handle(notice.JobAnnounce, a.services.Notices.Announce)
+	a.runner.Handle(notice.JobDeliver, a.services.Notices.Deliver, jobs.OnDead(a.services.Notices.DeliverDied))
+
 	a.ready = httpx.Ready(log,
 		httpx.Check{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
 		httpx.Check{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
@@ -123,6 +145,22 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		return nil, err
 	}
 	return a, nil
+}
+
+// sender is what mails leave through, nil where nothing sends them.
+func (a *App) sender() mail.Sender {
+	if a.mails == nil {
+		return nil
+	}
+	return a.mails
+}
+
+// mailbox is what keeps mails that were sent, nil where nothing does.
+func (a *App) mailbox() privacy.Mails {
+	if a.mails == nil {
+		return nil
+	}
+	return a.mails
 }
 
 // perOrg keeps one organization's bulk import from taking every worker.
@@ -161,6 +199,7 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 	})
 	g.Go(func() error { return a.runner.Run(ctx) })
 	g.Go(func() error { return a.sweep(ctx) })
+	g.Go(func() error { return a.watchTheClock(ctx) })
 	return g.Wait()
 }
 
@@ -183,6 +222,9 @@ func (a *App) sweep(ctx context.Context) error {
 		}
 		if err := a.services.Privacy.Schedule(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot schedule retention", "err", err)
+		}
+		if err := a.services.Notices.Prune(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot prune notifications", "err", err)
 		}
 		if a.files.disk != nil { // a bucket sweeps itself
 			if _, err := a.files.disk.Sweep(ctx); err != nil && ctx.Err() == nil {
@@ -276,6 +318,11 @@ func (a *App) routes() (http.Handler, error) {
 	mux.Handle("GET /healthz", httpx.Healthz())
 	mux.Handle("GET /readyz", a.ready)
 	mux.Handle("/", httpx.PageHeaders(graphiql.Handler(graphiql.Options{})))
+	mux.Handle(notice.UnsubscribePath, a.services.Notices.UnsubscribeHandler())
+	if a.mails != nil {
+		mux.Handle("GET "+devbox.Path, auth.LocalOnly(a.mails.Handler()))
+		mux.Handle("GET "+devbox.Path+"/", auth.LocalOnly(a.mails.Handler()))
+	}
 	if a.dev != nil {
 		mux.Handle("/dev/login", a.dev.LoginHandler(people{a.db, a.dev.Issuer().Name}))
 		mux.Handle("GET /dev/people", auth.LocalOnly(people{a.db, a.dev.Issuer().Name}))

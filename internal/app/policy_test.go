@@ -122,7 +122,8 @@ var decisions = map[string]decision{
 	"Consent": {opens{admin: all, coach: all, supervisor: all, client: all},
 		"id scope textVersion text outdated source givenAt recordedBy onBehalf withdrawnAt withdrawnBy client", nil},
 
-	"DataRequest": {opens{admin: all, coach: all, client: all}, "id kind status client requestedBy decidedBy counts createdAt completedAt expiresAt", nil},
+	"DataRequest":  {opens{admin: all, coach: all, client: all}, "id kind status client requestedBy decidedBy counts createdAt completedAt expiresAt", nil},
+	"Notification": {opens{self: all}, "id type title subject session client actor emailState createdAt readAt", nil},
 
 	"Tag": {opens{coach: all, supervisor: all}, "id name color createdAt", only{"usageCount": {coach}}},
 }
@@ -133,6 +134,7 @@ var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure Transcri
 	Sponsorship EngagementReopening SessionCancellation SavedSessionFilter
 	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText StoreCount DataExport RetentionReport RetentionSweep
 	NoteConflict
+	NotificationPreferences NotificationPreference QuietHours NotificationAdded NotificationsRead
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
@@ -140,12 +142,13 @@ var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure Transcri
 var roots = map[string]string{
 	"Query":        "viewer node nodes clients engagements sessions session transcript insights notes tags savedFilters dataRequests",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
-	"Subscription": "insightEvents",
+	"Subscription": "notificationEvents insightEvents",
 }
 
 // filters are the conditions of lists: "" tells nothing but what everybody sees who sees the row; else the field whose
 // guard stands before it, or the rows that it looks at.
 var filters = map[string]string{
+	"NotificationFilter.unreadOnly": "", "NotificationFilter.types": "",
 	"ClientFilter.nameStartsWith": "", "ClientFilter.lifecycles": "lifecycle", "ClientFilter.coachIds": "", "ClientFilter.tagIds": "tags", "ClientFilter.includeArchived": "",
 	"EngagementFilter.clientIds": "", "EngagementFilter.coachIds": "", "EngagementFilter.statuses": "", "EngagementFilter.includeArchived": "",
 	"SessionFilter.clientIds": "", "SessionFilter.coachIds": "", "SessionFilter.engagementIds": "", "SessionFilter.types": "", "SessionFilter.statuses": "",

@@ -280,6 +280,17 @@ func (w *world) fill(t *testing.T) {
 	}
 	w.exec(t, `UPDATE sessions SET starts_at = o.starts_at + interval '20 minutes' FROM sessions o WHERE sessions.id = $1 AND o.id = $2`, w.session(t, jonas, 6), w.session(t, amara, 7))
 	w.exec(t, `UPDATE engagements SET reopened_at = now(), reopened_by = coach_id, reopen_reason = 'Because of Marchmont ' || id`)
+	// Everybody in a session is told of it by somebody else, and a sponsor of another engagement, by mistake.
+	w.exec(t, `INSERT INTO email_deliveries (id, org_id, user_id, type, state, created_at)
+		SELECT gen_random_uuid(), org_id, coach_id, 'SESSION_RESCHEDULED', 'SENT', now() FROM sessions GROUP BY org_id, coach_id`)
+	w.exec(t, `INSERT INTO notifications (id, org_id, user_id, type, subject, subject_id, session_id, client_id, actor_id, dedup_key, in_app, email, delivery_id, created_at, read_at)
+		SELECT gen_random_uuid(), s.org_id, who.user_id, 'SESSION_RESCHEDULED', 'session', s.id, s.id, s.client_id, s.coach_id, s.id::text, true, 'IMMEDIATE',
+			(SELECT d.id FROM email_deliveries d WHERE d.org_id = s.org_id AND d.user_id = who.user_id AND d.type = 'SESSION_RESCHEDULED' LIMIT 1), now(),
+			CASE WHEN s.number = 1 THEN now() END
+		FROM sessions s JOIN clients c ON c.id = s.client_id
+		CROSS JOIN LATERAL (VALUES (s.coach_id), (c.user_id), ($1)) AS who (user_id)
+		JOIN memberships m ON m.org_id = s.org_id AND m.user_id = who.user_id
+		WHERE who.user_id <> $2`, w.person(t, "sponsor2@harbor.example"), w.person(t, "former@harbor.example"))
 	// A value in every field.
 	w.exec(t, `UPDATE transcripts SET title = 'Minutes of ' || coalesce(filename, 'a talk'), language = 'en'`)
 	w.exec(t, `UPDATE transcripts SET status = 'NEEDS_SPEAKERS' WHERE session_id = $1 AND version = 1`, w.session(t, amara, 2))
@@ -446,6 +457,9 @@ var kinds = map[string]struct{ prefix, sql string }{
 	"DataRequest": {"request", `SELECT r.id, r.org_id, NULL::uuid, ARRAY[c.coach_id], array_remove(ARRAY[c.user_id], NULL),
 			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
 			false, false, false, false, '{}'::jsonb FROM data_requests r JOIN clients c ON c.id = r.client_id`},
+	// A notification is its recipient's as long as they are in the session that it is about.
+	"Notification": {"notification", meetings + `SELECT n.id, n.org_id, CASE WHEN n.user_id = ANY(m.coaches || m.clients || m.sponsors) THEN n.user_id END, m.coaches, m.clients, m.sponsors,
+			false, false, false, false, '{}'::jsonb FROM notifications n JOIN meeting m ON m.id = n.subject_id WHERE n.in_app`},
 	"Tag": {"tag", `SELECT id, org_id, NULL::uuid, ARRAY[owner_id], '{}'::uuid[], '{}'::uuid[], false, false, false, false, jsonb_build_object('name', name) FROM tags`},
 }
 

@@ -35,6 +35,7 @@ var kept = map[string]string{
 	"consent_texts":       "the organization's own words",
 	"data_requests":       "receipts: ids, dates and counts",
 	"retention_sweeps":    "dates and counts",
+	"session_reminders":   "when somebody was reminded of a session",
 	"tags":                "a coach's vocabulary; which tag was on the client goes with taggings",
 	"jobs":                "ids and codes",
 	"stream_topics":       "ids and cursors",

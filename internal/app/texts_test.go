@@ -62,7 +62,9 @@ func TestTextsOfEveryInput(t *testing.T) {
 					r.Into(t, &out)
 				}
 				errs := out[mutation.Name].UserErrors
-				named := slices.ContainsFunc(errs, func(e userError) bool { return e.Field == field.Name && e.Message != "" })
+				named := slices.ContainsFunc(errs, func(e userError) bool {
+					return e.Field == field.Name && e.Message != "" && e.Code != "NAME_TAKEN" // which is a name that was understood
+				})
 				switch {
 				case r.Code() != "":
 					t.Errorf("%s in %s.%s: %.300s", h.name, input.Name, field.Name, r.Body)

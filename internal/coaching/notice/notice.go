@@ -122,10 +122,10 @@ type QuietHours struct {
 
 // Settings are how a person wants to be told.
 type Settings struct {
-	Types      []Preference // of every type that can be chosen, in a fixed order
-	QuietHours *QuietHours
-	DigestHour int          // the local hour in which digests are sent
-	Suppressed *Suppression // why no mail is sent to the person at all; nil if it is
+	Types            []Preference // of every type that can be chosen, in a fixed order
+	QuietHours       *QuietHours
+	DigestHour       int          // the local hour in which digests are sent
+	EmailSuppression *Suppression // why no mail is sent to the person at all; nil if it is
 }
 
 // The settings of who has set none.

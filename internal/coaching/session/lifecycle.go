@@ -30,8 +30,8 @@ var successors = map[Status][]Status{
 const (
 	// early is how long before its time a session may begin.
 	early = time.Hour
-	// notice is how long before its time a session can be called off without its being late.
-	notice = 24 * time.Hour
+	// inGoodTime is how long before its time a session can be called off without its being late.
+	inGoodTime = 24 * time.Hour
 )
 
 // To checks a change of state.
@@ -92,7 +92,7 @@ func (c *change) noShow(counts bool) error {
 }
 
 func (c *change) cancel(by CancelledBy, reason *string, counts bool) error {
-	late := c.at.After(c.StartsAt.Add(-notice))
+	late := c.at.After(c.StartsAt.Add(-inGoodTime))
 	if err := c.to(Cancelled); err != nil {
 		return err
 	}
@@ -215,7 +215,19 @@ func (s *Service) moved(ctx context.Context, tx pgx.Tx, v auth.Viewer, action st
 	for i, c := range changed {
 		entries[i] = entry(action, c.ID, c.ClientID, fields...)
 	}
-	return audit.Record(ctx, tx, v, entries...)
+	if err := audit.Record(ctx, tx, v, entries...); err != nil {
+		return err
+	}
+	what, news := told(action, fields)
+	if !news {
+		return nil
+	}
+	for _, c := range changed {
+		if err := tell(ctx, tx, v, what, c.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lock locks the engagement of a session, and returns the session as the viewer sees it then. All that changes the sessions
@@ -269,7 +281,7 @@ func (s *Service) engagementEnds(ctx context.Context, tx pgx.Tx, v auth.Viewer, 
 		UPDATE sessions SET status = 'CANCELLED', cancelled_at = now(), cancelled_by = 'ENGAGEMENT',
 			cancelled_late = starts_at < now() + $3, updated_at = now()
 		WHERE org_id = $1 AND engagement_id = $2 AND status = 'SCHEDULED'
-		RETURNING id`, v.Org, e.ID, notice)
+		RETURNING id`, v.Org, e.ID, inGoodTime)
 	if err != nil {
 		return err
 	}

@@ -157,8 +157,7 @@ func (s *Service) CreateSaved(ctx context.Context, in CreateSavedFilterInput) (_
 		return nil, err
 	}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		// The membership's row is the lock for how many there are.
-		if _, err := tx.Exec(ctx, `SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 FOR NO KEY UPDATE`, v.Org, v.User); err != nil {
+		if err := lockSaved(ctx, tx, v, key, name); err != nil {
 			return err
 		}
 		mine, err := page.Count(ctx, tx, v, savedFilters, savedScope(), page.Filter{})
@@ -170,7 +169,7 @@ func (s *Service) CreateSaved(ctx context.Context, in CreateSavedFilterInput) (_
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO saved_filters (id, org_id, owner_id, name, version, filter) VALUES ($1, $2, $3, $4, $5, $6)`,
 			key, v.Org, v.User, name, filterVersion, string(stored)); err != nil {
-			return nameTaken(err)
+			return err
 		}
 		return audit.Record(ctx, tx, v, audit.Entry{Action: "filter.create", Kind: "filter", ID: key.UUID})
 	})
@@ -188,13 +187,14 @@ func (s *Service) UpdateSaved(ctx context.Context, in UpdateSavedFilterInput) (_
 	}
 	defer fault.Wrap(&err, "session.UpdateSaved(%s)", in.ID)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if _, err := page.Get(ctx, tx, v, savedFilters, savedScope(), in.ID.UUID, "saved filter"); err != nil {
+		was, err := page.Get(ctx, tx, v, savedFilters, savedScope(), in.ID.UUID, "saved filter")
+		if err != nil {
 			return err
 		}
 		var problems check.Input
 		name := check.NotNull(&problems, "name", in.Name)
 		if name != nil {
-			*name = problems.Line("name", *name, 100)
+			was.Name = problems.Line("name", *name, 100)
 		}
 		var stored *string
 		if filter := check.NotNull(&problems, "filter", in.Filter); filter != nil {
@@ -204,11 +204,14 @@ func (s *Service) UpdateSaved(ctx context.Context, in UpdateSavedFilterInput) (_
 		if err := problems.Err(); err != nil {
 			return err
 		}
+		if err := lockSaved(ctx, tx, v, in.ID, was.Name); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `
-			UPDATE saved_filters SET name = coalesce($4, name), filter = coalesce($5::jsonb, filter),
+			UPDATE saved_filters SET name = $4, filter = coalesce($5::jsonb, filter),
 				version = CASE WHEN $5::jsonb IS NULL THEN version ELSE $6 END, updated_at = now()
-			WHERE org_id = $1 AND owner_id = $2 AND id = $3`, v.Org, v.User, in.ID, name, stored, filterVersion); err != nil {
-			return nameTaken(err)
+			WHERE org_id = $1 AND owner_id = $2 AND id = $3`, v.Org, v.User, in.ID, was.Name, stored, filterVersion); err != nil {
+			return err
 		}
 		return audit.Record(ctx, tx, v, audit.Entry{Action: "filter.update", Kind: "filter", ID: in.ID.UUID, Fields: audit.Given(in)})
 	})
@@ -274,12 +277,21 @@ func (f *Filter) store(problems *check.Input) []byte {
 	return stored
 }
 
-// nameTaken says in words that the viewer has a filter of that name.
-func nameTaken(err error) error {
-	if postgres.Violates(err, "saved_filters_name") {
-		taken := fault.Conflict("is the name of another of your filters").WithCode("NAME_TAKEN")
-		taken.Field = "name"
-		return taken.Because(err)
+// lockSaved locks the viewer's filters, and checks that none but the given one has the name. The membership's row is the lock.
+func lockSaved(ctx context.Context, tx pgx.Tx, v auth.Viewer, key SavedFilterID, name string) error {
+	if _, err := tx.Exec(ctx, `SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 FOR NO KEY UPDATE`, v.Org, v.User); err != nil {
+		return err
 	}
-	return err
+	var other SavedFilterID
+	err := tx.QueryRow(ctx, `SELECT id FROM saved_filters WHERE org_id = $1 AND owner_id = $2 AND lower(name) = lower($3) AND id <> $4`,
+		v.Org, v.User, name, key).Scan(&other)
+	if err == pgx.ErrNoRows {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	taken := fault.Conflict("is the name of %s", other).WithCode("NAME_TAKEN")
+	taken.Field = "name"
+	return taken
 }

@@ -44,6 +44,7 @@ type Config struct {
 	Auth     Auth
 	Jobs     Jobs
 	Stream   Stream
+	Mail     Mail
 	Files    Files
 	Log      Log
 }
@@ -112,6 +113,13 @@ type Jobs struct {
 type Stream struct {
 	// How long events are kept for clients that come back and ask for what they missed.
 	Retention time.Duration `env:"RAPPORT_STREAM_RETENTION, default=24h"`
+}
+
+// Mail is about the mails that people are told by. In development they go into a folder of RAPPORT_HOME and onto the page
+// /dev/mail; nothing sends them in production yet.
+type Mail struct {
+	// Who mails come from: `Rapport <coaching@example.com>`.
+	From string `env:"RAPPORT_MAIL_FROM, default=Rapport <rapport@localhost>"`
 }
 
 // Files is about what is kept outside the database: transcripts that were uploaded, and exports.

@@ -42,6 +42,7 @@ func TestDefaults(t *testing.T) {
 		Database: Database{MaxConns: 20},
 		Jobs:     Jobs{Concurrency: 4, Lease: time.Minute},
 		Stream:   Stream{Retention: 24 * time.Hour},
+		Mail:     Mail{From: "Rapport <rapport@localhost>"},
 		Log:      Log{Level: slog.LevelInfo, Format: LogText},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/mail"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -164,6 +165,9 @@ func (c Config) check() (problems []error) {
 		}
 	} else if c.Mode == Production {
 		wrong("RAPPORT_PUBLIC_URL", "must be set in production")
+	}
+	if _, err := mail.ParseAddress(c.Mail.From); err != nil {
+		wrong("RAPPORT_MAIL_FROM", "must be an address like Rapport <coaching@example.com>")
 	}
 	c.checkAddr(wrong)
 	c.checkAuth(wrong)
