@@ -7,5 +7,5 @@ var Personal = []personal.Store{{
 	Table: "engagements", Of: "x.client_id = $2",
 	Clear: "title = 'Erased', reopen_reason = CASE WHEN x.reopen_reason IS NOT NULL THEN 'Erased' END",
 	Dirty: "(x.title <> 'Erased' OR x.reopen_reason <> 'Erased')",
-	Copy: "title, status, starts_on, ends_on, sessions_included, created_at",
+	Copy:  "title, status, starts_on, ends_on, sessions_included, created_at",
 }}
