@@ -15,7 +15,7 @@ var prefixes = map[string]string{
 	"Organization": "org", "User": "user", "Membership": "member", "Client": "client", "Engagement": "engagement",
 	"Session": "session", "Participant": "participant", "Transcript": "transcript", "Speaker": "speaker",
 	"Utterance": "utterance", "SessionMetrics": "metrics", "Insight": "insight", "Citation": "citation",
-	"Note": "note", "NoteVersion": "noteversion", "Notification": "notification",
+	"Note": "note", "NoteVersion": "noteversion", "Notification": "notification", "AgendaTopic": "topic", "SavedFilter": "filter",
 	"AnalysisRun": "analysis", "Tag": "tag", "Consent": "consent", "DataRequest": "request", "TranscriptEdit": "edit", "UtteranceRevision": "revision",
 }
 
