@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
@@ -24,6 +25,13 @@ func (a *App) notifiable() []notice.Kind {
 				return nil, err
 			}
 			return describeSessions(ctx, a.services, found)
+		}},
+		{Prefix: "note", Visible: note.Visible, Describe: func(ctx context.Context, ids []id.UUID) (map[id.UUID]notice.Subject, error) {
+			found, err := a.services.Notes.ByIDs(ctx, ids)
+			if err != nil {
+				return nil, err
+			}
+			return describeNotes(ctx, a.services, found)
 		}},
 	}
 }
@@ -51,6 +59,27 @@ func describeSessions(ctx context.Context, s loaders.Services, found map[id.UUID
 		if asClient := x.Any(auth.AsClient) && !x.Any(auth.AsCoach); asClient {
 			subject.With = nameOf(coach[x.CoachID.UUID])
 		} else if c := client[x.ClientID.UUID]; c != nil {
+			subject.With = c.Name
+		}
+		described[key] = subject
+	}
+	return described, nil
+}
+
+// describeNotes says of each note whom it is about. What it says stays where it is.
+func describeNotes(ctx context.Context, s loaders.Services, found map[id.UUID]*note.Note) (map[id.UUID]notice.Subject, error) {
+	var clients []id.UUID
+	for _, n := range found {
+		clients = append(clients, n.ClientID.UUID)
+	}
+	client, err := s.Clients.ByIDs(ctx, clients)
+	if err != nil {
+		return nil, err
+	}
+	described := map[id.UUID]notice.Subject{}
+	for key, n := range found {
+		var subject notice.Subject
+		if c := client[n.ClientID.UUID]; c != nil && !c.Any(auth.AsClient) {
 			subject.With = c.Name
 		}
 		described[key] = subject

@@ -1,10 +1,12 @@
 package app_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,6 +53,7 @@ func newOffice(t *testing.T) *office {
 	o.Env = apptest.Demo(t, apptest.AppOptions(app.WithClock(func() time.Time { return *o.clock.Load() })))
 	sql(t, o.Env, `UPDATE users SET time_zone = 'Europe/Berlin'`)
 	sql(t, o.Env, `UPDATE sessions SET status = 'COMPLETED'`) // nothing of the demo's own is to come
+	sql(t, o.Env, `DELETE FROM notifications`)                // and nothing was told
 	o.session = uuid(t, amara2.id(t, o.Env))
 	o.org = value[id.UUID](t, o.Env, `SELECT org_id FROM sessions WHERE id = $1`, o.session)
 	o.coach = value[id.UUID](t, o.Env, `SELECT id FROM users WHERE email = $1`, apptest.Coach)
@@ -367,7 +370,17 @@ func TestUnsubscribe(t *testing.T) {
 	// A link that was changed, or is another organization's, opens nothing.
 	link := tokenInMail.FindStringSubmatch(sent[0].Headers["List-Unsubscribe"])[1]
 	_, token, _ := strings.Cut(link, "?t=")
-	for _, forged := range []string{"", "x", token[1:], token[:len(token)-1], "B" + token[1:], strings.Repeat("A", len(token)), token + "A"} {
+	forgeries := []string{"", "x", token[1:], token[:len(token)-1], "B" + token[1:], strings.Repeat("A", len(token)), token + "A"}
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range raw { // another organization, person, type or signature
+		other := slices.Clone(raw)
+		other[i] ^= 1
+		forgeries = append(forgeries, b64(other))
+	}
+	for _, forged := range forgeries {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			if status, page := o.Send(t, method, notice.UnsubscribePath+"?t="+forged, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, "all=yes"); status != http.StatusNotFound {
 				t.Errorf("%s %s: %d %s", method, forged, status, page)
@@ -682,5 +695,40 @@ func TestSessionsAreTold(t *testing.T) {
 	}
 	if n := notices(t, coach, "").Viewer.Notifications.TotalCount; n != 0 {
 		t.Errorf("who did it is told of %d", n)
+	}
+}
+
+// Who is named in a note is told once, if they may read it; and when it is shared with them, if not.
+func TestMentionsAreTold(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	coach, clients := o.Login(t, apptest.Coach), o.Login(t, apptest.ClientUser)
+	note := does(t, coach, "createNote", "note", "id version", apptest.Vars{"entityId": id.Format("session", o.session),
+		"visibility": "PRIVATE", "body": "Ask about the Wexcombe orchard", "mentionIds": []string{id.Format("user", o.client)}})
+	if n := notices(t, clients, "").Viewer; n.UnreadNotificationCount != 0 || n.Notifications.TotalCount != 0 {
+		t.Errorf("told of a private note: %+v", n)
+	}
+	does(t, coach, "saveNote", "note", "id", apptest.Vars{"id": note["id"], "expectedVersion": note["version"], "visibility": "SHARED_WITH_CLIENT", "body": "Ask about the Wexcombe orchard"})
+	n := notices(t, clients, "").Viewer.Notifications
+	if n.TotalCount != 1 || n.Nodes[0].Type != "MENTION" || n.Nodes[0].Title != "You are mentioned in a note" || n.Nodes[0].Subject == nil || n.Nodes[0].Subject.ID != note["id"] {
+		t.Errorf("%+v", n)
+	}
+}
+
+// The coach is told of an analysis once, however often it is repeated.
+func TestInsightsReadyIsTold(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	transcripts := value[int](t, env, `SELECT count(*) FROM transcripts WHERE status = 'READY'`)
+	if n := value[int](t, env, `SELECT count(*) FROM notifications n JOIN sessions s ON s.id = n.subject_id AND s.coach_id = n.user_id WHERE n.type = 'INSIGHTS_READY'`); n != transcripts {
+		t.Errorf("%d are told of %d transcripts", n, transcripts)
+	}
+	coach := env.Login(t, apptest.Coach)
+	speaker := one(t, env, "speaker", `SELECT id FROM speakers WHERE transcript_id = (SELECT id FROM transcripts WHERE session_id = $1) AND role = 'CLIENT'`, uuid(t, amara2.id(t, env)))
+	before := notices(t, coach, "types: [INSIGHTS_READY]").Viewer.Notifications.TotalCount
+	does(t, coach, "setSpeakerRole", "edit", "id", apptest.Vars{"speakerId": speaker, "role": "OTHER"})
+	env.Work(t)
+	if after := notices(t, coach, "types: [INSIGHTS_READY]").Viewer.Notifications.TotalCount; after != before || before == 0 {
+		t.Errorf("told %d times, then %d", before, after)
 	}
 }

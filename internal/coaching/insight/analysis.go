@@ -12,6 +12,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/coding"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -440,8 +441,15 @@ func (r *run) finish(ctx context.Context) error {
 		if err := r.publish(ctx, tx, ref, eventProgressed, subject{Run: &r.id}); err != nil {
 			return err
 		}
-		_, err = r.transcripts.Advance(ctx, tx, ref, r.content.ID, r.content.Done(), transcript.Analyzing)
-		return err
+		moved, err := r.transcripts.Advance(ctx, tx, ref, r.content.ID, r.content.Done(), transcript.Analyzing)
+		if err != nil || !moved || r.content.Done() != transcript.Ready {
+			return err
+		}
+		// Once for each transcript: who corrects it and has it analysed anew is waiting for it.
+		return notice.Notify(ctx, tx, notice.Event{
+			Org: ref.Org, Type: notice.InsightsReady, Recipients: []id.UUID{ref.CoachID.UUID},
+			Subject: "session", SubjectID: ref.ID.UUID, SessionID: ref.ID.UUID, ClientID: ref.ClientID.UUID, Key: r.content.ID.String(),
+		})
 	})
 	if errors.Is(err, errSuperseded) || errors.Is(err, errWithdrawn) || fault.KindOf(err) == fault.KindNotFound {
 		return nil

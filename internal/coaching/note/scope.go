@@ -42,3 +42,8 @@ func may(g auth.Grants, v Visibility) bool {
 	}
 	return v == Private
 }
+
+// Visible is the SQL condition that the viewer may see the note whose id is in the column, which is not of a table n.
+func Visible(v auth.Viewer, column string) string {
+	return "EXISTS (SELECT FROM notes n" + about + " WHERE n.id = " + column + " AND " + scope(v, "n.org_id", "n.visibility").Where() + ")"
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -258,10 +259,27 @@ func mention(ctx context.Context, tx pgx.Tx, v auth.Viewer, key ID, who []org.Us
 	if _, err := tx.Exec(ctx, `DELETE FROM note_mentions WHERE org_id = $1 AND note_id = $2 AND user_id <> ALL($3)`, v.Org, key, who); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `
+	if _, err := tx.Exec(ctx, `
 		INSERT INTO note_mentions (org_id, note_id, user_id)
-		SELECT DISTINCT $1::uuid, $2::uuid, u FROM unnest($3::uuid[]) u ON CONFLICT DO NOTHING`, v.Org, key, who)
-	return err
+		SELECT DISTINCT $1::uuid, $2::uuid, u FROM unnest($3::uuid[]) u ON CONFLICT DO NOTHING`, v.Org, key, who); err != nil {
+		return err
+	}
+	// Each is told once. Who may not read the note hears of it when it is shared with them.
+	e := notice.Event{Org: v.Org, Type: notice.Mention, Actor: v.User, Subject: "note", SubjectID: key.UUID, Key: key.String()}
+	for _, u := range who {
+		e.Recipients = append(e.Recipients, u.UUID)
+	}
+	var client, session *id.UUID
+	if err := tx.QueryRow(ctx, `SELECT client_id, session_id FROM notes WHERE org_id = $1 AND id = $2`, v.Org, key).Scan(&client, &session); err != nil {
+		return err
+	}
+	if client != nil {
+		e.ClientID = *client
+	}
+	if session != nil {
+		e.SessionID = *session
+	}
+	return notice.Notify(ctx, tx, e)
 }
 
 // Save makes the next version of a note. If the expected version is not the latest, that is a CONFLICT: nothing is saved, and

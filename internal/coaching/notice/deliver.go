@@ -168,9 +168,9 @@ type tale struct {
 // told are the notifications of a mail that its recipient may see and still wants, and how many more there are.
 func (s *Service) told(ctx context.Context, d delivery, r *recipient) (tales []tale, more int, err error) {
 	var of page.Filter
-	of.And("n.delivery_id = ?", d.id)
+	of.And("nt.delivery_id = ?", d.id)
 	if d.typ == dailyDigest {
-		of.And("n.read_at IS NULL") // who has read it in the app knows
+		of.And("nt.read_at IS NULL") // who has read it in the app knows
 	}
 	found, err := page.All(ctx, s.db, r.viewer, notifications, s.mailScope(r.viewer), of, newestFirst)
 	if err != nil {

@@ -44,7 +44,7 @@ func TestMails(t *testing.T) {
 	meeting, task := Subject{With: "Amara Okafor", At: &starts}, Subject{Title: "Write to the board", On: &day}
 	subjects := map[Type]Subject{
 		SessionScheduled: meeting, SessionRescheduled: meeting, SessionCancelled: meeting, SessionReminder: meeting, InsightsReady: meeting,
-		ActionAssigned: task, ActionDue: task, Mention: {Title: "Before our next session", With: "Amara Okafor"}, Invitation: {Title: "Harbor Coaching"},
+		ActionAssigned: task, ActionDue: task, Mention: {With: "Amara Okafor"}, Invitation: {Title: "Harbor Coaching"},
 	}
 	items := func(types ...Type) (all []item) {
 		for _, typ := range types {

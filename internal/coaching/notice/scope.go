@@ -9,22 +9,22 @@ import (
 
 // scope: a notification is its recipient's alone, and theirs only as long as they may see what it is about.
 func (s *Service) scope(v auth.Viewer) *page.Scope {
-	scope := page.NewScope("n.org_id")
-	scope.Allow(auth.AsSelf, "n.user_id = $2 AND n.in_app AND "+s.visible(v))
+	scope := page.NewScope("nt.org_id")
+	scope.Allow(auth.AsSelf, "nt.user_id = $2 AND nt.in_app AND "+s.visible(v))
 	return scope
 }
 
 // mailScope: what is mailed to a person, in the app or not.
 func (s *Service) mailScope(v auth.Viewer) *page.Scope {
-	scope := page.NewScope("n.org_id")
-	scope.Allow(auth.AsSelf, "n.user_id = $2 AND "+s.visible(v))
+	scope := page.NewScope("nt.org_id")
+	scope.Allow(auth.AsSelf, "nt.user_id = $2 AND "+s.visible(v))
 	return scope
 }
 
 func (s *Service) visible(v auth.Viewer) string {
 	conditions := []string{"false"}
 	for _, k := range s.kinds {
-		conditions = append(conditions, "n.subject = '"+k.Prefix+"' AND "+k.Visible(v, "n.subject_id"))
+		conditions = append(conditions, "nt.subject = '"+k.Prefix+"' AND "+k.Visible(v, "nt.subject_id"))
 	}
 	return "(" + strings.Join(conditions, " OR ") + ")"
 }

@@ -19,11 +19,11 @@ import (
 // notes makes a table, and an OnDead that writes into it what it is told.
 func (b *bundle) notes(t *testing.T) func(ctx context.Context, tx pgx.Tx, j jobs.Job) error {
 	t.Helper()
-	if _, err := b.pool.Exec(t.Context(), `CREATE TABLE notes (job uuid, text text)`); err != nil {
+	if _, err := b.pool.Exec(t.Context(), `CREATE TABLE told (job uuid, text text)`); err != nil {
 		t.Fatal(err)
 	}
 	return func(ctx context.Context, tx pgx.Tx, j jobs.Job) error {
-		_, err := tx.Exec(ctx, `INSERT INTO notes SELECT $1, state || ' ' || $2::text FROM jobs WHERE id = $1`,
+		_, err := tx.Exec(ctx, `INSERT INTO told SELECT $1, state || ' ' || $2::text FROM jobs WHERE id = $1`,
 			j.ID, fmt.Sprintf("%d of %d", j.Attempt, j.MaxAttempts))
 		return err
 	}
@@ -31,7 +31,7 @@ func (b *bundle) notes(t *testing.T) func(ctx context.Context, tx pgx.Tx, j jobs
 
 func (b *bundle) noted(t *testing.T) []string {
 	t.Helper()
-	rows, err := b.pool.Query(t.Context(), `SELECT text FROM notes ORDER BY text`)
+	rows, err := b.pool.Query(t.Context(), `SELECT text FROM told ORDER BY text`)
 	if err != nil {
 		t.Fatal(err)
 	}

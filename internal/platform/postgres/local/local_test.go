@@ -431,9 +431,12 @@ func TestServerThatEndsByItselfComesBack(t *testing.T) {
 			if url, err := local.RunningURL(t.Context(), home); err != nil || url != s.URL() {
 				t.Errorf("RunningURL = %q, %v", url, err)
 			}
-			if got := told.String(); strings.Count(got, "ended by itself") != 2 || strings.Count(got, "PostgreSQL is back") != 2 {
-				t.Errorf("the person at the terminal was told:\n%s", got)
-			}
+			testkit.Eventually(t, patience, func() error { // it answers a moment before that is told
+				if got := told.String(); strings.Count(got, "ended by itself") != 2 || strings.Count(got, "PostgreSQL is back") != 2 {
+					return fmt.Errorf("the person at the terminal was told:\n%s", got)
+				}
+				return nil
+			})
 			pid := postmaster(t, filepath.Join(home, "postgres"))
 			stop(t, s)
 			if alive(pid) {
