@@ -5,6 +5,7 @@ WORKDIR /src
 COPY graphiql/package.json graphiql/package-lock.json graphiql/.npmrc graphiql/
 RUN cd graphiql && npm ci --ignore-scripts --no-audit --no-fund
 COPY schema.graphqls ./
+COPY docs/operations docs/operations
 COPY graphiql graphiql
 RUN node graphiql/build.mjs
 

@@ -15,6 +15,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/introspection"
 	"github.com/rapporthq/rapport/graph/model"
+	"github.com/rapporthq/rapport/internal/coaching/analytics"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
@@ -55,6 +56,7 @@ type ResolverRoot interface {
 	EngagementReopening() EngagementReopeningResolver
 	Insight() InsightResolver
 	Membership() MembershipResolver
+	MetricGroup() MetricGroupResolver
 	Mutation() MutationResolver
 	Note() NoteResolver
 	NoteVersion() NoteVersionResolver
@@ -540,6 +542,49 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	MetricDistribution struct {
+		Median     func(childComplexity int) int
+		N          func(childComplexity int) int
+		P10        func(childComplexity int) int
+		P25        func(childComplexity int) int
+		P75        func(childComplexity int) int
+		P90        func(childComplexity int) int
+		Suppressed func(childComplexity int) int
+	}
+
+	MetricGroup struct {
+		Client     func(childComplexity int) int
+		Coach      func(childComplexity int) int
+		Engagement func(childComplexity int) int
+		Points     func(childComplexity int) int
+	}
+
+	MetricPoint struct {
+		EndsAt    func(childComplexity int) int
+		N         func(childComplexity int) int
+		Previous  func(childComplexity int) int
+		Programme func(childComplexity int) int
+		StartsAt  func(childComplexity int) int
+		Value     func(childComplexity int) int
+	}
+
+	MetricPrevious struct {
+		EndsAt   func(childComplexity int) int
+		N        func(childComplexity int) int
+		StartsAt func(childComplexity int) int
+		Value    func(childComplexity int) int
+	}
+
+	MetricSeries struct {
+		DefinitionVersion func(childComplexity int) int
+		Groups            func(childComplexity int) int
+		Interval          func(childComplexity int) int
+		LeftOut           func(childComplexity int) int
+		Metric            func(childComplexity int) int
+		TimeZone          func(childComplexity int) int
+		Unit              func(childComplexity int) int
+	}
+
 	Mutation struct {
 		AddAgendaTopic                func(childComplexity int, input session.AddTopicInput) int
 		AddParticipant                func(childComplexity int, input session.AddParticipantInput) int
@@ -766,6 +811,7 @@ type ComplexityRoot struct {
 		DataRequests func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Engagements  func(childComplexity int, filter *engagement.Filter, orderBy *engagement.OrderBy, first *int, after *string, last *int, before *string) int
 		Insights     func(childComplexity int, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) int
+		MetricSeries func(childComplexity int, metric analytics.Name, from time.Time, to time.Time, interval analytics.Interval, groupBy analytics.GroupBy, filter *analytics.Filter, compareTo analytics.CompareTo) int
 		Node         func(childComplexity int, id id.Any) int
 		Nodes        func(childComplexity int, ids []*id.Any) int
 		Notes        func(childComplexity int, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) int
@@ -1421,6 +1467,11 @@ type InsightResolver interface {
 type MembershipResolver interface {
 	User(ctx context.Context, obj *org.Membership) (*org.User, error)
 }
+type MetricGroupResolver interface {
+	Client(ctx context.Context, obj *analytics.Group) (*client.Client, error)
+	Coach(ctx context.Context, obj *analytics.Group) (*org.User, error)
+	Engagement(ctx context.Context, obj *analytics.Group) (*engagement.Engagement, error)
+}
 type MutationResolver interface {
 	RequestDataExport(ctx context.Context, input privacy.ExportInput) (*model.RequestDataExportPayload, error)
 	DownloadDataExport(ctx context.Context, input privacy.DownloadInput) (*model.DownloadDataExportPayload, error)
@@ -1532,6 +1583,7 @@ type QueryResolver interface {
 	Session(ctx context.Context, id id.Any) (*session.Session, error)
 	Transcript(ctx context.Context, id id.Any) (*transcript.Transcript, error)
 	Insights(ctx context.Context, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[insight.Insight], error)
+	MetricSeries(ctx context.Context, metric analytics.Name, from time.Time, to time.Time, interval analytics.Interval, groupBy analytics.GroupBy, filter *analytics.Filter, compareTo analytics.CompareTo) (*analytics.Series, error)
 	SavedFilters(ctx context.Context) ([]*session.SavedFilter, error)
 	Notes(ctx context.Context, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[note.Note], error)
 	Tags(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[tag.Tag], error)
@@ -3307,6 +3359,179 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MergeTagsPayload.UserErrors(childComplexity), true
 
+	case "MetricDistribution.median":
+		if e.ComplexityRoot.MetricDistribution.Median == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricDistribution.Median(childComplexity), true
+	case "MetricDistribution.n":
+		if e.ComplexityRoot.MetricDistribution.N == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricDistribution.N(childComplexity), true
+	case "MetricDistribution.p10":
+		if e.ComplexityRoot.MetricDistribution.P10 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricDistribution.P10(childComplexity), true
+	case "MetricDistribution.p25":
+		if e.ComplexityRoot.MetricDistribution.P25 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricDistribution.P25(childComplexity), true
+	case "MetricDistribution.p75":
+		if e.ComplexityRoot.MetricDistribution.P75 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricDistribution.P75(childComplexity), true
+	case "MetricDistribution.p90":
+		if e.ComplexityRoot.MetricDistribution.P90 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricDistribution.P90(childComplexity), true
+	case "MetricDistribution.suppressed":
+		if e.ComplexityRoot.MetricDistribution.Suppressed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricDistribution.Suppressed(childComplexity), true
+
+	case "MetricGroup.client":
+		if e.ComplexityRoot.MetricGroup.Client == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricGroup.Client(childComplexity), true
+	case "MetricGroup.coach":
+		if e.ComplexityRoot.MetricGroup.Coach == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricGroup.Coach(childComplexity), true
+	case "MetricGroup.engagement":
+		if e.ComplexityRoot.MetricGroup.Engagement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricGroup.Engagement(childComplexity), true
+	case "MetricGroup.points":
+		if e.ComplexityRoot.MetricGroup.Points == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricGroup.Points(childComplexity), true
+
+	case "MetricPoint.endsAt":
+		if e.ComplexityRoot.MetricPoint.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricPoint.EndsAt(childComplexity), true
+	case "MetricPoint.n":
+		if e.ComplexityRoot.MetricPoint.N == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricPoint.N(childComplexity), true
+	case "MetricPoint.previous":
+		if e.ComplexityRoot.MetricPoint.Previous == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricPoint.Previous(childComplexity), true
+	case "MetricPoint.programme":
+		if e.ComplexityRoot.MetricPoint.Programme == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricPoint.Programme(childComplexity), true
+	case "MetricPoint.startsAt":
+		if e.ComplexityRoot.MetricPoint.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricPoint.StartsAt(childComplexity), true
+	case "MetricPoint.value":
+		if e.ComplexityRoot.MetricPoint.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricPoint.Value(childComplexity), true
+
+	case "MetricPrevious.endsAt":
+		if e.ComplexityRoot.MetricPrevious.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricPrevious.EndsAt(childComplexity), true
+	case "MetricPrevious.n":
+		if e.ComplexityRoot.MetricPrevious.N == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricPrevious.N(childComplexity), true
+	case "MetricPrevious.startsAt":
+		if e.ComplexityRoot.MetricPrevious.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricPrevious.StartsAt(childComplexity), true
+	case "MetricPrevious.value":
+		if e.ComplexityRoot.MetricPrevious.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricPrevious.Value(childComplexity), true
+
+	case "MetricSeries.definitionVersion":
+		if e.ComplexityRoot.MetricSeries.DefinitionVersion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricSeries.DefinitionVersion(childComplexity), true
+	case "MetricSeries.groups":
+		if e.ComplexityRoot.MetricSeries.Groups == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricSeries.Groups(childComplexity), true
+	case "MetricSeries.interval":
+		if e.ComplexityRoot.MetricSeries.Interval == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricSeries.Interval(childComplexity), true
+	case "MetricSeries.leftOut":
+		if e.ComplexityRoot.MetricSeries.LeftOut == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricSeries.LeftOut(childComplexity), true
+	case "MetricSeries.metric":
+		if e.ComplexityRoot.MetricSeries.Metric == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricSeries.Metric(childComplexity), true
+	case "MetricSeries.timeZone":
+		if e.ComplexityRoot.MetricSeries.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricSeries.TimeZone(childComplexity), true
+	case "MetricSeries.unit":
+		if e.ComplexityRoot.MetricSeries.Unit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MetricSeries.Unit(childComplexity), true
+
 	case "Mutation.addAgendaTopic":
 		if e.ComplexityRoot.Mutation.AddAgendaTopic == nil {
 			break
@@ -4656,6 +4881,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Insights(childComplexity, args["filter"].(*insight.Filter), args["orderBy"].(*insight.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 
+	case "Query.metricSeries":
+		if e.ComplexityRoot.Query.MetricSeries == nil {
+			break
+		}
+
+		args, err := ec.field_Query_metricSeries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.MetricSeries(childComplexity, args["metric"].(analytics.Name), args["from"].(time.Time), args["to"].(time.Time), args["interval"].(analytics.Interval), args["groupBy"].(analytics.GroupBy), args["filter"].(*analytics.Filter), args["compareTo"].(analytics.CompareTo)), true
 	case "Query.node":
 		if e.ComplexityRoot.Query.Node == nil {
 			break
@@ -6966,6 +7202,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputMarkSessionMissedInput,
 		ec.unmarshalInputMergeSpeakersInput,
 		ec.unmarshalInputMergeTagsInput,
+		ec.unmarshalInputMetricFilter,
 		ec.unmarshalInputNoteFilter,
 		ec.unmarshalInputNoteOrder,
 		ec.unmarshalInputNotificationFilter,
@@ -8956,6 +9193,194 @@ type AnalysisRunEdge {
   node: AnalysisRun!
 }
 
+# ---------------------------------------------------------------- analytics
+
+"What metricSeries measures. COUNTs of sessions are summed up; everything else is the mean of its sessions, each counting alike."
+enum MetricName {
+  "How many sessions were held, of those that were held, cancelled or missed."
+  SESSIONS_HELD
+  "How many sessions were called off."
+  SESSIONS_CANCELLED
+  "How many sessions the client did not come to."
+  SESSIONS_NO_SHOW
+  "The coach's share of all speech, where it is known by time: ` + "`" + `RoleMetrics.talkShareOfSpeech` + "`" + ` on basis TIME."
+  COACH_TALK_SHARE
+  "The share of a session in which nobody speaks."
+  SILENCE_SHARE
+  "Changes of speaker per minute."
+  INTERACTIVITY
+  "The coach's words per minute of speaking."
+  COACH_WORDS_PER_MINUTE
+  "The coach's longest turn in a session."
+  COACH_LONGEST_MONOLOGUE
+  "The share of the coach's turns with a question."
+  COACH_QUESTION_RATE
+  "An estimate of the share of the coach's questions that are open. It does not tell good sessions from poor ones."
+  COACH_OPEN_QUESTION_SHARE
+  "The coach's turns with two questions or more."
+  COACH_STACKED_QUESTIONS
+  "The share of the coach's turns that give back what the client said: an estimate, where it rests on codes."
+  COACH_REFLECTION_RATE
+  "The coach's phrases of advice without permission."
+  COACH_UNASKED_ADVICE
+  "How often the coach interrupts the client."
+  COACH_INTERRUPTIONS
+  "The client's longest turn in a session."
+  CLIENT_LONGEST_MONOLOGUE
+  "How long the coach lets silence stand after the client has spoken: the median of a session."
+  PATIENCE
+  "How long the client thinks before answering the coach: the median of a session."
+  RESPONSE_LATENCY
+  "The silences of at least 3 s after a question of the coach."
+  THINKING_PAUSES
+  "How alike coach and client use function words."
+  LANGUAGE_STYLE_MATCH
+}
+
+"What a value counts."
+enum MetricUnit {
+  "A number of things: of sessions in an interval, of anything else in a session."
+  COUNT
+  "0 to 1."
+  SHARE
+  "Milliseconds."
+  MILLISECONDS
+  "A number of things per minute."
+  PER_MINUTE
+}
+
+"What has a series of its own."
+enum MetricGroupBy {
+  "Nothing: one series of all."
+  NONE
+  "Each client."
+  PERSON
+  "Each coach."
+  COACH
+  "Each engagement."
+  ENGAGEMENT
+}
+
+"How long a point of a series lasts, by the calendar of the viewer's zone."
+enum MetricInterval {
+  "A week from Monday on."
+  WEEK
+  "A calendar month."
+  MONTH
+  "Three months, from January, April, July or October on."
+  QUARTER
+}
+
+"What stands beside the values of a series."
+enum MetricComparison {
+  "Nothing."
+  NONE
+  "How the values of the whole programme lie."
+  PROGRAMME
+  "As many intervals right before."
+  PREVIOUS_PERIOD
+}
+
+"Of what: all conditions must hold, each list matches any of its values."
+input MetricFilter {
+  "Of these clients."
+  clientIds: [ID!]
+  "Of these coaches."
+  coachIds: [ID!]
+  "Of these engagements."
+  engagementIds: [ID!]
+}
+
+"""
+A measure over time, of what the viewer may see. Counts of sessions are for everybody who sees the sessions; what measures
+a conversation is for its coach and that coach's supervisor: for everybody else there is nothing to measure.
+"""
+type MetricSeries {
+  "What is measured."
+  metric: MetricName!
+  "What a value counts."
+  unit: MetricUnit!
+  "The version of the definitions that all values are measured by; null of counts of sessions. docs/metrics.md defines them."
+  definitionVersion: Int
+  "How long a point lasts."
+  interval: MetricInterval!
+  "By whose calendar the intervals begin: the viewer's zone."
+  timeZone: String!
+  "How many sessions are left out because they were measured by an older definition, whose values do not compare."
+  leftOut: Int!
+  "One series for each that has sessions in the time, in a stable order; one, of all, without groupBy."
+  groups: [MetricGroup!]!
+}
+
+"One series."
+type MetricGroup {
+  "The client it is of; null unless grouped by PERSON."
+  client: Client
+  "The coach it is of; null unless grouped by COACH."
+  coach: User
+  "The engagement it is of; null unless grouped by ENGAGEMENT."
+  engagement: Engagement
+  "Every interval of the time, those without sessions too, earliest first."
+  points: [MetricPoint!]!
+}
+
+"An interval measured."
+type MetricPoint {
+  "When it begins."
+  startsAt: DateTime!
+  "When the next one begins."
+  endsAt: DateTime!
+  "The value; null if there is nothing to measure. 0 is a measured zero."
+  value: Float
+  "How many sessions the value rests on."
+  n: Int!
+  "The same interval of the period before; null unless compared to it."
+  previous: MetricPrevious
+  "How the values of the programme lie in this interval; null unless compared to it."
+  programme: MetricDistribution
+}
+
+"An interval of the period before."
+type MetricPrevious {
+  "When it begins."
+  startsAt: DateTime!
+  "When the next one begins."
+  endsAt: DateTime!
+  "The value; null if there is nothing to measure."
+  value: Float
+  "How many sessions the value rests on."
+  n: Int!
+}
+
+"""
+How values lie in all sessions that the viewer may see, of the coaches asked for; of counts of sessions, how the clients'
+counts lie. Between two values it is interpolated. Below 5 sessions of 3 people nothing is told, so that nobody is singled out.
+"""
+type MetricDistribution {
+  "One in ten is at most this."
+  p10: Float
+  "A quarter is at most this."
+  p25: Float
+  "Half is at most this."
+  median: Float
+  "Three quarters are at most this."
+  p75: Float
+  "Nine in ten are at most this."
+  p90: Float
+  "How many values there are; null if suppressed."
+  n: Int
+  "Why nothing is told; null if it is."
+  suppressed: MetricSuppression
+}
+
+"Why a distribution is not told."
+enum MetricSuppression {
+  "There are fewer than 5 sessions."
+  TOO_FEW_SESSIONS
+  "They are of fewer than 3 people."
+  TOO_FEW_PEOPLE
+}
+
 # ---------------------------------------------------------------- note
 
 "Who sees a note beside its author. Each value opens it to all that the one before does, and more."
@@ -9398,6 +9823,25 @@ type Query {
     "Only what comes before this cursor."
     before: String
   ): InsightConnection!
+  """
+  A measure over time, in whole intervals. At most 400 points: of more, the error says how many they would be.
+  """
+  metricSeries(
+    "What is measured."
+    metric: MetricName!
+    "A day in the first interval."
+    from: Date!
+    "A day in the last interval."
+    to: Date!
+    "How long an interval is."
+    interval: MetricInterval! = MONTH
+    "What has a series of its own."
+    groupBy: MetricGroupBy! = NONE
+    "Of what; of all that the viewer may see if left out."
+    filter: MetricFilter
+    "What stands beside the values."
+    compareTo: MetricComparison! = NONE
+  ): MetricSeries!
   "The viewer's saved filters, by name; at most 50."
   savedFilters: [SavedFilter!]!
   "The notes that the viewer may see: own ones, and what is shared."
@@ -12096,6 +12540,92 @@ func (ec *executionContext) childFields_MergeTagsPayload(ctx context.Context, fi
 		return ec.fieldContext_MergeTagsPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MergeTagsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_MetricDistribution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "p10":
+		return ec.fieldContext_MetricDistribution_p10(ctx, field)
+	case "p25":
+		return ec.fieldContext_MetricDistribution_p25(ctx, field)
+	case "median":
+		return ec.fieldContext_MetricDistribution_median(ctx, field)
+	case "p75":
+		return ec.fieldContext_MetricDistribution_p75(ctx, field)
+	case "p90":
+		return ec.fieldContext_MetricDistribution_p90(ctx, field)
+	case "n":
+		return ec.fieldContext_MetricDistribution_n(ctx, field)
+	case "suppressed":
+		return ec.fieldContext_MetricDistribution_suppressed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MetricDistribution", field.Name)
+}
+
+func (ec *executionContext) childFields_MetricGroup(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "client":
+		return ec.fieldContext_MetricGroup_client(ctx, field)
+	case "coach":
+		return ec.fieldContext_MetricGroup_coach(ctx, field)
+	case "engagement":
+		return ec.fieldContext_MetricGroup_engagement(ctx, field)
+	case "points":
+		return ec.fieldContext_MetricGroup_points(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MetricGroup", field.Name)
+}
+
+func (ec *executionContext) childFields_MetricPoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "startsAt":
+		return ec.fieldContext_MetricPoint_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_MetricPoint_endsAt(ctx, field)
+	case "value":
+		return ec.fieldContext_MetricPoint_value(ctx, field)
+	case "n":
+		return ec.fieldContext_MetricPoint_n(ctx, field)
+	case "previous":
+		return ec.fieldContext_MetricPoint_previous(ctx, field)
+	case "programme":
+		return ec.fieldContext_MetricPoint_programme(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MetricPoint", field.Name)
+}
+
+func (ec *executionContext) childFields_MetricPrevious(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "startsAt":
+		return ec.fieldContext_MetricPrevious_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_MetricPrevious_endsAt(ctx, field)
+	case "value":
+		return ec.fieldContext_MetricPrevious_value(ctx, field)
+	case "n":
+		return ec.fieldContext_MetricPrevious_n(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MetricPrevious", field.Name)
+}
+
+func (ec *executionContext) childFields_MetricSeries(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "metric":
+		return ec.fieldContext_MetricSeries_metric(ctx, field)
+	case "unit":
+		return ec.fieldContext_MetricSeries_unit(ctx, field)
+	case "definitionVersion":
+		return ec.fieldContext_MetricSeries_definitionVersion(ctx, field)
+	case "interval":
+		return ec.fieldContext_MetricSeries_interval(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_MetricSeries_timeZone(ctx, field)
+	case "leftOut":
+		return ec.fieldContext_MetricSeries_leftOut(ctx, field)
+	case "groups":
+		return ec.fieldContext_MetricSeries_groups(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MetricSeries", field.Name)
 }
 
 func (ec *executionContext) childFields_Note(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -15159,6 +15689,68 @@ func (ec *executionContext) field_Query_insights_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["before"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_metricSeries_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "metric",
+		func(ctx context.Context, v any) (analytics.Name, error) {
+			return ec.unmarshalNMetricName2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐName(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["metric"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDate2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDate2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "interval",
+		func(ctx context.Context, v any) (analytics.Interval, error) {
+			return ec.unmarshalNMetricInterval2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐInterval(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["interval"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "groupBy",
+		func(ctx context.Context, v any) (analytics.GroupBy, error) {
+			return ec.unmarshalNMetricGroupBy2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐGroupBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["groupBy"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*analytics.Filter, error) {
+			return ec.unmarshalOMetricFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "compareTo",
+		func(ctx context.Context, v any) (analytics.CompareTo, error) {
+			return ec.unmarshalNMetricComparison2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐCompareTo(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["compareTo"] = arg6
 	return args, nil
 }
 
@@ -23110,6 +23702,713 @@ func (ec *executionContext) fieldContext_MergeTagsPayload_userErrors(_ context.C
 	return fc, nil
 }
 
+func (ec *executionContext) _MetricDistribution_p10(ctx context.Context, field graphql.CollectedField, obj *analytics.Distribution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricDistribution_p10(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.P10, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricDistribution_p10(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricDistribution", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _MetricDistribution_p25(ctx context.Context, field graphql.CollectedField, obj *analytics.Distribution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricDistribution_p25(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.P25, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricDistribution_p25(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricDistribution", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _MetricDistribution_median(ctx context.Context, field graphql.CollectedField, obj *analytics.Distribution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricDistribution_median(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Median, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricDistribution_median(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricDistribution", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _MetricDistribution_p75(ctx context.Context, field graphql.CollectedField, obj *analytics.Distribution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricDistribution_p75(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.P75, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricDistribution_p75(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricDistribution", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _MetricDistribution_p90(ctx context.Context, field graphql.CollectedField, obj *analytics.Distribution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricDistribution_p90(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.P90, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricDistribution_p90(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricDistribution", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _MetricDistribution_n(ctx context.Context, field graphql.CollectedField, obj *analytics.Distribution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricDistribution_n(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.N, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricDistribution_n(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricDistribution", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _MetricDistribution_suppressed(ctx context.Context, field graphql.CollectedField, obj *analytics.Distribution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricDistribution_suppressed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Suppressed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *analytics.Suppression) graphql.Marshaler {
+			return ec.marshalOMetricSuppression2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐSuppression(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricDistribution_suppressed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricDistribution", field, false, false, errors.New("field of type MetricSuppression does not have child fields"))
+}
+
+func (ec *executionContext) _MetricGroup_client(ctx context.Context, field graphql.CollectedField, obj *analytics.Group) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricGroup_client(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.MetricGroup().Client(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
+			return ec.marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricGroup_client(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MetricGroup",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Client(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MetricGroup_coach(ctx context.Context, field graphql.CollectedField, obj *analytics.Group) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricGroup_coach(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.MetricGroup().Coach(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
+			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricGroup_coach(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MetricGroup",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MetricGroup_engagement(ctx context.Context, field graphql.CollectedField, obj *analytics.Group) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricGroup_engagement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.MetricGroup().Engagement(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *engagement.Engagement) graphql.Marshaler {
+			return ec.marshalOEngagement2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagement(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricGroup_engagement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MetricGroup",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Engagement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MetricGroup_points(ctx context.Context, field graphql.CollectedField, obj *analytics.Group) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricGroup_points(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Points, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*analytics.Point) graphql.Marshaler {
+			return ec.marshalNMetricPoint2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐPointᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MetricGroup_points(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MetricGroup",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MetricPoint(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MetricPoint_startsAt(ctx context.Context, field graphql.CollectedField, obj *analytics.Point) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricPoint_startsAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartsAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MetricPoint_startsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricPoint", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _MetricPoint_endsAt(ctx context.Context, field graphql.CollectedField, obj *analytics.Point) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricPoint_endsAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndsAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MetricPoint_endsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricPoint", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _MetricPoint_value(ctx context.Context, field graphql.CollectedField, obj *analytics.Point) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricPoint_value(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Value, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricPoint_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricPoint", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _MetricPoint_n(ctx context.Context, field graphql.CollectedField, obj *analytics.Point) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricPoint_n(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.N, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MetricPoint_n(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricPoint", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _MetricPoint_previous(ctx context.Context, field graphql.CollectedField, obj *analytics.Point) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricPoint_previous(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Previous, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *analytics.Previous) graphql.Marshaler {
+			return ec.marshalOMetricPrevious2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐPrevious(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricPoint_previous(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MetricPoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MetricPrevious(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MetricPoint_programme(ctx context.Context, field graphql.CollectedField, obj *analytics.Point) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricPoint_programme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Programme, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *analytics.Distribution) graphql.Marshaler {
+			return ec.marshalOMetricDistribution2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐDistribution(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricPoint_programme(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MetricPoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MetricDistribution(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MetricPrevious_startsAt(ctx context.Context, field graphql.CollectedField, obj *analytics.Previous) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricPrevious_startsAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartsAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MetricPrevious_startsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricPrevious", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _MetricPrevious_endsAt(ctx context.Context, field graphql.CollectedField, obj *analytics.Previous) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricPrevious_endsAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndsAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MetricPrevious_endsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricPrevious", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _MetricPrevious_value(ctx context.Context, field graphql.CollectedField, obj *analytics.Previous) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricPrevious_value(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Value, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricPrevious_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricPrevious", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _MetricPrevious_n(ctx context.Context, field graphql.CollectedField, obj *analytics.Previous) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricPrevious_n(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.N, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MetricPrevious_n(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricPrevious", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _MetricSeries_metric(ctx context.Context, field graphql.CollectedField, obj *analytics.Series) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricSeries_metric(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Metric, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v analytics.Name) graphql.Marshaler {
+			return ec.marshalNMetricName2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐName(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MetricSeries_metric(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricSeries", field, false, false, errors.New("field of type MetricName does not have child fields"))
+}
+
+func (ec *executionContext) _MetricSeries_unit(ctx context.Context, field graphql.CollectedField, obj *analytics.Series) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricSeries_unit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v analytics.Unit) graphql.Marshaler {
+			return ec.marshalNMetricUnit2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐUnit(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MetricSeries_unit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricSeries", field, false, false, errors.New("field of type MetricUnit does not have child fields"))
+}
+
+func (ec *executionContext) _MetricSeries_definitionVersion(ctx context.Context, field graphql.CollectedField, obj *analytics.Series) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricSeries_definitionVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DefinitionVersion, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MetricSeries_definitionVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricSeries", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _MetricSeries_interval(ctx context.Context, field graphql.CollectedField, obj *analytics.Series) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricSeries_interval(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Interval, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v analytics.Interval) graphql.Marshaler {
+			return ec.marshalNMetricInterval2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐInterval(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MetricSeries_interval(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricSeries", field, false, false, errors.New("field of type MetricInterval does not have child fields"))
+}
+
+func (ec *executionContext) _MetricSeries_timeZone(ctx context.Context, field graphql.CollectedField, obj *analytics.Series) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricSeries_timeZone(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TimeZone, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MetricSeries_timeZone(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricSeries", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _MetricSeries_leftOut(ctx context.Context, field graphql.CollectedField, obj *analytics.Series) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricSeries_leftOut(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LeftOut, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MetricSeries_leftOut(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MetricSeries", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _MetricSeries_groups(ctx context.Context, field graphql.CollectedField, obj *analytics.Series) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MetricSeries_groups(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Groups, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*analytics.Group) graphql.Marshaler {
+			return ec.marshalNMetricGroup2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐGroupᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MetricSeries_groups(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MetricSeries",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MetricGroup(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_requestDataExport(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -28969,6 +30268,50 @@ func (ec *executionContext) fieldContext_Query_insights(ctx context.Context, fie
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_insights_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_metricSeries(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_metricSeries(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().MetricSeries(ctx, fc.Args["metric"].(analytics.Name), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["interval"].(analytics.Interval), fc.Args["groupBy"].(analytics.GroupBy), fc.Args["filter"].(*analytics.Filter), fc.Args["compareTo"].(analytics.CompareTo))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *analytics.Series) graphql.Marshaler {
+			return ec.marshalNMetricSeries2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐSeries(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_metricSeries(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MetricSeries(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_metricSeries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -41449,6 +42792,50 @@ func (ec *executionContext) unmarshalInputMergeTagsInput(ctx context.Context, ob
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputMetricFilter(ctx context.Context, obj any) (analytics.Filter, error) {
+	var it analytics.Filter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"clientIds", "coachIds", "engagementIds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "clientIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientIds"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientIds = data
+		case "coachIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("coachIds"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CoachIds = data
+		case "engagementIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("engagementIds"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EngagementIds = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputNoteFilter(ctx context.Context, obj any) (note.Filter, error) {
 	var it note.Filter
 	if obj == nil {
@@ -48342,6 +49729,410 @@ func (ec *executionContext) _MergeTagsPayload(ctx context.Context, sel ast.Selec
 	return out
 }
 
+var metricDistributionImplementors = []string{"MetricDistribution"}
+
+func (ec *executionContext) _MetricDistribution(ctx context.Context, sel ast.SelectionSet, obj *analytics.Distribution) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, metricDistributionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MetricDistribution")
+		case "p10":
+			out.Values[i] = ec._MetricDistribution_p10(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "p25":
+			out.Values[i] = ec._MetricDistribution_p25(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "median":
+			out.Values[i] = ec._MetricDistribution_median(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "p75":
+			out.Values[i] = ec._MetricDistribution_p75(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "p90":
+			out.Values[i] = ec._MetricDistribution_p90(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "n":
+			out.Values[i] = ec._MetricDistribution_n(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "suppressed":
+			out.Values[i] = ec._MetricDistribution_suppressed(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var metricGroupImplementors = []string{"MetricGroup"}
+
+func (ec *executionContext) _MetricGroup(ctx context.Context, sel ast.SelectionSet, obj *analytics.Group) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, metricGroupImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MetricGroup")
+		case "client":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._MetricGroup_client(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "coach":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._MetricGroup_coach(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "engagement":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._MetricGroup_engagement(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "points":
+			out.Values[i] = ec._MetricGroup_points(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var metricPointImplementors = []string{"MetricPoint"}
+
+func (ec *executionContext) _MetricPoint(ctx context.Context, sel ast.SelectionSet, obj *analytics.Point) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, metricPointImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MetricPoint")
+		case "startsAt":
+			out.Values[i] = ec._MetricPoint_startsAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endsAt":
+			out.Values[i] = ec._MetricPoint_endsAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "value":
+			out.Values[i] = ec._MetricPoint_value(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "n":
+			out.Values[i] = ec._MetricPoint_n(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "previous":
+			out.Values[i] = ec._MetricPoint_previous(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "programme":
+			out.Values[i] = ec._MetricPoint_programme(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var metricPreviousImplementors = []string{"MetricPrevious"}
+
+func (ec *executionContext) _MetricPrevious(ctx context.Context, sel ast.SelectionSet, obj *analytics.Previous) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, metricPreviousImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MetricPrevious")
+		case "startsAt":
+			out.Values[i] = ec._MetricPrevious_startsAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endsAt":
+			out.Values[i] = ec._MetricPrevious_endsAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "value":
+			out.Values[i] = ec._MetricPrevious_value(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "n":
+			out.Values[i] = ec._MetricPrevious_n(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var metricSeriesImplementors = []string{"MetricSeries"}
+
+func (ec *executionContext) _MetricSeries(ctx context.Context, sel ast.SelectionSet, obj *analytics.Series) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, metricSeriesImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MetricSeries")
+		case "metric":
+			out.Values[i] = ec._MetricSeries_metric(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unit":
+			out.Values[i] = ec._MetricSeries_unit(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "definitionVersion":
+			out.Values[i] = ec._MetricSeries_definitionVersion(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "interval":
+			out.Values[i] = ec._MetricSeries_interval(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "timeZone":
+			out.Values[i] = ec._MetricSeries_timeZone(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "leftOut":
+			out.Values[i] = ec._MetricSeries_leftOut(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "groups":
+			out.Values[i] = ec._MetricSeries_groups(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var mutationImplementors = []string{"Mutation"}
 
 func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -50915,6 +52706,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_insights(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "metricSeries":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_metricSeries(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -57969,6 +59782,22 @@ func (ec *executionContext) marshalNDataRequestStatus2githubᚗcomᚋrapporthq�
 	return res
 }
 
+func (ec *executionContext) unmarshalNDate2timeᚐTime(ctx context.Context, v any) (time.Time, error) {
+	res, err := model.UnmarshalDate(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDate2timeᚐTime(ctx context.Context, sel ast.SelectionSet, v time.Time) graphql.Marshaler {
+	_ = sel
+	res := model.MarshalDate(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNDateTime2timeᚐTime(ctx context.Context, v any) (time.Time, error) {
 	res, err := model.UnmarshalDateTime(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -59148,6 +60977,153 @@ func (ec *executionContext) marshalNMergeTagsPayload2ᚖgithubᚗcomᚋrapporthq
 		return graphql.Null
 	}
 	return ec._MergeTagsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNMetricComparison2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐCompareTo(ctx context.Context, v any) (analytics.CompareTo, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := analytics.CompareTo(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMetricComparison2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐCompareTo(ctx context.Context, sel ast.SelectionSet, v analytics.CompareTo) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNMetricGroup2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐGroupᚄ(ctx context.Context, sel ast.SelectionSet, v []*analytics.Group) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNMetricGroup2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐGroup(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNMetricGroup2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐGroup(ctx context.Context, sel ast.SelectionSet, v *analytics.Group) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._MetricGroup(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNMetricGroupBy2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐGroupBy(ctx context.Context, v any) (analytics.GroupBy, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := analytics.GroupBy(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMetricGroupBy2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐGroupBy(ctx context.Context, sel ast.SelectionSet, v analytics.GroupBy) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNMetricInterval2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐInterval(ctx context.Context, v any) (analytics.Interval, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := analytics.Interval(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMetricInterval2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐInterval(ctx context.Context, sel ast.SelectionSet, v analytics.Interval) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNMetricName2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐName(ctx context.Context, v any) (analytics.Name, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := analytics.Name(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMetricName2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐName(ctx context.Context, sel ast.SelectionSet, v analytics.Name) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNMetricPoint2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐPointᚄ(ctx context.Context, sel ast.SelectionSet, v []*analytics.Point) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNMetricPoint2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐPoint(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNMetricPoint2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐPoint(ctx context.Context, sel ast.SelectionSet, v *analytics.Point) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._MetricPoint(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNMetricSeries2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐSeries(ctx context.Context, sel ast.SelectionSet, v *analytics.Series) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._MetricSeries(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNMetricUnit2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐUnit(ctx context.Context, v any) (analytics.Unit, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := analytics.Unit(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMetricUnit2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐUnit(ctx context.Context, sel ast.SelectionSet, v analytics.Unit) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐNode(ctx context.Context, sel ast.SelectionSet, v []model.Node) graphql.Marshaler {
@@ -62106,6 +64082,47 @@ func (ec *executionContext) unmarshalOMeasureEvidence2ᚖgithubᚗcomᚋrapporth
 }
 
 func (ec *executionContext) marshalOMeasureEvidence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐEvidence(ctx context.Context, sel ast.SelectionSet, v *conversation.Evidence) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) marshalOMetricDistribution2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐDistribution(ctx context.Context, sel ast.SelectionSet, v *analytics.Distribution) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._MetricDistribution(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOMetricFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐFilter(ctx context.Context, v any) (*analytics.Filter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputMetricFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOMetricPrevious2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐPrevious(ctx context.Context, sel ast.SelectionSet, v *analytics.Previous) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._MetricPrevious(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOMetricSuppression2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐSuppression(ctx context.Context, v any) (*analytics.Suppression, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := analytics.Suppression(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOMetricSuppression2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐSuppression(ctx context.Context, sel ast.SelectionSet, v *analytics.Suppression) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

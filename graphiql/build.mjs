@@ -70,6 +70,8 @@ async function readSources() {
     .filter(entry => entry.isFile())
     .map(entry => join(entry.parentPath ?? entry.path, entry.name))
     .sort()
+  const operations = await readdir(join(here, '../docs/operations'))
+  paths.push(...operations.sort().map(name => join(here, '../docs/operations', name)))
   paths.push(join(here, 'build.mjs'), join(here, 'package-lock.json'), join(here, '../schema.graphqls'))
   return Promise.all(paths.map(async path => [relative(here, path), await readFile(path, 'utf8')]))
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rapporthq/rapport/internal/coaching/analytics"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
@@ -34,6 +35,7 @@ type Services struct {
 	Transcripts *transcript.Service
 	Insights    *insight.Service
 	Notes       *note.Service
+	Analytics   *analytics.Service
 	Tags        *tag.Service
 	Notices     *notice.Service
 	Consents    *consent.Service

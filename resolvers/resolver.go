@@ -46,6 +46,7 @@ type (
 	noteResolver                struct{ *Resolver }
 	noteVersionResolver         struct{ *Resolver }
 	consentResolver             struct{ *Resolver }
+	metricGroupResolver         struct{ *Resolver }
 	dataRequestResolver         struct{ *Resolver }
 )
 
@@ -123,6 +124,9 @@ func (r *Resolver) Insight() graph.InsightResolver { return insightResolver{r} }
 
 // Citation implements graph.ResolverRoot.
 func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r} }
+
+// MetricGroup implements graph.ResolverRoot.
+func (r *Resolver) MetricGroup() graph.MetricGroupResolver { return metricGroupResolver{r} }
 
 // Note implements graph.ResolverRoot.
 func (r *Resolver) Note() graph.NoteResolver { return noteResolver{r} }

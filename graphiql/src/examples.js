@@ -1,9 +1,13 @@
-import dashboard from './operations/examples/dashboard.graphql'
-import exampleIds from './operations/examples/ids.graphql'
-import importTranscript from './operations/examples/import-transcript.graphql'
-import insightEvents from './operations/examples/insight-events.graphql'
-import reviewInsight from './operations/examples/review-insight.graphql'
-import session from './operations/examples/session.graphql'
+import clientPage from '../../docs/operations/client.graphql'
+import dashboard from '../../docs/operations/dashboard.graphql'
+import home from '../../docs/operations/home.graphql'
+import importTranscript from '../../docs/operations/import-transcript.graphql'
+import insightEvents from '../../docs/operations/insight-events.graphql'
+import programme from '../../docs/operations/programme.graphql'
+import reviewInsight from '../../docs/operations/review-insight.graphql'
+import session from '../../docs/operations/session.graphql'
+import settings from '../../docs/operations/settings.graphql'
+import exampleIds from './operations/ids.graphql'
 
 const sample = `WEBVTT
 
@@ -25,9 +29,15 @@ export async function exampleTabs(request) {
   const ids = await request(exampleIds).catch(() => ({})) // the examples are worth showing without a server
   const first = (list, otherwise) => ids[list]?.nodes[0]?.id ?? otherwise
   const anySession = first('withTranscript', 'session_…')
+  const day = offset => new Date(new Date().setHours(24 * offset, 0, 0, 0)) // midnight here
+  const date = at => at.toISOString().slice(0, 10)
   return [
-    tab(dashboard),
+    tab(home, {today: day(0), tomorrow: day(1)}),
+    tab(clientPage, {id: first('clients', 'client_…')}),
     tab(session, {id: anySession}),
+    tab(programme, {from: date(day(-180)), to: date(day(0))}),
+    tab(settings),
+    tab(dashboard),
     tab(importTranscript, {
       input: {sessionId: first('withoutTranscript', anySession), filename: 'sample.vtt', content: sample},
     }),

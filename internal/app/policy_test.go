@@ -133,14 +133,14 @@ var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure Transcri
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
 	Sponsorship EngagementReopening SessionCancellation SavedSessionFilter
 	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText StoreCount DataExport RetentionReport RetentionSweep
-	NoteConflict
+	NoteConflict MetricSeries MetricGroup MetricPoint MetricPrevious MetricDistribution
 	NotificationPreferences NotificationPreference QuietHours NotificationAdded NotificationsRead
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "viewer node nodes clients engagements sessions session transcript insights notes tags savedFilters dataRequests",
+	"Query":        "viewer node nodes clients engagements sessions session transcript insights notes metricSeries tags savedFilters dataRequests",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "notificationEvents insightEvents",
 }
@@ -155,6 +155,7 @@ var filters = map[string]string{
 	"SessionFilter.startsAfter": "", "SessionFilter.startsBefore": "", "SessionFilter.tagIds": "tags", "SessionFilter.hasTranscript": "transcripts", "SessionFilter.participantUserIds": "participants", "SessionFilter.includeArchived": "",
 	"InsightFilter.sessionIds": "", "InsightFilter.transcriptIds": "", "InsightFilter.clientIds": "", "InsightFilter.kinds": "", "InsightFilter.statuses": "", "InsightFilter.audiences": "",
 	"InsightFilter.minConfidence": "confidence", "InsightFilter.createdAfter": "", "InsightFilter.tagIds": "tags",
+	"MetricFilter.clientIds": "", "MetricFilter.coachIds": "", "MetricFilter.engagementIds": "",
 	"NoteFilter.clientIds": "", "NoteFilter.engagementIds": "", "NoteFilter.sessionIds": "", "NoteFilter.authorIds": "", "NoteFilter.visibilities": "", "NoteFilter.tagIds": "tags",
 	"NoteFilter.includeArchived": "",
 }

@@ -515,7 +515,7 @@ func (k *walk) filters(t *testing.T, v *viewer) {
 	t.Helper()
 	for _, f := range k.schema.Query.Fields {
 		arg := f.Arguments.ForName("filter")
-		if arg == nil {
+		if arg == nil || !strings.HasSuffix(f.Type.Name(), "Connection") { // what is no list has a test of its own
 			continue
 		}
 		input := k.schema.Types[arg.Type.Name()]

@@ -93,14 +93,14 @@ function check(name, body, path = '') {
 check('signs in as the demo coach and runs the first tab', async page => {
   assert.equal(await page.getByLabel('Signed in as').inputValue(), 'coach@harbor.example')
   await execute(page)
-  await response(page).getByText('"sessions"').waitFor()
+  await response(page).getByText('"today"').waitFor()
   const text = await response(page).innerText()
-  assert.match(text, /"title"/)
+  assert.match(text, /"nodes"/)
   assert.doesNotMatch(text, /"errors"/)
 })
 
 check('the examples name things that exist', async page => {
-  for (const [tab, field] of [['Session', '"session"'], ['ImportTranscript', '"importTranscript"'], ['ReviewInsight', '"reviewInsight"']]) {
+  for (const [tab, field] of [['ClientPage', '"client"'], ['Session', '"session"'], ['Programme', '"held"'], ['Settings', '"viewer"'], ['ImportTranscript', '"importTranscript"'], ['ReviewInsight', '"reviewInsight"']]) {
     await openTab(page, tab)
     await execute(page)
     await response(page).getByText(field).waitFor()

@@ -142,7 +142,7 @@ func (s *Service) Digests(ctx context.Context, transcripts []id.UUID) (map[id.UU
 	if err != nil {
 		return nil, err
 	}
-	return page.ByIDs(ctx, s.db, v, digests, coachScope(v, "d.org_id"), transcripts)
+	return page.ByIDs(ctx, s.db, v, digests, CoachScope(v, "d.org_id"), transcripts)
 }
 
 // UtteranceCode says what an utterance does.
@@ -178,7 +178,7 @@ func (s *Service) Codes(ctx context.Context, utterances []id.UUID) ([][]*Utteran
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, codes, coachScope(v, "c.org_id"), page.Filter{}, codesInOrder, "c.utterance_id", utterances)
+	return page.AllChildren(ctx, s.db, v, codes, CoachScope(v, "c.org_id"), page.Filter{}, codesInOrder, "c.utterance_id", utterances)
 }
 
 // keepCodes stores codes of some utterances, in place of what an earlier run or attempt said of them.

@@ -17,7 +17,7 @@ func scope(v auth.Viewer, orgColumn string) *page.Scope {
 		"i.audience <> 'COACH_ONLY' AND i.status IN ('ACCEPTED', 'EDITED')")
 }
 
-// coachScope is the scope of what measures the coach, and of how it came about: the coach and the coach's supervisor.
-func coachScope(v auth.Viewer, orgColumn string) *page.Scope {
+// CoachScope is the scope of what measures the coach, and of how it came about: the coach and the coach's supervisor.
+func CoachScope(v auth.Viewer, orgColumn string) *page.Scope {
 	return session.ConversationScope(v, orgColumn, session.ToAnalyse, "true", "false")
 }

@@ -138,7 +138,7 @@ func (s *Service) RunsByIDs(ctx context.Context, ids []id.UUID) (map[id.UUID]*Ru
 	if err != nil {
 		return nil, err
 	}
-	return page.ByIDs(ctx, s.db, v, runs, coachScope(v, "r.org_id"), ids)
+	return page.ByIDs(ctx, s.db, v, runs, CoachScope(v, "r.org_id"), ids)
 }
 
 // RunsOfTranscripts returns a page of each transcript's analysis runs, latest first, in the order of the transcripts.
@@ -147,7 +147,7 @@ func (s *Service) RunsOfTranscripts(ctx context.Context, transcripts []id.UUID, 
 	if err != nil {
 		return nil, err
 	}
-	return page.Children(ctx, s.db, v, runs, coachScope(v, "r.org_id"), page.Filter{}, latestRunFirst, w, "r.transcript_id", transcripts)
+	return page.Children(ctx, s.db, v, runs, CoachScope(v, "r.org_id"), page.Filter{}, latestRunFirst, w, "r.transcript_id", transcripts)
 }
 
 // CountRunsOfTranscripts counts what RunsOfTranscripts pages through.
@@ -156,7 +156,7 @@ func (s *Service) CountRunsOfTranscripts(ctx context.Context, transcripts []id.U
 	if err != nil {
 		return nil, err
 	}
-	return page.CountChildren(ctx, s.db, v, runs, coachScope(v, "r.org_id"), page.Filter{}, "r.transcript_id", transcripts)
+	return page.CountChildren(ctx, s.db, v, runs, CoachScope(v, "r.org_id"), page.Filter{}, "r.transcript_id", transcripts)
 }
 
 // MetricsByIDs returns those of the measures that the viewer may see.
@@ -165,7 +165,7 @@ func (s *Service) MetricsByIDs(ctx context.Context, ids []id.UUID) (map[id.UUID]
 	if err != nil {
 		return nil, err
 	}
-	return page.ByIDs(ctx, s.db, v, measures, coachScope(v, "m.org_id"), ids)
+	return page.ByIDs(ctx, s.db, v, measures, CoachScope(v, "m.org_id"), ids)
 }
 
 // MetricsOfTranscripts returns the measures of the given transcripts, by transcript; those not yet measured, and those
@@ -175,7 +175,7 @@ func (s *Service) MetricsOfTranscripts(ctx context.Context, transcripts []id.UUI
 	if err != nil {
 		return nil, err
 	}
-	rows, err := page.AllChildren(ctx, s.db, v, measures, coachScope(v, "m.org_id"), page.Filter{}, measuresInOrder, "m.transcript_id", transcripts)
+	rows, err := page.AllChildren(ctx, s.db, v, measures, CoachScope(v, "m.org_id"), page.Filter{}, measuresInOrder, "m.transcript_id", transcripts)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,9 @@ func scope(v auth.Viewer) *page.Scope {
 	return engagement.Scope(v, "s.org_id", "s.coach_id", "s.client_id", engagement.SponsorMay("s.engagement_id", engagement.SessionDates))
 }
 
+// Scope is the scope of sessions s, for a statement of another domain that counts them.
+func Scope(v auth.Viewer) *page.Scope { return scope(v) }
+
 // innerScope is the scope of who takes part and what is to be talked about, for a statement that joins sessions s: it is for
 // those in the conversation, and the coach's supervisor.
 func innerScope(v auth.Viewer, orgColumn string) *page.Scope {

@@ -1,0 +1,161 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/app"
+	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/testkit"
+	"github.com/rapporthq/rapport/tools/bench/seed"
+)
+
+// screens are the queries of docs/operations that a front end shows a screen by, and how many statements each takes at most,
+// identity included.
+var screens = map[string]int{"home": 10, "client": 12, "session": 18, "programme": 12, "settings": 7}
+
+func operation(t testing.TB, name string) string {
+	t.Helper()
+	return read(t, "docs", "operations", name+".graphql")
+}
+
+// holes are the paths of an answer at which there is nothing: null, or an empty list.
+func holes(path string, v any) (found []string) {
+	switch v := v.(type) {
+	case nil:
+		return []string{path}
+	case []any:
+		if len(v) == 0 {
+			return []string{path}
+		}
+		return holes(path, v[0])
+	case map[string]any:
+		for name, e := range v {
+			found = append(found, holes(path+"."+name, e)...)
+		}
+	}
+	return found
+}
+
+// Every operation that front ends begin with runs for the demo's coach, and shows something wherever a screen lists things.
+func TestOperations(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	ruth := env.Login(t, apptest.Coach)
+	session := amara2.id(t, env)
+	client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, session))
+	for _, about := range []string{session, client} {
+		does(t, ruth, "createNote", "note", "id", apptest.Vars{"entityId": about, "body": "What to come back to."})
+	}
+	sql(t, env, `UPDATE clients SET lifecycle = 'AT_RISK' WHERE id = $1`, uuid(t, client))
+	day := value[time.Time](t, env, `SELECT starts_at FROM sessions WHERE id = $1`, uuid(t, session)).Truncate(24 * time.Hour)
+	vars := map[string]apptest.Vars{
+		"home":              {"today": day, "tomorrow": day.Add(24 * time.Hour)},
+		"client":            {"id": client},
+		"session":           {"id": session},
+		"programme":         {"from": day.AddDate(0, -3, 0).Format(time.DateOnly), "to": day.Format(time.DateOnly)},
+		"settings":          {},
+		"dashboard":         {},
+		"import-transcript": {"input": apptest.Vars{"sessionId": amara5.id(t, env), "filename": "sample.vtt", "content": transcriptText(6, func(int) string { return "I will call Tomasz." })}},
+		"review-insight":    {"input": apptest.Vars{"insightId": one(t, env, "insight", `SELECT id FROM insights WHERE session_id = $1 LIMIT 1`, uuid(t, session)), "decision": "ACCEPT"}},
+	}
+	files, err := filepath.Glob(filepath.Join(testkit.RepoRoot(t), "docs", "operations", "*.graphql"))
+	if err != nil || len(files) < len(vars) {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".graphql")
+		given, known := vars[name]
+		if !known {
+			if name != "insight-events" { // TestSubscriptions has more of them
+				t.Errorf("%s is not tried: say with which variables", name)
+			}
+			continue
+		}
+		r := ruth.Do(t, operation(t, name), given)
+		if len(r.Errors) > 0 {
+			t.Errorf("%s: %s", name, r.Body)
+			continue
+		}
+		var data any
+		if err := json.Unmarshal(r.Data, &data); err != nil {
+			t.Fatal(err)
+		}
+		for _, hole := range holes(name, data) {
+			if strings.HasSuffix(hole, ".nodes") || strings.HasSuffix(hole, ".groups") || strings.Count(hole, ".") == 1 {
+				t.Errorf("%s is empty", hole)
+			}
+		}
+	}
+	// The explorer shows these very files.
+	shown, err := os.ReadFile(filepath.Join(testkit.RepoRoot(t), "graphiql", "src", "examples.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if !strings.Contains(string(shown), "'../../docs/operations/"+filepath.Base(file)+"'") {
+			t.Errorf("the explorer has no tab for %s", filepath.Base(file))
+		}
+	}
+}
+
+// A screen takes as many statements for twenty times the data.
+func TestScreensStatements(t *testing.T) {
+	t.Parallel()
+	sizes := []seed.Size{{Clients: 4, Sessions: 5, Utterances: 12, Insights: 5}, {Clients: 16, Sessions: 25, Utterances: 12, Insights: 5}}
+	counts := map[string][]string{}
+	for _, size := range sizes {
+		env := apptest.New(t, apptest.AppOptions(app.WithLoaderWait(200*time.Millisecond)))
+		issuer, err := auth.OpenDevIssuer(env.Config.Home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := seed.Load(t.Context(), env.DB, issuer.Issuer().Name, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sql(t, env, `UPDATE clients SET lifecycle = 'AT_RISK'`)
+		sql(t, env, `UPDATE sessions SET status = 'SCHEDULED' WHERE number = $1`, size.Sessions)
+		sql(t, env, `INSERT INTO taggings (id, org_id, tag_id, client_id) SELECT gen_random_uuid(), c.org_id, t.id, c.id FROM clients c JOIN tags t ON t.owner_id = c.coach_id AND t.name = 'board'`)
+		sql(t, env, `INSERT INTO session_metrics (id, org_id, transcript_id, session_id, run_id, definition_version, measures)
+			SELECT gen_random_uuid(), org_id, transcript_id, session_id, id, 2, '{"definitionVersion": 2, "basis": "TIME", "dyad": {}, "coach": {"talkShareOfSpeech": 0.4}}' FROM analysis_runs`)
+		sql(t, env, `INSERT INTO notes (id, org_id, author_id, client_id, engagement_id, session_id, visibility, version, body)
+			SELECT gen_random_uuid(), org_id, coach_id, client_id, engagement_id, id, 'PRIVATE', 1, 'Noted.' FROM sessions`)
+		coach := env.With(env.Token(t, seed.Coach, time.Hour))
+		client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, p.Session.UUID)
+		day := value[time.Time](t, env, `SELECT starts_at FROM sessions WHERE coach_id = $1 ORDER BY starts_at OFFSET 2 LIMIT 1`, p.Viewer.User)
+		vars := map[string]apptest.Vars{
+			"home":      {"today": day.Add(-24 * time.Hour), "tomorrow": day.Add(time.Hour)},
+			"client":    {"id": client},
+			"session":   {"id": p.Session.String()},
+			"programme": {"from": day.Format(time.DateOnly), "to": day.AddDate(0, 6, 0).Format(time.DateOnly)},
+			"settings":  {},
+		}
+		for name, most := range screens {
+			ran := env.Statements.Of(func() {
+				if r := coach.Do(t, operation(t, name), vars[name]); len(r.Errors) > 0 {
+					t.Errorf("%s: %.500s", name, r.Body)
+				}
+			})
+			if len(ran) > most {
+				t.Errorf("%s: %d statements, at most %d are allowed", name, len(ran), most)
+				for _, s := range ran {
+					t.Logf("%s: about %s", name, tableOf(s))
+				}
+			}
+			counts[name] = append(counts[name], fmt.Sprint(len(ran)))
+		}
+	}
+	for name, n := range counts {
+		if n[0] != n[1] {
+			t.Errorf("%s takes %s statements, and %s of twenty times the data", name, n[0], n[1])
+		}
+	}
+	t.Logf("statements of the screens: %v", counts)
+}
