@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/analytics"
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
@@ -28,6 +29,7 @@ import (
 
 // Services is where loaders load from.
 type Services struct {
+	Audit       *audit.Service
 	Orgs        *org.Service
 	Clients     *client.Service
 	Engagements *engagement.Service
@@ -74,6 +76,8 @@ type Loaders struct {
 	Organizations *Entity[org.Organization]
 	Users         *Entity[org.User]
 	Memberships   *Entity[org.Membership]
+	Invitations   *Entity[org.Invitation]
+	AuditEvents   *Entity[audit.Event]
 	Clients       *Entity[client.Client]
 	Engagements   *Entity[engagement.Engagement]
 	Sessions      *Entity[session.Session]
@@ -111,6 +115,8 @@ type Loaders struct {
 	VersionsOfNote        *Pages[All, note.Version]
 	MentionsOfNote        *ByKey[id.UUID, []org.UserID]
 	SponsorshipsOf        *ByKey[id.UUID, []*engagement.Sponsorship] // an engagement
+	SupervisorsOf         *ByKey[id.UUID, []org.UserID]              // by the user's id
+	SuperviseesOf         *ByKey[id.UUID, []org.UserID]              // by the user's id
 	SessionsUsed          *ByKey[id.UUID, int]
 	InsightCountOfSession *ByKey[id.UUID, int]
 	ParticipantsOfSession *ByKey[id.UUID, []*session.Participant]
@@ -148,6 +154,8 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Organizations = entity(b, s.Orgs.OrganizationsByIDs)
 	b.Users = entity(b, s.Orgs.UsersByIDs)
 	b.Memberships = entity(b, s.Orgs.MembershipsByIDs)
+	b.Invitations = entity(b, s.Orgs.InvitationsByIDs)
+	b.AuditEvents = entity(b, s.Audit.EventsByIDs)
 	b.Clients = entity(b, s.Clients.ByIDs)
 	b.Engagements = entity(b, s.Engagements.ByIDs)
 	b.Sessions = entity(b, s.Sessions.ByIDs)
@@ -221,6 +229,8 @@ func bundle(ctx context.Context, s Services) *Loaders {
 		})
 	b.MentionsOfNote = byKey(b, s.Notes.Mentions)
 	b.SponsorshipsOf = byKey(b, s.Engagements.Sponsorships)
+	b.SupervisorsOf = byKey(b, s.Orgs.Supervisors)
+	b.SuperviseesOf = byKey(b, s.Orgs.Supervisees)
 	b.SessionsUsed = byKey(b, s.Engagements.SessionsUsed)
 	b.InsightCountOfSession = byKey(b, s.Insights.CountOfSessions)
 	b.ParticipantsOfSession = byKey(b, s.Sessions.Participants)
@@ -282,6 +292,15 @@ func tagsOf(b *Loaders, s Services, prefix string) *ByKey[id.UUID, []*tag.Tag] {
 	return byKey(b, func(ctx context.Context, entities []id.UUID) ([][]*tag.Tag, error) {
 		return s.Tags.OnEntities(ctx, prefix, entities)
 	})
+}
+
+// PeopleOf returns the people around somebody whom the viewer may see.
+func (l *Loaders) PeopleOf(ctx context.Context, around *ByKey[id.UUID, []org.UserID], user org.UserID) ([]*org.User, error) {
+	ids, err := around.Load(ctx, user.UUID)
+	if err != nil {
+		return nil, err
+	}
+	return l.people(ctx, ids)
 }
 
 // SponsorsOf returns the sponsors of an engagement whom the viewer may see.

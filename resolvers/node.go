@@ -23,6 +23,12 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"member": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Memberships.Load(ctx, key))
 	},
+	"invitation": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Invitations.Load(ctx, key))
+	},
+	"audit": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.AuditEvents.Load(ctx, key))
+	},
 	"client": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Clients.Load(ctx, key))
 	},

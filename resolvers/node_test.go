@@ -12,7 +12,8 @@ import (
 // prefixes are the ids' prefixes of the types that implement Node. A prefix is part of ids that people have stored: it is
 // never changed, and never given to another type.
 var prefixes = map[string]string{
-	"Organization": "org", "User": "user", "Membership": "member", "Client": "client", "Engagement": "engagement",
+	"Organization": "org", "User": "user", "Membership": "member",
+	"AuditEvent": "audit", "Invitation": "invitation", "Client": "client", "Engagement": "engagement",
 	"Session": "session", "Participant": "participant", "Transcript": "transcript", "Speaker": "speaker",
 	"Utterance": "utterance", "SessionMetrics": "metrics", "Insight": "insight", "Citation": "citation",
 	"Note": "note", "NoteVersion": "noteversion", "Notification": "notification", "AgendaTopic": "topic", "SavedFilter": "filter",

@@ -24,6 +24,8 @@ type (
 	notificationResolver        struct{ *Resolver }
 	organizationResolver        struct{ *Resolver }
 	membershipResolver          struct{ *Resolver }
+	invitationResolver          struct{ *Resolver }
+	auditEventResolver          struct{ *Resolver }
 	clientResolver              struct{ *Resolver }
 	engagementResolver          struct{ *Resolver }
 	sponsorshipResolver         struct{ *Resolver }
@@ -70,6 +72,12 @@ func (r *Resolver) Organization() graph.OrganizationResolver { return organizati
 
 // Membership implements graph.ResolverRoot.
 func (r *Resolver) Membership() graph.MembershipResolver { return membershipResolver{r} }
+
+// Invitation implements graph.ResolverRoot.
+func (r *Resolver) Invitation() graph.InvitationResolver { return invitationResolver{r} }
+
+// AuditEvent implements graph.ResolverRoot.
+func (r *Resolver) AuditEvent() graph.AuditEventResolver { return auditEventResolver{r} }
 
 // Client implements graph.ResolverRoot.
 func (r *Resolver) Client() graph.ClientResolver { return clientResolver{r} }

@@ -19,6 +19,7 @@ import (
 // pointer to nil.
 type (
 	updateOrganizationInput struct{}
+	updateProfileInput      struct{}
 	updateClientInput       struct{}
 	updateEngagementInput   struct{}
 	updateSessionInput      struct{}
@@ -34,6 +35,29 @@ type (
 // UpdateOrganizationInput implements graph.ResolverRoot.
 func (*Resolver) UpdateOrganizationInput() graph.UpdateOrganizationInputResolver {
 	return updateOrganizationInput{}
+}
+
+// UpdateProfileInput implements graph.ResolverRoot.
+func (*Resolver) UpdateProfileInput() graph.UpdateProfileInputResolver { return updateProfileInput{} }
+
+func (updateProfileInput) Name(_ context.Context, in *org.UpdateProfileInput, v *string) error {
+	return given(&in.Name, v)
+}
+
+func (updateProfileInput) TimeZone(_ context.Context, in *org.UpdateProfileInput, v *string) error {
+	return given(&in.TimeZone, v)
+}
+
+func (updateOrganizationInput) Name(_ context.Context, in *org.UpdateInput, v *string) error {
+	return given(&in.Name, v)
+}
+
+func (updateOrganizationInput) RetentionDays(_ context.Context, in *org.UpdateInput, v *int) error {
+	return given(&in.RetentionDays, v)
+}
+
+func (updateOrganizationInput) AiEnabled(_ context.Context, in *org.UpdateInput, v *bool) error {
+	return given(&in.AIEnabled, v)
 }
 
 // UpdateClientInput implements graph.ResolverRoot.
@@ -84,10 +108,6 @@ func given[T any](field ***T, value *T) error {
 
 func (updateOrganizationInput) SpeakerRoles(_ context.Context, in *org.UpdateInput, v *org.SpeakerRoles) error {
 	return given(&in.SpeakerRoles, v)
-}
-
-func (updateOrganizationInput) RetentionDays(_ context.Context, in *org.UpdateInput, v *int) error {
-	return given(&in.RetentionDays, v)
 }
 
 func (updateClientInput) Name(_ context.Context, in *client.UpdateInput, v *string) error {

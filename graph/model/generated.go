@@ -23,6 +23,14 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/auth"
 )
 
+// What became of acceptInvitation.
+type AcceptInvitationPayload struct {
+	// The person's place in the organization; null if there are userErrors.
+	Membership *org.Membership `json:"membership,omitempty"`
+	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of addAgendaTopic.
 type AddAgendaTopicPayload struct {
 	// The new topic; null if there are userErrors.
@@ -76,6 +84,14 @@ type ArchiveTranscriptPayload struct {
 	// The transcript as it is now; null if there are userErrors.
 	Transcript *transcript.Transcript `json:"transcript,omitempty"`
 	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of assignSupervisor.
+type AssignSupervisorPayload struct {
+	// The coach's membership; null if there are userErrors.
+	Membership *org.Membership `json:"membership,omitempty"`
+	// What was wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -227,6 +243,16 @@ type ImportTranscriptPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of inviteMember.
+type InviteMemberPayload struct {
+	// The invitation; null if there are userErrors.
+	Invitation *org.Invitation `json:"invitation,omitempty"`
+	// What acceptInvitation takes. It is shown here and never again: hand it to the person.
+	Token *string `json:"token,omitempty"`
+	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What the marking came to.
 type MarkAllNotificationsReadPayload struct {
 	// Whose notifications they are; null if there are userErrors.
@@ -292,6 +318,14 @@ type ReassignUtterancesPayload struct {
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
 	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of reinstateMember.
+type ReinstateMemberPayload struct {
+	// The membership; null if there are userErrors.
+	Membership *org.Membership `json:"membership,omitempty"`
+	// What was wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -381,6 +415,16 @@ type RescheduleSessionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of resendInvitation.
+type ResendInvitationPayload struct {
+	// The invitation; null if there are userErrors.
+	Invitation *org.Invitation `json:"invitation,omitempty"`
+	// What acceptInvitation takes from now on. It is shown here and never again: hand it to the person.
+	Token *string `json:"token,omitempty"`
+	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What restoreNoteVersion did.
 type RestoreNoteVersionPayload struct {
 	// The note as it is now; null if there are userErrors.
@@ -406,6 +450,22 @@ type ReviseUtterancePayload struct {
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
 	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of revokeInvitation.
+type RevokeInvitationPayload struct {
+	// The invitation; null if there are userErrors.
+	Invitation *org.Invitation `json:"invitation,omitempty"`
+	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of revokeMember.
+type RevokeMemberPayload struct {
+	// The membership; null if there are userErrors.
+	Membership *org.Membership `json:"membership,omitempty"`
+	// What was wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -477,6 +537,14 @@ type TagPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of unassignSupervisor.
+type UnassignSupervisorPayload struct {
+	// The coach's membership; null if there are userErrors.
+	Membership *org.Membership `json:"membership,omitempty"`
+	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of undoTranscriptEdit.
 type UndoTranscriptEditPayload struct {
 	// The correction, undone; null if there are userErrors.
@@ -517,6 +585,14 @@ type UpdateEngagementPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of updateMember.
+type UpdateMemberPayload struct {
+	// The membership; null if there are userErrors.
+	Membership *org.Membership `json:"membership,omitempty"`
+	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What the change came to.
 type UpdateNotificationPreferencesPayload struct {
 	// How the viewer is told now; null if there are userErrors.
@@ -538,6 +614,14 @@ type UpdateParticipantPayload struct {
 	// The participant as it is now; null if there are userErrors.
 	Participant *session.Participant `json:"participant,omitempty"`
 	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of updateProfile.
+type UpdateProfilePayload struct {
+	// The person; null if there are userErrors.
+	User *org.User `json:"user,omitempty"`
+	// What was wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
 }
 

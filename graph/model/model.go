@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
@@ -27,6 +28,10 @@ type Node interface{ IsNode() }
 type (
 	MembershipConnection     = page.Connection[org.Membership]
 	MembershipEdge           = page.Edge[org.Membership]
+	InvitationConnection     = page.Connection[org.Invitation]
+	InvitationEdge           = page.Edge[org.Invitation]
+	AuditEventConnection     = page.Connection[audit.Event]
+	AuditEventEdge           = page.Edge[audit.Event]
 	ClientConnection         = page.Connection[client.Client]
 	ClientEdge               = page.Edge[client.Client]
 	EngagementConnection     = page.Connection[engagement.Engagement]

@@ -19,6 +19,7 @@ import (
 
 	"github.com/rapporthq/rapport/graphiql"
 	"github.com/rapporthq/rapport/internal/coaching/analytics"
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
@@ -68,6 +69,9 @@ type App struct {
 	ready    *httpx.Readiness
 	handler  http.Handler
 	streams  *transport.Streams
+	reads    *audit.ReadLog
+	sealer   *audit.Sealer
+	watched  chan struct{} // closed when streams are no longer reviewed
 }
 
 // Option changes how an App is put together.
@@ -97,6 +101,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.queue = pgqueue.New(db, a.listener, pgqueue.Options{PerOrg: perOrg(cfg)})
 	a.stream = pgstream.New(db, a.listener, log, pgstream.Options{})
 
+	a.reads = audit.NewReadLog(db, log)
+	a.sealer = audit.NewSealer(db, log)
+	a.services.Audit = audit.NewService(db)
 	a.services.Orgs = org.NewService(db)
 	a.services.Clients = client.NewService(db)
 	a.services.Engagements = engagement.NewService(db, a.services.Clients)
@@ -142,6 +149,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		httpx.Check{Name: "queue", Adapter: "postgres", Optional: true, Probe: connects(a.queueAnswers)},
 		a.files.check,
 	)
+	a.watched = make(chan struct{})
+	go a.reviewStreams(context.WithoutCancel(ctx))
 	if a.handler, err = a.routes(); err != nil {
 		a.Close()
 		return nil, err
@@ -168,11 +177,13 @@ func (a *App) mailbox() privacy.Mails {
 // perOrg keeps one organization's bulk import from taking every worker.
 func perOrg(cfg config.Config) int { return max(1, cfg.Jobs.Concurrency-1) }
 
-// Close ends subscriptions and releases connections. Run has ended before.
+// Close ends subscriptions, writes down what was read, and releases connections. Run has ended before.
 func (a *App) Close() {
+	a.reads.Close()
 	a.stream.Close()
 	a.queue.Close()
 	a.listener.Close()
+	<-a.watched
 }
 
 // ServedAt says by which address people reach the server, where that is known only once it listens.
@@ -183,6 +194,12 @@ func (a *App) Services() loaders.Services { return a.services }
 
 // Handler serves everything over HTTP.
 func (a *App) Handler() http.Handler { return a.handler }
+
+// Reads writes down who has read what.
+func (a *App) Reads() *audit.ReadLog { return a.reads }
+
+// Sealer seals the audit trail.
+func (a *App) Sealer() *audit.Sealer { return a.sealer }
 
 // Runner runs the jobs.
 func (a *App) Runner() *jobs.Runner { return a.runner }
@@ -201,6 +218,7 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 	})
 	g.Go(func() error { return a.runner.Run(ctx) })
 	g.Go(func() error { return a.sweep(ctx) })
+	g.Go(func() error { return a.sealer.Run(ctx) })
 	g.Go(func() error { return a.watchTheClock(ctx) })
 	return g.Wait()
 }
@@ -286,7 +304,7 @@ func taggable(s loaders.Services) []tag.Kind {
 // Personal is what the domains keep of clients beside transcripts and what is derived from them. What refers to something stands before
 // it, and the client's own row last: by it the others are found.
 func Personal() []personal.Store {
-	return slices.Concat(notice.Personal, tag.Personal, note.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
+	return slices.Concat(org.Personal, notice.Personal, tag.Personal, note.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
 }
 
 // consenting are the people who agree to something: clients, for all their sessions, and who else takes part in one, for that one.

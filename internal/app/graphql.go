@@ -16,6 +16,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/rapporthq/rapport/graph"
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/transport"
@@ -48,7 +49,9 @@ func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 
 	srv.AroundOperations(a.admit)
 	srv.AroundResponses(func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-		return few(next(loaders.With(ctx, a.services))) // fresh for every event of a subscription
+		ctx, reads := audit.WithReads(ctx)
+		defer a.reads.Add(ctx, reads)
+		return few(next(loaders.With(ctx, a.services))) // both fresh for every event of a subscription
 	})
 	srv.AroundRootFields(func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 		if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
@@ -75,7 +78,7 @@ func signIn(who *auth.Authenticator) func(context.Context, map[string]any) (auth
 // admit refuses operations before anything is executed.
 func (a *App) admit(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	op := graphql.GetOperationContext(ctx)
-	if _, err := auth.FromContext(ctx); err != nil && !(a.config.DevLogin() && introspects(op.Operation)) {
+	if _, err := auth.FromContext(ctx); err != nil && !accepts(op.Operation) && !(a.config.DevLogin() && introspects(op.Operation)) {
 		return refuse(ctx, err)
 	}
 	if defers(op.Doc) {
@@ -98,6 +101,16 @@ func tooMuch(cost, limit int) error {
 	}
 	return fault.Limited("the query may answer %s fields, the limit is %d: ask for smaller pages, or in several queries", fields, limit).
 		WithCode("COST_LIMIT_EXCEEDED")
+}
+
+// accepts says whether an operation does nothing but accept an invitation: that is for who is nobody here yet.
+func accepts(op *ast.OperationDefinition) bool {
+	for _, s := range op.SelectionSet {
+		if f, ok := s.(*ast.Field); !ok || f.Name != "acceptInvitation" && f.Name != "__typename" {
+			return false
+		}
+	}
+	return op.Operation == ast.Mutation
 }
 
 // introspects says whether an operation asks for nothing but the schema.

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
@@ -24,6 +25,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/postgres/local"
 )
@@ -56,6 +58,13 @@ var commands = []command{
 		required: []string{"session"},
 		operands: 1,
 		prepare:  importFile,
+	},
+	{
+		name:     "audit",
+		synopsis: "verify [--organization SLUG] [--after NUMBER:HASH]",
+		about:    "check that nobody has changed the audit trail, and print where each organization's ends",
+		operands: 1,
+		prepare:  verifyAudit,
 	},
 	{
 		name:    "migrate",
@@ -149,7 +158,7 @@ func (c command) parse(flags *flag.FlagSet, args []string) (operands []string, e
 		return nil, misuse(fmt.Sprintf("what is %q?", operands[c.operands]))
 	}
 	if len(operands) < c.operands {
-		return nil, misuse("the file is missing")
+		return nil, misuse(strings.Fields(c.synopsis)[0] + " is missing")
 	}
 	for _, name := range c.required {
 		if flags.Lookup(name).Value.String() == "" {
@@ -228,6 +237,84 @@ func migrate(*flag.FlagSet) action {
 			fmt.Fprintf(o.out, "the database is at version %d\n", v.Current)
 		}
 		return errors.Join(err, closeDB())
+	}
+}
+
+// verifyAudit checks the audit trail of one organization or of all.
+func verifyAudit(f *flag.FlagSet) action {
+	slug := f.String("organization", "", "short name of the organization; all if left out")
+	after := f.String("after", "", "seal at which an earlier check of the organization ended, as it was printed")
+	return func(ctx context.Context, o *operator, operands []string) (err error) {
+		if operands[0] != "verify" {
+			return misuse(fmt.Sprintf("what is %q?", operands[0]))
+		}
+		var from *audit.Seal
+		if *after != "" {
+			if *slug == "" {
+				return misuse("--after goes with --organization")
+			}
+			if from, err = audit.ParseSeal(*after); err != nil {
+				return misuse("--after: " + err.Error())
+			}
+		}
+		db, _, closeDB, err := o.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, closeDB()) }()
+		rows, err := db.Query(ctx, `SELECT id, slug FROM organizations WHERE $1 = '' OR slug = $1 ORDER BY slug`, *slug)
+		if err != nil {
+			return err
+		}
+		type organization struct {
+			ID   id.UUID
+			Slug string
+		}
+		all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[organization])
+		if err != nil {
+			return err
+		}
+		if len(all) == 0 {
+			return fault.NotFound("organization " + *slug)
+		}
+		broken := 0
+		for _, one := range all {
+			whole, err := o.verifyOne(ctx, db, one.ID, one.Slug, from)
+			if err != nil {
+				return err
+			}
+			if !whole {
+				broken++
+			}
+		}
+		if broken > 0 {
+			return fmt.Errorf("the audit trail of %d of %d organizations is not what was written", broken, len(all))
+		}
+		return nil
+	}
+}
+
+// verifyOne goes on from seal to seal until the end of the chain or the first stretch with something wrong in it.
+func (o *operator) verifyOne(ctx context.Context, db *pgxpool.Pool, org id.UUID, slug string, from *audit.Seal) (whole bool, err error) {
+	checked := 0
+	for {
+		v, err := audit.Verify(ctx, db, org, from, audit.MaxVerified)
+		if err != nil {
+			return false, err
+		}
+		checked += v.CheckedEvents
+		for _, p := range v.Problems {
+			fmt.Fprintf(o.out, "%s: seal %d: %s\n", slug, p.Seal, p.Message)
+		}
+		if from = v.Last; v.Whole() && !v.Complete {
+			continue
+		}
+		end := "nothing is sealed"
+		if from != nil {
+			end = "ends with " + from.String()
+		}
+		fmt.Fprintf(o.out, "%s: %d events, %d wait for their seal, %s\n", slug, checked, v.UnsealedCount, end)
+		return v.Whole(), nil
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // Whoever asks for help gets it, whatever the configuration; whoever is wrong learns what is wrong and how it is said.
 func TestOperatorUsage(t *testing.T) {
 	t.Parallel()
-	everything := []string{"rapport init --organization SLUG", "rapport import FILE", "rapport migrate", "Exit status: 0 done, 1 failed, 2 wrong usage"}
+	everything := []string{"rapport init --organization SLUG", "rapport import FILE", "rapport audit verify", "rapport migrate", "Exit status: 0 done, 1 failed, 2 wrong usage"}
 	flags := []string{"--organization ", "--owner ", "--name ", "--owner-name ", "--coach ", "--issuer ", "--subject ", "Exit status"}
 	for _, tc := range []struct {
 		args string
@@ -34,11 +34,15 @@ func TestOperatorUsage(t *testing.T) {
 		{"init --organization acme --owner", false, []string{"flag needs an argument"}},
 		{"init --organisation acme", false, []string{"not defined: -organisation"}},
 		{"init acme", false, []string{`what is "acme"?`}},
-		{"import --session session_x", false, []string{"the file is missing"}},
+		{"import --session session_x", false, []string{"FILE is missing"}},
 		{"import talk.vtt", false, []string{"--session is missing"}},
 		{"import talk.vtt more.vtt --session session_x", false, []string{`what is "more.vtt"?`}},
 		{"import --session client_x talk.vtt", false, []string{"--session: "}},
 		{"import --session session_01h455vb4pex5vsknk084sn02q talk.vtt --format word", false, []string{"--format: there is no word"}},
+		{"audit", false, []string{"verify is missing"}},
+		{"audit erase", false, []string{`what is "erase"?`}},
+		{"audit verify --after 1:x", false, []string{"--after goes with --organization"}},
+		{"audit verify --organization harbor --after 1:x", false, []string{"--after: "}},
 		{"migrate now", false, []string{`what is "now"?`}},
 	} {
 		t.Run(tc.args, func(t *testing.T) {

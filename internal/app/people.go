@@ -27,6 +27,11 @@ func (p people) PersonByEmail(ctx context.Context, email string) (auth.Person, e
 		SELECT i.subject, u.email FROM users u JOIN user_identities i ON i.user_id = u.id
 		WHERE i.issuer = $1 AND lower(u.email) = lower($2) ORDER BY i.created_at LIMIT 1`, p.issuer, email).
 		Scan(&found.Subject, &found.Email)
+	if errors.Is(err, pgx.ErrNoRows) { // somebody who is invited can sign in to accept
+		err = p.db.QueryRow(ctx, `SELECT email, email FROM invitations
+			WHERE lower(email) = lower($1) AND accepted_at IS NULL AND revoked_at IS NULL ORDER BY created_at LIMIT 1`, email).
+			Scan(&found.Subject, &found.Email)
+	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		return found, fault.NotFound("person")
 	}

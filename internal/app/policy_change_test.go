@@ -18,6 +18,10 @@ var mutations = map[string]struct {
 	target, input string
 	may           []relation
 }{
+	// Of members, TestMembers tells: what is done to one changes who can try the rest.
+	"inviteMember": {}, "acceptInvitation": {}, "updateMember": {}, "revokeMember": {}, "reinstateMember": {}, "assignSupervisor": {}, "unassignSupervisor": {}, "updateProfile": {},
+	"resendInvitation":              {"Invitation", `id: $id`, []relation{admin}},
+	"revokeInvitation":              {"Invitation", `id: $id`, []relation{admin}},
 	"updateOrganization":            {"Organization", `id: $id, speakerRoles: DECIDE`, []relation{admin}},
 	"markNotificationsRead":         {"Notification", `ids: [$id]`, []relation{self}},
 	"markAllNotificationsRead":      {"", ``, nil},

@@ -82,9 +82,13 @@ type decision struct {
 var decisions = map[string]decision{
 	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members consentTexts",
 		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}, "retentionReport": {admin}}},
-	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt", nil},
+	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt",
+		only{"supervisors": {admin}, "supervises": {admin}}},
+	"Invitation": {opens{admin: all}, "id email roles status invitedBy expiresAt createdAt", nil},
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
 		only{"email": {self, admin}, "timeZone": {self, admin}}},
+
+	"AuditEvent": {opens{admin: all}, "id sequence at actor action kind entityId client fields request", nil},
 
 	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights notes createdAt",
 		only{"email": {admin, coach, client}, "legalHold": {admin}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
@@ -129,7 +133,7 @@ var decisions = map[string]decision{
 }
 
 // parts are no rows: they are seen with the row, the page or the answer that they are a part of.
-var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
+var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
 	Sponsorship EngagementReopening SessionCancellation SavedSessionFilter
 	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText StoreCount DataExport RetentionReport RetentionSweep
@@ -140,7 +144,7 @@ var parts = strings.Fields(`Viewer PageInfo UserError TranscriptFailure Transcri
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "viewer node nodes clients engagements sessions session transcript insights notes metricSeries tags savedFilters dataRequests",
+	"Query":        "invitations auditEvents verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights notes metricSeries tags savedFilters dataRequests",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "notificationEvents insightEvents",
 }
@@ -148,6 +152,8 @@ var roots = map[string]string{
 // filters are the conditions of lists: "" tells nothing but what everybody sees who sees the row; else the field whose
 // guard stands before it, or the rows that it looks at.
 var filters = map[string]string{
+	"AuditEventFilter.actorIds": "", "AuditEventFilter.actions": "", "AuditEventFilter.kinds": "", "AuditEventFilter.entityIds": "", "AuditEventFilter.clientIds": "",
+	"AuditEventFilter.after": "", "AuditEventFilter.before": "",
 	"NotificationFilter.unreadOnly": "", "NotificationFilter.types": "",
 	"ClientFilter.nameStartsWith": "", "ClientFilter.lifecycles": "lifecycle", "ClientFilter.coachIds": "", "ClientFilter.tagIds": "tags", "ClientFilter.includeArchived": "",
 	"EngagementFilter.clientIds": "", "EngagementFilter.coachIds": "", "EngagementFilter.statuses": "", "EngagementFilter.includeArchived": "",

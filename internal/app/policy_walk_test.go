@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -88,8 +90,10 @@ func hear(v any, said map[string]bool) {
 			hear(e, said)
 		}
 	case map[string]any:
-		for _, e := range v {
-			hear(e, said)
+		for name, e := range v {
+			if !strings.HasSuffix(name, "entityId") { // the audit trail names, to admins, what nobody shows them
+				hear(e, said)
+			}
 		}
 	}
 }
@@ -191,7 +195,8 @@ func condense(t *testing.T, v any) any {
 					t.Errorf("edge %d leads to %v, node %d is %v", i, edge, i, p.Nodes[i])
 				}
 			}
-			if !p.More && p.Total != len(p.Nodes) {
+			later := v["pageInfo"].(map[string]any)["hasPreviousPage"] == true // list sums up
+			if !p.More && !later && p.Total != len(p.Nodes) {
 				t.Errorf("totalCount is %d, and %d nodes came", p.Total, len(p.Nodes))
 			}
 			return p
@@ -358,6 +363,9 @@ func (k *walk) compare(t *testing.T, v *viewer) (n int) {
 func (k *walk) list(t *testing.T, v *viewer, name, args string) []ref {
 	t.Helper()
 	f := k.schema.Query.Fields.ForName(name)
+	if name == "auditEvents" && !strings.Contains(args, "{before:") { // the test itself is written down
+		args = strings.TrimSuffix(cmp.Or(args, "filter: {}"), "}") + fmt.Sprintf(" before: %q}", k.looked.Format(time.RFC3339Nano))
+	}
 	var found []ref
 	var after *string
 	for {
@@ -615,8 +623,12 @@ func (k *walk) values(t *testing.T, c *ast.FieldDefinition) (values []string) {
 	t.Helper()
 	switch name := c.Type.Name(); {
 	case name == "ID":
-		typ := map[string]string{"clientIds": "Client", "coachIds": "User", "engagementIds": "Engagement", "sessionIds": "Session", "transcriptIds": "Transcript", "tagIds": "Tag", "participantUserIds": "User", "authorIds": "User"}[c.Name]
+		typ := map[string]string{"clientIds": "Client", "coachIds": "User", "engagementIds": "Engagement", "sessionIds": "Session", "transcriptIds": "Transcript", "tagIds": "Tag", "participantUserIds": "User", "authorIds": "User", "actorIds": "User", "entityIds": "Transcript"}[c.Name]
 		return []string{k.ids(t, typ)}
+	case c.Name == "actions":
+		return []string{`["transcript.read"]`, `["client.create", "session.create"]`}
+	case c.Name == "kinds" && name == "String":
+		return []string{`["client"]`, `["member", "org"]`}
 	case name == "String":
 		for _, f := range k.facts {
 			if f.typ == "Client" && len(values) < 4 {
@@ -690,6 +702,9 @@ func (k *walk) nested(d *ast.Definition, depth int) string {
 	b.WriteString("__typename ")
 	for _, f := range d.Fields {
 		to := k.schema.Types[f.Type.Name()]
+		if f.Name == "verifyAuditTrail" { // refused to most, see TestAuditTrail
+			continue
+		}
 		needs := slices.ContainsFunc(f.Arguments, func(a *ast.ArgumentDefinition) bool { return a.Type.NonNull && a.DefaultValue == nil })
 		switch {
 		case strings.HasPrefix(f.Name, "__") || needs:

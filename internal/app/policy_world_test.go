@@ -60,6 +60,7 @@ type world struct {
 	viewers []*viewer
 	facts   []*fact
 	byID    map[string]*fact
+	looked  time.Time // what is written into the audit trail later is the test's own doing
 }
 
 // The people that the demo lacks. Each stands for a case that a rule may get wrong.
@@ -256,6 +257,14 @@ func (w *world) fill(t *testing.T) {
 		SELECT gen_random_uuid(), c.org_id, c.id, k.kind, k.status, coalesce(c.user_id, (SELECT user_id FROM memberships m WHERE m.org_id = c.org_id AND 'SPONSOR' = ANY(m.roles) ORDER BY m.id LIMIT 1)), c.coach_id, CASE WHEN k.status = 'COMPLETED' THEN now() END, '{"tags": 3}'
 		FROM clients c CROSS JOIN (VALUES ('EXPORT', 'COMPLETED'), ('ERASURE', 'WAITING'), ('ERASURE', 'DECLINED')) AS k (kind, status)`)
 	w.exec(t, `UPDATE clients SET legal_hold = true WHERE name IN ('Jonas Lindqvist', 'Theo Marchetti') OR coach_id = $1`, w.person(t, "coachclient@harbor.example"))
+	// Somebody is invited, by somebody.
+	w.exec(t, `INSERT INTO invitations (id, org_id, email, roles, token_hash, invited_by, expires_at)
+		SELECT gen_random_uuid(), o.id, 'invited@' || o.slug || '.example', '{COACH}', sha256(o.slug::bytea),
+			(SELECT user_id FROM memberships m WHERE m.org_id = o.id ORDER BY created_at, id LIMIT 1), now() + interval '1 day' FROM organizations o`)
+	// Some of the audit trail is sealed.
+	if _, err := w.env.App.Sealer().Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	// Archived and retracted things keep their rules.
 	w.exec(t, `UPDATE clients SET archived_at = now() WHERE name IN ('Hanna Vogel', 'Sofia Brandt')`)
 	w.exec(t, `UPDATE engagements SET archived_at = now() WHERE title IN ('Taking over the practice', 'Back from leave')`)
@@ -402,6 +411,12 @@ var kinds = map[string]struct{ prefix, sql string }{
 		LEFT JOIN (clients c LEFT JOIN engagements e ON e.client_id = c.id LEFT JOIN engagement_sponsors es ON es.engagement_id = e.id)
 			ON c.org_id = m.org_id AND u.id IN (c.coach_id, c.user_id, e.coach_id, es.user_id)
 		GROUP BY u.id, m.org_id`},
+	"Invitation": {"invitation", `SELECT i.id, i.org_id, NULL::uuid, ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = i.org_id),
+			ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = i.org_id), ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = i.org_id),
+			true, true, true, true, jsonb_build_object('email', email) FROM invitations i`},
+	"AuditEvent": {"audit", `SELECT a.id, a.org_id, NULL::uuid, array_remove(ARRAY[c.coach_id], NULL), array_remove(ARRAY[c.user_id], NULL),
+			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
+			true, true, true, true, '{}'::jsonb FROM audit_events a LEFT JOIN clients c ON c.id = a.client_id`},
 	"Client": {"client", `SELECT c.id, c.org_id, NULL::uuid, c.coach_id || ARRAY(SELECT coach_id FROM engagements e WHERE e.client_id = c.id),
 			array_remove(ARRAY[c.user_id], NULL),
 			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
@@ -466,6 +481,8 @@ var kinds = map[string]struct{ prefix, sql string }{
 // look reads what there is, straight from the database.
 func (w *world) look(t *testing.T) {
 	t.Helper()
+	w.env.App.Reads().Flush()
+	w.looked = time.Now()
 	w.byID = map[string]*fact{}
 	for typ, k := range kinds {
 		rows, err := w.env.DB.Query(t.Context(), k.sql)

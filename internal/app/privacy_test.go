@@ -230,6 +230,8 @@ func lived(t *testing.T, env *apptest.Env) (her string) {
 		SELECT gen_random_uuid(), org_id, coach_id, id, 'PRIVATE', 1, 'Amara seems tired of Wendlebury.' FROM clients WHERE id = $1`, uuid(t, her))
 	sql(t, env, `INSERT INTO note_versions (id, org_id, note_id, number, author_id, visibility, body)
 		SELECT gen_random_uuid(), org_id, id, 1, author_id, visibility, body FROM notes WHERE client_id = $1`, uuid(t, her))
+	sql(t, env, `INSERT INTO invitations (id, org_id, email, roles, token_hash, invited_by, expires_at)
+		SELECT gen_random_uuid(), org_id, email, '{CLIENT}', sha256('her'), coach_id, now() FROM clients WHERE id = $1`, uuid(t, her))
 	env.Work(t)
 	return her
 }

@@ -41,6 +41,7 @@ type socket struct {
 	viewer     context.Context // ctx with the viewer, once there is one
 	initiation *time.Timer
 	expiry     *time.Timer // of the viewer's token, if it expires
+	forget     func()      // the viewer's stream
 
 	mu       sync.Mutex // guards what follows, and puts messages in order
 	active   map[string]*operation
@@ -86,6 +87,9 @@ func (s *socket) serve() {
 		}
 		s.stop()
 		s.stopTimers()
+		if s.forget != nil {
+			s.forget()
+		}
 		_ = s.conn.CloseNow()
 		s.running.Wait()
 		if code := s.code.Load(); code != 0 {
@@ -256,8 +260,20 @@ func (s *socket) signIn(payload map[string]any) *websocket.CloseError {
 	if !viewer.Until.IsZero() {
 		s.expiry = time.AfterFunc(time.Until(viewer.Until), func() { s.close(closeForbidden, "Forbidden") })
 	}
+	s.forget = s.of.Streams.signIn(viewer, s.reconsider)
 	s.send(outgoing{Type: "connection_ack"})
 	return nil
+}
+
+// reconsider ends a socket whose viewer is no longer who signed in.
+func (s *socket) reconsider(now Standing) {
+	if now == Gone {
+		s.close(closeForbidden, "Forbidden")
+		return
+	}
+	limit, cancel := context.WithTimeout(s.ctx, s.timing.Write)
+	defer cancel()
+	s.drain(limit)
 }
 
 func (s *socket) subscribe(m incoming) *websocket.CloseError {

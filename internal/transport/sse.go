@@ -24,8 +24,11 @@ func (h HTTP) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 	defer cut()
 	if op != nil && op.Operation.Operation == ast.Subscription {
 		defer h.Streams.begin(func(context.Context) { cut() })()
-		if v, err := auth.FromContext(ctx); err == nil && !v.Until.IsZero() {
-			defer time.AfterFunc(time.Until(v.Until), cut).Stop()
+		if v, err := auth.FromContext(ctx); err == nil {
+			defer h.Streams.signIn(v, func(Standing) { cut() })()
+			if !v.Until.IsZero() {
+				defer time.AfterFunc(time.Until(v.Until), cut).Stop()
+			}
 		}
 	}
 	out := &events{out: http.NewResponseController(w), w: w, timing: h.Timing.withDefaults(), broken: cut}

@@ -2,7 +2,11 @@ package transport
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/platform/auth"
 )
 
 // Streams are the responses that do not end by themselves: WebSockets, and event streams of subscriptions. net/http does not
@@ -13,12 +17,81 @@ type Streams struct {
 	limit    context.Context // Close's, once stopping
 	open     atomic.Int64
 	none     chan struct{} // receives when the last one has ended after stop
+
+	mu       sync.Mutex
+	signed   map[*signedIn]struct{}
+	reviewed time.Time     // when viewers were last looked at
+	joined   chan struct{} // receives when somebody has come who may have signed in before that
+}
+
+// signedIn is a stream with somebody behind it.
+type signedIn struct {
+	viewer auth.Viewer
+	end    func(Standing)
+}
+
+// Standing is what has become of a viewer since a stream was opened.
+type Standing int
+
+// What can have become of a viewer.
+const (
+	Stays   Standing = iota // what they were
+	Changed                 // something else: the stream ends, and the client comes back
+	Gone                    // nobody: the stream ends, and the client is refused
+)
+
+// signIn has a stream known as the viewer's until forget is called. end is called, in a goroutine of its own, when the viewer
+// is no longer what they were.
+func (s *Streams) signIn(v auth.Viewer, end func(Standing)) (forget func()) {
+	in := &signedIn{v, end}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.signed[in] = struct{}{}
+	if time.Since(s.reviewed) < time.Minute {
+		select {
+		case s.joined <- struct{}{}:
+		default:
+		}
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.signed, in)
+	}
+}
+
+// Joined receives when a stream was opened so soon after Viewers that its viewer may have been identified before. Call Viewers
+// again then.
+func (s *Streams) Joined() <-chan struct{} { return s.joined }
+
+// Viewers returns whose streams are open.
+func (s *Streams) Viewers() []auth.Viewer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reviewed = time.Now()
+	all := make([]auth.Viewer, 0, len(s.signed))
+	for in := range s.signed {
+		all = append(all, in.viewer)
+	}
+	return all
+}
+
+// Review ends the streams of those who are no longer what they were.
+func (s *Streams) Review(judge func(auth.Viewer) Standing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for in := range s.signed {
+		if now := judge(in.viewer); now != Stays {
+			delete(s.signed, in)
+			go in.end(now)
+		}
+	}
 }
 
 // NewStreams returns streams of which none is open.
 func NewStreams() *Streams {
 	ctx, stop := context.WithCancel(context.Background())
-	return &Streams{stopping: ctx, stop: stop, none: make(chan struct{}, 1)}
+	return &Streams{stopping: ctx, stop: stop, none: make(chan struct{}, 1), signed: map[*signedIn]struct{}{}, joined: make(chan struct{}, 1)}
 }
 
 // Close tells all streams to end, those that begin from now on too, and returns when they have ended, or ctx has. Sockets

@@ -1,7 +1,11 @@
 package audit_test
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -178,5 +182,260 @@ func TestAppendOnly(t *testing.T) {
 	}
 	if n := count(t, db, v); n != 0 {
 		t.Errorf("%d rows outlive their organization", n)
+	}
+}
+
+func seal(t testing.TB, db *pgxpool.Pool) (n int) {
+	t.Helper()
+	n, err := audit.NewSealer(db, slog.New(slog.DiscardHandler)).Seal(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func verify(t testing.TB, db *pgxpool.Pool, v auth.Viewer, after *audit.Seal, limit int) *audit.Verification {
+	t.Helper()
+	got, err := audit.Verify(t.Context(), db, v.Org, after, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// chain makes an organization with seals of three rows each.
+func chain(t testing.TB, db *pgxpool.Pool, seals int) auth.Viewer {
+	t.Helper()
+	v := organization(t, db)
+	for range seals {
+		var entries []audit.Entry
+		for range 3 {
+			entries = append(entries, audit.Entry{Action: "goal.update", Kind: "goal", ID: id.New(), ClientID: id.New(), Fields: []string{"title"}})
+		}
+		if err := record(t, db, v, entries...); err != nil {
+			t.Fatal(err)
+		}
+		seal(t, db)
+	}
+	return v
+}
+
+// forge changes the trail as somebody would who owns the database.
+func forge(t testing.TB, db *pgxpool.Pool, statements ...string) {
+	t.Helper()
+	for _, sql := range append(append([]string{`ALTER TABLE audit_events DISABLE TRIGGER USER`, `ALTER TABLE audit_seals DISABLE TRIGGER USER`}, statements...),
+		`ALTER TABLE audit_events ENABLE TRIGGER USER`, `ALTER TABLE audit_seals ENABLE TRIGGER USER`) {
+		if tag, err := db.Exec(t.Context(), sql); err != nil || !strings.HasPrefix(sql, "ALTER") && !strings.HasPrefix(sql, "DROP") && tag.RowsAffected() == 0 {
+			t.Fatalf("%s: %v, %v", sql, tag, err)
+		}
+	}
+}
+
+func TestVerifyFindsWhatWasDone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		forge []string
+		want  string // kind and number, or kind and seal, of each problem
+	}{
+		"nothing":          {nil, ""},
+		"another actor":    {[]string{`UPDATE audit_events SET actor_id = gen_random_uuid() WHERE seq = 5`}, "TAMPERED 5"},
+		"nobody":           {[]string{`UPDATE audit_events SET actor_id = NULL WHERE seq = 5`}, "TAMPERED 5"},
+		"another time":     {[]string{`UPDATE audit_events SET at = at - interval '1 microsecond' WHERE seq = 9`}, "TAMPERED 9"},
+		"another field":    {[]string{`UPDATE audit_events SET fields = '{dueOn}' WHERE seq = 1`}, "TAMPERED 1"},
+		"another client":   {[]string{`UPDATE audit_events SET client_id = NULL WHERE seq = 2`}, "TAMPERED 2"},
+		"another request":  {[]string{`UPDATE audit_events SET request_id = 'x' WHERE seq = 2`}, "TAMPERED 2"},
+		"two rows":         {[]string{`UPDATE audit_events SET kind = 'note' WHERE seq IN (3, 4)`}, "TAMPERED 3, TAMPERED 4"},
+		"a row gone":       {[]string{`DELETE FROM audit_events WHERE seq = 6`}, "MISSING 6"},
+		"a seal's rows":    {[]string{`DELETE FROM audit_events WHERE seq BETWEEN 4 AND 6`}, "MISSING 4, MISSING 5, MISSING 6"},
+		"and their seal":   {[]string{`DELETE FROM audit_events WHERE seq BETWEEN 4 AND 6`, `DELETE FROM audit_seals WHERE number = 2`}, "MISSING seal 2, BROKEN seal 3"},
+		"rows swapped":     {[]string{`UPDATE audit_events SET seq = CASE seq WHEN 7 THEN -1 ELSE -2 END WHERE seq IN (7, 8)`, `UPDATE audit_events SET seq = CASE seq WHEN -1 THEN 8 ELSE 7 END WHERE seq < 0`}, "REORDERED 7, REORDERED 8"},
+		"a row at the end": {[]string{`INSERT INTO audit_events SELECT gen_random_uuid(), org_id, at, actor_id, request_id, action, kind, entity_id, client_id, fields, 10, digest FROM audit_events WHERE seq = 9`}, "INSERTED 10"},
+		"a row between": {[]string{`DROP INDEX audit_events_seq`,
+			`INSERT INTO audit_events SELECT gen_random_uuid(), org_id, at, actor_id, request_id, action, kind, entity_id, client_id, fields, 5, digest FROM audit_events WHERE seq = 5`}, "INSERTED 5"},
+		"the row and its digest": {[]string{`UPDATE audit_events a SET (at, actor_id, request_id, action, kind, entity_id, client_id, fields, digest) =
+			(SELECT at, actor_id, request_id, action, kind, entity_id, client_id, fields, digest FROM audit_events b WHERE b.seq = 4) WHERE a.seq = 5`}, "TAMPERED 5"},
+		"a seal's hash":     {[]string{`UPDATE audit_seals SET hash = decode(repeat('00', 32), 'hex') WHERE number = 2`}, "BROKEN seal 2, BROKEN seal 3"},
+		"a seal's moment":   {[]string{`UPDATE audit_seals SET sealed_at = sealed_at - interval '1 day' WHERE number = 3`}, "BROKEN seal 3"},
+		"a seal's end":      {[]string{`UPDATE audit_seals SET last_seq = 4000000000000 WHERE number = 3`}, "BROKEN seal 3"},
+		"the last seal":     {[]string{`DELETE FROM audit_seals WHERE number = 3`}, "INSERTED 7, INSERTED 8, INSERTED 9"},
+		"seals made longer": {[]string{`UPDATE audit_seals SET last_seq = 10 WHERE number = 3`}, "MISSING 10"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := testkit.DB(t)
+			v := chain(t, db, 3)
+			forge(t, db, c.forge...)
+			got := verify(t, db, v, nil, audit.MaxVerified)
+			var problems []string
+			for _, p := range got.Problems {
+				where := fmt.Sprintf("seal %d", p.Seal)
+				if p.Sequence != nil {
+					where = fmt.Sprint(*p.Sequence)
+				}
+				problems = append(problems, string(p.Kind)+" "+where)
+			}
+			if is := strings.Join(problems, ", "); is != c.want || !got.Complete {
+				t.Errorf("found %q, want %q; complete: %t", is, c.want, got.Complete)
+			}
+		})
+	}
+}
+
+// Verifying goes on where it ended, and an end that was kept elsewhere tells of a chain that was made anew.
+func TestVerifyInStretches(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	v := chain(t, db, 4)
+	whole := verify(t, db, v, nil, audit.MaxVerified)
+	var last *audit.Seal
+	checked := 0
+	for range 2 {
+		got := verify(t, db, v, last, 4) // reached with the second seal
+		if !got.Whole() {
+			t.Fatalf("%+v", got.Problems[0])
+		}
+		if checked += got.CheckedEvents; got.Complete != (checked == 12) {
+			t.Errorf("after %d rows: complete is %t", checked, got.Complete)
+		}
+		last = got.Last
+	}
+	if checked != 12 || *last != *whole.Last || last.Number != 4 || whole.CheckedEvents != 12 {
+		t.Errorf("%d rows up to %+v; at once %d up to %+v", checked, last, whole.CheckedEvents, whole.Last)
+	}
+	// Everything made anew, with every hash right: the chain is whole, and not what it was.
+	forge(t, db, `UPDATE audit_events SET seq = NULL, digest = NULL, actor_id = gen_random_uuid()`, `DELETE FROM audit_seals`)
+	seal(t, db)
+	if got := verify(t, db, v, nil, audit.MaxVerified); !got.Whole() {
+		t.Errorf("a chain made anew: %+v", got.Problems[0])
+	}
+	if got := verify(t, db, v, last, audit.MaxVerified); got.Whole() {
+		t.Error("a chain made anew passes for the old one")
+	}
+}
+
+// A row whose transaction commits late is sealed after rows that are younger.
+func TestLateCommits(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	v := organization(t, db)
+	entry := audit.Entry{Action: "goal.update", Kind: "goal", ID: id.New()}
+	late, err := db.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = late.Rollback(context.WithoutCancel(t.Context())) }()
+	if err := audit.Record(t.Context(), late, v, entry); err != nil {
+		t.Fatal(err)
+	}
+	if err := record(t, db, v, entry); err != nil {
+		t.Fatal(err)
+	}
+	if n := seal(t, db); n != 1 {
+		t.Errorf("%d rows sealed, want the one that is committed", n)
+	}
+	if err := late.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := seal(t, db); n != 1 {
+		t.Errorf("%d rows sealed, want the late one", n)
+	}
+	if got := verify(t, db, v, nil, 10); !got.Whole() || got.CheckedEvents != 2 || got.UnsealedCount != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Fifty write, several processes seal, and nothing is left out or sealed twice.
+func TestManyWritersAndSealers(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	v := organization(t, db)
+	const writers, each = 50, 8
+	ctx, stop := context.WithCancel(t.Context())
+	var sealers sync.WaitGroup
+	for range 3 {
+		sealers.Go(func() {
+			s := audit.NewSealer(db, slog.New(slog.DiscardHandler))
+			for ctx.Err() == nil {
+				if _, err := s.Seal(ctx); err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			for range each {
+				if err := postgres.InTx(ctx, db, func(tx pgx.Tx) error {
+					return audit.Record(ctx, tx, v, audit.Entry{Action: "goal.update", Kind: "goal", ID: id.New()})
+				}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	stop()
+	sealers.Wait()
+	seal(t, db)
+	if got := verify(t, db, v, nil, audit.MaxVerified); !got.Whole() || got.CheckedEvents != writers*each || got.UnsealedCount != 0 || !got.Complete {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What one response shows of a thing is one row, and is written behind the response.
+func TestReads(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	v, other := organization(t, db), organization(t, db)
+	log := audit.NewReadLog(db, slog.New(slog.DiscardHandler))
+	defer log.Close()
+	transcript, client := id.New(), id.New()
+	entry := func(field string) audit.Entry {
+		return audit.Entry{Action: "transcript.read", Kind: "transcript", ID: transcript, ClientID: client, Fields: []string{field}}
+	}
+	ctx, reads := audit.WithReads(t.Context())
+	for _, field := range []string{"utterances", "summary", "utterances"} {
+		audit.Read(ctx, v, entry(field))
+	}
+	audit.Read(t.Context(), v, entry("utterances")) // outside a response
+	log.Add(ctx, reads)
+	log.Add(ctx, reads) // has been taken
+	// An organization that is gone holds up nobody.
+	ctx, reads = audit.WithReads(t.Context())
+	audit.Read(ctx, other, entry("utterances"))
+	if _, err := db.Exec(t.Context(), `DELETE FROM organizations WHERE id = $1`, other.Org); err != nil {
+		t.Fatal(err)
+	}
+	log.Add(ctx, reads)
+	log.Flush()
+	var fields []string
+	var actor id.UUID
+	if err := db.QueryRow(t.Context(), `SELECT fields, actor_id FROM audit_events WHERE entity_id = $1 AND client_id = $2`, transcript, client).Scan(&fields, &actor); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"utterances", "summary"}, fields); diff != "" || actor != v.User || count(t, db, v) != 1 {
+		t.Errorf("by %s, %d rows: %s", actor, count(t, db, v), diff)
+	}
+}
+
+// While the database refuses, reads wait; they are written when it answers again, and at the latest when the log closes.
+func TestReadsOutlastAnOutage(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	v := organization(t, db)
+	if _, err := db.Exec(t.Context(), `ALTER TABLE audit_events RENAME TO away`); err != nil {
+		t.Fatal(err)
+	}
+	log := audit.NewReadLog(db, slog.New(slog.DiscardHandler))
+	ctx, reads := audit.WithReads(t.Context())
+	audit.Read(ctx, v, audit.Entry{Action: "transcript.read", Kind: "transcript", ID: id.New()})
+	log.Add(ctx, reads)
+	if _, err := db.Exec(t.Context(), `ALTER TABLE away RENAME TO audit_events`); err != nil {
+		t.Fatal(err)
+	}
+	log.Close()
+	if n := count(t, db, v); n != 1 {
+		t.Errorf("%d rows", n)
 	}
 }

@@ -17,6 +17,7 @@ import (
 type Digest struct {
 	auth.Grants
 	TranscriptID transcript.ID
+	clientID     id.UUID
 	points       []digestPoint
 	skills       []digestSkill
 }
@@ -131,9 +132,11 @@ func stored(quotes []found) []digestQuote {
 var digests = page.Table[Digest]{
 	From:    "digests d JOIN sessions s ON s.org_id = $1 AND s.id = d.session_id",
 	ID:      "d.transcript_id",
-	Columns: "d.transcript_id, d.points, d.skills",
-	Dest:    func(d *Digest) []any { return []any{&d.Grants, &d.TranscriptID, &d.points, &d.skills} },
-	Key:     func(d *Digest) id.UUID { return d.TranscriptID.UUID },
+	Columns: "d.transcript_id, s.client_id, d.points, d.skills",
+	Dest: func(d *Digest) []any {
+		return []any{&d.Grants, &d.TranscriptID, &d.clientID, &d.points, &d.skills}
+	},
+	Key: func(d *Digest) id.UUID { return d.TranscriptID.UUID },
 }
 
 // Digests returns those of the transcripts' digests that there are and that the viewer may see, by transcript.
@@ -142,7 +145,11 @@ func (s *Service) Digests(ctx context.Context, transcripts []id.UUID) (map[id.UU
 	if err != nil {
 		return nil, err
 	}
-	return page.ByIDs(ctx, s.db, v, digests, CoachScope(v, "d.org_id"), transcripts)
+	found, err := page.ByIDs(ctx, s.db, v, digests, CoachScope(v, "d.org_id"), transcripts)
+	for _, d := range found {
+		transcript.Shown(ctx, v, d.TranscriptID, d.clientID, "summary")
+	}
+	return found, err
 }
 
 // UtteranceCode says what an utterance does.

@@ -156,6 +156,7 @@ type Citation struct {
 	StartMs      *int64 // of the quote's first cue
 	EndMs        *int64 // of the quote's last cue
 	WordsChanged bool   // the words were corrected since, and the quote is not among them any more
+	clientID     id.UUID
 }
 
 // IsNode marks a Relay node.

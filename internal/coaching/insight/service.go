@@ -120,7 +120,13 @@ func (s *Service) Citations(ctx context.Context, insights []id.UUID) ([][]*Citat
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, citations, scope(v, "c.org_id"), page.Filter{}, citationsInOrder, "c.insight_id", insights)
+	found, err := page.AllChildren(ctx, s.db, v, citations, scope(v, "c.org_id"), page.Filter{}, citationsInOrder, "c.insight_id", insights)
+	for _, of := range found {
+		for _, c := range of {
+			c.shown(ctx, v)
+		}
+	}
+	return found, err
 }
 
 // CitationsByIDs returns those of the citations that the viewer may see.
@@ -129,7 +135,15 @@ func (s *Service) CitationsByIDs(ctx context.Context, ids []id.UUID) (map[id.UUI
 	if err != nil {
 		return nil, err
 	}
-	return page.ByIDs(ctx, s.db, v, citations, scope(v, "c.org_id"), ids)
+	found, err := page.ByIDs(ctx, s.db, v, citations, scope(v, "c.org_id"), ids)
+	for _, c := range found {
+		c.shown(ctx, v)
+	}
+	return found, err
+}
+
+func (c *Citation) shown(ctx context.Context, v auth.Viewer) {
+	transcript.Shown(ctx, v, c.TranscriptID, c.clientID, "citations")
 }
 
 // RunsByIDs returns those of the analysis runs that the viewer may see.

@@ -75,9 +75,9 @@ func (f *Filter) where(v auth.Viewer, scope *page.Scope) (w page.Filter) {
 var citations = page.Table[Citation]{
 	From:    "citations c JOIN insights i ON i.org_id = $1 AND i.id = c.insight_id JOIN sessions s ON s.org_id = $1 AND s.id = i.session_id",
 	ID:      "c.id",
-	Columns: "c.id, c.insight_id, c.transcript_id, c.first_index, c.last_index, c.quote, c.start_ms, c.end_ms, c.words_changed",
+	Columns: "c.id, c.insight_id, c.transcript_id, c.first_index, c.last_index, c.quote, c.start_ms, c.end_ms, c.words_changed, s.client_id",
 	Dest: func(c *Citation) []any {
-		return []any{&c.Grants, &c.ID, &c.InsightID, &c.TranscriptID, &c.First, &c.Last, &c.Quote, &c.StartMs, &c.EndMs, &c.WordsChanged}
+		return []any{&c.Grants, &c.ID, &c.InsightID, &c.TranscriptID, &c.First, &c.Last, &c.Quote, &c.StartMs, &c.EndMs, &c.WordsChanged, &c.clientID}
 	},
 	Key: func(c *Citation) id.UUID { return c.ID.UUID },
 }

@@ -65,9 +65,12 @@ const (
 
 // UpdateInput changes an organization; nil leaves a setting as it is.
 type UpdateInput struct {
-	ID            ID
-	SpeakerRoles  **SpeakerRoles
+	ID           ID
+	SpeakerRoles **SpeakerRoles
+	Name         **string
+	// RetentionDays may be nil: for good.
 	RetentionDays **int
+	AIEnabled     **bool
 }
 
 // User is a person; one person may belong to several organizations.

@@ -89,18 +89,28 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Organization, 
 	}
 	var problems check.Input
 	roles := check.NotNull(&problems, "speakerRoles", in.SpeakerRoles)
-	var days *int
-	if in.RetentionDays != nil && *in.RetentionDays != nil {
-		days = *in.RetentionDays
-		problems.Range("retentionDays", *days, 1, 36500)
+	name := check.NotNull(&problems, "name", in.Name)
+	if name != nil {
+		*name = problems.Line("name", *name, 200)
 	}
+	var days *int
+	if in.RetentionDays != nil {
+		if days = *in.RetentionDays; days != nil {
+			problems.Range("retentionDays", *days, 1, 36500)
+		}
+	}
+	analysed := check.NotNull(&problems, "aiEnabled", in.AIEnabled)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `
-			UPDATE organizations SET speaker_roles = coalesce($2, speaker_roles), retention_days = CASE WHEN $3 THEN $4 ELSE retention_days END
-			WHERE id = $1`, v.Org, roles, in.RetentionDays != nil, days); err != nil {
+			UPDATE organizations SET
+				speaker_roles = coalesce($2, speaker_roles),
+				name = coalesce($3, name),
+				retention_days = CASE WHEN $4 THEN $5 ELSE retention_days END,
+				ai_enabled = coalesce($6, ai_enabled)
+			WHERE id = $1`, v.Org, roles, name, in.RetentionDays != nil, days, analysed); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, v, audit.Entry{Action: "org.update", Kind: "org", ID: v.Org, Fields: audit.Given(in)})

@@ -33,6 +33,9 @@ type Revision struct {
 	Text     string
 	AuthorID org.UserID
 	At       time.Time
+
+	transcriptID ID
+	clientID     id.UUID
 }
 
 // IsNode marks a Relay node.
@@ -140,7 +143,11 @@ func (s *Service) RevisionsByIDs(ctx context.Context, ids []id.UUID) (map[id.UUI
 	if err != nil {
 		return nil, err
 	}
-	return page.ByIDs(ctx, s.db, v, revisions, coachScope(v, "r.org_id"), ids)
+	found, err := page.ByIDs(ctx, s.db, v, revisions, coachScope(v, "r.org_id"), ids)
+	for _, r := range found {
+		r.shown(ctx, v)
+	}
+	return found, err
 }
 
 // Revisions returns how each utterance was corrected, latest last, in the order of the utterances.
@@ -149,16 +156,28 @@ func (s *Service) Revisions(ctx context.Context, utterances []id.UUID) ([][]*Rev
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, revisions, coachScope(v, "r.org_id"), page.Filter{}, revisionsInOrder, "r.utterance_id", utterances)
+	found, err := page.AllChildren(ctx, s.db, v, revisions, coachScope(v, "r.org_id"), page.Filter{}, revisionsInOrder, "r.utterance_id", utterances)
+	for _, of := range found {
+		for _, r := range of {
+			r.shown(ctx, v)
+		}
+	}
+	return found, err
+}
+
+func (r *Revision) shown(ctx context.Context, v auth.Viewer) {
+	Shown(ctx, v, r.transcriptID, r.clientID, "revisions")
 }
 
 var revisions = page.Table[Revision]{
 	From: "utterance_revisions r JOIN utterances u ON u.org_id = $1 AND u.id = r.utterance_id " +
 		"JOIN transcripts t ON t.org_id = $1 AND t.id = u.transcript_id" + joinSession,
 	ID:      "r.id",
-	Columns: "r.id, r.text, r.author_id, r.created_at",
-	Dest:    func(r *Revision) []any { return []any{&r.Grants, &r.ID, &r.Text, &r.AuthorID, &r.At} },
-	Key:     func(r *Revision) id.UUID { return r.ID.UUID },
+	Columns: "r.id, r.text, r.author_id, r.created_at, u.transcript_id, s.client_id",
+	Dest: func(r *Revision) []any {
+		return []any{&r.Grants, &r.ID, &r.Text, &r.AuthorID, &r.At, &r.transcriptID, &r.clientID}
+	},
+	Key: func(r *Revision) id.UUID { return r.ID.UUID },
 }
 
 var revisionsInOrder = page.Order[Revision]{Name: "revision", Keys: []page.Key[Revision]{

@@ -123,7 +123,13 @@ func (s *Service) Utterances(ctx context.Context, transcripts []id.UUID, w page.
 	if err != nil {
 		return nil, err
 	}
-	return page.Children(ctx, s.db, v, utterances, scope(v, "u.org_id"), page.Filter{}, utterancesInOrder, w, "u.transcript_id", transcripts)
+	found, err := page.Children(ctx, s.db, v, utterances, scope(v, "u.org_id"), page.Filter{}, utterancesInOrder, w, "u.transcript_id", transcripts)
+	for _, p := range found {
+		for _, u := range p.Nodes() {
+			u.shown(ctx, v)
+		}
+	}
+	return found, err
 }
 
 // CountUtterances counts what Utterances pages through.
@@ -141,7 +147,11 @@ func (s *Service) UtterancesByIDs(ctx context.Context, ids []id.UUID) (map[id.UU
 	if err != nil {
 		return nil, err
 	}
-	return page.ByIDs(ctx, s.db, v, utterances, scope(v, "u.org_id"), ids)
+	found, err := page.ByIDs(ctx, s.db, v, utterances, scope(v, "u.org_id"), ids)
+	for _, u := range found {
+		u.shown(ctx, v)
+	}
+	return found, err
 }
 
 // UtterancesIn returns the utterances of each span that the viewer may see, in the order of the spans.
@@ -157,7 +167,23 @@ func (s *Service) UtterancesIn(ctx context.Context, spans []Span) ([][]*Utteranc
 	}
 	var within page.Filter
 	within.And("u.index BETWEEN (?::int[])[k.ord] AND (?::int[])[k.ord]", first, last)
-	return page.AllChildren(ctx, s.db, v, utterances, scope(v, "u.org_id"), within, utterancesInOrder, "u.transcript_id", parents)
+	found, err := page.AllChildren(ctx, s.db, v, utterances, scope(v, "u.org_id"), within, utterancesInOrder, "u.transcript_id", parents)
+	for _, span := range found {
+		for _, u := range span {
+			u.shown(ctx, v)
+		}
+	}
+	return found, err
+}
+
+func (u *Utterance) shown(ctx context.Context, v auth.Viewer) {
+	Shown(ctx, v, u.TranscriptID, u.clientID, "utterances")
+}
+
+// Shown has it written down that a viewer is shown what was said in a transcript, in one of its forms. Every read that brings
+// words of a conversation to somebody calls it, in whichever domain.
+func Shown(ctx context.Context, v auth.Viewer, key ID, client id.UUID, what string) {
+	audit.Read(ctx, v, audit.Entry{Action: "transcript.read", Kind: "transcript", ID: key.UUID, ClientID: client, Fields: []string{what}})
 }
 
 // Update changes a transcript. That it is shared with its client, or no longer, is an event.

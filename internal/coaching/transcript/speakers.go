@@ -309,7 +309,11 @@ func (s *Service) lines(ctx context.Context, key ID, keys []UtteranceID) ([]Utte
 	for i, k := range keys {
 		raw[i] = k.UUID
 	}
-	found, err := s.UtterancesByIDs(ctx, raw)
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := page.ByIDs(ctx, s.db, v, utterances, scope(v, "u.org_id"), raw)
 	if err != nil {
 		return nil, err
 	}

@@ -76,9 +76,9 @@ const (
 var utterances = page.Table[Utterance]{
 	From:    "utterances u JOIN transcripts t ON t.org_id = $1 AND t.id = u.transcript_id" + joinSession + joinRevision,
 	ID:      "u.id",
-	Columns: "u.id, u.transcript_id, u.index, u.speaker_id, u.start_ms, u.end_ms, " + currentWords + ", CASE WHEN r.id IS NOT NULL THEN u.text END",
+	Columns: "u.id, u.transcript_id, u.index, u.speaker_id, u.start_ms, u.end_ms, " + currentWords + ", CASE WHEN r.id IS NOT NULL THEN u.text END, s.client_id",
 	Dest: func(u *Utterance) []any {
-		return []any{&u.Grants, &u.ID, &u.TranscriptID, &u.Index, &u.SpeakerID, &u.StartMs, &u.EndMs, &u.Text, &u.Cues, &u.OriginalText}
+		return []any{&u.Grants, &u.ID, &u.TranscriptID, &u.Index, &u.SpeakerID, &u.StartMs, &u.EndMs, &u.Text, &u.Cues, &u.OriginalText, &u.clientID}
 	},
 	Key: func(u *Utterance) id.UUID { return u.ID.UUID },
 }

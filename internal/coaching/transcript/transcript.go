@@ -137,6 +137,7 @@ type Utterance struct {
 	Text         string
 	Cues         []format.Cue
 	OriginalText *string // as it was imported; nil if nobody has corrected it
+	clientID     id.UUID
 }
 
 // IsNode marks a Relay node.

@@ -38,7 +38,8 @@ func NewAuthenticator(v *Verifier, d Directory, log *slog.Logger) *Authenticator
 }
 
 // Authenticate returns ctx with the viewer of bearer ("Bearer <token>" or the token alone), and when the token
-// expires: a socket must not outlive it.
+// expires: a socket must not outlive it. With the error for somebody whose token is good and who is nobody here, the
+// context still has the token's claims: ClaimsFrom.
 func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (context.Context, time.Time, error) {
 	token, ok := bearerToken(bearer)
 	if !ok {
@@ -49,16 +50,20 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (contex
 		return ctx, time.Time{}, err
 	}
 	viewer, err := a.directory.Identify(ctx, claims)
-	if err != nil {
+	if fault.KindOf(err) == fault.KindUnauthenticated {
+		return context.WithValue(ctx, holderKey{}, &holder{claims: claims, refusal: err}), time.Time{}, err
+	} else if err != nil {
 		return ctx, time.Time{}, err
 	}
+	ctx = context.WithValue(ctx, holderKey{}, &holder{claims: claims})
 	viewer.Until = claims.ExpiresAt
 	return WithViewer(ctx, viewer), claims.ExpiresAt, nil
 }
 
 // Middleware puts the viewer into the context of a request that carries a token. A request without one goes on
-// anonymously: a WebSocket brings its token later, and what needs a viewer says so itself. A request with a bad one is
-// refused, because its sender believes to be somebody.
+// anonymously: a WebSocket brings its token later, and what needs a viewer says so itself. So does a request of somebody who
+// is nobody here: there must be a way to become somebody. A request with a bad token is refused, because its sender
+// believes to be somebody.
 func (a *Authenticator) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sent := r.Header.Values("Authorization")
@@ -70,9 +75,11 @@ func (a *Authenticator) Middleware(next http.Handler) http.Handler {
 		if len(sent) == 1 {
 			ctx, _, err = a.authenticateHeader(ctx, sent[0])
 		}
-		if err != nil {
+		if _, nobody := ClaimsFrom(ctx); err != nil && nobody != nil {
 			a.refuse(w, r, err)
 			return
+		} else if err != nil {
+			a.log.LogAttrs(ctx, slog.LevelInfo, "nobody here", slog.String("error", err.Error()))
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})

@@ -3,6 +3,7 @@ package auth
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -77,9 +78,42 @@ func WithViewer(ctx context.Context, v Viewer) context.Context {
 
 // FromContext returns the viewer, or an Unauthenticated fault.
 func FromContext(ctx context.Context) (Viewer, error) {
-	v, ok := ctx.Value(viewerKey{}).(Viewer)
+	if v, ok := ctx.Value(viewerKey{}).(Viewer); ok {
+		return v, nil
+	}
+	b, ok := ctx.Value(holderKey{}).(*holder)
 	if !ok {
 		return Viewer{}, fault.Unauthenticated("sign in: send an Authorization: Bearer token")
 	}
-	return v, nil
+	if v := b.became.Load(); v != nil {
+		return *v, nil
+	}
+	return Viewer{}, b.refusal
+}
+
+// holder is who has sent a good token: a viewer, or somebody who is nobody here yet.
+type holder struct {
+	claims  Claims
+	refusal error // why the holder is no viewer
+	became  atomic.Pointer[Viewer]
+}
+
+type holderKey struct{}
+
+// ClaimsFrom returns what the token of a request says, also of somebody who is no viewer, or an Unauthenticated fault. It is for
+// what makes a viewer of somebody; everything else asks FromContext.
+func ClaimsFrom(ctx context.Context) (Claims, error) {
+	b, ok := ctx.Value(holderKey{}).(*holder)
+	if !ok {
+		return Claims{}, fault.Unauthenticated("sign in: send an Authorization: Bearer token")
+	}
+	return b.claims, nil
+}
+
+// Become has who was nobody go on as v for the rest of the request. A viewer stays who they are.
+func Become(ctx context.Context, v Viewer) {
+	if b, ok := ctx.Value(holderKey{}).(*holder); ok && b.refusal != nil {
+		v.Until = b.claims.ExpiresAt
+		b.became.Store(&v)
+	}
 }

@@ -1,4 +1,4 @@
--- Who did what to which thing, and when: ids and names of fields, never a value. docs/adr/0013 says why it is built so.
+-- Who did what to which thing, and when: ids and names of fields, never a value. docs/adr/0015 says why it is built so.
 --
 -- A row is inserted in the transaction of what it tells of, without a number, and takes no lock that another writer
 -- would wait for. A sealer gives committed rows their numbers and a digest each, in batches; each seal's hash covers the
