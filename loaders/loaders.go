@@ -15,6 +15,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
@@ -34,6 +35,8 @@ type Services struct {
 	Clients     *client.Service
 	Engagements *engagement.Service
 	Sessions    *session.Service
+	Goals       *goal.Service
+	GoalLinks   *goal.Links
 	Transcripts *transcript.Service
 	Insights    *insight.Service
 	Notes       *note.Service
@@ -59,6 +62,18 @@ type InsightQuery struct {
 	Order  *insight.OrderBy
 }
 
+// GoalQuery selects the goals of a parent.
+type GoalQuery struct {
+	Filter *goal.Filter
+	Order  *goal.OrderBy
+}
+
+// ActionQuery selects the actions of a parent.
+type ActionQuery struct {
+	Filter *goal.ActionFilter
+	Order  *goal.ActionOrderBy
+}
+
 // NoteQuery selects the notes of a parent.
 type NoteQuery struct {
 	Filter *note.Filter
@@ -82,6 +97,9 @@ type Loaders struct {
 	Engagements   *Entity[engagement.Engagement]
 	Sessions      *Entity[session.Session]
 	Participants  *Entity[session.Participant]
+	Goals         *Entity[goal.Goal]
+	CheckIns      *Entity[goal.CheckIn]
+	Actions       *Entity[goal.ActionItem]
 	Topics        *Entity[session.Topic]
 	SavedFilters  *Entity[session.SavedFilter]
 	Transcripts   *Entity[transcript.Transcript]
@@ -130,6 +148,20 @@ type Loaders struct {
 	CodesOfUtterance      *ByKey[id.UUID, []*insight.UtteranceCode]
 	CitationsOfInsight    *ByKey[id.UUID, []*insight.Citation]
 	UtterancesOfSpan      *ByKey[transcript.Span, []*transcript.Utterance]
+	GoalsOfClient         *Pages[GoalQuery, goal.Goal]
+	GoalsOfEngagement     *Pages[GoalQuery, goal.Goal]
+	GoalsOfSession        *Pages[GoalQuery, goal.Goal]
+	GoalsOfInsight        *Pages[GoalQuery, goal.Goal]
+	GoalCountOfClient     *ByKey[id.UUID, int]
+	CheckInsOfGoal        *Pages[All, goal.CheckIn]
+	SessionsOfGoal        *ByKey[id.UUID, []session.ID]
+	InsightsOfGoal        *ByKey[id.UUID, []id.UUID]
+	ActionsOfClient       *Pages[ActionQuery, goal.ActionItem]
+	ActionsOfSession      *Pages[ActionQuery, goal.ActionItem]
+	ActionsOfGoal         *Pages[ActionQuery, goal.ActionItem]
+	ActionOfInsight       *Entity[goal.ActionItem] // by the insight's id
+	OpenActionsOfClient   *ByKey[id.UUID, int]
+	AssigneesOfAction     *ByKey[id.UUID, []*goal.Assignee]
 	UsageOfTag            *ByKey[id.UUID, int]
 	TagsOfClient          *ByKey[id.UUID, []*tag.Tag]
 	TagsOfSession         *ByKey[id.UUID, []*tag.Tag]
@@ -160,6 +192,9 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Engagements = entity(b, s.Engagements.ByIDs)
 	b.Sessions = entity(b, s.Sessions.ByIDs)
 	b.Participants = entity(b, s.Sessions.ParticipantsByIDs)
+	b.Goals = entity(b, s.Goals.ByIDs)
+	b.CheckIns = entity(b, s.Goals.CheckInsByIDs)
+	b.Actions = entity(b, s.Goals.ActionsByIDs)
 	b.Topics = entity(b, s.Sessions.TopicsByIDs)
 	b.SavedFilters = entity(b, s.Sessions.SavedByIDs)
 	b.Transcripts = entity(b, s.Transcripts.ByIDs)
@@ -244,6 +279,26 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.CodesOfUtterance = byKey(b, s.Insights.Codes)
 	b.CitationsOfInsight = byKey(b, s.Insights.Citations)
 	b.UtterancesOfSpan = byKey(b, s.Transcripts.UtterancesIn)
+	b.GoalsOfClient = goalsOf(b, s, goal.OfClient)
+	b.GoalsOfEngagement = goalsOf(b, s, goal.OfEngagement)
+	b.GoalsOfSession = goalsOf(b, s, goal.OfSession)
+	b.GoalsOfInsight = goalsOf(b, s, goal.OfInsight)
+	b.GoalCountOfClient = byKey(b, s.Goals.CountOfClients)
+	b.CheckInsOfGoal = pages(b,
+		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[goal.CheckIn], error) {
+			return s.Goals.CheckIns(ctx, parents, w)
+		},
+		func(ctx context.Context, parents []id.UUID, _ All) ([]int, error) {
+			return s.Goals.CountCheckIns(ctx, parents)
+		})
+	b.SessionsOfGoal = byKey(b, s.Goals.LinkedSessions)
+	b.InsightsOfGoal = byKey(b, s.Goals.LinkedInsights)
+	b.ActionsOfClient = actionsOf(b, s, goal.ActionsOfClient)
+	b.ActionsOfSession = actionsOf(b, s, goal.ActionsOfSession)
+	b.ActionsOfGoal = actionsOf(b, s, goal.ActionsOfGoal)
+	b.ActionOfInsight = entity(b, s.Goals.ActionsOfInsights)
+	b.OpenActionsOfClient = byKey(b, s.Goals.CountOpenActionsOfClients)
+	b.AssigneesOfAction = byKey(b, s.Goals.Assignees)
 	b.UsageOfTag = byKey(b, s.Tags.UsageCounts)
 	b.TagsOfClient = tagsOf(b, s, "client")
 	b.TagsOfSession = tagsOf(b, s, "session")
@@ -275,6 +330,26 @@ func insightsOf(b *Loaders, s Services, parent insight.Parent) *Pages[InsightQue
 		},
 		func(ctx context.Context, parents []id.UUID, q InsightQuery) ([]int, error) {
 			return s.Insights.CountChildren(ctx, parent, parents, q.Filter)
+		})
+}
+
+func goalsOf(b *Loaders, s Services, parent goal.Parent) *Pages[GoalQuery, goal.Goal] {
+	return pages(b,
+		func(ctx context.Context, parents []id.UUID, q GoalQuery, w page.Window) ([]*page.Connection[goal.Goal], error) {
+			return s.Goals.Children(ctx, parent, parents, q.Filter, q.Order, w)
+		},
+		func(ctx context.Context, parents []id.UUID, q GoalQuery) ([]int, error) {
+			return s.Goals.CountChildren(ctx, parent, parents, q.Filter)
+		})
+}
+
+func actionsOf(b *Loaders, s Services, parent goal.ActionParent) *Pages[ActionQuery, goal.ActionItem] {
+	return pages(b,
+		func(ctx context.Context, parents []id.UUID, q ActionQuery, w page.Window) ([]*page.Connection[goal.ActionItem], error) {
+			return s.Goals.ActionsOf(ctx, parent, parents, q.Filter, q.Order, w)
+		},
+		func(ctx context.Context, parents []id.UUID, q ActionQuery) ([]int, error) {
+			return s.Goals.CountActionsOf(ctx, parent, parents, q.Filter)
 		})
 }
 
@@ -370,6 +445,28 @@ func (l *Loaders) MergedInto(ctx context.Context, s *transcript.Speaker) (*trans
 		return nil, nil
 	}
 	return l.Speakers.Load(ctx, s.MergedIntoID.UUID)
+}
+
+// LinkedSessions returns the sessions a goal is linked with, those that the viewer may see.
+func (l *Loaders) LinkedSessions(ctx context.Context, key goal.ID) ([]*session.Session, error) {
+	ids, err := l.SessionsOfGoal.Load(ctx, key.UUID)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]id.UUID, len(ids))
+	for i, one := range ids {
+		keys[i] = one.UUID
+	}
+	return l.Sessions.visible(ctx, keys)
+}
+
+// LinkedInsights returns the insights a goal is linked with, those that the viewer may see.
+func (l *Loaders) LinkedInsights(ctx context.Context, key goal.ID) ([]*insight.Insight, error) {
+	keys, err := l.InsightsOfGoal.Load(ctx, key.UUID)
+	if err != nil {
+		return nil, err
+	}
+	return l.Insights.visible(ctx, keys)
 }
 
 // SpeakersOfEdit returns the speakers that an edit concerns and that are still there.

@@ -153,6 +153,24 @@ func (l *Entity[T]) Find(ctx context.Context, key id.UUID, what string) (*T, err
 	return found, err
 }
 
+// visible returns those of the entities that the viewer may see, in the order of the keys.
+func (l *Entity[T]) visible(ctx context.Context, keys []id.UUID) ([]*T, error) {
+	for _, key := range keys {
+		l.place(key) // all are asked for before the first is waited for, so that they share a statement
+	}
+	found := make([]*T, 0, len(keys))
+	for _, key := range keys {
+		one, err := l.Load(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		if one != nil {
+			found = append(found, one)
+		}
+	}
+	return found, nil
+}
+
 // Pages loads a page of children for each parent. Equal queries (filter, order, window) of one response are one statement,
 // however many parents ask. Q is the filter and order of the children.
 type Pages[Q, T any] struct {

@@ -74,6 +74,15 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"metrics": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Metrics.Load(ctx, key))
 	},
+	"goal": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Goals.Load(ctx, key))
+	},
+	"checkin": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.CheckIns.Load(ctx, key))
+	},
+	"action": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Actions.Load(ctx, key))
+	},
 	"notification": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Notifications.Load(ctx, key))
 	},

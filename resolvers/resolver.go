@@ -48,6 +48,10 @@ type (
 	noteResolver                struct{ *Resolver }
 	noteVersionResolver         struct{ *Resolver }
 	consentResolver             struct{ *Resolver }
+	goalResolver                struct{ *Resolver }
+	checkInResolver             struct{ *Resolver }
+	actionItemResolver          struct{ *Resolver }
+	actionAssigneeResolver      struct{ *Resolver }
 	metricGroupResolver         struct{ *Resolver }
 	dataRequestResolver         struct{ *Resolver }
 )
@@ -126,6 +130,18 @@ func (r *Resolver) UtteranceRevision() graph.UtteranceRevisionResolver {
 
 // SpeakerMetrics implements graph.ResolverRoot.
 func (r *Resolver) SpeakerMetrics() graph.SpeakerMetricsResolver { return speakerMetricsResolver{r} }
+
+// Goal implements graph.ResolverRoot.
+func (r *Resolver) Goal() graph.GoalResolver { return goalResolver{r} }
+
+// CheckIn implements graph.ResolverRoot.
+func (r *Resolver) CheckIn() graph.CheckInResolver { return checkInResolver{r} }
+
+// ActionItem implements graph.ResolverRoot.
+func (r *Resolver) ActionItem() graph.ActionItemResolver { return actionItemResolver{r} }
+
+// ActionAssignee implements graph.ResolverRoot.
+func (r *Resolver) ActionAssignee() graph.ActionAssigneeResolver { return actionAssigneeResolver{r} }
 
 // Insight implements graph.ResolverRoot.
 func (r *Resolver) Insight() graph.InsightResolver { return insightResolver{r} }

@@ -7,6 +7,7 @@ import (
 	"github.com/rapporthq/rapport/graph"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
@@ -24,6 +25,8 @@ type (
 	updateEngagementInput   struct{}
 	updateSessionInput      struct{}
 	updateTranscriptInput   struct{}
+	updateGoalInput         struct{}
+	updateActionItemInput   struct{}
 	updateParticipantInput  struct{}
 	updateAgendaTopicInput  struct{}
 	updateSavedFilterInput  struct{}
@@ -74,6 +77,14 @@ func (*Resolver) UpdateSessionInput() graph.UpdateSessionInputResolver { return 
 // UpdateTranscriptInput implements graph.ResolverRoot.
 func (*Resolver) UpdateTranscriptInput() graph.UpdateTranscriptInputResolver {
 	return updateTranscriptInput{}
+}
+
+// UpdateGoalInput implements graph.ResolverRoot.
+func (*Resolver) UpdateGoalInput() graph.UpdateGoalInputResolver { return updateGoalInput{} }
+
+// UpdateActionItemInput implements graph.ResolverRoot.
+func (*Resolver) UpdateActionItemInput() graph.UpdateActionItemInputResolver {
+	return updateActionItemInput{}
 }
 
 // UpdateParticipantInput implements graph.ResolverRoot.
@@ -172,6 +183,42 @@ func (updateTranscriptInput) Language(_ context.Context, in *transcript.UpdateIn
 
 func (updateTranscriptInput) SharedWithClient(_ context.Context, in *transcript.UpdateInput, v *bool) error {
 	return given(&in.SharedWithClient, v)
+}
+
+func (updateGoalInput) Title(_ context.Context, in *goal.UpdateInput, v *string) error {
+	return given(&in.Title, v)
+}
+
+func (updateGoalInput) Description(_ context.Context, in *goal.UpdateInput, v *string) error {
+	return given(&in.Description, v)
+}
+
+func (updateGoalInput) Status(_ context.Context, in *goal.UpdateInput, v *goal.Status) error {
+	return given(&in.Status, v)
+}
+
+func (updateGoalInput) TargetDate(_ context.Context, in *goal.UpdateInput, v *time.Time) error {
+	return given(&in.TargetDate, v)
+}
+
+func (updateGoalInput) SharedWithSponsor(_ context.Context, in *goal.UpdateInput, v *bool) error {
+	return given(&in.SharedWithSponsor, v)
+}
+
+func (updateActionItemInput) Title(_ context.Context, in *goal.UpdateActionInput, v *string) error {
+	return given(&in.Title, v)
+}
+
+func (updateActionItemInput) Description(_ context.Context, in *goal.UpdateActionInput, v *string) error {
+	return given(&in.Description, v)
+}
+
+func (updateActionItemInput) Status(_ context.Context, in *goal.UpdateActionInput, v *goal.ActionStatus) error {
+	return given(&in.Status, v)
+}
+
+func (updateActionItemInput) DueOn(_ context.Context, in *goal.UpdateActionInput, v *time.Time) error {
+	return given(&in.DueOn, v)
 }
 
 func (updateParticipantInput) Name(_ context.Context, in *session.UpdateParticipantInput, v *string) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
@@ -22,6 +23,14 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 )
+
+// What became of acceptInsightAsAction.
+type AcceptInsightAsActionPayload struct {
+	// The action as it is now; null if there are userErrors.
+	ActionItem *goal.ActionItem `json:"actionItem,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
 
 // What became of acceptInvitation.
 type AcceptInvitationPayload struct {
@@ -35,6 +44,14 @@ type AcceptInvitationPayload struct {
 type AddAgendaTopicPayload struct {
 	// The new topic; null if there are userErrors.
 	Topic *session.Topic `json:"topic,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of addCheckIn.
+type AddCheckInPayload struct {
+	// The check-in; null if there are userErrors.
+	CheckIn *goal.CheckIn `json:"checkIn,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -87,6 +104,14 @@ type ArchiveTranscriptPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of assignActionItem.
+type AssignActionItemPayload struct {
+	// The action as it is now, also if it was changed meanwhile; null if there are other userErrors.
+	ActionItem *goal.ActionItem `json:"actionItem,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of assignSupervisor.
 type AssignSupervisorPayload struct {
 	// The coach's membership; null if there are userErrors.
@@ -129,6 +154,14 @@ type ConfirmSpeakerRolesPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of createActionItem.
+type CreateActionItemPayload struct {
+	// The action as it is now; null if there are userErrors.
+	ActionItem *goal.ActionItem `json:"actionItem,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of createClient.
 type CreateClientPayload struct {
 	// The new client; null if there are userErrors.
@@ -141,6 +174,14 @@ type CreateClientPayload struct {
 type CreateEngagementPayload struct {
 	// The new engagement; null if there are userErrors.
 	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of createGoal.
+type CreateGoalPayload struct {
+	// The goal as it is now; null if there are userErrors.
+	Goal *goal.Goal `json:"goal,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -250,6 +291,14 @@ type InviteMemberPayload struct {
 	// What acceptInvitation takes. It is shown here and never again: hand it to the person.
 	Token *string `json:"token,omitempty"`
 	// What was wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of linkGoal.
+type LinkGoalPayload struct {
+	// The goal as it is now; null if there are userErrors.
+	Goal *goal.Goal `json:"goal,omitempty"`
+	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -553,10 +602,26 @@ type UndoTranscriptEditPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of unlinkGoal.
+type UnlinkGoalPayload struct {
+	// The goal as it is now; null if there are userErrors.
+	Goal *goal.Goal `json:"goal,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of untag.
 type UntagPayload struct {
 	// What it was taken from; null if there are userErrors.
 	Entity tag.Taggable `json:"entity,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of updateActionItem.
+type UpdateActionItemPayload struct {
+	// The action as it is now, also if it was changed meanwhile; null if there are other userErrors.
+	ActionItem *goal.ActionItem `json:"actionItem,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -581,6 +646,14 @@ type UpdateClientPayload struct {
 type UpdateEngagementPayload struct {
 	// The engagement as it is now; null if there are userErrors.
 	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of updateGoal.
+type UpdateGoalPayload struct {
+	// The goal as it is now, also if it was changed meanwhile; null if there are other userErrors.
+	Goal *goal.Goal `json:"goal,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -681,7 +754,7 @@ type WithdrawConsentPayload struct {
 type Relation string
 
 const (
-	// The row is the viewer, or belongs to every member alike.
+	// The row is the viewer, is the viewer's to do, or belongs to every member alike.
 	RelationSelf Relation = "SELF"
 	// The viewer is an owner or admin of the organization.
 	RelationAdmin Relation = "ADMIN"

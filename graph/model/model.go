@@ -8,6 +8,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
@@ -48,6 +49,12 @@ type (
 	InsightEdge              = page.Edge[insight.Insight]
 	AnalysisRunConnection    = page.Connection[insight.Run]
 	AnalysisRunEdge          = page.Edge[insight.Run]
+	GoalConnection           = page.Connection[goal.Goal]
+	GoalEdge                 = page.Edge[goal.Goal]
+	CheckInConnection        = page.Connection[goal.CheckIn]
+	CheckInEdge              = page.Edge[goal.CheckIn]
+	ActionItemConnection     = page.Connection[goal.ActionItem]
+	ActionItemEdge           = page.Edge[goal.ActionItem]
 	NoteConnection           = page.Connection[note.Note]
 	NoteEdge                 = page.Edge[note.Note]
 	NoteVersionConnection    = page.Connection[note.Version]

@@ -23,6 +23,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
 	"github.com/rapporthq/rapport/internal/coaching/note"
@@ -108,8 +109,10 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Clients = client.NewService(db)
 	a.services.Engagements = engagement.NewService(db, a.services.Clients)
 	a.services.Sessions = session.NewService(db, a.services.Engagements)
+	a.services.Goals = goal.NewService(db, a.services.Clients, a.services.Engagements, a.services.Sessions)
 	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream)
-	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.analyser, a.stream)
+	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.stream)
+	a.services.GoalLinks = goal.NewLinks(a.services.Goals, linkable(a.services)...)
 	a.services.Analytics = analytics.NewService(db)
 	a.services.Notes = note.NewService(db, a.services.Orgs, a.services.Clients, a.services.Engagements, a.services.Sessions)
 	if cfg.Mode == config.Development {
@@ -283,6 +286,29 @@ func (a *App) queueAnswers(ctx context.Context) error {
 	return err
 }
 
+// linkable are the things that goals can be linked with, beside actions.
+func linkable(s loaders.Services) []goal.Kind {
+	ofSession := func(ctx context.Context, key session.ID) (client.ID, error) {
+		m, err := s.Sessions.Get(ctx, key)
+		if err != nil {
+			return client.ID{}, err
+		}
+		return m.ClientID, nil
+	}
+	return []goal.Kind{
+		{Prefix: "session", Column: "session_id", ClientOf: func(ctx context.Context, key id.UUID) (client.ID, error) {
+			return ofSession(ctx, session.ID{UUID: key})
+		}},
+		{Prefix: "insight", Column: "insight_id", ClientOf: func(ctx context.Context, key id.UUID) (client.ID, error) {
+			i, err := s.Insights.Get(ctx, insight.ID{UUID: key})
+			if err != nil {
+				return client.ID{}, err
+			}
+			return ofSession(ctx, i.SessionID)
+		}},
+	}
+}
+
 // taggable are the things that tags can be put on.
 func taggable(s loaders.Services) []tag.Kind {
 	return []tag.Kind{
@@ -304,7 +330,7 @@ func taggable(s loaders.Services) []tag.Kind {
 // Personal is what the domains keep of clients beside transcripts and what is derived from them. What refers to something stands before
 // it, and the client's own row last: by it the others are found.
 func Personal() []personal.Store {
-	return slices.Concat(org.Personal, notice.Personal, tag.Personal, note.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
+	return slices.Concat(org.Personal, notice.Personal, tag.Personal, goal.Personal, note.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
 }
 
 // consenting are the people who agree to something: clients, for all their sessions, and who else takes part in one, for that one.

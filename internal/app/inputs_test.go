@@ -14,7 +14,8 @@ import (
 type updated struct {
 	mutation, entity, id string
 	full                 apptest.Vars
-	nullable             []string // by null, and texts by "" too
+	nullable             []string            // by null, and texts by "" too
+	also                 func() apptest.Vars // what goes with every change
 }
 
 func (u updated) fields() string {
@@ -36,6 +37,9 @@ func (u updated) set(t *testing.T, c *apptest.Client) {
 
 func (u updated) with(change apptest.Vars) apptest.Vars {
 	input := apptest.Vars{"id": u.id}
+	if u.also != nil {
+		maps.Copy(input, u.also())
+	}
 	maps.Copy(input, change)
 	return input
 }
@@ -47,26 +51,40 @@ func updatable(t *testing.T, env *apptest.Env) []updated {
 	made := func(name, entity string, input apptest.Vars) string {
 		return does(t, coach, name, entity, "id", input)["id"].(string)
 	}
+	client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, session))
+	goal := made("createGoal", "goal", apptest.Vars{"clientId": client, "title": "Fridays off"})
+	action := made("createActionItem", "actionItem", apptest.Vars{"clientId": client, "title": "Ask"})
+	seen := func(table, key string) func() apptest.Vars {
+		return func() apptest.Vars {
+			return apptest.Vars{"expectedVersion": value[int](t, env, "SELECT version FROM "+table+" WHERE id = $1", uuid(t, key))}
+		}
+	}
 	return []updated{
 		{"updateClient", "client", one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, session)),
-			apptest.Vars{"name": "Amara O.", "email": "amara@okafor.example", "lifecycle": "AT_RISK"}, []string{"email"}},
+			apptest.Vars{"name": "Amara O.", "email": "amara@okafor.example", "lifecycle": "AT_RISK"}, []string{"email"}, nil},
 		{"updateEngagement", "engagement", one(t, env, "engagement", `SELECT engagement_id FROM sessions WHERE id = $1`, uuid(t, session)),
 			apptest.Vars{"title": "A year", "status": "ACTIVE", "sessionsIncluded": 12, "startsOn": "2026-01-05", "endsOn": "2026-12-18"},
-			[]string{"sessionsIncluded", "startsOn", "endsOn"}},
+			[]string{"sessionsIncluded", "startsOn", "endsOn"}, nil},
 		{"updateSession", "session", session,
-			apptest.Vars{"type": "REVIEW", "title": "Halfway", "status": "COMPLETED", "startsAt": "2026-03-02T09:30:00Z", "durationMinutes": 75}, []string{"title"}},
+			apptest.Vars{"type": "REVIEW", "title": "Halfway", "status": "COMPLETED", "startsAt": "2026-03-02T09:30:00Z", "durationMinutes": 75}, []string{"title"}, nil},
 		{"updateTranscript", "transcript", one(t, env, "transcript", `SELECT id FROM transcripts WHERE session_id = $1`, uuid(t, session)),
-			apptest.Vars{"title": "Minutes", "language": "pt-BR", "sharedWithClient": true}, []string{"title", "language"}},
+			apptest.Vars{"title": "Minutes", "language": "pt-BR", "sharedWithClient": true}, []string{"title", "language"}, nil},
 		{"updateOrganization", "organization", one(t, env, "org", `SELECT org_id FROM sessions WHERE id = $1`, uuid(t, session)),
-			apptest.Vars{"speakerRoles": "DECIDE", "name": "Harbor & Daughters", "retentionDays": 365, "aiEnabled": true}, []string{"retentionDays"}},
+			apptest.Vars{"speakerRoles": "DECIDE", "name": "Harbor & Daughters", "retentionDays": 365, "aiEnabled": true}, []string{"retentionDays"}, nil},
 		{"updateParticipant", "participant", made("addParticipant", "participant", apptest.Vars{"sessionId": session, "name": "Ottoline"}),
-			apptest.Vars{"name": "Ottoline Wray", "role": "OTHER"}, nil},
+			apptest.Vars{"name": "Ottoline Wray", "role": "OTHER"}, nil, nil},
 		{"updateAgendaTopic", "topic", made("addAgendaTopic", "topic", apptest.Vars{"sessionId": session, "title": "Thursdays"}),
-			apptest.Vars{"title": "Thursday evenings", "notes": "As agreed.\nOr not.", "status": "DISCUSSED"}, []string{"notes"}},
+			apptest.Vars{"title": "Thursday evenings", "notes": "As agreed.\nOr not.", "status": "DISCUSSED"}, []string{"notes"}, nil},
 		{"updateSavedFilter", "savedFilter", made("createSavedFilter", "savedFilter", apptest.Vars{"name": "Held", "filter": apptest.Vars{"statuses": []string{"COMPLETED"}}}),
-			apptest.Vars{"name": "Held reviews", "filter": apptest.Vars{"statuses": []string{"COMPLETED"}, "types": []string{"REVIEW"}, "includeArchived": true}}, nil},
+			apptest.Vars{"name": "Held reviews", "filter": apptest.Vars{"statuses": []string{"COMPLETED"}, "types": []string{"REVIEW"}, "includeArchived": true}}, nil, nil},
 		{"updateTag", "tag", one(t, env, "tag", `SELECT id FROM tags WHERE name = 'boundaries' AND owner_id = (SELECT coach_id FROM sessions WHERE id = $1)`, uuid(t, session)),
-			apptest.Vars{"name": "Boundary", "color": "#0a3069"}, nil},
+			apptest.Vars{"name": "Boundary", "color": "#0a3069"}, nil, nil},
+		{"updateGoal", "goal", goal,
+			apptest.Vars{"title": "Thursdays off", "description": "All of them.\nEvery week.", "status": "OPEN", "targetDate": "2190-03-04", "sharedWithSponsor": false},
+			[]string{"description", "targetDate"}, seen("goals", goal)},
+		{"updateActionItem", "actionItem", action,
+			apptest.Vars{"title": "Ask Tomasz", "description": "On Monday.\nOr Tuesday.", "status": "IN_PROGRESS", "dueOn": "2190-03-04"},
+			[]string{"description", "dueOn"}, seen("action_items", action)},
 	}
 }
 
@@ -84,7 +102,7 @@ func TestNullInUpdates(t *testing.T) {
 		}
 		input := schema.Types[strings.ToUpper(u.mutation[:1])+u.mutation[1:]+"Input"]
 		for _, f := range input.Fields {
-			if _, tried := u.full[f.Name]; !tried && f.Name != "id" {
+			if _, tried := u.full[f.Name]; !tried && f.Name != "id" && f.Name != "expectedVersion" {
 				t.Errorf("%s.%s is not tried", input.Name, f.Name)
 			}
 		}
@@ -124,10 +142,10 @@ func TestNullInUpdates(t *testing.T) {
 		// All that is wrong comes at once.
 		nulls, want := apptest.Vars{}, []string{}
 		for _, f := range input.Fields {
-			if f.Name != "id" {
+			if f.Name != "id" && f.Name != "expectedVersion" {
 				nulls[f.Name] = nil
 			}
-			if f.Name != "id" && !slices.Contains(u.nullable, f.Name) {
+			if f.Name != "id" && f.Name != "expectedVersion" && !slices.Contains(u.nullable, f.Name) {
 				want = append(want, "INVALID "+f.Name)
 			}
 		}
@@ -138,7 +156,7 @@ func TestNullInUpdates(t *testing.T) {
 		has(t, does(t, coach, u.mutation, u.entity, u.fields(), u.with(nil)), u.full)
 
 		// A variable that is not given is left out; one that is null is null.
-		if u.nullable == nil {
+		if u.nullable == nil || u.also != nil {
 			continue
 		}
 		name := u.nullable[0]

@@ -90,14 +90,14 @@ var decisions = map[string]decision{
 
 	"AuditEvent": {opens{admin: all}, "id sequence at actor action kind entityId client fields request", nil},
 
-	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights notes createdAt",
-		only{"email": {admin, coach, client}, "legalHold": {admin}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
+	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights notes goals actionItems createdAt",
+		only{"goalCount": {admin}, "openActionCount": {admin}, "email": {admin, coach, client}, "legalHold": {admin}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
 	"Engagement": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all, informed: all},
-		"id status client coach sponsors startsOn endsOn sessions notes createdAt updatedAt",
+		"id status client coach sponsors startsOn endsOn sessions notes goals createdAt updatedAt",
 		only{"title": {admin, coach, supervisor, client}, "archivedAt": {admin, coach, supervisor}, "reopening": {admin, coach, supervisor},
 			"sponsorships": {admin, coach, supervisor, client}, "sessionsIncluded": {admin, coach, supervisor, client, informed}, "sessionsUsed": {admin, coach, supervisor, client, informed}}},
 	"Session": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all},
-		"id number type status startsAt durationMinutes usesSession overlaps engagement client coach participants agenda tags transcript transcripts metrics insights notes createdAt updatedAt",
+		"id number type status startsAt durationMinutes usesSession overlaps engagement client coach participants agenda tags transcript transcripts metrics insights notes goals actionItems createdAt updatedAt",
 		only{"title": {coach, supervisor, client}, "cancellation": {coach, supervisor, client}, "consents": {coach, supervisor, client}, "insightCount": {admin, coach}, "archivedAt": {admin, coach, supervisor}}},
 	"Participant": {opens{coach: all, supervisor: all, client: all}, "id name role consents consentRecords user", nil},
 	"AgendaTopic": {opens{coach: all, supervisor: all, client: all}, "id title notes status addedBy carriedFrom session createdAt updatedAt", nil},
@@ -116,7 +116,7 @@ var decisions = map[string]decision{
 	"AnalysisRun": {opens{coach: all, supervisor: consented},
 		"id status engine engineVersion model promptVersion insightCount rejectedCount inputTokens outputTokens costMicros errorCode createdAt finishedAt", nil},
 	"Insight": {opens{coach: all, supervisor: supervisory, client: accepted},
-		"id kind audience title body status reviewedBy reviewedAt citations session analysisRun tags commitment createdAt retractedAt",
+		"id kind audience title body status reviewedBy reviewedAt citations session analysisRun tags commitment goals actionItem createdAt retractedAt",
 		only{"originalTitle": {coach, supervisor}, "originalBody": {coach, supervisor}, "confidence": {coach, supervisor}}},
 	"Citation": {opens{coach: all, supervisor: supervisory, client: accepted}, "id quote wordsChanged startMs endMs utterances", nil},
 
@@ -126,7 +126,13 @@ var decisions = map[string]decision{
 	"Consent": {opens{admin: all, coach: all, supervisor: all, client: all},
 		"id scope textVersion text outdated source givenAt recordedBy onBehalf withdrawnAt withdrawnBy client", nil},
 
-	"DataRequest":  {opens{admin: all, coach: all, client: all}, "id kind status client requestedBy decidedBy counts createdAt completedAt expiresAt", nil},
+	"DataRequest": {opens{admin: all, coach: all, client: all}, "id kind status client requestedBy decidedBy counts createdAt completedAt expiresAt", nil},
+	"Goal": {opens{coach: all, supervisor: all, client: all, sponsor: shared},
+		"id title status progress targetDate sharedWithSponsor client coach engagement checkIns actionItems sessions insights version closedAt createdAt updatedAt",
+		only{"description": {coach, supervisor, client}, "latestScore": {coach, supervisor, client}}},
+	"CheckIn": {opens{coach: all, supervisor: all, client: all}, "id score note author corrects corrected at createdAt", nil},
+	"ActionItem": {opens{self: all, coach: all, supervisor: all, client: all},
+		"id title description status dueOn dueAt overdue assignees client coach engagement session goal sourceInsight createdBy version startedAt completedAt statusChangedAt createdAt updatedAt", nil},
 	"Notification": {opens{self: all}, "id type title subject session client actor emailState createdAt readAt", nil},
 
 	"Tag": {opens{coach: all, supervisor: all}, "id name color createdAt", only{"usageCount": {coach}}},
@@ -137,14 +143,14 @@ var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer Page
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
 	Sponsorship EngagementReopening SessionCancellation SavedSessionFilter
 	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText StoreCount DataExport RetentionReport RetentionSweep
-	NoteConflict MetricSeries MetricGroup MetricPoint MetricPrevious MetricDistribution
+	NoteConflict ActionAssignee MetricSeries MetricGroup MetricPoint MetricPrevious MetricDistribution
 	NotificationPreferences NotificationPreference QuietHours NotificationAdded NotificationsRead
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "invitations auditEvents verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights notes metricSeries tags savedFilters dataRequests",
+	"Query":        "invitations auditEvents verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "notificationEvents insightEvents",
 }
@@ -152,6 +158,9 @@ var roots = map[string]string{
 // filters are the conditions of lists: "" tells nothing but what everybody sees who sees the row; else the field whose
 // guard stands before it, or the rows that it looks at.
 var filters = map[string]string{
+	"GoalFilter.clientIds": "", "GoalFilter.engagementIds": "", "GoalFilter.coachIds": "", "GoalFilter.statuses": "",
+	"ActionItemFilter.clientIds": "", "ActionItemFilter.engagementIds": "", "ActionItemFilter.sessionIds": "", "ActionItemFilter.goalIds": "", "ActionItemFilter.statuses": "",
+	"ActionItemFilter.assignedToMe": "", "ActionItemFilter.dueBefore": "", "ActionItemFilter.dueAfter": "", "ActionItemFilter.overdue": "",
 	"AuditEventFilter.actorIds": "", "AuditEventFilter.actions": "", "AuditEventFilter.kinds": "", "AuditEventFilter.entityIds": "", "AuditEventFilter.clientIds": "",
 	"AuditEventFilter.after": "", "AuditEventFilter.before": "",
 	"NotificationFilter.unreadOnly": "", "NotificationFilter.types": "",

@@ -311,6 +311,7 @@ func (w *world) fill(t *testing.T) {
 		WHERE i.ordinal < 4 AND t.name IN ('boundaries', 'feedback')`)
 	w.exec(t, `INSERT INTO taggings (id, org_id, tag_id, client_id) SELECT gen_random_uuid(), t.org_id, t.id, $1
 		FROM tags t WHERE t.owner_id = $2`, clientOf("Mei Tanaka"), w.person(t, apptest.Coach2))
+	w.plan(t)
 }
 
 // write makes notes of everybody who writes any, each shared with everybody with whom it can be, and shared, widened and withdrawn
@@ -354,6 +355,40 @@ func (w *world) write(t *testing.T, clientOf func(string) id.UUID) {
 	}
 	lumen := w.env.Login(t, apptest.Lumen)
 	note(lumen, id.Format("client", w.id(t, `SELECT id FROM clients WHERE coach_id = $1 LIMIT 1`, w.person(t, apptest.Lumen))), "The Lavenham note.", "SHARED_WITH_ORG")
+}
+
+// plan sets goals and actions with Amara and Mei, and what hangs on them, with a value in every field.
+func (w *world) plan(t *testing.T) {
+	t.Helper()
+	const amara = "First year as an engineering manager"
+	client := id.Format("client", w.id(t, `SELECT client_id FROM engagements WHERE title = $1`, amara))
+	engagement, session := id.Format("engagement", w.id(t, `SELECT id FROM engagements WHERE title = $1`, amara)), id.Format("session", w.session(t, amara, 2))
+	ruth, amaras := w.env.Login(t, apptest.Coach), w.env.Login(t, apptest.ClientUser)
+	made := func(c *apptest.Client, name, entity string, input apptest.Vars) string {
+		return does(t, c, name, entity, "id", input)["id"].(string)
+	}
+	for _, shared := range []bool{true, false} {
+		goal := made(ruth, "createGoal", "goal", apptest.Vars{"clientId": client, "engagementId": engagement, "title": fmt.Sprintf("The Marlowe ladder %t", shared),
+			"description": fmt.Sprintf("Climbing the Nettlecombe wall %t", shared), "targetDate": "2190-05-04", "sharedWithSponsor": shared})
+		first := made(amaras, "addCheckIn", "checkIn", apptest.Vars{"goalId": goal, "score": 3, "note": "Said at the Orford gate."})
+		made(amaras, "addCheckIn", "checkIn", apptest.Vars{"goalId": goal, "score": 4, "note": "Meant at the Orford weir.", "correctsId": first})
+		insight := one(t, w.env, "insight", `SELECT id FROM insights WHERE session_id = $1 AND kind = 'COMMITMENT' AND retracted_at IS NULL ORDER BY id LIMIT 1`, uuid(t, session))
+		for _, entity := range []string{session, insight} {
+			made(ruth, "linkGoal", "goal", apptest.Vars{"goalId": goal, "entityId": entity})
+		}
+		made(ruth, "acceptInsightAsAction", "actionItem", apptest.Vars{"insightId": insight, "title": "Walk the Pinhoe mile", "goalId": goal, "dueOn": "2190-05-03"})
+		action := made(ruth, "createActionItem", "actionItem", apptest.Vars{"clientId": client, "title": fmt.Sprintf("Paint the Quantock fence %t", shared), "description": "In Ringmer green.",
+			"dueOn": "2190-05-02", "goalId": goal, "sessionId": session, "status": "IN_PROGRESS",
+			"assigneeIds": []string{client, id.Format("user", w.person(t, apptest.Coach))}})
+		made(ruth, "updateActionItem", "actionItem", apptest.Vars{"id": action, "expectedVersion": 1, "status": "DONE"})
+		w.exec(t, `INSERT INTO action_assignees (id, org_id, action_id, user_id) SELECT gen_random_uuid(), org_id, id, $2 FROM action_items WHERE id = $1`,
+			uuid(t, action), w.person(t, "supervisor2@harbor.example"))
+	}
+	closed := made(ruth, "createGoal", "goal", apptest.Vars{"clientId": client, "engagementId": engagement, "title": "The Saltram pond", "sharedWithSponsor": true})
+	made(ruth, "updateGoal", "goal", apptest.Vars{"id": closed, "expectedVersion": 1, "status": "ACHIEVED"})
+	mei := id.Format("client", w.id(t, `SELECT id FROM clients WHERE name = 'Mei Tanaka'`))
+	made(w.env.Login(t, apptest.Coach2), "createGoal", "goal", apptest.Vars{"clientId": mei, "title": "The Tavistock stall"})
+	made(w.env.Login(t, apptest.Coach2), "createActionItem", "actionItem", apptest.Vars{"clientId": mei, "title": "Ring the Upwey bell"})
 }
 
 func (w *world) correct(t *testing.T, coach *apptest.Client, transcript id.UUID) {
@@ -463,6 +498,15 @@ var kinds = map[string]struct{ prefix, sql string }{
 			ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = n.engagement_id), false,
 			nv.visibility <> 'PRIVATE', nv.visibility <> 'PRIVATE' OR n.author_id = coalesce(e.coach_id, c.coach_id), nv.visibility = 'SHARED_WITH_ORG',
 			jsonb_build_object('body', nv.body) FROM note_versions nv JOIN notes n ON n.id = nv.note_id JOIN clients c ON c.id = n.client_id LEFT JOIN engagements e ON e.id = n.engagement_id`},
+	"Goal": {"goal", `SELECT g.id, g.org_id, NULL::uuid, ARRAY[g.coach_id], array_remove(ARRAY[c.user_id], NULL),
+			ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = g.engagement_id AND 'GOALS' = ANY(es.grants)),
+			false, g.shared_with_sponsor, false, false, jsonb_build_object('title', g.title, 'description', g.description) FROM goals g JOIN clients c ON c.id = g.client_id`},
+	"CheckIn": {"checkin", `SELECT k.id, g.org_id, NULL::uuid, ARRAY[g.coach_id], array_remove(ARRAY[c.user_id], NULL),
+			ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = g.engagement_id),
+			false, g.shared_with_sponsor, false, false, jsonb_build_object('note', k.note) FROM goal_check_ins k JOIN goals g ON g.id = k.goal_id JOIN clients c ON c.id = g.client_id`},
+	"ActionItem": {"action", `SELECT a.id, a.org_id, (SELECT x.user_id FROM action_assignees x WHERE x.action_id = a.id AND x.user_id <> a.coach_id), ARRAY[a.coach_id],
+			array_remove(ARRAY[c.user_id], NULL), ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = a.engagement_id),
+			false, false, false, false, jsonb_build_object('title', a.title, 'description', a.description) FROM action_items a JOIN clients c ON c.id = a.client_id`},
 	"Consent": {"consent", `SELECT k.id, k.org_id, NULL::uuid,
 			array_remove(ARRAY[c.coach_id, s.coach_id], NULL) || ARRAY(SELECT coach_id FROM engagements e WHERE e.client_id = c.id),
 			array_remove(ARRAY[c.user_id], NULL),

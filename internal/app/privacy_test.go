@@ -85,6 +85,8 @@ func person(t *testing.T, env *apptest.Env, client string) (words []string) {
 		`SELECT title FROM sessions WHERE client_id = $1 AND length(title) > 12`,
 		`SELECT t.filename FROM transcripts t JOIN sessions s ON s.id = t.session_id WHERE s.client_id = $1 AND t.filename IS NOT NULL`,
 		`SELECT display_name FROM remembered_speakers WHERE client_id = $1`,
+		`SELECT title FROM goals WHERE client_id = $1`,
+		`SELECT title FROM action_items WHERE client_id = $1`,
 		`SELECT v.body FROM note_versions v JOIN notes n ON n.id = v.note_id WHERE n.client_id = $1`,
 		`SELECT r.text FROM utterance_revisions r JOIN utterances u ON u.id = r.utterance_id JOIN transcripts t ON t.id = u.transcript_id JOIN sessions s ON s.id = t.session_id WHERE s.client_id = $1`,
 		`SELECT left(u.text, 60) FROM utterances u JOIN transcripts t ON t.id = u.transcript_id JOIN sessions s ON s.id = t.session_id WHERE s.client_id = $1 AND length(u.text) > 40 ORDER BY md5(u.text) LIMIT 150`,
@@ -230,6 +232,9 @@ func lived(t *testing.T, env *apptest.Env) (her string) {
 		SELECT gen_random_uuid(), org_id, coach_id, id, 'PRIVATE', 1, 'Amara seems tired of Wendlebury.' FROM clients WHERE id = $1`, uuid(t, her))
 	sql(t, env, `INSERT INTO note_versions (id, org_id, note_id, number, author_id, visibility, body)
 		SELECT gen_random_uuid(), org_id, id, 1, author_id, visibility, body FROM notes WHERE client_id = $1`, uuid(t, her))
+	sql(t, env, `INSERT INTO goals (id, org_id, client_id, coach_id, title) SELECT gen_random_uuid(), org_id, id, coach_id, 'Face the Wendlebury board' FROM clients WHERE id = $1`, uuid(t, her))
+	sql(t, env, `INSERT INTO action_items (id, org_id, client_id, coach_id, created_by, title)
+		SELECT gen_random_uuid(), org_id, id, coach_id, coach_id, 'Ring up Wendlebury' FROM clients WHERE id = $1`, uuid(t, her))
 	sql(t, env, `INSERT INTO invitations (id, org_id, email, roles, token_hash, invited_by, expires_at)
 		SELECT gen_random_uuid(), org_id, email, '{CLIENT}', sha256('her'), coach_id, now() FROM clients WHERE id = $1`, uuid(t, her))
 	env.Work(t)
@@ -450,9 +455,11 @@ func TestDataExport(t *testing.T) {
 	_ = fetch(amara, onBehalf.ID)
 	// Who has no login gets it from whom they ask; a coach hands out the conversations with that coach alone.
 	mei := one(t, env, "client", `SELECT id FROM clients WHERE name = 'Mei Tanaka'`)
+	sql(t, env, `INSERT INTO notes (id, org_id, author_id, client_id, visibility, version, body)
+		SELECT gen_random_uuid(), c.org_id, u.id, c.id, 'SHARED_WITH_CLIENT', 1, 'As the Aldermaston ledgers say.' FROM clients c, users u WHERE c.id = $1 AND u.email = $2`, uuid(t, mei), apptest.Coach2)
 	asked, _ = ask(t, coach, "requestDataExport", apptest.Vars{"clientId": mei})
 	env.Work(t)
-	if files := fetch(coach, asked.ID); !strings.Contains(files["README.txt"], "transcripts/                 2") {
+	if files := fetch(coach, asked.ID); strings.Contains(files["notes.json"], "Aldermaston") || !strings.Contains(files["README.txt"], "transcripts/                 2") {
 		t.Errorf("%s", files["README.txt"])
 	}
 	sql(t, env, `UPDATE data_requests SET completed_at = now() - interval '2 days' WHERE id = $1`, uuid(t, asked.ID))

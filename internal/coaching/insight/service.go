@@ -9,6 +9,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -26,13 +27,14 @@ type Service struct {
 	transcripts *transcript.Service
 	sessions    *session.Service
 	clients     *client.Service
+	goals       *goal.Service
 	analyser    Analyser
 	events      stream.Stream
 }
 
 // NewService returns a Service over db that looks for insights with analyser and tells events what it finds.
-func NewService(db *pgxpool.Pool, transcripts *transcript.Service, sessions *session.Service, clients *client.Service, analyser Analyser, events stream.Stream) *Service {
-	return &Service{db: db, transcripts: transcripts, sessions: sessions, clients: clients, analyser: analyser, events: events}
+func NewService(db *pgxpool.Pool, transcripts *transcript.Service, sessions *session.Service, clients *client.Service, goals *goal.Service, analyser Analyser, events stream.Stream) *Service {
+	return &Service{db: db, transcripts: transcripts, sessions: sessions, clients: clients, goals: goals, analyser: analyser, events: events}
 }
 
 // ByIDs returns those of the insights that the viewer may see, also retracted ones.

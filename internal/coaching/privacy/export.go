@@ -124,10 +124,24 @@ What there is:
 
 `
 
-// byCoach restricts a store to what hangs on sessions with one coach.
-var byCoach = map[string]string{
-	"insights": "x.session_id", "citations": "(SELECT i.session_id FROM insights i WHERE i.org_id = $1 AND i.id = x.insight_id)",
-	"participants": "x.session_id", "sessions": "x.id", "agenda_topics": "x.session_id",
+// with are the conditions that a row belongs to the work with one coach, $4. What is not here belongs to the client alone.
+var with = map[string]string{
+	"insights":            held("x.session_id"),
+	"citations":           held("(SELECT i.session_id FROM insights i WHERE i.org_id = $1 AND i.id = x.insight_id)"),
+	"sessions":            held("x.id"),
+	"participants":        held("x.session_id"),
+	"agenda_topics":       held("x.session_id"),
+	"engagements":         "x.coach_id = $4",
+	"remembered_speakers": "x.coach_id = $4",
+	"goals":               "x.coach_id = $4",
+	"goal_check_ins":      "x.goal_id IN (SELECT g.id FROM goals g WHERE g.org_id = $1 AND g.coach_id = $4)",
+	"action_items":        "x.coach_id = $4",
+	"notes":               "x.author_id = $4",
+	"note_versions":       "x.note_id IN (SELECT n.id FROM notes n WHERE n.org_id = $1 AND n.author_id = $4)",
+}
+
+func held(session string) string {
+	return session + ` IN (SELECT s.id FROM sessions s WHERE s.org_id = $1 AND s.coach_id = $4)`
 }
 
 func (s *Service) copied(ctx context.Context, organization id.UUID, r *Request, coach *id.UUID, store personal.Store) ([]json.RawMessage, error) {
@@ -135,8 +149,8 @@ func (s *Service) copied(ctx context.Context, organization id.UUID, r *Request, 
 	if store.Shown != "" {
 		where += ` AND (` + store.Shown + `)`
 	}
-	if session, restricted := byCoach[store.Table]; restricted {
-		where += ` AND ($4::uuid IS NULL OR ` + session + ` IN (SELECT s.id FROM sessions s WHERE s.org_id = $1 AND s.coach_id = $4))`
+	if theirs, restricted := with[store.Table]; restricted {
+		where += ` AND ($4::uuid IS NULL OR ` + theirs + `)`
 	}
 	rows, err := s.db.Query(ctx, `SELECT to_jsonb(n) FROM (SELECT `+columns(store.Copy)+` FROM `+store.Table+` x WHERE `+where+` ORDER BY x.ctid) n`,
 		organization, r.ClientID, s.loginOf(ctx, organization, r), coach)
