@@ -102,6 +102,9 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 	"splitSpeaker": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach, fmt.Sprintf(`speakerId: %q, utteranceIds: [%q], displayName: "Overwritten"`, w.voice(t, 1), w.line(t, 1))
 	},
+	"requestErasure": func(t *testing.T, w *world) (string, string) {
+		return apptest.Owner, fmt.Sprintf(`clientId: %q, confirm: "Felix Adeyemi"`, one(t, w.env, "client", `SELECT id FROM clients WHERE name = 'Felix Adeyemi'`))
+	},
 	"mergeSpeakers": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach2, fmt.Sprintf(`intoId: %q, ids: [%q]`, w.voiceIn(t, sofia2, 0), w.voiceIn(t, sofia2, 1))
 	},
