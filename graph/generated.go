@@ -26,6 +26,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -56,6 +57,7 @@ type ResolverRoot interface {
 	Client() ClientResolver
 	Commitment() CommitmentResolver
 	Consent() ConsentResolver
+	DataRequest() DataRequestResolver
 	Engagement() EngagementResolver
 	EngagementReopening() EngagementReopeningResolver
 	Goal() GoalResolver
@@ -360,6 +362,7 @@ type ComplexityRoot struct {
 		Goals           func(childComplexity int, filter *goal.Filter, orderBy *goal.OrderBy, first *int, after *string, last *int, before *string) int
 		ID              func(childComplexity int) int
 		Insights        func(childComplexity int, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) int
+		LegalHold       func(childComplexity int) int
 		Lifecycle       func(childComplexity int) int
 		Name            func(childComplexity int) int
 		Notes           func(childComplexity int, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) int
@@ -467,6 +470,12 @@ type ComplexityRoot struct {
 		StartMs func(childComplexity int) int
 	}
 
+	DataExport struct {
+		ExpiresAt func(childComplexity int) int
+		Filename  func(childComplexity int) int
+		URL       func(childComplexity int) int
+	}
+
 	DataQuality struct {
 		FillersAvailable   func(childComplexity int) int
 		OverlapsAvailable  func(childComplexity int) int
@@ -475,6 +484,36 @@ type ComplexityRoot struct {
 		ShareWithKnownRole func(childComplexity int) int
 		UtteranceCount     func(childComplexity int) int
 		WordingAvailable   func(childComplexity int) int
+	}
+
+	DataRequest struct {
+		Client      func(childComplexity int) int
+		CompletedAt func(childComplexity int) int
+		Counts      func(childComplexity int) int
+		CreatedAt   func(childComplexity int) int
+		DecidedBy   func(childComplexity int) int
+		ExpiresAt   func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Kind        func(childComplexity int) int
+		RequestedBy func(childComplexity int) int
+		Status      func(childComplexity int) int
+	}
+
+	DataRequestConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	DataRequestEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	DecideErasurePayload struct {
+		DataRequest func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
 	}
 
 	DeleteNotePayload struct {
@@ -489,6 +528,11 @@ type ComplexityRoot struct {
 
 	DeleteTagPayload struct {
 		Tag        func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	DownloadDataExportPayload struct {
+		Export     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -799,9 +843,11 @@ type ComplexityRoot struct {
 		CreateNote                    func(childComplexity int, input note.CreateInput) int
 		CreateSavedFilter             func(childComplexity int, input session.CreateSavedFilterInput) int
 		CreateSession                 func(childComplexity int, input session.CreateInput) int
+		DecideErasure                 func(childComplexity int, input privacy.DecideInput) int
 		DeleteNote                    func(childComplexity int, input note.DeleteInput) int
 		DeleteSavedFilter             func(childComplexity int, input session.DeleteSavedFilterInput) int
 		DeleteTag                     func(childComplexity int, input tag.DeleteInput) int
+		DownloadDataExport            func(childComplexity int, input privacy.DownloadInput) int
 		ExportTranscript              func(childComplexity int, input transcript.ExportInput) int
 		GiveConsent                   func(childComplexity int, input consent.GiveInput) int
 		ImportTranscript              func(childComplexity int, input transcript.ImportInput) int
@@ -821,6 +867,8 @@ type ComplexityRoot struct {
 		RenameSpeaker                 func(childComplexity int, input transcript.RenameSpeakerInput) int
 		ReopenEngagement              func(childComplexity int, input engagement.ReopenInput) int
 		ReorderAgenda                 func(childComplexity int, input session.ReorderInput) int
+		RequestDataExport             func(childComplexity int, input privacy.ExportInput) int
+		RequestErasure                func(childComplexity int, input privacy.ErasureInput) int
 		RequestTranscriptUpload       func(childComplexity int, input transcript.UploadInput) int
 		RescheduleSession             func(childComplexity int, input session.RescheduleInput) int
 		ResendInvitation              func(childComplexity int, input org.InvitationInput) int
@@ -831,6 +879,7 @@ type ComplexityRoot struct {
 		RevokeMember                  func(childComplexity int, input org.MemberInput) int
 		SaveNote                      func(childComplexity int, input note.SaveInput) int
 		SetEngagementSponsor          func(childComplexity int, input engagement.SetSponsorInput) int
+		SetLegalHold                  func(childComplexity int, input privacy.HoldInput) int
 		SetSpeakerRole                func(childComplexity int, input transcript.SetSpeakerRoleInput) int
 		SplitSpeaker                  func(childComplexity int, input transcript.SplitSpeakerInput) int
 		StartSession                  func(childComplexity int, input session.StartInput) int
@@ -964,15 +1013,16 @@ type ComplexityRoot struct {
 	}
 
 	Organization struct {
-		AIEnabled     func(childComplexity int) int
-		ConsentTexts  func(childComplexity int) int
-		CreatedAt     func(childComplexity int) int
-		ID            func(childComplexity int) int
-		Members       func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Name          func(childComplexity int) int
-		RetentionDays func(childComplexity int) int
-		Slug          func(childComplexity int) int
-		SpeakerRoles  func(childComplexity int) int
+		AIEnabled       func(childComplexity int) int
+		ConsentTexts    func(childComplexity int) int
+		CreatedAt       func(childComplexity int) int
+		ID              func(childComplexity int) int
+		Members         func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Name            func(childComplexity int) int
+		RetentionDays   func(childComplexity int) int
+		RetentionReport func(childComplexity int, days *int) int
+		Slug            func(childComplexity int) int
+		SpeakerRoles    func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -1014,6 +1064,7 @@ type ComplexityRoot struct {
 		ActionItems      func(childComplexity int, filter *goal.ActionFilter, orderBy *goal.ActionOrderBy, first *int, after *string, last *int, before *string) int
 		AuditEvents      func(childComplexity int, filter *audit.Filter, first *int, after *string, last *int, before *string) int
 		Clients          func(childComplexity int, filter *client.Filter, orderBy *client.OrderBy, first *int, after *string, last *int, before *string) int
+		DataRequests     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Engagements      func(childComplexity int, filter *engagement.Filter, orderBy *engagement.OrderBy, first *int, after *string, last *int, before *string) int
 		Goal             func(childComplexity int, id id.Any) int
 		Goals            func(childComplexity int, filter *goal.Filter, orderBy *goal.OrderBy, first *int, after *string, last *int, before *string) int
@@ -1079,6 +1130,16 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	RequestDataExportPayload struct {
+		DataRequest func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
+	RequestErasurePayload struct {
+		DataRequest func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
 	RequestTranscriptUploadPayload struct {
 		AlreadyImported func(childComplexity int) int
 		Transcript      func(childComplexity int) int
@@ -1101,6 +1162,19 @@ type ComplexityRoot struct {
 		Conflict   func(childComplexity int) int
 		Note       func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	RetentionReport struct {
+		Before    func(childComplexity int) int
+		Days      func(childComplexity int) int
+		LastSweep func(childComplexity int) int
+		Stores    func(childComplexity int) int
+	}
+
+	RetentionSweep struct {
+		Days       func(childComplexity int) int
+		FinishedAt func(childComplexity int) int
+		Stores     func(childComplexity int) int
 	}
 
 	ReviewInsightPayload struct {
@@ -1247,6 +1321,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	SetLegalHoldPayload struct {
+		Client     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	SetSpeakerRolePayload struct {
 		Edit       func(childComplexity int) int
 		Speaker    func(childComplexity int) int
@@ -1321,6 +1400,12 @@ type ComplexityRoot struct {
 	StartSessionPayload struct {
 		Session    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	StoreCount struct {
+		Count  func(childComplexity int) int
+		Oldest func(childComplexity int) int
+		Store  func(childComplexity int) int
 	}
 
 	Subscription struct {
@@ -1693,6 +1778,11 @@ type ConsentResolver interface {
 	WithdrawnBy(ctx context.Context, obj *consent.Consent) (*org.User, error)
 	Client(ctx context.Context, obj *consent.Consent) (*client.Client, error)
 }
+type DataRequestResolver interface {
+	Client(ctx context.Context, obj *privacy.Request) (*client.Client, error)
+	RequestedBy(ctx context.Context, obj *privacy.Request) (*org.User, error)
+	DecidedBy(ctx context.Context, obj *privacy.Request) (*org.User, error)
+}
 type EngagementResolver interface {
 	Client(ctx context.Context, obj *engagement.Engagement) (*client.Client, error)
 	Coach(ctx context.Context, obj *engagement.Engagement) (*org.User, error)
@@ -1744,6 +1834,11 @@ type MetricGroupResolver interface {
 	Engagement(ctx context.Context, obj *analytics.Group) (*engagement.Engagement, error)
 }
 type MutationResolver interface {
+	RequestDataExport(ctx context.Context, input privacy.ExportInput) (*model.RequestDataExportPayload, error)
+	DownloadDataExport(ctx context.Context, input privacy.DownloadInput) (*model.DownloadDataExportPayload, error)
+	RequestErasure(ctx context.Context, input privacy.ErasureInput) (*model.RequestErasurePayload, error)
+	DecideErasure(ctx context.Context, input privacy.DecideInput) (*model.DecideErasurePayload, error)
+	SetLegalHold(ctx context.Context, input privacy.HoldInput) (*model.SetLegalHoldPayload, error)
 	GiveConsent(ctx context.Context, input consent.GiveInput) (*model.GiveConsentPayload, error)
 	WithdrawConsent(ctx context.Context, input consent.WithdrawInput) (*model.WithdrawConsentPayload, error)
 	PublishConsentText(ctx context.Context, input consent.PublishInput) (*model.PublishConsentTextPayload, error)
@@ -1844,6 +1939,8 @@ type NotificationResolver interface {
 	Actor(ctx context.Context, obj *notice.Notification) (*org.User, error)
 }
 type OrganizationResolver interface {
+	RetentionReport(ctx context.Context, obj *org.Organization, days *int) (*privacy.Report, error)
+
 	ConsentTexts(ctx context.Context, obj *org.Organization) ([]*consent.Text, error)
 
 	Members(ctx context.Context, obj *org.Organization, first *int, after *string, last *int, before *string) (*page.Connection[org.Membership], error)
@@ -1856,6 +1953,7 @@ type PassageResolver interface {
 	Utterances(ctx context.Context, obj *insight.Passage) ([]*transcript.Utterance, error)
 }
 type QueryResolver interface {
+	DataRequests(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[privacy.Request], error)
 	Viewer(ctx context.Context) (*auth.Viewer, error)
 	Node(ctx context.Context, id id.Any) (model.Node, error)
 	Nodes(ctx context.Context, ids []*id.Any) ([]model.Node, error)
@@ -3019,6 +3117,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Client.Insights(childComplexity, args["filter"].(*insight.Filter), args["orderBy"].(*insight.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Client.legalHold":
+		if e.ComplexityRoot.Client.LegalHold == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Client.LegalHold(childComplexity), true
 	case "Client.lifecycle":
 		if e.ComplexityRoot.Client.Lifecycle == nil {
 			break
@@ -3388,6 +3492,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Cue.StartMs(childComplexity), true
 
+	case "DataExport.expiresAt":
+		if e.ComplexityRoot.DataExport.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataExport.ExpiresAt(childComplexity), true
+	case "DataExport.filename":
+		if e.ComplexityRoot.DataExport.Filename == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataExport.Filename(childComplexity), true
+	case "DataExport.url":
+		if e.ComplexityRoot.DataExport.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataExport.URL(childComplexity), true
+
 	case "DataQuality.fillersAvailable":
 		if e.ComplexityRoot.DataQuality.FillersAvailable == nil {
 			break
@@ -3431,6 +3554,118 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DataQuality.WordingAvailable(childComplexity), true
 
+	case "DataRequest.client":
+		if e.ComplexityRoot.DataRequest.Client == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequest.Client(childComplexity), true
+	case "DataRequest.completedAt":
+		if e.ComplexityRoot.DataRequest.CompletedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequest.CompletedAt(childComplexity), true
+	case "DataRequest.counts":
+		if e.ComplexityRoot.DataRequest.Counts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequest.Counts(childComplexity), true
+	case "DataRequest.createdAt":
+		if e.ComplexityRoot.DataRequest.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequest.CreatedAt(childComplexity), true
+	case "DataRequest.decidedBy":
+		if e.ComplexityRoot.DataRequest.DecidedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequest.DecidedBy(childComplexity), true
+	case "DataRequest.expiresAt":
+		if e.ComplexityRoot.DataRequest.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequest.ExpiresAt(childComplexity), true
+	case "DataRequest.id":
+		if e.ComplexityRoot.DataRequest.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequest.ID(childComplexity), true
+	case "DataRequest.kind":
+		if e.ComplexityRoot.DataRequest.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequest.Kind(childComplexity), true
+	case "DataRequest.requestedBy":
+		if e.ComplexityRoot.DataRequest.RequestedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequest.RequestedBy(childComplexity), true
+	case "DataRequest.status":
+		if e.ComplexityRoot.DataRequest.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequest.Status(childComplexity), true
+
+	case "DataRequestConnection.edges":
+		if e.ComplexityRoot.DataRequestConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequestConnection.Edges(childComplexity), true
+	case "DataRequestConnection.nodes":
+		if e.ComplexityRoot.DataRequestConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequestConnection.Nodes(childComplexity), true
+	case "DataRequestConnection.pageInfo":
+		if e.ComplexityRoot.DataRequestConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequestConnection.PageInfo(childComplexity), true
+	case "DataRequestConnection.totalCount":
+		if e.ComplexityRoot.DataRequestConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequestConnection.TotalCount(childComplexity), true
+
+	case "DataRequestEdge.cursor":
+		if e.ComplexityRoot.DataRequestEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequestEdge.Cursor(childComplexity), true
+	case "DataRequestEdge.node":
+		if e.ComplexityRoot.DataRequestEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DataRequestEdge.Node(childComplexity), true
+
+	case "DecideErasurePayload.dataRequest":
+		if e.ComplexityRoot.DecideErasurePayload.DataRequest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DecideErasurePayload.DataRequest(childComplexity), true
+	case "DecideErasurePayload.userErrors":
+		if e.ComplexityRoot.DecideErasurePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DecideErasurePayload.UserErrors(childComplexity), true
+
 	case "DeleteNotePayload.note":
 		if e.ComplexityRoot.DeleteNotePayload.Note == nil {
 			break
@@ -3469,6 +3704,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteTagPayload.UserErrors(childComplexity), true
+
+	case "DownloadDataExportPayload.export":
+		if e.ComplexityRoot.DownloadDataExportPayload.Export == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DownloadDataExportPayload.Export(childComplexity), true
+	case "DownloadDataExportPayload.userErrors":
+		if e.ComplexityRoot.DownloadDataExportPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DownloadDataExportPayload.UserErrors(childComplexity), true
 
 	case "DyadMetrics.clientEcho":
 		if e.ComplexityRoot.DyadMetrics.ClientEcho == nil {
@@ -4839,6 +5087,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateSession(childComplexity, args["input"].(session.CreateInput)), true
+	case "Mutation.decideErasure":
+		if e.ComplexityRoot.Mutation.DecideErasure == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_decideErasure_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DecideErasure(childComplexity, args["input"].(privacy.DecideInput)), true
 	case "Mutation.deleteNote":
 		if e.ComplexityRoot.Mutation.DeleteNote == nil {
 			break
@@ -4872,6 +5131,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteTag(childComplexity, args["input"].(tag.DeleteInput)), true
+	case "Mutation.downloadDataExport":
+		if e.ComplexityRoot.Mutation.DownloadDataExport == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_downloadDataExport_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DownloadDataExport(childComplexity, args["input"].(privacy.DownloadInput)), true
 	case "Mutation.exportTranscript":
 		if e.ComplexityRoot.Mutation.ExportTranscript == nil {
 			break
@@ -5081,6 +5351,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReorderAgenda(childComplexity, args["input"].(session.ReorderInput)), true
+	case "Mutation.requestDataExport":
+		if e.ComplexityRoot.Mutation.RequestDataExport == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_requestDataExport_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RequestDataExport(childComplexity, args["input"].(privacy.ExportInput)), true
+	case "Mutation.requestErasure":
+		if e.ComplexityRoot.Mutation.RequestErasure == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_requestErasure_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RequestErasure(childComplexity, args["input"].(privacy.ErasureInput)), true
 	case "Mutation.requestTranscriptUpload":
 		if e.ComplexityRoot.Mutation.RequestTranscriptUpload == nil {
 			break
@@ -5191,6 +5483,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetEngagementSponsor(childComplexity, args["input"].(engagement.SetSponsorInput)), true
+	case "Mutation.setLegalHold":
+		if e.ComplexityRoot.Mutation.SetLegalHold == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setLegalHold_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetLegalHold(childComplexity, args["input"].(privacy.HoldInput)), true
 	case "Mutation.setSpeakerRole":
 		if e.ComplexityRoot.Mutation.SetSpeakerRole == nil {
 			break
@@ -5901,6 +6204,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Organization.RetentionDays(childComplexity), true
+	case "Organization.retentionReport":
+		if e.ComplexityRoot.Organization.RetentionReport == nil {
+			break
+		}
+
+		args, err := ec.field_Organization_retentionReport_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Organization.RetentionReport(childComplexity, args["days"].(*int)), true
 	case "Organization.slug":
 		if e.ComplexityRoot.Organization.Slug == nil {
 			break
@@ -6077,6 +6391,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Clients(childComplexity, args["filter"].(*client.Filter), args["orderBy"].(*client.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.dataRequests":
+		if e.ComplexityRoot.Query.DataRequests == nil {
+			break
+		}
+
+		args, err := ec.field_Query_dataRequests_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.DataRequests(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.engagements":
 		if e.ComplexityRoot.Query.Engagements == nil {
 			break
@@ -6374,6 +6699,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ReorderAgendaPayload.UserErrors(childComplexity), true
 
+	case "RequestDataExportPayload.dataRequest":
+		if e.ComplexityRoot.RequestDataExportPayload.DataRequest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestDataExportPayload.DataRequest(childComplexity), true
+	case "RequestDataExportPayload.userErrors":
+		if e.ComplexityRoot.RequestDataExportPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestDataExportPayload.UserErrors(childComplexity), true
+
+	case "RequestErasurePayload.dataRequest":
+		if e.ComplexityRoot.RequestErasurePayload.DataRequest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestErasurePayload.DataRequest(childComplexity), true
+	case "RequestErasurePayload.userErrors":
+		if e.ComplexityRoot.RequestErasurePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestErasurePayload.UserErrors(childComplexity), true
+
 	case "RequestTranscriptUploadPayload.alreadyImported":
 		if e.ComplexityRoot.RequestTranscriptUploadPayload.AlreadyImported == nil {
 			break
@@ -6449,6 +6800,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RestoreNoteVersionPayload.UserErrors(childComplexity), true
+
+	case "RetentionReport.before":
+		if e.ComplexityRoot.RetentionReport.Before == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetentionReport.Before(childComplexity), true
+	case "RetentionReport.days":
+		if e.ComplexityRoot.RetentionReport.Days == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetentionReport.Days(childComplexity), true
+	case "RetentionReport.lastSweep":
+		if e.ComplexityRoot.RetentionReport.LastSweep == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetentionReport.LastSweep(childComplexity), true
+	case "RetentionReport.stores":
+		if e.ComplexityRoot.RetentionReport.Stores == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetentionReport.Stores(childComplexity), true
+
+	case "RetentionSweep.days":
+		if e.ComplexityRoot.RetentionSweep.Days == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetentionSweep.Days(childComplexity), true
+	case "RetentionSweep.finishedAt":
+		if e.ComplexityRoot.RetentionSweep.FinishedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetentionSweep.FinishedAt(childComplexity), true
+	case "RetentionSweep.stores":
+		if e.ComplexityRoot.RetentionSweep.Stores == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetentionSweep.Stores(childComplexity), true
 
 	case "ReviewInsightPayload.insight":
 		if e.ComplexityRoot.ReviewInsightPayload.Insight == nil {
@@ -7101,6 +7496,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SetEngagementSponsorPayload.UserErrors(childComplexity), true
 
+	case "SetLegalHoldPayload.client":
+		if e.ComplexityRoot.SetLegalHoldPayload.Client == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetLegalHoldPayload.Client(childComplexity), true
+	case "SetLegalHoldPayload.userErrors":
+		if e.ComplexityRoot.SetLegalHoldPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetLegalHoldPayload.UserErrors(childComplexity), true
+
 	case "SetSpeakerRolePayload.edit":
 		if e.ComplexityRoot.SetSpeakerRolePayload.Edit == nil {
 			break
@@ -7403,6 +7811,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.StartSessionPayload.UserErrors(childComplexity), true
+
+	case "StoreCount.count":
+		if e.ComplexityRoot.StoreCount.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StoreCount.Count(childComplexity), true
+	case "StoreCount.oldest":
+		if e.ComplexityRoot.StoreCount.Oldest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StoreCount.Oldest(childComplexity), true
+	case "StoreCount.store":
+		if e.ComplexityRoot.StoreCount.Store == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StoreCount.Store(childComplexity), true
 
 	case "Subscription.insightEvents":
 		if e.ComplexityRoot.Subscription.InsightEvents == nil {
@@ -8526,9 +8953,11 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateNoteInput,
 		ec.unmarshalInputCreateSavedFilterInput,
 		ec.unmarshalInputCreateSessionInput,
+		ec.unmarshalInputDecideErasureInput,
 		ec.unmarshalInputDeleteNoteInput,
 		ec.unmarshalInputDeleteSavedFilterInput,
 		ec.unmarshalInputDeleteTagInput,
+		ec.unmarshalInputDownloadDataExportInput,
 		ec.unmarshalInputEngagementFilter,
 		ec.unmarshalInputEngagementOrder,
 		ec.unmarshalInputExportTranscriptInput,
@@ -8560,6 +8989,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRenameSpeakerInput,
 		ec.unmarshalInputReopenEngagementInput,
 		ec.unmarshalInputReorderAgendaInput,
+		ec.unmarshalInputRequestDataExportInput,
+		ec.unmarshalInputRequestErasureInput,
 		ec.unmarshalInputRequestTranscriptUploadInput,
 		ec.unmarshalInputRescheduleSessionInput,
 		ec.unmarshalInputResendInvitationInput,
@@ -8572,6 +9003,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSessionFilter,
 		ec.unmarshalInputSessionOrder,
 		ec.unmarshalInputSetEngagementSponsorInput,
+		ec.unmarshalInputSetLegalHoldInput,
 		ec.unmarshalInputSetSpeakerRoleInput,
 		ec.unmarshalInputSplitSpeakerInput,
 		ec.unmarshalInputStartSessionInput,
@@ -8849,8 +9281,16 @@ type Organization implements Node @scope(to: [SELF, ADMIN]) {
   slug: String!
   "Its name for people."
   name: String!
-  "After how many days conversations are to be deleted; null is never. Nothing deletes them yet. For owners and admins."
+  """
+  How many days after a session what was said in it is deleted: transcripts, files, insights and all else that was derived. Null is
+  never. ` + "`" + `retentionReport` + "`" + ` says what that would be now. For owners and admins.
+  """
   retentionDays: Int @access(to: [ADMIN])
+  "What a sweep would remove now; null if the organization keeps conversations for good. Counts and dates. For owners and admins."
+  retentionReport(
+    "Another policy to consider, in days, 1 to 36500; the organization's own if left out."
+    days: Int
+  ): RetentionReport @access(to: [ADMIN])
   "Whether conversations may be analysed at all. For owners and admins."
   aiEnabled: Boolean @access(to: [ADMIN])
   "What becomes of a transcript when nobody can be sure who is who. For owners and admins."
@@ -8948,6 +9388,8 @@ type Client implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONSO
   email: String @access(to: [ADMIN, COACH, CLIENT])
   "Where the client stands with the practice."
   lifecycle: ClientLifecycle @access(to: [ADMIN, COACH, SUPERVISOR])
+  "Whether the client's data is kept for a dispute, and so neither swept nor erased. For owners and admins."
+  legalHold: Boolean @access(to: [ADMIN])
   "The coach who is responsible for the client."
   coach: User
   "The client's login, if there is one."
@@ -11670,6 +12112,17 @@ enum AuditProblemKind {
 
 "Everything that can be asked."
 type Query {
+  "The requests of clients for copies and erasures that the viewer may see, latest first."
+  dataRequests(
+    "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many at most, counted from the end; at most 100. Not together with first."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): DataRequestConnection!
   "Who is signed in."
   viewer: Viewer!
   "Anything by its id; null if it does not exist or is not the viewer's to see."
@@ -11874,10 +12327,144 @@ type Query {
   ): ActionItem
 }
 
+# ---------------------------------------------------------------- privacy
+
+"What a client can ask for."
+enum DataRequestKind {
+  "A copy of what is kept about the client."
+  EXPORT
+  "That all of it is erased."
+  ERASURE
+}
+
+"How far a request has come."
+enum DataRequestStatus {
+  "An owner or admin has to decide."
+  WAITING
+  "It is being done."
+  RUNNING
+  "It is done."
+  COMPLETED
+  "An owner or admin has declined it."
+  DECLINED
+  "It could not be finished. Operators see why, and can have it go on where it stopped."
+  FAILED
+}
+
+"A client's request for a copy of what is kept about them, or for its erasure; completed, it is the receipt."
+type DataRequest implements Node @scope(to: [ADMIN, COACH, CLIENT]) {
+  "Its id."
+  id: ID!
+  "What is asked for."
+  kind: DataRequestKind!
+  "How far it has come."
+  status: DataRequestStatus!
+  "The client; after an erasure a row without a name."
+  client: Client
+  "Who asked."
+  requestedBy: User
+  "Who decided about it; null if nobody had to, or has."
+  decidedBy: User
+  "How many rows or files of each store are in the copy, or were erased."
+  counts: [StoreCount!]!
+  "When it was asked for."
+  createdAt: DateTime!
+  "When it was done or declined."
+  completedAt: DateTime
+  "Until when the copy can be fetched; null of an erasure."
+  expiresAt: DateTime
+}
+
+"A page of requests."
+type DataRequestConnection {
+  "The requests of this page, each with its cursor."
+  edges: [DataRequestEdge!]!
+  "The requests of this page."
+  nodes: [DataRequest!]!
+  "Where this page lies in the whole list."
+  pageInfo: PageInfo!
+  "How many there are in all, counted only when asked for."
+  totalCount: Int!
+}
+
+"One of the requests with its place in the list."
+type DataRequestEdge {
+  "Where it stands; pass it as after or before."
+  cursor: String!
+  "The item itself."
+  node: DataRequest!
+}
+
+"How much there is, or was, in a store."
+type StoreCount {
+  "The table, or ` + "`" + `files` + "`" + ` for what lies beside the database."
+  store: String!
+  "How many rows or files."
+  count: Int!
+  "When the oldest session ended to which something of it belongs; null in a receipt."
+  oldest: DateTime
+}
+
+"What a sweep would remove now. Counts and dates, no content."
+type RetentionReport {
+  "The policy it is about: how many days after a session."
+  days: Int!
+  "Sessions that ended before this moment."
+  before: DateTime!
+  "How much of each store; what is empty is left out."
+  stores: [StoreCount!]!
+  "The last sweep that removed something; null if none has."
+  lastSweep: RetentionSweep
+}
+
+"One run of the policy."
+type RetentionSweep {
+  "The policy by which it removed."
+  days: Int!
+  "When it had removed all."
+  finishedAt: DateTime!
+  "How much of each store."
+  stores: [StoreCount!]!
+}
+
 # ---------------------------------------------------------------- mutations
 
 "Everything that can be changed."
 type Mutation {
+  """
+  Have a copy made of what is kept about a client: for the client themselves, or by an owner, an admin or the coach on the client's
+  behalf. It is made within moments (` + "`" + `DataRequest.status` + "`" + `), and can be fetched for a day (downloadDataExport).
+  """
+  requestDataExport(
+    "Of whom."
+    input: RequestDataExportInput!
+  ): RequestDataExportPayload!
+  """
+  Get a link to a copy that was made, good for a quarter of an hour. For the client; of a client without a login for whoever asked on the
+  client's behalf. Nobody else gets it, for it holds what not even the coach may see.
+  """
+  downloadDataExport(
+    "Which copy."
+    input: DownloadDataExportInput!
+  ): DownloadDataExportPayload!
+  """
+  Have everything erased that is kept about a client. It cannot be undone. Asked for by an owner or admin it begins at once; asked for by
+  the client it waits for decideErasure.
+  """
+  requestErasure(
+    "Of whom."
+    input: RequestErasureInput!
+  ): RequestErasurePayload!
+  "Approve or decline an erasure that a client has asked for. For owners and admins."
+  decideErasure(
+    "Which, and how."
+    input: DecideErasureInput!
+  ): DecideErasurePayload!
+  "Keep a client's data for a dispute, neither swept nor erased, or end that. For owners and admins."
+  setLegalHold(
+    "Whose."
+    input: SetLegalHoldInput!
+  ): SetLegalHoldPayload!
   """
   Record that somebody agrees: a client for themselves, or the coach on the behalf of a client or of a participant who is no client.
   Doing it twice is doing it once; agreeing to a newer text adds a record. What was waiting for it is done: transcripts are analysed.
@@ -12309,7 +12896,7 @@ type Mutation {
   ): DeleteTagPayload!
 }
 
-"Changes of an organization. What is left out stays as it is; null is INVALID."
+"Changes of an organization. What is left out stays as it is; null is INVALID, but for retentionDays, where it is never."
 input UpdateOrganizationInput {
   "Which organization: the viewer's own."
   id: ID!
@@ -12317,7 +12904,7 @@ input UpdateOrganizationInput {
   speakerRoles: SpeakerRolesSetting
   "Its name for people."
   name: String
-  "After how many days conversations are to be deleted, from 1 to 36500; null keeps them for good."
+  "How many days after a session what was said in it is deleted, 1 to 36500; null keeps it for good. Ask retentionReport first."
   retentionDays: Int
   "Whether conversations may be analysed at all."
   aiEnabled: Boolean
@@ -13518,6 +14105,100 @@ type ReviewInsightPayload {
   userErrors: [UserError!]!
 }
 
+"Of whom a copy is wanted."
+input RequestDataExportInput {
+  "The client."
+  clientId: ID!
+}
+
+"What became of requestDataExport."
+type RequestDataExportPayload {
+  "The request; null if there are userErrors."
+  dataRequest: DataRequest
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Which copy."
+input DownloadDataExportInput {
+  "The request that it was made for."
+  requestId: ID!
+}
+
+"What became of downloadDataExport."
+type DownloadDataExportPayload {
+  "The link; null if there are userErrors."
+  export: DataExport
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A link to a copy of what is kept about a client: a zip of JSON, and of transcripts as WebVTT and text."
+type DataExport {
+  "Where it is: a GET without a token."
+  url: String!
+  "What it is called."
+  filename: String!
+  "Until when the link is good."
+  expiresAt: DateTime!
+}
+
+"Who is to be erased."
+input RequestErasureInput {
+  "The client."
+  clientId: ID!
+  "The client's name as it is shown, typed again."
+  confirm: String!
+}
+
+"What became of requestErasure."
+type RequestErasurePayload {
+  "The request; null if there are userErrors."
+  dataRequest: DataRequest
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"What is decided about an erasure."
+enum ErasureDecision {
+  "It begins."
+  APPROVE
+  "It will not be done."
+  DECLINE
+}
+
+"A decision about an erasure."
+input DecideErasureInput {
+  "The request."
+  requestId: ID!
+  "What is decided."
+  decision: ErasureDecision!
+}
+
+"What became of decideErasure."
+type DecideErasurePayload {
+  "The request; null if there are userErrors."
+  dataRequest: DataRequest
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A hold on a client's data."
+input SetLegalHoldInput {
+  "The client."
+  clientId: ID!
+  "Whether there is one from now on."
+  hold: Boolean! = true
+}
+
+"What became of setLegalHold."
+type SetLegalHoldPayload {
+  "The client as it is now; null if there are userErrors."
+  client: Client
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
 "That somebody agrees."
 input GiveConsentInput {
   "The client, for all of the client's sessions; or a participant who is no client, for that session."
@@ -14421,6 +15102,8 @@ func (ec *executionContext) childFields_Client(ctx context.Context, field graphq
 		return ec.fieldContext_Client_email(ctx, field)
 	case "lifecycle":
 		return ec.fieldContext_Client_lifecycle(ctx, field)
+	case "legalHold":
+		return ec.fieldContext_Client_legalHold(ctx, field)
 	case "coach":
 		return ec.fieldContext_Client_coach(ctx, field)
 	case "user":
@@ -14649,6 +15332,18 @@ func (ec *executionContext) childFields_Cue(ctx context.Context, field graphql.C
 	return nil, fmt.Errorf("no field named %q was found under type Cue", field.Name)
 }
 
+func (ec *executionContext) childFields_DataExport(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "url":
+		return ec.fieldContext_DataExport_url(ctx, field)
+	case "filename":
+		return ec.fieldContext_DataExport_filename(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_DataExport_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DataExport", field.Name)
+}
+
 func (ec *executionContext) childFields_DataQuality(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "utteranceCount":
@@ -14667,6 +15362,66 @@ func (ec *executionContext) childFields_DataQuality(ctx context.Context, field g
 		return ec.fieldContext_DataQuality_fillersAvailable(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DataQuality", field.Name)
+}
+
+func (ec *executionContext) childFields_DataRequest(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_DataRequest_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_DataRequest_kind(ctx, field)
+	case "status":
+		return ec.fieldContext_DataRequest_status(ctx, field)
+	case "client":
+		return ec.fieldContext_DataRequest_client(ctx, field)
+	case "requestedBy":
+		return ec.fieldContext_DataRequest_requestedBy(ctx, field)
+	case "decidedBy":
+		return ec.fieldContext_DataRequest_decidedBy(ctx, field)
+	case "counts":
+		return ec.fieldContext_DataRequest_counts(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_DataRequest_createdAt(ctx, field)
+	case "completedAt":
+		return ec.fieldContext_DataRequest_completedAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_DataRequest_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DataRequest", field.Name)
+}
+
+func (ec *executionContext) childFields_DataRequestConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DataRequestConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DataRequestConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DataRequestConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_DataRequestConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DataRequestConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DataRequestEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DataRequestEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DataRequestEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DataRequestEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DecideErasurePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "dataRequest":
+		return ec.fieldContext_DecideErasurePayload_dataRequest(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DecideErasurePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DecideErasurePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteNotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -14697,6 +15452,16 @@ func (ec *executionContext) childFields_DeleteTagPayload(ctx context.Context, fi
 		return ec.fieldContext_DeleteTagPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteTagPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DownloadDataExportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "export":
+		return ec.fieldContext_DownloadDataExportPayload_export(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DownloadDataExportPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DownloadDataExportPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DyadMetrics(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -15429,6 +16194,8 @@ func (ec *executionContext) childFields_Organization(ctx context.Context, field 
 		return ec.fieldContext_Organization_name(ctx, field)
 	case "retentionDays":
 		return ec.fieldContext_Organization_retentionDays(ctx, field)
+	case "retentionReport":
+		return ec.fieldContext_Organization_retentionReport(ctx, field)
 	case "aiEnabled":
 		return ec.fieldContext_Organization_aiEnabled(ctx, field)
 	case "speakerRoles":
@@ -15605,6 +16372,26 @@ func (ec *executionContext) childFields_ReorderAgendaPayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type ReorderAgendaPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RequestDataExportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "dataRequest":
+		return ec.fieldContext_RequestDataExportPayload_dataRequest(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RequestDataExportPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RequestDataExportPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RequestErasurePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "dataRequest":
+		return ec.fieldContext_RequestErasurePayload_dataRequest(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RequestErasurePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RequestErasurePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RequestTranscriptUploadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "transcript":
@@ -15651,6 +16438,32 @@ func (ec *executionContext) childFields_RestoreNoteVersionPayload(ctx context.Co
 		return ec.fieldContext_RestoreNoteVersionPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RestoreNoteVersionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RetentionReport(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "days":
+		return ec.fieldContext_RetentionReport_days(ctx, field)
+	case "before":
+		return ec.fieldContext_RetentionReport_before(ctx, field)
+	case "stores":
+		return ec.fieldContext_RetentionReport_stores(ctx, field)
+	case "lastSweep":
+		return ec.fieldContext_RetentionReport_lastSweep(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetentionReport", field.Name)
+}
+
+func (ec *executionContext) childFields_RetentionSweep(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "days":
+		return ec.fieldContext_RetentionSweep_days(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_RetentionSweep_finishedAt(ctx, field)
+	case "stores":
+		return ec.fieldContext_RetentionSweep_stores(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetentionSweep", field.Name)
 }
 
 func (ec *executionContext) childFields_ReviewInsightPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -15941,6 +16754,16 @@ func (ec *executionContext) childFields_SetEngagementSponsorPayload(ctx context.
 	return nil, fmt.Errorf("no field named %q was found under type SetEngagementSponsorPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SetLegalHoldPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "client":
+		return ec.fieldContext_SetLegalHoldPayload_client(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetLegalHoldPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetLegalHoldPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_SetSpeakerRolePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "speaker":
@@ -16091,6 +16914,18 @@ func (ec *executionContext) childFields_StartSessionPayload(ctx context.Context,
 		return ec.fieldContext_StartSessionPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type StartSessionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_StoreCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "store":
+		return ec.fieldContext_StoreCount_store(ctx, field)
+	case "count":
+		return ec.fieldContext_StoreCount_count(ctx, field)
+	case "oldest":
+		return ec.fieldContext_StoreCount_oldest(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StoreCount", field.Name)
 }
 
 func (ec *executionContext) childFields_Summary(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -17761,6 +18596,20 @@ func (ec *executionContext) field_Mutation_createSession_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_decideErasure_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (privacy.DecideInput, error) {
+			return ec.unmarshalNDecideErasureInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDecideInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_deleteNote_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -17795,6 +18644,20 @@ func (ec *executionContext) field_Mutation_deleteTag_args(ctx context.Context, r
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (tag.DeleteInput, error) {
 			return ec.unmarshalNDeleteTagInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐDeleteInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_downloadDataExport_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (privacy.DownloadInput, error) {
+			return ec.unmarshalNDownloadDataExportInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDownloadInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -18069,6 +18932,34 @@ func (ec *executionContext) field_Mutation_reorderAgenda_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_requestDataExport_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (privacy.ExportInput, error) {
+			return ec.unmarshalNRequestDataExportInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐExportInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_requestErasure_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (privacy.ErasureInput, error) {
+			return ec.unmarshalNRequestErasureInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐErasureInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_requestTranscriptUpload_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -18201,6 +19092,20 @@ func (ec *executionContext) field_Mutation_setEngagementSponsor_args(ctx context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (engagement.SetSponsorInput, error) {
 			return ec.unmarshalNSetEngagementSponsorInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐSetSponsorInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_setLegalHold_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (privacy.HoldInput, error) {
+			return ec.unmarshalNSetLegalHoldInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐHoldInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -18607,6 +19512,20 @@ func (ec *executionContext) field_Organization_members_args(ctx context.Context,
 	return args, nil
 }
 
+func (ec *executionContext) field_Organization_retentionReport_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "days",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["days"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -18786,6 +19705,44 @@ func (ec *executionContext) field_Query_clients_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["before"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_dataRequests_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
 	return args, nil
 }
 
@@ -23853,6 +24810,47 @@ func (ec *executionContext) fieldContext_Client_lifecycle(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Client", field, false, false, errors.New("field of type ClientLifecycle does not have child fields"))
 }
 
+func (ec *executionContext) _Client_legalHold(ctx context.Context, field graphql.CollectedField, obj *client.Client) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Client_legalHold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LegalHold, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
+				if err != nil {
+					var zeroVal bool
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal bool
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalOBoolean2bool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Client_legalHold(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Client", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _Client_coach(ctx context.Context, field graphql.CollectedField, obj *client.Client) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -25820,6 +26818,75 @@ func (ec *executionContext) fieldContext_Cue_offset(_ context.Context, field gra
 	return graphql.NewScalarFieldContext("Cue", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _DataExport_url(ctx context.Context, field graphql.CollectedField, obj *privacy.Link) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataExport_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataExport_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DataExport", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _DataExport_filename(ctx context.Context, field graphql.CollectedField, obj *privacy.Link) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataExport_filename(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Filename, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataExport_filename(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DataExport", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _DataExport_expiresAt(ctx context.Context, field graphql.CollectedField, obj *privacy.Link) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataExport_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataExport_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DataExport", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
 func (ec *executionContext) _DataQuality_utteranceCount(ctx context.Context, field graphql.CollectedField, obj *conversation.DataQuality) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -25979,6 +27046,510 @@ func (ec *executionContext) _DataQuality_fillersAvailable(ctx context.Context, f
 }
 func (ec *executionContext) fieldContext_DataQuality_fillersAvailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DataQuality", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _DataRequest_id(ctx context.Context, field graphql.CollectedField, obj *privacy.Request) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequest_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v privacy.RequestID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequestID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequest_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DataRequest", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _DataRequest_kind(ctx context.Context, field graphql.CollectedField, obj *privacy.Request) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequest_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v privacy.Kind) graphql.Marshaler {
+			return ec.marshalNDataRequestKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequest_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DataRequest", field, false, false, errors.New("field of type DataRequestKind does not have child fields"))
+}
+
+func (ec *executionContext) _DataRequest_status(ctx context.Context, field graphql.CollectedField, obj *privacy.Request) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequest_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v privacy.Status) graphql.Marshaler {
+			return ec.marshalNDataRequestStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequest_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DataRequest", field, false, false, errors.New("field of type DataRequestStatus does not have child fields"))
+}
+
+func (ec *executionContext) _DataRequest_client(ctx context.Context, field graphql.CollectedField, obj *privacy.Request) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequest_client(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.DataRequest().Client(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
+			return ec.marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequest_client(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DataRequest",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Client(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DataRequest_requestedBy(ctx context.Context, field graphql.CollectedField, obj *privacy.Request) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequest_requestedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.DataRequest().RequestedBy(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
+			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequest_requestedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DataRequest",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DataRequest_decidedBy(ctx context.Context, field graphql.CollectedField, obj *privacy.Request) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequest_decidedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.DataRequest().DecidedBy(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *org.User) graphql.Marshaler {
+			return ec.marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequest_decidedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DataRequest",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DataRequest_counts(ctx context.Context, field graphql.CollectedField, obj *privacy.Request) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequest_counts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Counts(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []privacy.StoreCount) graphql.Marshaler {
+			return ec.marshalNStoreCount2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐStoreCountᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequest_counts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DataRequest",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StoreCount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DataRequest_createdAt(ctx context.Context, field graphql.CollectedField, obj *privacy.Request) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequest_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequest_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DataRequest", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _DataRequest_completedAt(ctx context.Context, field graphql.CollectedField, obj *privacy.Request) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequest_completedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CompletedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequest_completedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DataRequest", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _DataRequest_expiresAt(ctx context.Context, field graphql.CollectedField, obj *privacy.Request) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequest_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequest_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DataRequest", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _DataRequestConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[privacy.Request]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequestConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []page.Edge[privacy.Request]) graphql.Marshaler {
+			return ec.marshalNDataRequestEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequestConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DataRequestConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DataRequestEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DataRequestConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[privacy.Request]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequestConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*privacy.Request) graphql.Marshaler {
+			return ec.marshalNDataRequest2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequestᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequestConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DataRequestConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DataRequest(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DataRequestConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[privacy.Request]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequestConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequestConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DataRequestConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DataRequestConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[privacy.Request]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequestConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequestConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DataRequestConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _DataRequestEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[privacy.Request]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequestEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequestEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DataRequestEdge", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _DataRequestEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[privacy.Request]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DataRequestEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *privacy.Request) graphql.Marshaler {
+			return ec.marshalNDataRequest2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequest(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DataRequestEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DataRequestEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DataRequest(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DecideErasurePayload_dataRequest(ctx context.Context, field graphql.CollectedField, obj *model.DecideErasurePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DecideErasurePayload_dataRequest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DataRequest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *privacy.Request) graphql.Marshaler {
+			return ec.marshalODataRequest2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequest(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DecideErasurePayload_dataRequest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DecideErasurePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DataRequest(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DecideErasurePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DecideErasurePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DecideErasurePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DecideErasurePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DecideErasurePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _DeleteNotePayload_note(ctx context.Context, field graphql.CollectedField, obj *model.DeleteNotePayload) (ret graphql.Marshaler) {
@@ -26163,6 +27734,70 @@ func (ec *executionContext) _DeleteTagPayload_userErrors(ctx context.Context, fi
 func (ec *executionContext) fieldContext_DeleteTagPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "DeleteTagPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DownloadDataExportPayload_export(ctx context.Context, field graphql.CollectedField, obj *model.DownloadDataExportPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DownloadDataExportPayload_export(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Export, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *privacy.Link) graphql.Marshaler {
+			return ec.marshalODataExport2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐLink(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DownloadDataExportPayload_export(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DownloadDataExportPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DataExport(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DownloadDataExportPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DownloadDataExportPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DownloadDataExportPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DownloadDataExportPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DownloadDataExportPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -31220,6 +32855,226 @@ func (ec *executionContext) fieldContext_MetricSeries_groups(_ context.Context, 
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_MetricGroup(ctx, field)
 		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_requestDataExport(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_requestDataExport(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RequestDataExport(ctx, fc.Args["input"].(privacy.ExportInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RequestDataExportPayload) graphql.Marshaler {
+			return ec.marshalNRequestDataExportPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRequestDataExportPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_requestDataExport(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RequestDataExportPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_requestDataExport_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_downloadDataExport(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_downloadDataExport(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DownloadDataExport(ctx, fc.Args["input"].(privacy.DownloadInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DownloadDataExportPayload) graphql.Marshaler {
+			return ec.marshalNDownloadDataExportPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDownloadDataExportPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_downloadDataExport(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DownloadDataExportPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_downloadDataExport_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_requestErasure(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_requestErasure(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RequestErasure(ctx, fc.Args["input"].(privacy.ErasureInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RequestErasurePayload) graphql.Marshaler {
+			return ec.marshalNRequestErasurePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRequestErasurePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_requestErasure(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RequestErasurePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_requestErasure_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_decideErasure(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_decideErasure(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DecideErasure(ctx, fc.Args["input"].(privacy.DecideInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DecideErasurePayload) graphql.Marshaler {
+			return ec.marshalNDecideErasurePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDecideErasurePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_decideErasure(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DecideErasurePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_decideErasure_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_setLegalHold(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setLegalHold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetLegalHold(ctx, fc.Args["input"].(privacy.HoldInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SetLegalHoldPayload) graphql.Marshaler {
+			return ec.marshalNSetLegalHoldPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSetLegalHoldPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setLegalHold(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SetLegalHoldPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setLegalHold_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -36552,6 +38407,68 @@ func (ec *executionContext) fieldContext_Organization_retentionDays(_ context.Co
 	return graphql.NewScalarFieldContext("Organization", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _Organization_retentionReport(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Organization_retentionReport(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Organization().RetentionReport(ctx, obj, fc.Args["days"].(*int))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
+				if err != nil {
+					var zeroVal *privacy.Report
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *privacy.Report
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *privacy.Report) graphql.Marshaler {
+			return ec.marshalORetentionReport2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐReport(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Organization_retentionReport(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Organization",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetentionReport(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Organization_retentionReport_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Organization_aiEnabled(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -37213,6 +39130,50 @@ func (ec *executionContext) _Quantiles_p90(ctx context.Context, field graphql.Co
 }
 func (ec *executionContext) fieldContext_Quantiles_p90(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Quantiles", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Query_dataRequests(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_dataRequests(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().DataRequests(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[privacy.Request]) graphql.Marshaler {
+			return ec.marshalNDataRequestConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_dataRequests(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DataRequestConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_dataRequests_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Query_viewer(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
@@ -38769,6 +40730,134 @@ func (ec *executionContext) fieldContext_ReorderAgendaPayload_userErrors(_ conte
 	return fc, nil
 }
 
+func (ec *executionContext) _RequestDataExportPayload_dataRequest(ctx context.Context, field graphql.CollectedField, obj *model.RequestDataExportPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequestDataExportPayload_dataRequest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DataRequest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *privacy.Request) graphql.Marshaler {
+			return ec.marshalODataRequest2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequest(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RequestDataExportPayload_dataRequest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RequestDataExportPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DataRequest(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RequestDataExportPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RequestDataExportPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequestDataExportPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RequestDataExportPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RequestDataExportPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RequestErasurePayload_dataRequest(ctx context.Context, field graphql.CollectedField, obj *model.RequestErasurePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequestErasurePayload_dataRequest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DataRequest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *privacy.Request) graphql.Marshaler {
+			return ec.marshalODataRequest2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequest(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RequestErasurePayload_dataRequest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RequestErasurePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DataRequest(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RequestErasurePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RequestErasurePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequestErasurePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RequestErasurePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RequestErasurePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RequestTranscriptUploadPayload_transcript(ctx context.Context, field graphql.CollectedField, obj *model.RequestTranscriptUploadPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -39130,6 +41219,194 @@ func (ec *executionContext) fieldContext_RestoreNoteVersionPayload_userErrors(_ 
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetentionReport_days(ctx context.Context, field graphql.CollectedField, obj *privacy.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetentionReport_days(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Days, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetentionReport_days(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetentionReport", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetentionReport_before(ctx context.Context, field graphql.CollectedField, obj *privacy.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetentionReport_before(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Before, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetentionReport_before(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetentionReport", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _RetentionReport_stores(ctx context.Context, field graphql.CollectedField, obj *privacy.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetentionReport_stores(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Stores, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []privacy.StoreCount) graphql.Marshaler {
+			return ec.marshalNStoreCount2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐStoreCountᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetentionReport_stores(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetentionReport",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StoreCount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetentionReport_lastSweep(ctx context.Context, field graphql.CollectedField, obj *privacy.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetentionReport_lastSweep(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastSweep, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *privacy.Sweep) graphql.Marshaler {
+			return ec.marshalORetentionSweep2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐSweep(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetentionReport_lastSweep(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetentionReport",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetentionSweep(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetentionSweep_days(ctx context.Context, field graphql.CollectedField, obj *privacy.Sweep) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetentionSweep_days(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Days, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetentionSweep_days(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetentionSweep", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetentionSweep_finishedAt(ctx context.Context, field graphql.CollectedField, obj *privacy.Sweep) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetentionSweep_finishedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FinishedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetentionSweep_finishedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetentionSweep", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _RetentionSweep_stores(ctx context.Context, field graphql.CollectedField, obj *privacy.Sweep) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetentionSweep_stores(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Stores(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []privacy.StoreCount) graphql.Marshaler {
+			return ec.marshalNStoreCount2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐStoreCountᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetentionSweep_stores(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetentionSweep",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StoreCount(ctx, field)
 		},
 	}
 	return fc, nil
@@ -42018,6 +44295,70 @@ func (ec *executionContext) fieldContext_SetEngagementSponsorPayload_userErrors(
 	return fc, nil
 }
 
+func (ec *executionContext) _SetLegalHoldPayload_client(ctx context.Context, field graphql.CollectedField, obj *model.SetLegalHoldPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetLegalHoldPayload_client(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Client, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
+			return ec.marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetLegalHoldPayload_client(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetLegalHoldPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Client(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetLegalHoldPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SetLegalHoldPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetLegalHoldPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetLegalHoldPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetLegalHoldPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _SetSpeakerRolePayload_speaker(ctx context.Context, field graphql.CollectedField, obj *model.SetSpeakerRolePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -43296,6 +45637,75 @@ func (ec *executionContext) fieldContext_StartSessionPayload_userErrors(_ contex
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _StoreCount_store(ctx context.Context, field graphql.CollectedField, obj *privacy.StoreCount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StoreCount_store(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Store, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StoreCount_store(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StoreCount", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _StoreCount_count(ctx context.Context, field graphql.CollectedField, obj *privacy.StoreCount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StoreCount_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StoreCount_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StoreCount", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StoreCount_oldest(ctx context.Context, field graphql.CollectedField, obj *privacy.StoreCount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StoreCount_oldest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Oldest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StoreCount_oldest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StoreCount", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _Subscription_insightEvents(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
@@ -50689,6 +53099,43 @@ func (ec *executionContext) unmarshalInputCreateSessionInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputDecideErasureInput(ctx context.Context, obj any) (privacy.DecideInput, error) {
+	var it privacy.DecideInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"requestId", "decision"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "requestId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requestId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequestID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RequestID = data
+		case "decision":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("decision"))
+			data, err := ec.unmarshalNErasureDecision2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDecision(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Decision = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputDeleteNoteInput(ctx context.Context, obj any) (note.DeleteInput, error) {
 	var it note.DeleteInput
 	if obj == nil {
@@ -50774,6 +53221,36 @@ func (ec *executionContext) unmarshalInputDeleteTagInput(ctx context.Context, ob
 				return it, err
 			}
 			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputDownloadDataExportInput(ctx context.Context, obj any) (privacy.DownloadInput, error) {
+	var it privacy.DownloadInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"requestId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "requestId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requestId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequestID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RequestID = data
 		}
 	}
 	return it, nil
@@ -52100,6 +54577,73 @@ func (ec *executionContext) unmarshalInputReorderAgendaInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputRequestDataExportInput(ctx context.Context, obj any) (privacy.ExportInput, error) {
+	var it privacy.ExportInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"clientId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "clientId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRequestErasureInput(ctx context.Context, obj any) (privacy.ErasureInput, error) {
+	var it privacy.ErasureInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"clientId", "confirm"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "clientId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientID = data
+		case "confirm":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirm"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Confirm = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputRequestTranscriptUploadInput(ctx context.Context, obj any) (transcript.UploadInput, error) {
 	var it transcript.UploadInput
 	if obj == nil {
@@ -52666,6 +55210,47 @@ func (ec *executionContext) unmarshalInputSetEngagementSponsorInput(ctx context.
 				return it, err
 			}
 			it.Grants = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSetLegalHoldInput(ctx context.Context, obj any) (privacy.HoldInput, error) {
+	var it privacy.HoldInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["hold"]; !present {
+		asMap["hold"] = true
+	}
+
+	fieldsInOrder := [...]string{"clientId", "hold"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "clientId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientID = data
+		case "hold":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hold"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Hold = data
 		}
 	}
 	return it, nil
@@ -53997,6 +56582,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Engagement(ctx, sel, obj)
+	case *privacy.Request:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._DataRequest(ctx, sel, obj)
 	case *consent.Consent:
 		if obj == nil {
 			return graphql.Null
@@ -56705,6 +59295,11 @@ func (ec *executionContext) _Client(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "legalHold":
+			out.Values[i] = ec._Client_legalHold(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "coach":
 			field := field
 
@@ -58135,6 +60730,54 @@ func (ec *executionContext) _Cue(ctx context.Context, sel ast.SelectionSet, obj 
 	return out
 }
 
+var dataExportImplementors = []string{"DataExport"}
+
+func (ec *executionContext) _DataExport(ctx context.Context, sel ast.SelectionSet, obj *privacy.Link) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, dataExportImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DataExport")
+		case "url":
+			out.Values[i] = ec._DataExport_url(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "filename":
+			out.Values[i] = ec._DataExport_filename(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = ec._DataExport_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var dataQualityImplementors = []string{"DataQuality"}
 
 func (ec *executionContext) _DataQuality(ctx context.Context, sel ast.SelectionSet, obj *conversation.DataQuality) graphql.Marshaler {
@@ -58179,6 +60822,360 @@ func (ec *executionContext) _DataQuality(ctx context.Context, sel ast.SelectionS
 			}
 		case "fillersAvailable":
 			out.Values[i] = ec._DataQuality_fillersAvailable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var dataRequestImplementors = []string{"DataRequest", "Node"}
+
+func (ec *executionContext) _DataRequest(ctx context.Context, sel ast.SelectionSet, obj *privacy.Request) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, dataRequestImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DataRequest")
+		case "id":
+			out.Values[i] = ec._DataRequest_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "kind":
+			out.Values[i] = ec._DataRequest_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "status":
+			out.Values[i] = ec._DataRequest_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "client":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._DataRequest_client(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "requestedBy":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._DataRequest_requestedBy(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "decidedBy":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._DataRequest_decidedBy(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "counts":
+			out.Values[i] = ec._DataRequest_counts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._DataRequest_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "completedAt":
+			out.Values[i] = ec._DataRequest_completedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "expiresAt":
+			out.Values[i] = ec._DataRequest_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var dataRequestConnectionImplementors = []string{"DataRequestConnection"}
+
+func (ec *executionContext) _DataRequestConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[privacy.Request]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, dataRequestConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DataRequestConnection")
+		case "edges":
+			out.Values[i] = ec._DataRequestConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._DataRequestConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._DataRequestConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._DataRequestConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var dataRequestEdgeImplementors = []string{"DataRequestEdge"}
+
+func (ec *executionContext) _DataRequestEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[privacy.Request]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, dataRequestEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DataRequestEdge")
+		case "cursor":
+			out.Values[i] = ec._DataRequestEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._DataRequestEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var decideErasurePayloadImplementors = []string{"DecideErasurePayload"}
+
+func (ec *executionContext) _DecideErasurePayload(ctx context.Context, sel ast.SelectionSet, obj *model.DecideErasurePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, decideErasurePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DecideErasurePayload")
+		case "dataRequest":
+			out.Values[i] = ec._DecideErasurePayload_dataRequest(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DecideErasurePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -58308,6 +61305,49 @@ func (ec *executionContext) _DeleteTagPayload(ctx context.Context, sel ast.Selec
 			}
 		case "userErrors":
 			out.Values[i] = ec._DeleteTagPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var downloadDataExportPayloadImplementors = []string{"DownloadDataExportPayload"}
+
+func (ec *executionContext) _DownloadDataExportPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DownloadDataExportPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, downloadDataExportPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DownloadDataExportPayload")
+		case "export":
+			out.Values[i] = ec._DownloadDataExportPayload_export(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DownloadDataExportPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -61570,6 +64610,41 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Mutation")
+		case "requestDataExport":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_requestDataExport(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "downloadDataExport":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_downloadDataExport(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "requestErasure":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_requestErasure(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "decideErasure":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_decideErasure(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "setLegalHold":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setLegalHold(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "giveConsent":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_giveConsent(ctx, field)
@@ -63484,6 +66559,44 @@ func (ec *executionContext) _Organization(ctx context.Context, sel ast.Selection
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "retentionReport":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Organization_retentionReport(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "aiEnabled":
 			out.Values[i] = ec._Organization_aiEnabled(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -63975,6 +67088,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Query")
+		case "dataRequests":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_dataRequests(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "viewer":
 			field := field
 
@@ -64847,6 +67982,92 @@ func (ec *executionContext) _ReorderAgendaPayload(ctx context.Context, sel ast.S
 	return out
 }
 
+var requestDataExportPayloadImplementors = []string{"RequestDataExportPayload"}
+
+func (ec *executionContext) _RequestDataExportPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RequestDataExportPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, requestDataExportPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RequestDataExportPayload")
+		case "dataRequest":
+			out.Values[i] = ec._RequestDataExportPayload_dataRequest(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RequestDataExportPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var requestErasurePayloadImplementors = []string{"RequestErasurePayload"}
+
+func (ec *executionContext) _RequestErasurePayload(ctx context.Context, sel ast.SelectionSet, obj *model.RequestErasurePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, requestErasurePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RequestErasurePayload")
+		case "dataRequest":
+			out.Values[i] = ec._RequestErasurePayload_dataRequest(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RequestErasurePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var requestTranscriptUploadPayloadImplementors = []string{"RequestTranscriptUploadPayload"}
 
 func (ec *executionContext) _RequestTranscriptUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RequestTranscriptUploadPayload) graphql.Marshaler {
@@ -65015,6 +68236,107 @@ func (ec *executionContext) _RestoreNoteVersionPayload(ctx context.Context, sel 
 			}
 		case "userErrors":
 			out.Values[i] = ec._RestoreNoteVersionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var retentionReportImplementors = []string{"RetentionReport"}
+
+func (ec *executionContext) _RetentionReport(ctx context.Context, sel ast.SelectionSet, obj *privacy.Report) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retentionReportImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetentionReport")
+		case "days":
+			out.Values[i] = ec._RetentionReport_days(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "before":
+			out.Values[i] = ec._RetentionReport_before(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "stores":
+			out.Values[i] = ec._RetentionReport_stores(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lastSweep":
+			out.Values[i] = ec._RetentionReport_lastSweep(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var retentionSweepImplementors = []string{"RetentionSweep"}
+
+func (ec *executionContext) _RetentionSweep(ctx context.Context, sel ast.SelectionSet, obj *privacy.Sweep) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retentionSweepImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetentionSweep")
+		case "days":
+			out.Values[i] = ec._RetentionSweep_days(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "finishedAt":
+			out.Values[i] = ec._RetentionSweep_finishedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "stores":
+			out.Values[i] = ec._RetentionSweep_stores(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -66539,6 +69861,49 @@ func (ec *executionContext) _SetEngagementSponsorPayload(ctx context.Context, se
 	return out
 }
 
+var setLegalHoldPayloadImplementors = []string{"SetLegalHoldPayload"}
+
+func (ec *executionContext) _SetLegalHoldPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetLegalHoldPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setLegalHoldPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetLegalHoldPayload")
+		case "client":
+			out.Values[i] = ec._SetLegalHoldPayload_client(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetLegalHoldPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var setSpeakerRolePayloadImplementors = []string{"SetSpeakerRolePayload"}
 
 func (ec *executionContext) _SetSpeakerRolePayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetSpeakerRolePayload) graphql.Marshaler {
@@ -67190,6 +70555,54 @@ func (ec *executionContext) _StartSessionPayload(ctx context.Context, sel ast.Se
 		case "userErrors":
 			out.Values[i] = ec._StartSessionPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var storeCountImplementors = []string{"StoreCount"}
+
+func (ec *executionContext) _StoreCount(ctx context.Context, sel ast.SelectionSet, obj *privacy.StoreCount) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, storeCountImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StoreCount")
+		case "store":
+			out.Values[i] = ec._StoreCount_store(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "count":
+			out.Values[i] = ec._StoreCount_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "oldest":
+			out.Values[i] = ec._StoreCount_oldest(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -71958,6 +75371,96 @@ func (ec *executionContext) marshalNDataQuality2githubᚗcomᚋrapporthqᚋrappo
 	return ec._DataQuality(ctx, sel, &v)
 }
 
+func (ec *executionContext) marshalNDataRequest2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequestᚄ(ctx context.Context, sel ast.SelectionSet, v []*privacy.Request) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNDataRequest2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequest(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDataRequest2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequest(ctx context.Context, sel ast.SelectionSet, v *privacy.Request) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DataRequest(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDataRequestConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[privacy.Request]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DataRequestConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDataRequestEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v page.Edge[privacy.Request]) graphql.Marshaler {
+	return ec._DataRequestEdge(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNDataRequestEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []page.Edge[privacy.Request]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNDataRequestEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNDataRequestKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐKind(ctx context.Context, v any) (privacy.Kind, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := privacy.Kind(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDataRequestKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐKind(ctx context.Context, sel ast.SelectionSet, v privacy.Kind) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNDataRequestStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐStatus(ctx context.Context, v any) (privacy.Status, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := privacy.Status(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDataRequestStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐStatus(ctx context.Context, sel ast.SelectionSet, v privacy.Status) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNDate2timeᚐTime(ctx context.Context, v any) (time.Time, error) {
 	res, err := model.UnmarshalDate(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -71988,6 +75491,21 @@ func (ec *executionContext) marshalNDateTime2timeᚐTime(ctx context.Context, se
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNDecideErasureInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDecideInput(ctx context.Context, v any) (privacy.DecideInput, error) {
+	res, err := ec.unmarshalInputDecideErasureInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDecideErasurePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDecideErasurePayload(ctx context.Context, sel ast.SelectionSet, v *model.DecideErasurePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DecideErasurePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNDeleteNoteInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐDeleteInput(ctx context.Context, v any) (note.DeleteInput, error) {
@@ -72033,6 +75551,21 @@ func (ec *executionContext) marshalNDeleteTagPayload2ᚖgithubᚗcomᚋrapporthq
 		return graphql.Null
 	}
 	return ec._DeleteTagPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDownloadDataExportInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDownloadInput(ctx context.Context, v any) (privacy.DownloadInput, error) {
+	res, err := ec.unmarshalInputDownloadDataExportInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDownloadDataExportPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDownloadDataExportPayload(ctx context.Context, sel ast.SelectionSet, v *model.DownloadDataExportPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DownloadDataExportPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNDyadMetrics2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐDyad(ctx context.Context, sel ast.SelectionSet, v conversation.Dyad) graphql.Marshaler {
@@ -72119,6 +75652,23 @@ func (ec *executionContext) unmarshalNEngagementStatus2githubᚗcomᚋrapporthq�
 }
 
 func (ec *executionContext) marshalNEngagementStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐStatus(ctx context.Context, sel ast.SelectionSet, v engagement.Status) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNErasureDecision2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDecision(ctx context.Context, v any) (privacy.Decision, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := privacy.Decision(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNErasureDecision2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDecision(ctx context.Context, sel ast.SelectionSet, v privacy.Decision) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -72485,6 +76035,16 @@ func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋin
 }
 
 func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserID(ctx context.Context, sel ast.SelectionSet, v org.UserID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequestID(ctx context.Context, v any) (privacy.RequestID, error) {
+	var res privacy.RequestID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequestID(ctx context.Context, sel ast.SelectionSet, v privacy.RequestID) graphql.Marshaler {
 	return v
 }
 
@@ -74048,6 +77608,36 @@ func (ec *executionContext) marshalNReorderAgendaPayload2ᚖgithubᚗcomᚋrappo
 	return ec._ReorderAgendaPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRequestDataExportInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐExportInput(ctx context.Context, v any) (privacy.ExportInput, error) {
+	res, err := ec.unmarshalInputRequestDataExportInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRequestDataExportPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRequestDataExportPayload(ctx context.Context, sel ast.SelectionSet, v *model.RequestDataExportPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RequestDataExportPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRequestErasureInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐErasureInput(ctx context.Context, v any) (privacy.ErasureInput, error) {
+	res, err := ec.unmarshalInputRequestErasureInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRequestErasurePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRequestErasurePayload(ctx context.Context, sel ast.SelectionSet, v *model.RequestErasurePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RequestErasurePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNRequestTranscriptUploadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐUploadInput(ctx context.Context, v any) (transcript.UploadInput, error) {
 	res, err := ec.unmarshalInputRequestTranscriptUploadInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -74470,6 +78060,21 @@ func (ec *executionContext) marshalNSetEngagementSponsorPayload2ᚖgithubᚗcom�
 	return ec._SetEngagementSponsorPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNSetLegalHoldInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐHoldInput(ctx context.Context, v any) (privacy.HoldInput, error) {
+	res, err := ec.unmarshalInputSetLegalHoldInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSetLegalHoldPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSetLegalHoldPayload(ctx context.Context, sel ast.SelectionSet, v *model.SetLegalHoldPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SetLegalHoldPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNSetSpeakerRoleInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSetSpeakerRoleInput(ctx context.Context, v any) (transcript.SetSpeakerRoleInput, error) {
 	res, err := ec.unmarshalInputSetSpeakerRoleInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -74689,6 +78294,26 @@ func (ec *executionContext) marshalNStartSessionPayload2ᚖgithubᚗcomᚋrappor
 		return graphql.Null
 	}
 	return ec._StartSessionPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNStoreCount2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐStoreCount(ctx context.Context, sel ast.SelectionSet, v privacy.StoreCount) graphql.Marshaler {
+	return ec._StoreCount(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNStoreCount2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐStoreCountᚄ(ctx context.Context, sel ast.SelectionSet, v []privacy.StoreCount) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNStoreCount2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐStoreCount(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNString2string(ctx context.Context, v any) (string, error) {
@@ -76006,6 +79631,20 @@ func (ec *executionContext) marshalOConsentText2ᚖgithubᚗcomᚋrapporthqᚋra
 	return ec._ConsentText(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalODataExport2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐLink(ctx context.Context, sel ast.SelectionSet, v *privacy.Link) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DataExport(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalODataRequest2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequest(ctx context.Context, sel ast.SelectionSet, v *privacy.Request) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DataRequest(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalODate2ᚖtimeᚐTime(ctx context.Context, v any) (*time.Time, error) {
 	if v == nil {
 		return nil, nil
@@ -77214,6 +80853,20 @@ func (ec *executionContext) unmarshalOQuietHoursInput2ᚖgithubᚗcomᚋrapporth
 	}
 	res, err := ec.unmarshalInputQuietHoursInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalORetentionReport2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐReport(ctx context.Context, sel ast.SelectionSet, v *privacy.Report) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RetentionReport(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORetentionSweep2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐSweep(ctx context.Context, sel ast.SelectionSet, v *privacy.Sweep) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RetentionSweep(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalORoleMetrics2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐRoleMetrics(ctx context.Context, sel ast.SelectionSet, v *conversation.RoleMetrics) graphql.Marshaler {

@@ -116,6 +116,7 @@ type Loaders struct {
 	Tags          *Entity[tag.Tag]
 	Notifications *Entity[notice.Notification]
 	Consents      *Entity[consent.Consent]
+	Requests      *Entity[privacy.Request]
 
 	EngagementsOfClient   *Pages[All, engagement.Engagement]
 	SessionsOfClient      *Pages[SessionQuery, session.Session]
@@ -210,6 +211,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Tags = entity(b, s.Tags.ByIDs)
 	b.Notifications = entity(b, s.Notices.ByIDs)
 	b.Consents = entity(b, s.Consents.ByIDs)
+	b.Requests = entity(b, s.Privacy.ByIDs)
 
 	b.EngagementsOfClient = pages(b,
 		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[engagement.Engagement], error) {

@@ -53,6 +53,7 @@ type (
 	actionItemResolver          struct{ *Resolver }
 	actionAssigneeResolver      struct{ *Resolver }
 	metricGroupResolver         struct{ *Resolver }
+	dataRequestResolver         struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.
@@ -159,6 +160,9 @@ func (r *Resolver) NoteVersion() graph.NoteVersionResolver { return noteVersionR
 
 // Commitment implements graph.ResolverRoot.
 func (r *Resolver) Commitment() graph.CommitmentResolver { return commitmentResolver{r} }
+
+// DataRequest implements graph.ResolverRoot.
+func (r *Resolver) DataRequest() graph.DataRequestResolver { return dataRequestResolver{r} }
 
 // Consent implements graph.ResolverRoot.
 func (r *Resolver) Consent() graph.ConsentResolver { return consentResolver{r} }

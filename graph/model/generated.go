@@ -17,6 +17,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -209,6 +210,14 @@ type CreateSessionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of decideErasure.
+type DecideErasurePayload struct {
+	// The request; null if there are userErrors.
+	DataRequest *privacy.Request `json:"dataRequest,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What deleteNote did.
 type DeleteNotePayload struct {
 	// The note as it was; null if there are userErrors.
@@ -229,6 +238,14 @@ type DeleteSavedFilterPayload struct {
 type DeleteTagPayload struct {
 	// The tag as it was; null if there are userErrors.
 	Tag *tag.Tag `json:"tag,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of downloadDataExport.
+type DownloadDataExportPayload struct {
+	// The link; null if there are userErrors.
+	Export *privacy.Link `json:"export,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -411,6 +428,22 @@ type ReorderAgendaPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of requestDataExport.
+type RequestDataExportPayload struct {
+	// The request; null if there are userErrors.
+	DataRequest *privacy.Request `json:"dataRequest,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of requestErasure.
+type RequestErasurePayload struct {
+	// The request; null if there are userErrors.
+	DataRequest *privacy.Request `json:"dataRequest,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of requestTranscriptUpload.
 type RequestTranscriptUploadPayload struct {
 	// The transcript, waiting for its file; null if there are userErrors.
@@ -499,6 +532,14 @@ type SaveNotePayload struct {
 type SetEngagementSponsorPayload struct {
 	// The engagement as it is now; null if there are userErrors.
 	Engagement *engagement.Engagement `json:"engagement,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of setLegalHold.
+type SetLegalHoldPayload struct {
+	// The client as it is now; null if there are userErrors.
+	Client *client.Client `json:"client,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -60,6 +61,8 @@ type (
 	NoteVersionEdge          = page.Edge[note.Version]
 	TagConnection            = page.Connection[tag.Tag]
 	TagEdge                  = page.Edge[tag.Tag]
+	DataRequestConnection    = page.Connection[privacy.Request]
+	DataRequestEdge          = page.Edge[privacy.Request]
 	NotificationConnection   = page.Connection[notice.Notification]
 	NotificationEdge         = page.Edge[notice.Notification]
 )

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
@@ -127,7 +129,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	})
 	a.services.Tags = tag.NewService(db, taggable(a.services)...)
 	a.services.Consents = consent.NewService(db, consenting(a.services)...)
-	a.services.Privacy = privacy.NewService(db, a.services.Transcripts, a.services.Insights)
+	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mailbox(), Personal())
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.queue, Log: log,
@@ -137,6 +139,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))
 	a.runner.Handle(transcript.JobUnlink, a.services.Transcripts.Unlink)
 	a.runner.Handle(consent.JobFollow, a.services.Privacy.Follow)
+	a.runner.Handle(privacy.JobSweep, a.services.Privacy.Sweep)
+	a.runner.Handle(privacy.JobExport, a.services.Privacy.Copy, jobs.OnDead(a.services.Privacy.Died))
+	a.runner.Handle(privacy.JobErase, a.services.Privacy.Erase, jobs.OnDead(a.services.Privacy.Died))
 
 	a.runner.Handle(notice.JobAnnounce, a.services.Notices.Announce)
 	a.runner.Handle(notice.JobDeliver, a.services.Notices.Deliver, jobs.OnDead(a.services.Notices.DeliverDied))
@@ -158,6 +163,14 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 
 // sender is what mails leave through, nil where nothing sends them.
 func (a *App) sender() mail.Sender {
+	if a.mails == nil {
+		return nil
+	}
+	return a.mails
+}
+
+// mailbox is what keeps mails that were sent, nil where nothing does.
+func (a *App) mailbox() privacy.Mails {
 	if a.mails == nil {
 		return nil
 	}
@@ -226,6 +239,12 @@ func (a *App) sweep(ctx context.Context) error {
 		}
 		if _, _, err := a.services.Transcripts.SweepUploads(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot sweep uploads", "err", err)
+		}
+		if err := a.services.Transcripts.SweepExports(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot sweep exports", "err", err)
+		}
+		if err := a.services.Privacy.Schedule(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot schedule retention", "err", err)
 		}
 		if err := a.services.Notices.Prune(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot prune notifications", "err", err)
@@ -306,6 +325,12 @@ func taggable(s loaders.Services) []tag.Kind {
 			return s.Notes.Get(ctx, note.ID{UUID: key})
 		}},
 	}
+}
+
+// Personal is what the domains keep of clients beside transcripts and what is derived from them. What refers to something stands before
+// it, and the client's own row last: by it the others are found.
+func Personal() []personal.Store {
+	return slices.Concat(org.Personal, notice.Personal, tag.Personal, goal.Personal, note.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
 }
 
 // consenting are the people who agree to something: clients, for all their sessions, and who else takes part in one, for that one.

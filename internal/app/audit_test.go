@@ -28,6 +28,26 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 		}
 		return apptest.Coach, fmt.Sprintf(`transcriptId: %q`, up.Transcript.ID)
 	},
+	"updateGoal": func(t *testing.T, w *world) (string, string) {
+		goal, version := w.aim(t, "goal", `SELECT id, version FROM goals WHERE title = 'The Marlowe ladder true'`)
+		return apptest.Coach, fmt.Sprintf(`id: %q, expectedVersion: %d, title: "Overwritten"`, goal, version)
+	},
+	"linkGoal": func(t *testing.T, w *world) (string, string) {
+		goal, _ := w.aim(t, "goal", `SELECT id, version FROM goals WHERE title = 'The Saltram pond'`)
+		return apptest.Coach, fmt.Sprintf(`goalId: %q, entityId: %q`, goal, amara5.id(t, w.env))
+	},
+	"unlinkGoal": func(t *testing.T, w *world) (string, string) {
+		goal, _ := w.aim(t, "goal", `SELECT id, version FROM goals WHERE title = 'The Marlowe ladder false'`)
+		return apptest.Coach, fmt.Sprintf(`goalId: %q, entityId: %q`, goal, amara2.id(t, w.env))
+	},
+	"updateActionItem": func(t *testing.T, w *world) (string, string) {
+		action, version := w.aim(t, "action", `SELECT id, version FROM action_items WHERE title = 'Paint the Quantock fence true'`)
+		return apptest.Coach, fmt.Sprintf(`id: %q, expectedVersion: %d, title: "Overwritten"`, action, version)
+	},
+	"assignActionItem": func(t *testing.T, w *world) (string, string) {
+		action, version := w.aim(t, "action", `SELECT id, version FROM action_items WHERE title = 'Paint the Quantock fence false'`)
+		return apptest.Coach, fmt.Sprintf(`actionItemId: %q, expectedVersion: %d, assigneeIds: []`, action, version)
+	},
 	"inviteMember": func(*testing.T, *world) (string, string) {
 		return apptest.Owner, `email: "overwritten@harbor.example", roles: [COACH]`
 	},
@@ -101,6 +121,9 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 	},
 	"splitSpeaker": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach, fmt.Sprintf(`speakerId: %q, utteranceIds: [%q], displayName: "Overwritten"`, w.voice(t, 1), w.line(t, 1))
+	},
+	"requestErasure": func(t *testing.T, w *world) (string, string) {
+		return apptest.Owner, fmt.Sprintf(`clientId: %q, confirm: "Felix Adeyemi"`, one(t, w.env, "client", `SELECT id FROM clients WHERE name = 'Felix Adeyemi'`))
 	},
 	"mergeSpeakers": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach2, fmt.Sprintf(`intoId: %q, ids: [%q]`, w.voiceIn(t, sofia2, 0), w.voiceIn(t, sofia2, 1))
@@ -204,6 +227,16 @@ func TestMutationsAreAudited(t *testing.T) {
 	if said, err := operate(); err == nil || !strings.Contains(said, "harbor: seal 1: the row with number 4 is not what was sealed") {
 		t.Errorf("rapport audit verify of a forged trail: %v: %s", err, said)
 	}
+}
+
+// aim finds one row to change, and the version of it that is seen.
+func (w *world) aim(t *testing.T, prefix, query string) (key string, version int) {
+	t.Helper()
+	var row id.UUID
+	if err := w.env.DB.QueryRow(t.Context(), query).Scan(&row, &version); err != nil {
+		t.Fatal(err)
+	}
+	return id.Format(prefix, row), version
 }
 
 // wordless looks in the trail for every name, address and word there is.

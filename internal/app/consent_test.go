@@ -223,8 +223,8 @@ func TestWithdrawalOfAnalysis(t *testing.T) {
 	session := amara2.id(t, env)
 	key := uuid(t, one(t, env, "transcript", `SELECT id FROM transcripts WHERE session_id = $1`, uuid(t, session)))
 	derived := func() (n int) {
-		for _, table := range insight.Derived {
-			n += value[int](t, env, "SELECT count(*) FROM "+table+" WHERE transcript_id = $1", key)
+		for _, rows := range insight.Derived {
+			n += value[int](t, env, "SELECT count(*) FROM "+rows.Table+" WHERE transcript_id = $1", key)
 		}
 		return n
 	}
@@ -350,9 +350,9 @@ func TestWithdrawalDuringAnAnalysis(t *testing.T) {
 	none(`SELECT count(*) FROM insights WHERE transcript_id = $1`, uuid(t, key))
 	close(analyser.goOn)
 	none(`SELECT count(*) FROM jobs WHERE state IN ('PENDING', 'RUNNING') AND kind IN ('transcript.analyse', 'consent.follow')`)
-	for _, table := range insight.Derived {
-		if n := value[int](t, env, "SELECT count(*) FROM "+table+" WHERE transcript_id = $1", uuid(t, key)); n != 0 {
-			t.Errorf("%d rows in %s", n, table)
+	for _, rows := range insight.Derived {
+		if n := value[int](t, env, "SELECT count(*) FROM "+rows.Table+" WHERE transcript_id = $1", uuid(t, key)); n != 0 {
+			t.Errorf("%d rows in %s", n, rows.Table)
 		}
 	}
 	if status := value[string](t, env, `SELECT status FROM transcripts WHERE id = $1`, uuid(t, key)); status != "READY" {

@@ -90,6 +90,11 @@ var mutations = map[string]struct {
 	"deleteNote":                    {"Note", `id: $id`, []relation{self}},
 	"tag":                           {"Client Session Insight Note", `entityId: $id, name: "Overwritten"`, []relation{coach}},
 	"untag":                         {"Client Session Insight Note", `entityId: $id, name: "boundaries"`, []relation{coach}},
+	"requestDataExport":             {"Client", `clientId: $id`, []relation{admin, coach, client}},
+	"requestErasure":                {"Client", `clientId: $id, confirm: "nobody's name"`, []relation{admin, client}},
+	"downloadDataExport":            {"DataRequest", `requestId: $id`, []relation{client}},
+	"decideErasure":                 {"DataRequest", `requestId: $id, decision: DECLINE`, []relation{admin}},
+	"setLegalHold":                  {"Client", `clientId: $id`, []relation{admin}},
 }
 
 // fingerprint is a hash of every table.

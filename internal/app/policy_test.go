@@ -81,7 +81,7 @@ type decision struct {
 // fails the test: somebody has to decide.
 var decisions = map[string]decision{
 	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members consentTexts",
-		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}}},
+		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}, "retentionReport": {admin}}},
 	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt",
 		only{"supervisors": {admin}, "supervises": {admin}}},
 	"Invitation": {opens{admin: all}, "id email roles status invitedBy expiresAt createdAt", nil},
@@ -91,7 +91,7 @@ var decisions = map[string]decision{
 	"AuditEvent": {opens{admin: all}, "id sequence at actor action kind entityId client fields request", nil},
 
 	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights notes goals actionItems createdAt",
-		only{"goalCount": {admin}, "openActionCount": {admin}, "email": {admin, coach, client}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
+		only{"goalCount": {admin}, "openActionCount": {admin}, "email": {admin, coach, client}, "legalHold": {admin}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
 	"Engagement": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all, informed: all},
 		"id status client coach sponsors startsOn endsOn sessions notes goals createdAt updatedAt",
 		only{"title": {admin, coach, supervisor, client}, "archivedAt": {admin, coach, supervisor}, "reopening": {admin, coach, supervisor},
@@ -126,6 +126,7 @@ var decisions = map[string]decision{
 	"Consent": {opens{admin: all, coach: all, supervisor: all, client: all},
 		"id scope textVersion text outdated source givenAt recordedBy onBehalf withdrawnAt withdrawnBy client", nil},
 
+	"DataRequest": {opens{admin: all, coach: all, client: all}, "id kind status client requestedBy decidedBy counts createdAt completedAt expiresAt", nil},
 	"Goal": {opens{coach: all, supervisor: all, client: all, sponsor: shared},
 		"id title status progress targetDate sharedWithSponsor client coach engagement checkIns actionItems sessions insights version closedAt createdAt updatedAt",
 		only{"description": {coach, supervisor, client}, "latestScore": {coach, supervisor, client}}},
@@ -141,7 +142,7 @@ var decisions = map[string]decision{
 var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
 	Sponsorship EngagementReopening SessionCancellation SavedSessionFilter
-	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText
+	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText StoreCount DataExport RetentionReport RetentionSweep
 	NoteConflict ActionAssignee MetricSeries MetricGroup MetricPoint MetricPrevious MetricDistribution
 	NotificationPreferences NotificationPreference QuietHours NotificationAdded NotificationsRead
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
@@ -149,7 +150,7 @@ var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer Page
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "invitations auditEvents verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights notes metricSeries tags savedFilters goals goal actionItems actionItem",
+	"Query":        "invitations auditEvents verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "notificationEvents insightEvents",
 }

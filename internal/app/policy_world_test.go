@@ -252,6 +252,11 @@ func (w *world) fill(t *testing.T) {
 			CASE WHEN name = 'Amara Okafor' THEN coach_id END FROM clients WHERE name IN ('Amara Okafor', 'Jonas Lindqvist')`)
 	w.exec(t, `INSERT INTO consents (id, org_id, client_id, participant_id, scope, source)
 		SELECT gen_random_uuid(), org_id, client_id, id, 'SHARE_WITH_ORG', 'UNKNOWN' FROM participants WHERE session_id = $1`, w.session(t, amara, 2))
+	// Requests of every kind, a receipt, and a hold.
+	w.exec(t, `INSERT INTO data_requests (id, org_id, client_id, kind, status, requested_by, decided_by, completed_at, counts)
+		SELECT gen_random_uuid(), c.org_id, c.id, k.kind, k.status, coalesce(c.user_id, (SELECT user_id FROM memberships m WHERE m.org_id = c.org_id AND 'SPONSOR' = ANY(m.roles) ORDER BY m.id LIMIT 1)), c.coach_id, CASE WHEN k.status = 'COMPLETED' THEN now() END, '{"tags": 3}'
+		FROM clients c CROSS JOIN (VALUES ('EXPORT', 'COMPLETED'), ('ERASURE', 'WAITING'), ('ERASURE', 'DECLINED')) AS k (kind, status)`)
+	w.exec(t, `UPDATE clients SET legal_hold = true WHERE name IN ('Jonas Lindqvist', 'Theo Marchetti') OR coach_id = $1`, w.person(t, "coachclient@harbor.example"))
 	// Somebody is invited, by somebody.
 	w.exec(t, `INSERT INTO invitations (id, org_id, email, roles, token_hash, invited_by, expires_at)
 		SELECT gen_random_uuid(), o.id, 'invited@' || o.slug || '.example', '{COACH}', sha256(o.slug::bytea),
@@ -508,6 +513,9 @@ var kinds = map[string]struct{ prefix, sql string }{
 			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
 			false, false, false, false, '{}'::jsonb -- the texts are everybody's
 			FROM consents k LEFT JOIN clients c ON c.id = k.client_id LEFT JOIN participants p ON p.id = k.participant_id LEFT JOIN sessions s ON s.id = p.session_id`},
+	"DataRequest": {"request", `SELECT r.id, r.org_id, NULL::uuid, ARRAY[c.coach_id], array_remove(ARRAY[c.user_id], NULL),
+			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
+			false, false, false, false, '{}'::jsonb FROM data_requests r JOIN clients c ON c.id = r.client_id`},
 	// A notification is its recipient's as long as they are in the session that it is about.
 	"Notification": {"notification", meetings + `SELECT n.id, n.org_id, CASE WHEN n.user_id = ANY(m.coaches || m.clients || m.sponsors) THEN n.user_id END, m.coaches, m.clients, m.sponsors,
 			false, false, false, false, '{}'::jsonb FROM notifications n JOIN meeting m ON m.id = n.subject_id WHERE n.in_app`},

@@ -103,7 +103,7 @@ type gate struct {
 func shut(t testing.TB, env *apptest.Env, condition string) *gate {
 	t.Helper()
 	sql(t, env, `CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS
-		$$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NEW; END $$`)
+		$$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN coalesce(NEW, OLD); END $$`)
 	sql(t, env, `CREATE OR REPLACE TRIGGER gate BEFORE `+condition+` EXECUTE FUNCTION gate()`)
 	conn, err := env.DB.Acquire(t.Context())
 	if err != nil {

@@ -23,7 +23,7 @@ const module = "github.com/rapporthq/rapport"
 var order = []string{"privacy", "analytics", "insight", "goal", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
 
 // beside the order stand what every domain may use and what uses none.
-var beside = []string{"audit", "notice"}
+var beside = []string{"audit", "notice", "personal"}
 
 // pure packages compute: what they need is handed to them.
 var pure = []string{"internal/coaching/conversation", "internal/coaching/coding", "internal/coaching/transcript/format"}

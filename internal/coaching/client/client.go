@@ -44,6 +44,7 @@ type Client struct {
 	Name       string
 	Email      *string
 	Lifecycle  Lifecycle
+	LegalHold  bool // kept for a dispute: neither swept nor erased
 	ArchivedAt *time.Time
 	CreatedAt  time.Time
 	UpdatedAt  time.Time

@@ -12,9 +12,9 @@ import (
 var clients = page.Table[Client]{
 	From:    "clients c",
 	ID:      "c.id",
-	Columns: "c.id, c.coach_id, c.user_id, c.name, c.email, c.lifecycle, c.archived_at, c.created_at, c.updated_at",
+	Columns: "c.id, c.coach_id, c.user_id, c.name, c.email, c.lifecycle, c.legal_hold, c.archived_at, c.created_at, c.updated_at",
 	Dest: func(c *Client) []any {
-		return []any{&c.Grants, &c.ID, &c.CoachID, &c.UserID, &c.Name, &c.Email, &c.Lifecycle, &c.ArchivedAt, &c.CreatedAt, &c.UpdatedAt}
+		return []any{&c.Grants, &c.ID, &c.CoachID, &c.UserID, &c.Name, &c.Email, &c.Lifecycle, &c.LegalHold, &c.ArchivedAt, &c.CreatedAt, &c.UpdatedAt}
 	},
 	Key: func(c *Client) id.UUID { return c.ID.UUID },
 }

@@ -12,59 +12,66 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
-// Derived are the tables of what is derived from a transcript's words, each after those that refer to it. All have a column
-// transcript_id.
-var Derived = []string{"citations", "utterance_codes", "digests", "session_metrics", "insights", "analysis_runs"}
+// Derived are the rows that are derived from a transcript's words, each after those that refer to it.
+var Derived = []transcript.Rows{
+	{Table: "citations", On: "x.transcript_id = d.id"},
+	{Table: "utterance_codes", On: "x.transcript_id = d.id"},
+	{Table: "digests", On: "x.transcript_id = d.id"},
+	{Table: "session_metrics", On: "x.transcript_id = d.id"},
+	{Table: "insights", On: "x.transcript_id = d.id"},
+	{Table: "analysis_runs", On: "x.transcript_id = d.id"},
+}
 
 // Forget removes all that was derived from a transcript, reviewed or not, and tells those who saw the insights that there are none any
 // more. An analysis at work notices and ends. The transcript is then as if nobody had analysed it; one that is gone is no error, and
 // forgetting twice is forgetting once.
 func (s *Service) Forget(ctx context.Context, organization id.UUID, key transcript.ID) (err error) {
+	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error { return s.ForgetIn(ctx, tx, organization, key, map[string]int{}) })
+}
+
+// ForgetIn is Forget in the caller's transaction. It adds to counts how many rows of each table went.
+func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID, key transcript.ID, counts map[string]int) (err error) {
 	defer fault.Wrap(&err, "insight.Forget(%s)", key)
-	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		ref, status, err := s.transcripts.Hold(ctx, tx, organization, key)
-		if fault.KindOf(err) == fault.KindNotFound {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, `
-			SELECT i.id, i.audience <> 'COACH_ONLY' AND i.status IN ('ACCEPTED', 'EDITED'),
-				(i.audience <> 'COACH_ONLY' OR i.kind = 'COACH_SKILL') AND 'SUPERVISION' = ANY(s.consents)
-			FROM insights i JOIN sessions s ON s.org_id = i.org_id AND s.id = i.session_id
-			WHERE i.org_id = $1 AND i.transcript_id = $2 AND i.retracted_at IS NULL ORDER BY i.ordinal, i.id`, organization, key)
-		if err != nil {
-			return err
-		}
-		var gone []subject
-		var insight ID
-		var client, supervisor bool
-		if _, err := pgx.ForEachRow(rows, []any{&insight, &client, &supervisor}, func() error {
-			key, seen := insight, auth.AsCoach
-			if client {
-				seen |= auth.AsClient
-			}
-			if supervisor {
-				seen |= auth.AsSupervisor
-			}
-			gone = append(gone, subject{Insight: &key, Session: &ref.ID, SeenBy: seen})
-			return nil
-		}); err != nil {
-			return err
-		}
-		for _, table := range Derived {
-			if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE org_id = $1 AND transcript_id = $2`, organization, key); err != nil {
-				return err
-			}
-		}
-		for _, about := range gone {
-			if err := s.publish(ctx, tx, ref, eventRemoved, about); err != nil {
-				return err
-			}
-		}
-		if status == transcript.Parsed || status == transcript.Analyzing || status == transcript.NeedsSpeakers {
-			_, err = s.transcripts.Advance(ctx, tx, ref, key, transcript.Ready, status)
-		}
+	ref, status, err := s.transcripts.Hold(ctx, tx, organization, key)
+	if fault.KindOf(err) == fault.KindNotFound {
+		return nil
+	} else if err != nil {
 		return err
-	})
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT i.id, i.audience <> 'COACH_ONLY' AND i.status IN ('ACCEPTED', 'EDITED'),
+			(i.audience <> 'COACH_ONLY' OR i.kind = 'COACH_SKILL') AND 'SUPERVISION' = ANY(s.consents)
+		FROM insights i JOIN sessions s ON s.org_id = i.org_id AND s.id = i.session_id
+		WHERE i.org_id = $1 AND i.transcript_id = $2 AND i.retracted_at IS NULL ORDER BY i.ordinal, i.id`, organization, key)
+	if err != nil {
+		return err
+	}
+	var gone []subject
+	var insight ID
+	var client, supervisor bool
+	if _, err := pgx.ForEachRow(rows, []any{&insight, &client, &supervisor}, func() error {
+		key, seen := insight, auth.AsCoach
+		if client {
+			seen |= auth.AsClient
+		}
+		if supervisor {
+			seen |= auth.AsSupervisor
+		}
+		gone = append(gone, subject{Insight: &key, Session: &ref.ID, SeenBy: seen})
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := transcript.Delete(ctx, tx, organization, key, Derived, counts); err != nil {
+		return err
+	}
+	for _, about := range gone {
+		if err := s.publish(ctx, tx, ref, eventRemoved, about); err != nil {
+			return err
+		}
+	}
+	if status == transcript.Parsed || status == transcript.Analyzing || status == transcript.NeedsSpeakers {
+		_, err = s.transcripts.Advance(ctx, tx, ref, key, transcript.Ready, status)
+	}
+	return err
 }

@@ -73,7 +73,7 @@ func (s *Service) OrganizationsByIDs(ctx context.Context, ids []id.UUID) (map[id
 	return page.ByIDs(ctx, s.db, v, organizations, organizationScope(v), ids)
 }
 
-// Update changes the viewer's organization.
+// Update changes the viewer's organization. A shorter retention takes effect with the next sweep.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Organization, err error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {

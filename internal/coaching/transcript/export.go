@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -89,7 +90,7 @@ func (s *Service) Export(ctx context.Context, in ExportInput) (_ *Export, err er
 	if t.Status == Uploading || t.Status == Uploaded || t.Status == Parsing {
 		return nil, fault.Conflict("the transcript has not been read yet")
 	}
-	doc, err := s.document(ctx, v.Org, t)
+	doc, err := s.document(ctx, v.Org, t.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +102,16 @@ func (s *Service) Export(ctx context.Context, in ExportInput) (_ *Export, err er
 		return nil, err
 	}
 	name := fmt.Sprintf("transcript-%s%s", t.CreatedAt.UTC().Format(time.DateOnly), kind.extension)
-	return s.handOut(ctx, v, name, kind.contentType, content.Bytes())
+	return s.handOut(ctx, v, t.ID, name, kind.contentType, content.Bytes())
+}
+
+// WriteAs writes a transcript that has been read in a format, in the words and with the speakers as they are now; for the domains above.
+func (s *Service) WriteAs(ctx context.Context, organization id.UUID, key ID, w io.Writer, f format.Format) error {
+	doc, err := s.document(ctx, organization, key)
+	if err != nil {
+		return err
+	}
+	return format.Export(w, doc, f)
 }
 
 func (s *Service) exportOriginal(ctx context.Context, v auth.Viewer, t *Transcript) (*Export, error) {
@@ -118,7 +128,7 @@ func (s *Service) exportOriginal(ctx context.Context, v auth.Viewer, t *Transcri
 		name = *t.Filename
 	}
 	if where == nil {
-		return s.handOut(ctx, v, name, uploadType, content)
+		return s.handOut(ctx, v, t.ID, name, uploadType, content)
 	}
 	file, _, err := s.files.Open(ctx, *where)
 	if fault.KindOf(err) == fault.KindNotFound {
@@ -132,9 +142,13 @@ func (s *Service) exportOriginal(ctx context.Context, v auth.Viewer, t *Transcri
 	return s.link(ctx, *where, name, uploadType)
 }
 
-// handOut keeps content for as long as its link may be followed, and a little longer.
-func (s *Service) handOut(ctx context.Context, v auth.Viewer, name, contentType string, content []byte) (*Export, error) {
+// handOut keeps content for as long as its link may be followed, and a little longer. It is noted before, so that it can go with the
+// transcript.
+func (s *Service) handOut(ctx context.Context, v auth.Viewer, of ID, name, contentType string, content []byte) (*Export, error) {
 	key := blob.Temporary + v.Org.String() + "/" + id.New().String()
+	if _, err := s.db.Exec(ctx, `INSERT INTO transcript_exports (org_id, transcript_id, blob_key) VALUES ($1, $2, $3)`, v.Org, of, key); err != nil {
+		return nil, err
+	}
 	if err := s.files.Put(ctx, key, contentType, content); err != nil {
 		return nil, err
 	}
@@ -150,8 +164,8 @@ func (s *Service) link(ctx context.Context, key, name, contentType string) (*Exp
 }
 
 // document is the transcript as a file would say it: speakers by the names they are shown by, words as they are now.
-func (s *Service) document(ctx context.Context, organization id.UUID, t *Transcript) (*format.Document, error) {
-	c, err := s.Read(ctx, organization, t.ID)
+func (s *Service) document(ctx context.Context, organization id.UUID, key ID) (*format.Document, error) {
+	c, err := s.Read(ctx, organization, key)
 	if err != nil {
 		return nil, err
 	}

@@ -84,6 +84,42 @@ func TestMiddleware(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a good token of nobody known goes on with its claims and why", func(t *testing.T) {
+		b := newBench(t)
+		b.dir.err = fault.Unauthenticated("nobody here has this account")
+		called := false
+		h := b.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			called = true
+			if _, err := FromContext(r.Context()); !errors.Is(err, b.dir.err) {
+				t.Errorf("a viewer, or another reason: %v", err)
+			}
+			if c, err := ClaimsFrom(r.Context()); err != nil || c.Subject == "" {
+				t.Errorf("claims %v, %v", c, err)
+			}
+			member := Viewer{Org: id.New(), User: id.New()}
+			Become(r.Context(), member)
+			if v, err := FromContext(r.Context()); err != nil || v.User != member.User || v.Until.IsZero() {
+				t.Errorf("became %v, %v", v, err)
+			}
+		}))
+		r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
+		r.Header.Set("Authorization", "Bearer "+b.token)
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if !called || strings.Contains(b.log.String(), b.token[:20]) || b.log.Len() == 0 {
+			t.Errorf("called %t, log %s", called, b.log)
+		}
+	})
+	t.Run("a viewer becomes nobody else", func(t *testing.T) {
+		b := newBench(t)
+		ctx, _, err := b.Authenticate(t.Context(), b.token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		Become(ctx, Viewer{Org: id.New(), User: id.New()})
+		if v, err := FromContext(ctx); err != nil || v.User != b.dir.viewer.User {
+			t.Errorf("became %v, %v", v, err)
+		}
+	})
 
 	for name, tc := range map[string]struct {
 		headers   func(b bench) []string
@@ -97,7 +133,6 @@ func TestMiddleware(t *testing.T) {
 		"empty":           {func(bench) []string { return []string{""} }, nil, 401, "UNAUTHENTICATED"},
 		"another scheme":  {func(b bench) []string { return []string{"Basic " + b.token} }, nil, 401, "UNAUTHENTICATED"},
 		"two headers":     {func(b bench) []string { return []string{"Bearer " + b.token, "Bearer x"} }, nil, 401, "UNAUTHENTICATED"},
-		"nobody known":    {nil, fault.Unauthenticated("nobody here has this account"), 401, "UNAUTHENTICATED"},
 		"no place in it":  {nil, fault.Forbidden("you are not a member of this organization"), 403, "FORBIDDEN"},
 		"database down":   {nil, fault.Unavailable("the database cannot be reached"), 503, "UNAVAILABLE"},
 		"wrong kind":      {nil, fault.Invalid("secret_table", "of no concern to the caller"), 500, "INTERNAL"},

@@ -1,0 +1,190 @@
+package app_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/platform/id"
+)
+
+// TestFiftyWritersOfAGoal lets fifty people change one goal at once, each trying until it is done: no change is lost, and who
+// comes late is shown the goal as it is.
+func TestFiftyWritersOfAGoal(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, amara2.id(t, env)))
+	goal := does(t, coach, "createGoal", "goal", "id", apptest.Vars{"clientId": client, "title": "0"})["id"].(string)
+	const query = `mutation($id: ID!, $seen: Int!, $title: String!) { updateGoal(input: {id: $id, expectedVersion: $seen, title: $title}) { goal { version title } userErrors { code field } } }`
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			seen, title := 1, "0"
+			for {
+				var n int
+				if _, err := fmt.Sscan(title, &n); err != nil {
+					t.Error(err)
+					return
+				}
+				var out struct {
+					UpdateGoal struct {
+						Goal *struct {
+							Version int
+							Title   string
+						}
+						UserErrors []struct{ Code string }
+					}
+				}
+				r := coach.Do(t, query, apptest.Vars{"id": goal, "seen": seen, "title": fmt.Sprint(n + 1)})
+				if len(r.Errors) > 0 {
+					t.Errorf("%s", r.Body)
+					return
+				}
+				r.Into(t, &out)
+				if out.UpdateGoal.Goal == nil {
+					t.Errorf("no goal: %s", r.Body)
+					return
+				}
+				if len(out.UpdateGoal.UserErrors) == 0 {
+					return
+				}
+				if out.UpdateGoal.UserErrors[0].Code != "CONFLICT" {
+					t.Errorf("%s", r.Body)
+					return
+				}
+				seen, title = out.UpdateGoal.Goal.Version, out.UpdateGoal.Goal.Title
+			}
+		})
+	}
+	all.Wait()
+	if title, version := value[string](t, env, `SELECT title FROM goals WHERE id = $1`, uuid(t, goal)), value[int](t, env, `SELECT version FROM goals WHERE id = $1`, uuid(t, goal)); title != "50" || version != 51 {
+		t.Errorf("title is %s, version %d: an update is lost", title, version)
+	}
+}
+
+// TestCheckInsAreOnlyAdded corrects a check-in: the first stays, the second counts in its place.
+func TestCheckInsAreOnlyAdded(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, amara := env.Login(t, apptest.Coach), env.Login(t, apptest.ClientUser)
+	client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, amara2.id(t, env)))
+	goal := does(t, coach, "createGoal", "goal", "id", apptest.Vars{"clientId": client, "title": "Thursdays"})["id"].(string)
+	add := func(c *apptest.Client, score int, corrects any) changed {
+		return change(t, c, "addCheckIn", "checkIn", "id at", apptest.Vars{"goalId": goal, "score": score, "correctsId": corrects})
+	}
+	first := add(amara, 2, nil).entity
+	later := add(coach, 7, nil).entity
+	second := add(amara, 3, first["id"])
+	if second.entity["at"] != first["at"] {
+		t.Errorf("the correction stands at %v, what it corrects at %v", second.entity["at"], first["at"])
+	}
+	for _, wrong := range []changed{add(amara, 4, first["id"]), add(amara, 4, later["id"])} {
+		if briefly(wrong.userErrors) != "INVALID correctsId" {
+			t.Errorf("%s", wrong.response.Body)
+		}
+	}
+	if got := add(amara, 11, nil); briefly(got.userErrors) != "INVALID score" {
+		t.Errorf("%s", got.response.Body)
+	}
+	score := func(want int) {
+		t.Helper()
+		var out struct{ Goal struct{ LatestScore int } }
+		coach.Must(t, `query($id: ID!) { goal(id: $id) { latestScore } }`, apptest.Vars{"id": goal}, &out)
+		if out.Goal.LatestScore != want {
+			t.Errorf("the latest score is %d, want %d", out.Goal.LatestScore, want)
+		}
+	}
+	score(7)
+	add(coach, 6, later["id"])
+	score(6)
+	does(t, coach, "updateGoal", "goal", "id", apptest.Vars{"id": goal, "expectedVersion": 1, "status": "ABANDONED"})
+	if got := add(amara, 4, nil); briefly(got.userErrors) != "CONFLICT " {
+		t.Errorf("%s", got.response.Body)
+	}
+	if got := change(t, coach, "updateGoal", "goal", "version", apptest.Vars{"id": goal, "expectedVersion": 2, "status": "ACHIEVED"}); briefly(got.userErrors) != "CONFLICT " {
+		t.Errorf("%s", got.response.Body)
+	}
+}
+
+// TestActionsAreDueWherePeopleAre: a day ends for each assignee at their midnight, and a day that is over is no day to plan for.
+func TestActionsAreDueWherePeopleAre(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, amara := env.Login(t, apptest.Coach), env.Login(t, apptest.ClientUser)
+	client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, amara2.id(t, env)))
+	ruth := value[id.UUID](t, env, `SELECT id FROM users WHERE email = $1`, apptest.Coach)
+	sql(t, env, `UPDATE users SET time_zone = CASE id WHEN '`+ruth.String()+`' THEN 'America/Los_Angeles' ELSE 'Pacific/Auckland' END`)
+	both := []string{client, id.Format("user", ruth)}
+	action := does(t, coach, "createActionItem", "actionItem", "id dueAt", apptest.Vars{"clientId": client, "title": "Ask", "dueOn": "2031-01-15", "assigneeIds": both})
+	if action["dueAt"] != "2031-01-16T08:00:00Z" {
+		t.Errorf("to the coach it is due at %v", action["dueAt"])
+	}
+	var out struct {
+		Viewer struct {
+			ActionItems struct{ Nodes []struct{ ID, DueAt string } }
+		}
+	}
+	amara.Must(t, `{ viewer { actionItems(filter: {dueBefore: "2031-01-15T11:00:01Z"}) { nodes { id dueAt } } } }`, nil, &out)
+	if n := out.Viewer.ActionItems.Nodes; len(n) != 1 || n[0].DueAt != "2031-01-15T11:00:00Z" {
+		t.Errorf("to the client it is due as %+v", n)
+	}
+	past := time.Now().AddDate(0, 0, -3).Format(time.DateOnly)
+	for field, input := range map[string]apptest.Vars{
+		"dueOn":         {"clientId": client, "title": "Ask", "dueOn": past},
+		"assigneeIds.1": {"clientId": client, "title": "Ask", "assigneeIds": []string{client, id.Format("user", id.New())}},
+		"goalId":        {"clientId": client, "title": "Ask", "goalId": id.Format("goal", id.New())},
+		"sessionId":     {"clientId": client, "title": "Ask", "sessionId": id.Format("session", id.New())},
+		"status":        {"clientId": client, "title": "Ask", "status": "DONE"},
+	} {
+		before := rowCounts(t, env)
+		if got := change(t, coach, "createActionItem", "actionItem", "id", input); briefly(got.userErrors) != "INVALID "+field {
+			t.Errorf("%s: %s", field, got.response.Body)
+		}
+		sameRows(t, before, rowCounts(t, env))
+	}
+	// The client says how far it has come, and changes nothing else of what the coach has added.
+	if got := change(t, amara, "updateActionItem", "actionItem", "id", apptest.Vars{"id": action["id"], "expectedVersion": 1, "title": "Other"}); got.response.Code() != "FORBIDDEN" {
+		t.Errorf("%s", got.response.Body)
+	}
+	has(t, does(t, amara, "updateActionItem", "actionItem", "status version", apptest.Vars{"id": action["id"], "expectedVersion": 1, "status": "DONE"}), apptest.Vars{"status": "DONE", "version": 2})
+	if got := change(t, amara, "updateActionItem", "actionItem", "id", apptest.Vars{"id": action["id"], "expectedVersion": 2, "status": "WONT_DO"}); briefly(got.userErrors) != "CONFLICT " {
+		t.Errorf("%s", got.response.Body)
+	}
+	own := does(t, amara, "createActionItem", "actionItem", "id", apptest.Vars{"clientId": client, "title": "My own"})["id"]
+	does(t, amara, "updateActionItem", "actionItem", "title", apptest.Vars{"id": own, "expectedVersion": 1, "title": "My very own"})
+}
+
+// TestAnInsightGivesOneAction accepts one commitment many times at once.
+func TestAnInsightGivesOneAction(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	insight := one(t, env, "insight", `SELECT i.id FROM insights i JOIN sessions s ON s.id = i.session_id JOIN users u ON u.id = s.coach_id JOIN speakers p ON p.id = i.committed_speaker_id
+		WHERE u.email = $1 AND p.role = 'CLIENT' AND i.due_on IS NOT NULL AND i.status = 'PROPOSED' AND i.retracted_at IS NULL ORDER BY i.id LIMIT 1`, apptest.Coach)
+	made := make([]map[string]any, 20)
+	var all sync.WaitGroup
+	for i := range made {
+		all.Go(func() {
+			made[i] = change(t, coach, "acceptInsightAsAction", "actionItem", "id dueOn assignees { client { id } } sourceInsight { status }", apptest.Vars{"insightId": insight}).entity
+		})
+	}
+	all.Wait()
+	for _, a := range made {
+		if a == nil || a["id"] != made[0]["id"] {
+			t.Errorf("%v is not %v", a, made[0])
+		}
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM action_items WHERE source_insight_id = $1`, uuid(t, insight)); n != 1 {
+		t.Errorf("%d actions", n)
+	}
+	if said := value[time.Time](t, env, `SELECT due_on FROM insights WHERE id = $1`, uuid(t, insight)); made[0]["dueOn"] != said.Format(time.DateOnly) {
+		t.Errorf("due on %v, said was %v", made[0]["dueOn"], said)
+	}
+	has(t, made[0], apptest.Vars{"sourceInsight": apptest.Vars{"status": "ACCEPTED"}})
+	if who := made[0]["assignees"].([]any); len(who) != 1 || who[0].(map[string]any)["client"] == nil {
+		t.Errorf("assigned to %v", who)
+	}
+}

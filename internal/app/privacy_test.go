@@ -1,0 +1,573 @@
+package app_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapporthq/rapport/internal/app"
+	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/testkit"
+)
+
+// kept says of tables that no Store empties why they need none. Everything else that is in the database has one.
+var kept = map[string]string{
+	"organizations":       "no person",
+	"users":               "the login: privacy.Service.login",
+	"user_identities":     "the login",
+	"memberships":         "the login",
+	"supervisions":        "supervisor and coach",
+	"engagement_sponsors": "who sponsors",
+	"consent_texts":       "the organization's own words",
+	"data_requests":       "receipts: ids, dates and counts",
+	"retention_sweeps":    "dates and counts",
+	"session_reminders":   "when somebody was reminded of a session",
+	"tags":                "a coach's vocabulary; which tag was on the client goes with taggings",
+	"jobs":                "ids and codes",
+	"stream_topics":       "ids and cursors",
+	"stream_events":       "kinds and ids",
+	"audit_events":        "ids and names of fields, for good",
+	"audit_seals":         "hashes of those",
+	"mail_suppressions":   "hashes of addresses that want no mail",
+	"unsubscribe_keys":    "a secret of the organization",
+	"goose_db_version":    "goose's own",
+}
+
+// A table that keeps something of clients has a Store that empties it, or is emptied with the transcripts. A new table fails here until
+// somebody has decided.
+func TestEveryTableIsErased(t *testing.T) {
+	t.Parallel()
+	env := apptest.New(t)
+	erased := map[string]bool{}
+	for _, s := range app.Personal() {
+		erased[s.Table] = true
+	}
+	for _, r := range slices.Concat(insight.Derived, transcript.Kept) {
+		erased[r.Table] = true
+	}
+	tables := rowCounts(t, env)
+	for table := range tables {
+		if _, exempt := kept[table]; !erased[table] && !exempt {
+			t.Errorf("%s: add it to the Personal of its domain, or say in kept why it needs nothing", table)
+		} else if erased[table] && exempt {
+			t.Errorf("%s is kept, and erased", table)
+		}
+	}
+	for _, table := range slices.Concat(slices.Collect(maps.Keys(erased)), slices.Collect(maps.Keys(kept))) {
+		if _, there := tables[table]; !there {
+			t.Errorf("there is no table %s", table)
+		}
+	}
+}
+
+// person is everything that tells of a client: names, addresses, words.
+func person(t *testing.T, env *apptest.Env, client string) (words []string) {
+	t.Helper()
+	for _, query := range []string{
+		`SELECT name FROM clients WHERE id = $1`,
+		`SELECT email FROM clients WHERE id = $1 AND email IS NOT NULL`,
+		`SELECT u.email FROM clients c JOIN users u ON u.id = c.user_id WHERE c.id = $1`,
+		`SELECT title FROM engagements WHERE client_id = $1`,
+		`SELECT title FROM sessions WHERE client_id = $1 AND length(title) > 12`,
+		`SELECT t.filename FROM transcripts t JOIN sessions s ON s.id = t.session_id WHERE s.client_id = $1 AND t.filename IS NOT NULL`,
+		`SELECT display_name FROM remembered_speakers WHERE client_id = $1`,
+		`SELECT title FROM goals WHERE client_id = $1`,
+		`SELECT title FROM action_items WHERE client_id = $1`,
+		`SELECT v.body FROM note_versions v JOIN notes n ON n.id = v.note_id WHERE n.client_id = $1`,
+		`SELECT r.text FROM utterance_revisions r JOIN utterances u ON u.id = r.utterance_id JOIN transcripts t ON t.id = u.transcript_id JOIN sessions s ON s.id = t.session_id WHERE s.client_id = $1`,
+		`SELECT left(u.text, 60) FROM utterances u JOIN transcripts t ON t.id = u.transcript_id JOIN sessions s ON s.id = t.session_id WHERE s.client_id = $1 AND length(u.text) > 40 ORDER BY md5(u.text) LIMIT 150`,
+		`SELECT i.title FROM insights i JOIN sessions s ON s.id = i.session_id WHERE s.client_id = $1 AND length(i.title) > 30 ORDER BY md5(i.title) LIMIT 30`,
+	} {
+		rows, err := env.DB.Query(t.Context(), query, uuid(t, client))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		if len(found) == 0 {
+			t.Errorf("%s: finds nothing to look for", query)
+		}
+		words = append(words, found...)
+	}
+	return words
+}
+
+// traces says where any of the words is left: in any column of any table, in any file, in the log.
+func traces(t *testing.T, env *apptest.Env, words []string) (where []string) {
+	t.Helper()
+	rows, err := env.DB.Query(t.Context(), `
+		SELECT c.table_name, string_agg(CASE c.data_type WHEN 'bytea' THEN format('encode(x.%I, ''escape'')', c.column_name) ELSE format('x.%I::text', c.column_name) END, ', ')
+		FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
+		WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' GROUP BY c.table_name ORDER BY c.table_name`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table, columns string
+	all := map[string]string{}
+	if _, err := pgx.ForEachRow(rows, []any{&table, &columns}, func() error { all[table] = columns; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 30 {
+		t.Fatalf("only %d tables", len(all))
+	}
+	for _, table := range slices.Sorted(maps.Keys(all)) {
+		query := fmt.Sprintf(`SELECT w FROM unnest($1::text[]) w WHERE EXISTS (SELECT FROM %s x WHERE position(w IN concat_ws(' ', %s)) > 0)`, table, all[table])
+		rows, err := env.DB.Query(t.Context(), query, words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatalf("%s: %v", table, err)
+		}
+		for _, w := range found {
+			where = append(where, fmt.Sprintf("%s has %q", table, w))
+		}
+	}
+	if err := filepath.WalkDir(env.Config.Home, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		for _, w := range words {
+			if bytes.Contains(content, []byte(w)) {
+				where = append(where, fmt.Sprintf("%s has %q", path, w))
+			}
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	log := env.Log.String()
+	for _, w := range words {
+		if strings.Contains(log, w) {
+			where = append(where, fmt.Sprintf("the log has %q", w))
+		}
+	}
+	return where
+}
+
+type dataRequest struct {
+	ID, Kind, Status string
+	Client           *struct{ Name string }
+	Counts           []struct {
+		Store string
+		Count int
+	}
+	CompletedAt, ExpiresAt *string
+}
+
+func (r dataRequest) counts() map[string]int {
+	counts := map[string]int{}
+	for _, c := range r.Counts {
+		counts[c.Store] = c.Count
+	}
+	return counts
+}
+
+const requestFields = `id kind status client {name} counts {store count} completedAt expiresAt`
+
+// ask asks for a copy or an erasure.
+func ask(t *testing.T, c *apptest.Client, mutation string, input apptest.Vars) (r dataRequest, errs []userError) {
+	t.Helper()
+	kind := strings.ToUpper(mutation[:1]) + mutation[1:] + "Input!"
+	var out struct {
+		Out struct {
+			DataRequest *dataRequest
+			UserErrors  []userError
+		}
+	}
+	c.Must(t, `mutation($in: `+kind+`) {out: `+mutation+`(input: $in) {dataRequest {`+requestFields+`} userErrors {code field message}}}`, apptest.Vars{"in": input}, &out)
+	if out.Out.DataRequest != nil {
+		r = *out.Out.DataRequest
+	}
+	return r, out.Out.UserErrors
+}
+
+func requested(t *testing.T, c *apptest.Client, key string) (r dataRequest) {
+	t.Helper()
+	var out struct{ Node dataRequest }
+	c.Must(t, `query($id: ID!) {node(id: $id) {... on DataRequest {`+requestFields+`}}}`, apptest.Vars{"id": key}, &out)
+	return out.Node
+}
+
+// lived has a client's data lie in every store there is.
+func lived(t *testing.T, env *apptest.Env) (her string) {
+	t.Helper()
+	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+	her = clientOf(t, env, session)
+	file := "WEBVTT\n\n00:00.000 --> 00:04.000\nRuth: What would the Wendlebury board say to it?\n\n00:05.000 --> 00:09.000\nThe Fennimore phone: I will write to the Wendlebury board tomorrow, before I lose heart.\n"
+	sent := announce(t, coach, session, file, nil)
+	if status := sent.send(t, file); status >= 300 {
+		t.Fatalf("upload: %d", status)
+	}
+	complete(t, coach, sent.Transcript.ID)
+	env.Work(t)
+	key := sent.Transcript.ID
+	phone := one(t, env, "speaker", `SELECT id FROM speakers WHERE transcript_id = $1 AND label LIKE 'The Fennimore%'`, uuid(t, key))
+	does(t, coach, "renameSpeaker", "edit", "id", apptest.Vars{"speakerId": phone, "displayName": "Amara of Wendlebury", "remember": true})
+	line := one(t, env, "utterance", `SELECT id FROM utterances WHERE speaker_id = $1`, uuid(t, phone))
+	does(t, coach, "reviseUtterance", "edit", "id", apptest.Vars{"utteranceId": line, "text": "I will write to the Wendlebury trustees tomorrow, before I lose heart."})
+	for _, f := range []string{"WEBVTT", "JSON"} {
+		coach.Must(t, `mutation($id: ID!, $f: TranscriptExportFormat!) {exportTranscript(input: {transcriptId: $id, format: $f}) {userErrors {code}}}`, apptest.Vars{"id": key, "f": f}, nil)
+	}
+	coach.Must(t, `mutation($id: ID!) {tag(input: {entityId: $id, name: "boundaries"}) {tag {id}}}`, apptest.Vars{"id": her}, nil)
+	sql(t, env, `INSERT INTO notes (id, org_id, author_id, client_id, visibility, version, body)
+		SELECT gen_random_uuid(), org_id, coach_id, id, 'PRIVATE', 1, 'Amara seems tired of Wendlebury.' FROM clients WHERE id = $1`, uuid(t, her))
+	sql(t, env, `INSERT INTO note_versions (id, org_id, note_id, number, author_id, visibility, body)
+		SELECT gen_random_uuid(), org_id, id, 1, author_id, visibility, body FROM notes WHERE client_id = $1`, uuid(t, her))
+	sql(t, env, `INSERT INTO goals (id, org_id, client_id, coach_id, title) SELECT gen_random_uuid(), org_id, id, coach_id, 'Face the Wendlebury board' FROM clients WHERE id = $1`, uuid(t, her))
+	sql(t, env, `INSERT INTO action_items (id, org_id, client_id, coach_id, created_by, title)
+		SELECT gen_random_uuid(), org_id, id, coach_id, coach_id, 'Ring up Wendlebury' FROM clients WHERE id = $1`, uuid(t, her))
+	sql(t, env, `INSERT INTO invitations (id, org_id, email, roles, token_hash, invited_by, expires_at)
+		SELECT gen_random_uuid(), org_id, email, '{CLIENT}', sha256('her'), coach_id, now() FROM clients WHERE id = $1`, uuid(t, her))
+	env.Work(t)
+	return her
+}
+
+// After an erasure nothing in any table, file or log line tells who the client was or what was said.
+func TestErasure(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	her, session := lived(t, env), amara5.id(t, env)
+	amara, owner, coach := env.Login(t, apptest.ClientUser), env.Login(t, apptest.Owner), env.Login(t, apptest.Coach)
+	words := person(t, env, her)
+	if before := traces(t, env, words); len(before) < len(words) {
+		t.Fatalf("%d traces of %d words: the test says little", len(before), len(words))
+	}
+	_, _ = ask(t, amara, "requestDataExport", apptest.Vars{"clientId": her})
+	env.Work(t)
+
+	if _, errs := ask(t, amara, "requestErasure", apptest.Vars{"clientId": her, "confirm": "amara"}); briefly(errs) != "INVALID confirm" {
+		t.Errorf("not confirmed: %+v", errs)
+	}
+	if r := coach.Do(t, `mutation($id: ID!) {requestErasure(input: {clientId: $id, confirm: "Amara Okafor"}) {userErrors {code}}}`, apptest.Vars{"id": her}); r.Code() != "FORBIDDEN" {
+		t.Errorf("the coach erases: %s", r.Body)
+	}
+	asked, errs := ask(t, amara, "requestErasure", apptest.Vars{"clientId": her, "confirm": "Amara Okafor"})
+	if asked.Status != "WAITING" {
+		t.Fatalf("%+v %+v", asked, errs)
+	}
+	if again, _ := ask(t, amara, "requestErasure", apptest.Vars{"clientId": her, "confirm": "Amara Okafor"}); again.ID != asked.ID {
+		t.Errorf("asked again: %+v", again)
+	}
+	env.Work(t)
+	if value[string](t, env, `SELECT name FROM clients WHERE id = $1`, uuid(t, her)) != "Amara Okafor" {
+		t.Fatal("erased before anybody decided")
+	}
+	// A hold forbids it.
+	hold := `mutation($id: ID!, $h: Boolean!) {setLegalHold(input: {clientId: $id, hold: $h}) {client {legalHold} userErrors {code}}}`
+	owner.Must(t, hold, apptest.Vars{"id": her, "h": true}, nil)
+	if _, errs := ask(t, owner, "decideErasure", apptest.Vars{"requestId": asked.ID, "decision": "APPROVE"}); briefly(errs) != "LEGAL_HOLD " {
+		t.Errorf("on hold: %+v", errs)
+	}
+	owner.Must(t, hold, apptest.Vars{"id": her, "h": false}, nil)
+	for range 2 {
+		if decided, errs := ask(t, owner, "decideErasure", apptest.Vars{"requestId": asked.ID, "decision": "APPROVE"}); decided.Status != "RUNNING" {
+			t.Fatalf("%+v %+v", decided, errs)
+		}
+	}
+	want := rowCounts(t, env)
+	others := value[int](t, env, `SELECT count(*) FROM utterances u JOIN transcripts t ON t.id = u.transcript_id JOIN sessions s ON s.id = t.session_id WHERE s.client_id <> $1`, uuid(t, her))
+	env.Work(t)
+
+	r := requested(t, owner, asked.ID)
+	if r.Status != "COMPLETED" || r.CompletedAt == nil || r.Client.Name != "Erased client" {
+		t.Fatalf("%+v", r)
+	}
+	got := r.counts()
+	if got["utterances"] != want["utterances"]-others || got["users"] != 1 || got["clients"] != 1 || got["files"] != 1 || got["transcript_exports"] != 2 || got["note_versions"] != 1 {
+		t.Errorf("the receipt says %v", got)
+	}
+	for _, trace := range traces(t, env, words) {
+		t.Error(trace)
+	}
+	if left := value[int](t, env, `SELECT count(*) FROM utterances`); left != others {
+		t.Errorf("%d utterances of others were %d", left, others)
+	}
+	if r := amara.Do(t, `{viewer {user {id}}}`, nil); r.Code() != "UNAUTHENTICATED" {
+		t.Errorf("the login still works: %s", r.Body)
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM sessions WHERE client_id = $1`, uuid(t, her)); n != 8 {
+		t.Errorf("%d sessions have kept their dates", n)
+	}
+	if in := importInto(t, coach, session, "A: Once more.\nB: Yes.\n", nil); briefly(in.UserErrors) != "CONSENT_MISSING sessionId" {
+		t.Errorf("imported after the erasure: %+v", in)
+	}
+}
+
+// A server that is killed in the midst of an erasure goes on with it after the restart, and the receipt says what was erased, no more and no
+// less.
+func TestKilledDuringAnErasure(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	her := lived(t, env)
+	words := person(t, env, her)
+	owner := env.Login(t, apptest.Owner)
+	utterances := value[int](t, env, `SELECT count(*) FROM utterances u JOIN transcripts t ON t.id = u.transcript_id JOIN sessions s ON s.id = t.session_id WHERE s.client_id = $1`, uuid(t, her))
+	insights := value[int](t, env, `SELECT count(*) FROM insights i JOIN sessions s ON s.id = i.session_id WHERE s.client_id = $1`, uuid(t, her))
+	sessions := value[int](t, env, `SELECT count(*) FROM sessions WHERE client_id = $1 AND title IS NOT NULL`, uuid(t, her))
+	p := startProcess(t, env)
+	gate := shut(t, env, `DELETE ON utterances FOR EACH ROW WHEN (OLD.index = 3)`)
+	asked, errs := ask(t, p.With(owner.Token), "requestErasure", apptest.Vars{"clientId": her, "confirm": "Amara Okafor"})
+	if asked.Status != "RUNNING" {
+		t.Fatalf("%+v %+v", asked, errs)
+	}
+	for n, next := range []string{`UPDATE ON sessions FOR EACH ROW WHEN (NEW.title IS NULL)`, `UPDATE ON clients FOR EACH ROW`, `UPDATE ON users FOR EACH ROW`, ``} {
+		gate.somebody()
+		p.kill()
+		gate.release()
+		buried(t, env)
+		sql(t, env, `DROP TRIGGER gate ON `+[]string{"utterances", "sessions", "clients", "users"}[n])
+		if next != "" {
+			gate = shut(t, env, next)
+		}
+		p = startProcess(t, env)
+	}
+	testkit.Eventually(t, 30*time.Second, func() error {
+		if r := requested(t, owner, asked.ID); r.Status != "COMPLETED" {
+			return fmt.Errorf("%+v", r)
+		}
+		return nil
+	})
+	got := requested(t, owner, asked.ID).counts()
+	if got["utterances"] != utterances || got["insights"] != insights || got["sessions"] != sessions || got["clients"] != 1 || got["users"] != 1 || got["files"] != 1 {
+		t.Errorf("the receipt says %v, there were %d utterances, %d insights and %d titles", got, utterances, insights, sessions)
+	}
+	for _, trace := range traces(t, env, words) {
+		t.Error(trace)
+	}
+}
+
+// A copy has what is the client's to have, for the client alone; the coach's own evidence and private notes are not in it.
+func TestDataExport(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	her := lived(t, env)
+	amara, owner, coach := env.Login(t, apptest.ClientUser), env.Login(t, apptest.Owner), env.Login(t, apptest.Coach)
+	download := `mutation($id: ID!) {downloadDataExport(input: {requestId: $id}) {export {url filename} userErrors {code}}}`
+	fetch := func(c *apptest.Client, request string) map[string]string {
+		t.Helper()
+		var out struct {
+			DownloadDataExport struct {
+				Export *struct{ URL, Filename string }
+			}
+		}
+		c.Must(t, download, apptest.Vars{"id": request}, &out)
+		if out.DownloadDataExport.Export == nil {
+			t.Fatal("no link")
+		}
+		res, err := http.Get(out.DownloadDataExport.Export.URL) //nolint:noctx // of this very process
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		raw, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%d %v", res.StatusCode, err)
+		}
+		z, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := map[string]string{}
+		for _, f := range z.File {
+			r, err := f.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[f.Name] = string(content)
+		}
+		return files
+	}
+	asked, errs := ask(t, amara, "requestDataExport", apptest.Vars{"clientId": her})
+	if asked.Status != "RUNNING" {
+		t.Fatalf("%+v %+v", asked, errs)
+	}
+	var early struct {
+		DownloadDataExport struct{ UserErrors []userError }
+	}
+	amara.Must(t, download, apptest.Vars{"id": asked.ID}, &early)
+	if briefly(early.DownloadDataExport.UserErrors) != "CONFLICT " {
+		t.Errorf("before it is made: %+v", early)
+	}
+	env.Work(t)
+	if r := requested(t, amara, asked.ID); r.Status != "COMPLETED" || r.counts()["transcripts"] != 4 || r.counts()["sessions"] != 8 || r.ExpiresAt == nil {
+		t.Errorf("%+v", r)
+	}
+	files := fetch(amara, asked.ID)
+	for name, want := range map[string]string{
+		"README.txt": "not in it", "clients.json": "Amara Okafor", "sessions.json": "Second line and Thursdays", "insights.json": `"kind"`, "citations.json": `"quote"`,
+		"consents.json": "AI_ANALYSIS", "remembered_speakers.json": "Amara of Wendlebury",
+	} {
+		if !strings.Contains(strings.ToLower(files[name]), strings.ToLower(want)) {
+			t.Errorf("%s is without %q: %.300s", name, want, files[name])
+		}
+	}
+	vtt, txt := 0, 0
+	for name, content := range files {
+		switch filepath.Ext(name) {
+		case ".vtt":
+			vtt++
+		case ".txt":
+			txt++
+		}
+		for _, secret := range []string{"COACH_SKILL", "seems tired", "org_id", "role_confidence"} {
+			if strings.Contains(content, secret) {
+				t.Errorf("%s has %s", name, secret)
+			}
+		}
+	}
+	if vtt != 4 || txt != 5 {
+		t.Errorf("%d .vtt, %d .txt: %v", vtt, txt, slices.Sorted(maps.Keys(files)))
+	}
+	// Nobody gets what somebody else can fetch for themselves.
+	onBehalf, _ := ask(t, owner, "requestDataExport", apptest.Vars{"clientId": her})
+	env.Work(t)
+	for _, tc := range []struct {
+		c       *apptest.Client
+		request string
+	}{{owner, onBehalf.ID}, {coach, onBehalf.ID}, {coach, asked.ID}} {
+		if r := tc.c.Do(t, download, apptest.Vars{"id": tc.request}); r.Code() != "FORBIDDEN" {
+			t.Errorf("somebody else fetches: %s", r.Body)
+		}
+	}
+	_ = fetch(amara, onBehalf.ID)
+	// Who has no login gets it from whom they ask; a coach hands out the conversations with that coach alone.
+	mei := one(t, env, "client", `SELECT id FROM clients WHERE name = 'Mei Tanaka'`)
+	sql(t, env, `INSERT INTO notes (id, org_id, author_id, client_id, visibility, version, body)
+		SELECT gen_random_uuid(), c.org_id, u.id, c.id, 'SHARED_WITH_CLIENT', 1, 'As the Aldermaston ledgers say.' FROM clients c, users u WHERE c.id = $1 AND u.email = $2`, uuid(t, mei), apptest.Coach2)
+	asked, _ = ask(t, coach, "requestDataExport", apptest.Vars{"clientId": mei})
+	env.Work(t)
+	if files := fetch(coach, asked.ID); strings.Contains(files["notes.json"], "Aldermaston") || !strings.Contains(files["README.txt"], "transcripts/                 2") {
+		t.Errorf("%s", files["README.txt"])
+	}
+	sql(t, env, `UPDATE data_requests SET completed_at = now() - interval '2 days' WHERE id = $1`, uuid(t, asked.ID))
+	coach.Must(t, download, apptest.Vars{"id": asked.ID}, &early)
+	if briefly(early.DownloadDataExport.UserErrors) != "EXPIRED " {
+		t.Errorf("expired: %+v", early)
+	}
+}
+
+type retentionReport struct {
+	Days   int
+	Stores []struct {
+		Store  string
+		Count  int
+		Oldest string
+	}
+	LastSweep *struct {
+		Days   int
+		Stores []struct {
+			Store string
+			Count int
+		}
+	}
+}
+
+// The report counts exactly what the sweep then removes; what is newer, on hold, or another organization's stays.
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	_ = lived(t, env)
+	owner := env.Login(t, apptest.Owner)
+	report := func(args string) (r retentionReport) {
+		t.Helper()
+		var out struct {
+			Viewer struct {
+				Organization struct{ RetentionReport *retentionReport }
+			}
+		}
+		owner.Must(t, `{viewer {organization {retentionReport`+args+` {days stores {store count oldest} lastSweep {days stores {store count}}}}}}`, nil, &out)
+		if out.Viewer.Organization.RetentionReport != nil {
+			r = *out.Viewer.Organization.RetentionReport
+		}
+		return r
+	}
+	if r := report(""); r.Days != 0 {
+		t.Errorf("without a policy: %+v", r)
+	}
+	if r := owner.Do(t, `{viewer {organization {retentionReport(days: 0) {days}}}}`, nil); r.Code() != "INVALID" {
+		t.Errorf("0 days: %s", r.Body)
+	}
+	sweep := func() {
+		t.Helper()
+		if err := env.App.Services().Privacy.Schedule(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		env.Work(t)
+	}
+	before := rowCounts(t, env)
+	sweep()
+	sameRows(t, before, rowCounts(t, env))
+
+	org := one(t, env, "org", `SELECT id FROM organizations WHERE slug = 'harbor'`)
+	sql(t, env, `UPDATE clients SET legal_hold = true WHERE name = 'Jonas Lindqvist'`)
+	held := value[int](t, env, `SELECT count(*) FROM transcripts t JOIN sessions s ON s.id = t.session_id JOIN clients c ON c.id = s.client_id WHERE c.legal_hold`)
+	does(t, owner, "updateOrganization", "organization", "retentionDays", apptest.Vars{"id": org, "retentionDays": 20})
+	want := report("")
+	if want.Days != 20 || len(want.Stores) < 8 || want.Stores[0].Oldest == "" || want.LastSweep != nil {
+		t.Fatalf("%+v", want)
+	}
+	if len(report("(days: 30000)").Stores) != 0 {
+		t.Error("a century has something to remove")
+	}
+	fresh := value[int](t, env, `SELECT count(*) FROM transcripts t JOIN sessions s ON s.id = t.session_id WHERE s.starts_at > now() - interval '20 days'`)
+	if fresh == 0 || held == 0 {
+		t.Fatalf("the test says little: %d fresh, %d held", fresh, held)
+	}
+	sweep()
+	after := rowCounts(t, env)
+	got := report("")
+	if len(got.Stores) != 0 || got.LastSweep == nil || got.LastSweep.Days != 20 {
+		t.Fatalf("%+v", got)
+	}
+	removed := map[string]int{}
+	for _, s := range got.LastSweep.Stores {
+		removed[s.Store] = s.Count
+	}
+	if len(removed) != len(want.Stores) {
+		t.Errorf("reported %v, removed %v", want.Stores, removed)
+	}
+	for _, s := range want.Stores {
+		if removed[s.Store] != s.Count {
+			t.Errorf("%s: reported %d, removed %d", s.Store, s.Count, removed[s.Store])
+		}
+		if n := before[s.Store] - after[s.Store]; s.Store != transcript.Files && n != s.Count {
+			t.Errorf("%s: reported %d, %d rows are gone", s.Store, s.Count, n)
+		}
+	}
+	for _, table := range []string{"sessions", "engagements", "clients", "participants", "consents", "notes"} {
+		if after[table] != before[table] {
+			t.Errorf("%s: %d rows are %d", table, before[table], after[table])
+		}
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM transcripts t JOIN sessions s ON s.id = t.session_id JOIN clients c ON c.id = s.client_id WHERE c.legal_hold`); n != held {
+		t.Errorf("%d of %d held transcripts are left", n, held)
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM audit_events WHERE action IN ('retention.sweep', 'transcript.remove')`); n != removed["transcripts"]+1 {
+		t.Errorf("%d audit rows", n)
+	}
+	sweep()
+	sameRows(t, after, rowCounts(t, env))
+}

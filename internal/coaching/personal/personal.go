@@ -1,0 +1,25 @@
+// Package personal is how each domain says what it keeps of a client, so that it can be copied for the client and erased.
+//
+// It is data and no code: a domain that adds a table adds a Store, and a test fails until it does.
+package personal
+
+// Store is one table that holds something of clients. The conditions are SQL about its row x; $1 is the organization, $2 the client,
+// and $3 the client's login, where that is to be erased too, else NULL.
+type Store struct {
+	Table string
+	Of    string // that the row is about the client
+
+	// Clear are the assignments by which the row stays and forgets the person: a session's date stays, its title goes. Dirty is the
+	// condition that there is something to forget. Both "": the row is deleted.
+	Clear, Dirty string
+
+	// Copy are the columns of which the client gets a copy; "" is none. Shown is which of the rows, "" all: what is about somebody else,
+	// or another person's private note, is not.
+	Copy, Shown string
+}
+
+// OfSession is the condition that a client takes part in the session in the given column, as its client or one of them.
+func OfSession(column string) string {
+	return column + ` IN (SELECT s.id FROM sessions s WHERE s.org_id = $1 AND (s.client_id = $2 OR EXISTS (
+		SELECT FROM participants p WHERE p.org_id = $1 AND p.session_id = s.id AND p.client_id = $2 AND p.role = 'CLIENT')))`
+}

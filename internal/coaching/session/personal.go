@@ -1,0 +1,20 @@
+package session
+
+import (
+	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/personal"
+)
+
+// Personal is what this domain keeps of a client. That a session was held, when and how long, stays.
+var Personal = []personal.Store{
+	{Table: "saved_filters", Of: "x.owner_id = $3"},
+	{Table: "agenda_topics", Of: personal.OfSession("x.session_id"), Copy: "session_id, title, notes, status, created_at"},
+	{
+		Table: "participants", Of: "x.client_id = $2", Clear: "name = '" + client.Erased + "', user_id = NULL", Dirty: "x.name <> '" + client.Erased + "'",
+		Copy: "session_id, name, role, consents",
+	},
+	{
+		Table: "sessions", Of: "x.client_id = $2", Clear: "title = NULL, cancellation_reason = NULL", Dirty: "(x.title IS NOT NULL OR x.cancellation_reason IS NOT NULL)",
+		Copy: "id, number, type, status, title, starts_at, duration_minutes, cancelled_at, cancelled_by, cancellation_reason",
+	},
+}
