@@ -3,16 +3,19 @@ import {GraphiQL, HISTORY_PLUGIN} from 'graphiql'
 import {useEffect, useState} from 'react'
 
 import {exampleTabs, linkedTab} from './examples.js'
-import {graphiqlStorage} from './storage.js'
+import {graphiqlStorage, hasTabs} from './storage.js'
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin({showAttribution: false})]
 const linked = linkedTab(location.search)
 
 export function Explorer({fetcher, request}) {
   const [examples, setExamples] = useState(null)
+  const [returning] = useState(hasTabs)
   useEffect(() => {
     exampleTabs(request).then(setExamples)
   }, [request])
+  // GraphiQL fills its editors with what is initial and not with the first tab; where it remembers tabs it wants neither.
+  const opened = linked ?? (returning ? undefined : examples?.[0])
 
   return (
     <main className="explorer" aria-busy={!examples}>
@@ -21,8 +24,8 @@ export function Explorer({fetcher, request}) {
           fetcher={fetcher}
           plugins={plugins}
           storage={graphiqlStorage}
-          initialQuery={linked?.query}
-          initialVariables={linked?.variables}
+          initialQuery={opened?.query}
+          initialVariables={opened?.variables}
           defaultEditorToolsVisibility="variables"
           defaultTabs={linked ? [linked, ...examples] : examples}
         >

@@ -17,3 +17,6 @@ export const graphiqlStorage = {
 
 const themeKey = 'graphiql:theme'
 const storeOf = key => (key === themeKey ? localStorage : sessionStorage)
+
+/** Says whether there are tabs of before: then GraphiQL opens those, and examples are for another time. */
+export const hasTabs = () => graphiqlStorage.getItem('graphiql:tabState') !== null

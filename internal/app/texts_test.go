@@ -13,7 +13,7 @@ import (
 )
 
 // notWords are fields of inputs that hold no words of people: what is no such thing is refused.
-var notWords = strings.Fields(`email timeZone sha256 color slug language quietFrom quietUntil`)
+var notWords = strings.Fields(`email timeZone sha256 color slug language quietFrom quietUntil confirm`)
 
 // TestTextsOfEveryInput writes into every text of every mutation what nobody expects there, as somebody who may do it. Either
 // it is refused with the name of the field, or it is kept; markup is text like any other, and nothing is ever half-written.
