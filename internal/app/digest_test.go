@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -261,5 +262,44 @@ func TestInventedWordsAreRefused(t *testing.T) {
 	}
 	if n := value[int](t, env, `SELECT rejected_count FROM analysis_runs WHERE transcript_id = $1`, key); n != 9 {
 		t.Errorf("%d proposals were rejected, want 9", n)
+	}
+}
+
+// counting is an analyser that is counted.
+type counting struct {
+	insight.Analyser
+	runs *atomic.Int32
+}
+
+func (c counting) Analyse(ctx context.Context, what insight.Conversation, to insight.Report) error {
+	c.runs.Add(1)
+	return c.Analyser.Analyse(ctx, what, to)
+}
+
+// What was analysed before is not analysed again, and gives the same rows, byte for byte: summary, evidence and codes, too.
+func TestASecondRunIsFree(t *testing.T) {
+	t.Parallel()
+	var runs atomic.Int32
+	env := apptest.Demo(t, apptest.AppOptions(app.WithAnalyser(counting{rules.Analyser{}, &runs})))
+	c := correcting(t, env, conversation(t))
+	found := func() string {
+		return value[string](t, env, `SELECT concat_ws(E'\n',
+			(SELECT to_jsonb(d)::text FROM digests d WHERE transcript_id = $1),
+			(SELECT string_agg(to_jsonb(u)::text, E'\n' ORDER BY utterance_id, scheme, code) FROM utterance_codes u WHERE transcript_id = $1))`, uuid(t, c.id)) + c.results()
+	}
+	before := found()
+	if n := runs.Load(); n != 1 || len(before) < 1000 {
+		t.Fatalf("%d runs, found %s", n, before)
+	}
+	c.undo(c.do("renameSpeaker", apptest.Vars{"speakerId": c.speaker(0), "displayName": "Somebody"}))
+	env.Work(t)
+	c.same("after an edit that was undone", found(), before)
+	if n := runs.Load(); n != 1 {
+		t.Errorf("analysed %d times", n)
+	}
+	c.do("renameSpeaker", apptest.Vars{"speakerId": c.speaker(0), "displayName": "Somebody"})
+	env.Work(t)
+	if n := runs.Load(); n != 2 {
+		t.Errorf("after an edit analysed %d times", n)
 	}
 }
