@@ -327,7 +327,9 @@ func (r *run) keep(ctx context.Context, f Finding) error {
 				committed_speaker_id, due, due_on)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, nullif($14, ''), $15)
 			ON CONFLICT (org_id, transcript_id, fingerprint) DO UPDATE SET run_id = excluded.run_id, ordinal = excluded.ordinal, retracted_at = NULL,
-				committed_speaker_id = excluded.committed_speaker_id, due = excluded.due, due_on = excluded.due_on,
+				committed_speaker_id = CASE insights.status WHEN 'PROPOSED' THEN excluded.committed_speaker_id ELSE insights.committed_speaker_id END,
+				due = CASE insights.status WHEN 'PROPOSED' THEN excluded.due ELSE insights.due END,
+				due_on = CASE insights.status WHEN 'PROPOSED' THEN excluded.due_on ELSE insights.due_on END,
 				audience = CASE insights.status WHEN 'PROPOSED' THEN excluded.audience ELSE insights.audience END,
 				title = CASE insights.status WHEN 'PROPOSED' THEN excluded.title ELSE insights.title END,
 				body = CASE insights.status WHEN 'PROPOSED' THEN excluded.body ELSE insights.body END,
