@@ -163,9 +163,9 @@ func TestKilledDuringAnImport(t *testing.T) {
 		{`INSERT ON transcripts FOR EACH ROW`, false},
 		{`INSERT ON transcript_originals FOR EACH ROW`, false},
 		{`INSERT ON utterances FOR EACH ROW WHEN (NEW.index = 7)`, false},
-		{`INSERT ON jobs FOR EACH ROW`, false},
+		{`INSERT ON jobs FOR EACH ROW WHEN (NEW.kind = 'transcript.analyse')`, false},
 		{`INSERT ON stream_events FOR EACH ROW WHEN (NEW.kind LIKE 'transcript%')`, false},
-		{`UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'RUNNING')`, true},
+		{`UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'RUNNING' AND NEW.kind = 'transcript.analyse')`, true},
 		{`INSERT ON analysis_runs FOR EACH ROW`, true},
 		{`UPDATE ON transcripts FOR EACH ROW WHEN (NEW.status = 'ANALYZING')`, true},
 		{`INSERT ON insights FOR EACH ROW WHEN (NEW.ordinal = 1)`, true},
@@ -174,7 +174,7 @@ func TestKilledDuringAnImport(t *testing.T) {
 		{fmt.Sprintf(`INSERT ON insights FOR EACH ROW WHEN (NEW.ordinal = %d)`, last), true},
 		{`UPDATE ON analysis_runs FOR EACH ROW WHEN (NEW.status = 'SUCCEEDED')`, true},
 		{`UPDATE ON transcripts FOR EACH ROW WHEN (NEW.status = 'READY')`, true},
-		{`UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'DONE')`, true},
+		{`UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'DONE' AND NEW.kind = 'transcript.analyse')`, true},
 	} {
 		done := t.Run(tc.before, func(t *testing.T) {
 			content := file(n + 1)
@@ -241,7 +241,7 @@ func TestKilledInTheLastAttempt(t *testing.T) {
 		{`INSERT ON analysis_runs FOR EACH ROW`, "", "FAILED"},
 		{`INSERT ON insights FOR EACH ROW WHEN (NEW.ordinal = 3)`, "FAILED", "FAILED"},
 		{`UPDATE ON transcripts FOR EACH ROW WHEN (NEW.status = 'READY')`, "FAILED", "FAILED"},
-		{`UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'DONE')`, "SUCCEEDED", "READY"}, // it has done all but say so
+		{`UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'DONE' AND NEW.kind = 'transcript.analyse')`, "SUCCEEDED", "READY"}, // it has done all but say so
 	} {
 		done := t.Run(tc.before, func(t *testing.T) {
 			gate := shut(t, env, tc.before)
