@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/rapporthq/rapport/internal/testkit"
 )
 
 // breaking lists what a client written for the schema before may trip over in the schema after: what was taken away, what
@@ -172,7 +174,7 @@ func TestNothingBreaks(t *testing.T) {
 	t.Parallel()
 	base, ok := baseline(git)
 	if !ok {
-		t.Skip("there is no history to compare schema.graphqls with: a clone of two commits has enough (git fetch --depth 2)")
+		testkit.RequireComponent(t, "git-history", "there is nothing to compare schema.graphqls with: a clone of two commits has enough (git fetch --depth 2)")
 	}
 	old, err := git("show", base+":schema.graphqls")
 	if err != nil {
