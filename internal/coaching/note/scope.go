@@ -47,3 +47,6 @@ func may(g auth.Grants, v Visibility) bool {
 func Visible(v auth.Viewer, column string) string {
 	return "EXISTS (SELECT FROM notes n" + about + " WHERE n.id = " + column + " AND " + scope(v, "n.org_id", "n.visibility").Where() + ")"
 }
+
+func noteScope(v auth.Viewer) *page.Scope    { return scope(v, "n.org_id", "n.visibility") }
+func versionScope(v auth.Viewer) *page.Scope { return scope(v, "n.org_id", "nv.visibility") }
