@@ -15,11 +15,8 @@ import (
 func IsQuestion(sentence string) bool {
 	var room [maxQuestionWords]string
 	marked := isMarked(sentence)
-	if !marked && !strings.Contains(sentence, ",") {
-		// Most sentences of a conversation end here.
-		if first := questionWords(sentence, room[:0:1]); len(first) == 0 || !mayAsk(first[0]) {
-			return false
-		}
+	if !marked && !someClauseMayAsk(sentence) {
+		return false // as most sentences of a conversation
 	}
 	words := questionWords(sentence, room[:0])
 	if len(words) == 0 {
@@ -31,13 +28,28 @@ func IsQuestion(sentence string) bool {
 	return marked && !isTag(words) && !mirrors(words) && !seeksNod(sentence)
 }
 
+// someClauseMayAsk tells from the first words of its clauses whether a sentence without a mark can be a question at all.
+func someClauseMayAsk(sentence string) bool {
+	var room [1]string
+	for clause, rest, more := strings.Cut(sentence, ","); ; clause, rest, more = strings.Cut(rest, ",") {
+		if first := questionWords(clause, room[:0]); len(first) > 0 && mayAsk(first[0]) {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}
+
 // IsOpenQuestion tells whether a sentence asks for more than yes, no or a fact: what, how, why, anything else, or an
 // invitation to tell, in the first of its clauses that asks. It is an estimate: two trained coders do not always agree on
 // openness either.
 func IsOpenQuestion(sentence string) bool {
-	if !IsQuestion(sentence) {
-		return false
-	}
+	return IsQuestion(sentence) && opens(sentence)
+}
+
+// opens is IsOpenQuestion for what is known to be a question.
+func opens(sentence string) bool {
 	var room [maxQuestionWords]string
 	for clause := range strings.SplitSeq(sentence, ",") {
 		words := questionWords(clause, room[:0])

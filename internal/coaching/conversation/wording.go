@@ -63,7 +63,7 @@ func (r *reader) read(t *turn, answers bool) {
 		if t.asks {
 			t.questions++
 			t.asked = append(t.asked, len(r.words))
-			if IsOpenQuestion(s) {
+			if opens(s) {
 				t.open++
 			}
 		}
