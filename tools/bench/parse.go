@@ -37,11 +37,12 @@ func measureParse(_ context.Context, b *bench) error {
 			return fmt.Errorf("%d speakers were measured, %d spoke", len(m.Speakers), len(speakers))
 		}
 	}
-	cues := 0
+	cues, words := 0, 0
 	for _, u := range doc.Utterances {
 		cues += len(u.Cues)
+		words += conversation.CountWords(u.Text)
 	}
-	fmt.Fprintf(b.out, "\nTwo hours of Zoom WebVTT (%d KB, %d cues): read in %.1f ms, measured in %.1f ms\n",
-		len(file)>>10, cues, ms(median(read)), ms(median(measured)))
+	fmt.Fprintf(b.out, "\nTwo hours of Zoom WebVTT (%d KB, %d cues, %d words): read in %.1f ms, measured in %.1f ms\n",
+		len(file)>>10, cues, words, ms(median(read)), ms(median(measured)))
 	return nil
 }
