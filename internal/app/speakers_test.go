@@ -843,6 +843,25 @@ func TestEditsAtTheSameMoment(t *testing.T) {
 	}
 }
 
+// Undoing what a person said of a role brings back what a person had said before, and not a suggestion.
+func TestAnEarlierRoleComesBack(t *testing.T) {
+	t.Parallel()
+	c := correcting(t, apptest.Demo(t), conversation(t))
+	speaker := c.speaker(1)
+	said := func() string {
+		s := c.view().Speakers[1]
+		return fmt.Sprintf("%s %t", s.Role, s.RoleConfidence == nil)
+	}
+	suggested := said()
+	first := c.do("setSpeakerRole", apptest.Vars{"speakerId": speaker, "role": "OTHER"})
+	second := c.do("setSpeakerRole", apptest.Vars{"speakerId": speaker, "role": "CLIENT"})
+	c.same("set twice", said(), "CLIENT true")
+	c.undo(second)
+	c.same("undone once", said(), "OTHER true")
+	c.undo(first)
+	c.same("undone twice", said(), suggested)
+}
+
 // Fifty who merge the same eight speakers in all directions, and undo merges, at the same moment: each merge happens whole
 // or is refused with words, every line belongs to somebody who is there, and all of it can be undone.
 func TestMergesAtTheSameMoment(t *testing.T) {
