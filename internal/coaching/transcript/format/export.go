@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -20,8 +21,8 @@ const CodeNoTimes = "NO_TIMES"
 // WebVTT and SubRip need a start and an end of every utterance: without them, and for CSV, the error is a *fault.Error of
 // KindInvalid for the field format. Other errors are w's.
 //
-// A document that somebody has edited need not keep all that Document promises: speakers who say nothing are left out, those
-// of the same name are one, and the cues of a text that they do not fit are one.
+// A document that somebody has edited need not keep all that Document promises: speakers who say nothing are left out, a
+// second Bob is called "Bob (2)", since one name would make the two one, and the cues of a text that they do not fit are one.
 func Export(w io.Writer, doc *Document, to Format) error {
 	doc = tidied(doc)
 	switch to {
@@ -59,21 +60,21 @@ func Export(w io.Writer, doc *Document, to Format) error {
 // tidied is a document as a reader would give it: with the speakers who speak, in the order of first words.
 func tidied(doc *Document) *Document {
 	tidy := &Document{Language: doc.Language, Utterances: make([]Utterance, 0, len(doc.Utterances))}
-	numbers := map[string]int{}
+	numbers := map[int]int{} // of speakers, by those they have in doc
 	for _, u := range doc.Utterances {
 		if u.Text = collapse(u.Text); u.Text == "" {
 			continue
 		}
-		name := nobody
+		name, before := nobody, u.Speaker
 		if u.Speaker >= 0 && u.Speaker < len(doc.Speakers) {
 			name = shortened(cleanName(doc.Speakers[u.Speaker]))
 		}
 		if u.Speaker = unknown; name != "" && name != nobody {
-			number, known := numbers[name]
+			number, known := numbers[before]
 			if !known {
 				number = len(tidy.Speakers)
-				numbers[name] = number
-				tidy.Speakers = append(tidy.Speakers, name)
+				numbers[before] = number
+				tidy.Speakers = append(tidy.Speakers, another(name, tidy.Speakers))
 			}
 			u.Speaker = number
 		}
@@ -83,6 +84,16 @@ func tidied(doc *Document) *Document {
 		tidy.Utterances = append(tidy.Utterances, u)
 	}
 	return tidy
+}
+
+// another is a name that is not taken: itself, or with the first number that makes it so.
+func another(name string, taken []string) string {
+	free, runes := name, []rune(name)
+	for n := 2; slices.Contains(taken, free); n++ {
+		number := fmt.Sprintf(" (%d)", n)
+		free = string(runes[:min(len(runes), longestName-len(number))]) + number
+	}
+	return free
 }
 
 // writePlainly names speakers as people do, `Ann: So.`, if that is read back as it is meant; else with marks that leave no

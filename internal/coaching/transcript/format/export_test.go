@@ -269,7 +269,7 @@ func TestExportOfEditedSpeakers(t *testing.T) {
 		{Speaker: 7, StartMs: at(3), EndMs: at(4), Text: "five", Cues: []Cue{{3, 4, 0}}},
 		{Speaker: 2, StartMs: at(4), EndMs: at(5), Text: " ", Cues: []Cue{{4, 5, 0}}},
 	}}
-	const want = "Ann 0-1: One two\nBob 1-2: three\nBob 2-3: four\n? 3-4: five\n"
+	const want = "Ann 0-1: One two\nBob 1-2: three\nBob (2) 2-3: four\n? 3-4: five\n"
 	for _, to := range []Format{WebVTT, SubRip, Text, JSON} {
 		var file bytes.Buffer
 		if err := Export(&file, edited, to); err != nil {
@@ -282,6 +282,29 @@ func TestExportOfEditedSpeakers(t *testing.T) {
 	}
 	if edited.Utterances[1].Speaker != 1 || edited.Utterances[0].Text != "One  two\x00" {
 		t.Error("an export changes what it exports")
+	}
+}
+
+// A file merges nobody: of many speakers with one name, as long as a name may be, all come back.
+func TestExportOfOneName(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Bob", "Bob (2)", strings.Repeat("x", longestName)} {
+		doc := &Document{}
+		for i := range int64(12) {
+			doc.Speakers = append(doc.Speakers, name)
+			start, end := i, i+1
+			doc.Utterances = append(doc.Utterances, Utterance{Speaker: int(i), StartMs: &start, EndMs: &end, Text: "So.", Cues: []Cue{{i, i + 1, 0}}})
+		}
+		for _, to := range []Format{WebVTT, SubRip, Text, JSON} {
+			var file bytes.Buffer
+			if err := Export(&file, doc, to); err != nil {
+				t.Fatal(err)
+			}
+			back, err := Parse(file.Bytes(), Options{})
+			if err != nil || len(back.Speakers) != 12 || len(back.Utterances) != 12 || back.Utterances[11].Speaker != 11 {
+				t.Errorf("%.10s as %s: %v, %v\n%.600s", name, to, err, back, file.Bytes())
+			}
+		}
 	}
 }
 

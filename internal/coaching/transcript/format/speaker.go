@@ -57,12 +57,13 @@ func (c *cast) index(name string, line int) int {
 	return i
 }
 
+const longestName = 200 // characters
+
 // shortened cuts a name that is no name any more, which has to fit where names are shown and into one tag.
 func shortened(name string) string {
-	const longest = 200 // characters
 	runes := 0
 	for i := range name {
-		if runes == longest {
+		if runes == longestName {
 			return cleanName(name[:i])
 		}
 		runes++
