@@ -178,7 +178,7 @@ func (r *run) inputHash() ([]byte, error) {
 
 func (r *run) storeMetrics(ctx context.Context, tx pgx.Tx) error {
 	said := conversation.Talk{
-		Speakers: r.content.Speakers, Utterances: r.content.Utterances, Language: r.content.Language, SessionMs: r.content.SessionMs,
+		Speakers: r.content.Speakers, Utterances: r.content.Utterances, Language: r.content.Language,
 	}
 	codes := coding.Apply(said.Speakers, said.Utterances)
 	said.Reflects = func(u int) (reflects, judged bool) {

@@ -294,7 +294,6 @@ type Content struct {
 	Status        Status
 	Language      string
 	On            time.Time // the day of the session where the coach is, as midnight UTC
-	SessionMs     *int64    // nil: the recording's own span counts
 	Speakers      []conversation.Speaker
 	Ordinals      []int // of the speakers: a merged one leaves a gap
 	SpeakerIDs    []SpeakerID
