@@ -9,15 +9,16 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/platform/httpx"
 	"github.com/rapporthq/rapport/internal/testkit"
 )
 
-// Statements is a tracer that keeps the text of all SQL the app has run. The queue and the listener share it: count
-// statements in an Env that is not Running.
+// Statements is a tracer that keeps the text of all SQL the app has run, and knows which of it ran for a request: sweeps,
+// the queue and the sealer work beside them at any time.
 type Statements struct {
-	mu    sync.Mutex
-	begun []string
-	ended []string
+	mu     sync.Mutex
+	ofReqs []string
+	ended  []string
 }
 
 var (
@@ -29,10 +30,17 @@ var (
 type statementKey struct{}
 
 func (s *Statements) start(ctx context.Context, sql string) context.Context {
+	s.forRequest(ctx, sql)
+	return context.WithValue(ctx, statementKey{}, sql)
+}
+
+func (s *Statements) forRequest(ctx context.Context, sql string) {
+	if httpx.RequestIDFrom(ctx) == "" {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.begun = append(s.begun, sql)
-	return context.WithValue(ctx, statementKey{}, sql)
+	s.ofReqs = append(s.ofReqs, sql)
 }
 
 func (s *Statements) end(ctx context.Context) {
@@ -58,10 +66,11 @@ func (s *Statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.Tra
 }
 
 // TraceBatchQuery implements pgx.BatchTracer.
-func (s *Statements) TraceBatchQuery(_ context.Context, _ *pgx.Conn, d pgx.TraceBatchQueryData) {
+func (s *Statements) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, d pgx.TraceBatchQueryData) {
+	s.forRequest(ctx, d.SQL)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.begun, s.ended = append(s.begun, d.SQL), append(s.ended, d.SQL)
+	s.ended = append(s.ended, d.SQL)
 }
 
 // TraceBatchEnd implements pgx.BatchTracer.
@@ -77,18 +86,18 @@ func (s *Statements) TraceCopyFromEnd(ctx context.Context, _ *pgx.Conn, _ pgx.Tr
 	s.end(ctx)
 }
 
-// Of returns the statements that run while do runs, without LISTEN, what opens a connection, and what writes the audit trail:
-// of reads that is behind the response, at any time.
+// Of returns the statements that run for requests while do runs, without what opens a connection, and what writes the audit
+// trail: of reads that is behind the response, at any time.
 func (s *Statements) Of(do func()) []string {
 	s.mu.Lock()
-	from := len(s.begun)
+	from := len(s.ofReqs)
 	s.mu.Unlock()
 	do()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found []string
-	for _, sql := range s.begun[from:] {
-		if !strings.Contains(sql, "INSERT INTO audit_events") && sql != ";" && sql != "-- ping" && !strings.HasPrefix(strings.ToUpper(sql), "LISTEN") {
+	for _, sql := range s.ofReqs[from:] {
+		if !strings.Contains(sql, "INSERT INTO audit_events") && sql != ";" && sql != "-- ping" {
 			found = append(found, sql)
 		}
 	}
