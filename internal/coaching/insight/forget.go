@@ -16,6 +16,7 @@ import (
 var Derived = []transcript.Rows{
 	{Table: "citations", On: "x.transcript_id = d.id"},
 	{Table: "utterance_codes", On: "x.transcript_id = d.id"},
+	{Table: "model_answers", On: "x.transcript_id = d.id"},
 	{Table: "digests", On: "x.transcript_id = d.id"},
 	{Table: "session_metrics", On: "x.transcript_id = d.id"},
 	{Table: "insights", On: "x.transcript_id = d.id"},

@@ -29,12 +29,14 @@ type Service struct {
 	clients     *client.Service
 	goals       *goal.Service
 	analyser    Analyser
+	limits      Limits
 	events      stream.Stream
 }
 
-// NewService returns a Service over db that looks for insights with analyser and tells events what it finds.
-func NewService(db *pgxpool.Pool, transcripts *transcript.Service, sessions *session.Service, clients *client.Service, goals *goal.Service, analyser Analyser, events stream.Stream) *Service {
-	return &Service{db: db, transcripts: transcripts, sessions: sessions, clients: clients, goals: goals, analyser: analyser, events: events}
+// NewService returns a Service over db that looks for insights with analyser, which may ask models within limits, and tells events what
+// it finds.
+func NewService(db *pgxpool.Pool, transcripts *transcript.Service, sessions *session.Service, clients *client.Service, goals *goal.Service, analyser Analyser, limits Limits, events stream.Stream) *Service {
+	return &Service{db: db, transcripts: transcripts, sessions: sessions, clients: clients, goals: goals, analyser: analyser, limits: limits, events: events}
 }
 
 // ByIDs returns those of the insights that the viewer may see, also retracted ones.

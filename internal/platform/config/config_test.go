@@ -43,7 +43,9 @@ func TestDefaults(t *testing.T) {
 		Jobs:     Jobs{Concurrency: 4, Lease: time.Minute},
 		Stream:   Stream{Retention: 24 * time.Hour},
 		Mail:     Mail{From: "Rapport <rapport@localhost>"},
-		Log:      Log{Level: slog.LevelInfo, Format: LogText},
+		Analysis: Analysis{Analyser: AnalyserRules, OpenAIURL: "https://api.openai.com/v1", OpenAIModel: "gpt-4-turbo", OpenAITimeout: time.Minute,
+			OpenAIConcurrency: 4, OpenAIMonthlyLimit: 100},
+		Log: Log{Level: slog.LevelInfo, Format: LogText},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%v\nwant\n%v", got, want)
@@ -60,16 +62,19 @@ func TestLoad(t *testing.T) {
 		look func(Config) any
 		want any
 	}{
-		"port":                {map[string]string{"PORT": "9000"}, func(c Config) any { return c.HTTP.Addr }, "127.0.0.1:9000"},
-		"address beats port":  {map[string]string{"PORT": "9000", "RAPPORT_ADDR": "localhost:7000"}, func(c Config) any { return c.HTTP.Addr }, "localhost:7000"},
-		"IPv6 loopback":       {map[string]string{"RAPPORT_ADDR": "[::1]:7000"}, func(c Config) any { return c.HTTP.Addr }, "[::1]:7000"},
-		"set to nothing":      {map[string]string{"PORT": "", "RAPPORT_MODE": " "}, func(c Config) any { return c.HTTP.Addr }, "127.0.0.1:8080"},
-		"origins":             {map[string]string{"RAPPORT_CORS_ORIGINS": "https://a.example, http://localhost:3000,"}, func(c Config) any { return fmt.Sprint(c.HTTP.CORSOrigins) }, "[https://a.example http://localhost:3000]"},
-		"no demo":             {map[string]string{"RAPPORT_DEMO": "false"}, func(c Config) any { return c.Demo }, false},
-		"level":               {map[string]string{"RAPPORT_LOG_LEVEL": "debug"}, func(c Config) any { return c.Log.Level }, slog.LevelDebug},
-		"production":          {production(nil), func(c Config) any { return [2]bool{c.Demo, c.DevLogin()} }, [2]bool{false, false}},
-		"secret":              {production(nil), func(c Config) any { return c.Database.URL.Reveal() }, "postgres://rapport:hunter2@db.internal:5432/rapport"},
-		"provider while here": {map[string]string{"RAPPORT_AUTH_ISSUER": "x", "RAPPORT_AUTH_AUDIENCE": "y", "RAPPORT_AUTH_JWKS_URL": "http://127.0.0.1:1/jwks"}, func(c Config) any { return c.Auth.Enabled() }, true},
+		"port":                 {map[string]string{"PORT": "9000"}, func(c Config) any { return c.HTTP.Addr }, "127.0.0.1:9000"},
+		"address beats port":   {map[string]string{"PORT": "9000", "RAPPORT_ADDR": "localhost:7000"}, func(c Config) any { return c.HTTP.Addr }, "localhost:7000"},
+		"IPv6 loopback":        {map[string]string{"RAPPORT_ADDR": "[::1]:7000"}, func(c Config) any { return c.HTTP.Addr }, "[::1]:7000"},
+		"set to nothing":       {map[string]string{"PORT": "", "RAPPORT_MODE": " "}, func(c Config) any { return c.HTTP.Addr }, "127.0.0.1:8080"},
+		"origins":              {map[string]string{"RAPPORT_CORS_ORIGINS": "https://a.example, http://localhost:3000,"}, func(c Config) any { return fmt.Sprint(c.HTTP.CORSOrigins) }, "[https://a.example http://localhost:3000]"},
+		"no demo":              {map[string]string{"RAPPORT_DEMO": "false"}, func(c Config) any { return c.Demo }, false},
+		"level":                {map[string]string{"RAPPORT_LOG_LEVEL": "debug"}, func(c Config) any { return c.Log.Level }, slog.LevelDebug},
+		"production":           {production(nil), func(c Config) any { return [2]bool{c.Demo, c.DevLogin()} }, [2]bool{false, false}},
+		"secret":               {production(nil), func(c Config) any { return c.Database.URL.Reveal() }, "postgres://rapport:hunter2@db.internal:5432/rapport"},
+		"a key is a choice":    {map[string]string{"RAPPORT_OPENAI_API_KEY": "sk-1"}, func(c Config) any { return c.Analysis.Analyser }, AnalyserOpenAI},
+		"which can be undone":  {map[string]string{"RAPPORT_OPENAI_API_KEY": "sk-1", "RAPPORT_ANALYSER": "rules"}, func(c Config) any { return c.Analysis.Analyser }, AnalyserRules},
+		"a model of one's own": {map[string]string{"RAPPORT_OPENAI_BASE_URL": "http://localhost:9000/v1"}, func(c Config) any { return c.Analysis.OpenAIURL }, "http://localhost:9000/v1"},
+		"provider while here":  {map[string]string{"RAPPORT_AUTH_ISSUER": "x", "RAPPORT_AUTH_AUDIENCE": "y", "RAPPORT_AUTH_JWKS_URL": "http://127.0.0.1:1/jwks"}, func(c Config) any { return c.Auth.Enabled() }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -112,7 +117,13 @@ func TestLoadRefuses(t *testing.T) {
 		"production without a database": {without("DATABASE_URL"), []string{"DATABASE_URL"}},
 		"production without a provider": {map[string]string{"RAPPORT_MODE": "production", "DATABASE_URL": "postgres://x/y"}, []string{"RAPPORT_PUBLIC_URL", "RAPPORT_AUTH_ISSUER", "RAPPORT_AUTH_AUDIENCE", "RAPPORT_AUTH_JWKS_URL"}},
 		"production, keys over http":    {production(map[string]string{"RAPPORT_AUTH_JWKS_URL": "http://id.example.com/jwks"}), []string{"RAPPORT_AUTH_JWKS_URL"}},
-		"production with the demo":      {production(map[string]string{"RAPPORT_DEMO": "true"}), []string{"RAPPORT_DEMO"}},
+		"analyser":                      {map[string]string{"RAPPORT_ANALYSER": "guess"}, []string{"RAPPORT_ANALYSER"}},
+		"a model without a key":         {map[string]string{"RAPPORT_ANALYSER": "openai"}, []string{"RAPPORT_OPENAI_API_KEY"}},
+		"a model over http":             {map[string]string{"RAPPORT_OPENAI_BASE_URL": "http://models.example.com/v1"}, []string{"RAPPORT_OPENAI_BASE_URL"}},
+		"a model nowhere":               {map[string]string{"RAPPORT_OPENAI_BASE_URL": "/v1"}, []string{"RAPPORT_OPENAI_BASE_URL"}},
+		"less than nothing": {map[string]string{"RAPPORT_OPENAI_CONCURRENCY": "-1", "RAPPORT_OPENAI_MONTHLY_LIMIT": "-1", "RAPPORT_OPENAI_TIMEOUT": "1ms"},
+			[]string{"RAPPORT_OPENAI_CONCURRENCY", "RAPPORT_OPENAI_MONTHLY_LIMIT", "RAPPORT_OPENAI_TIMEOUT"}},
+		"production with the demo": {production(map[string]string{"RAPPORT_DEMO": "true"}), []string{"RAPPORT_DEMO"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
