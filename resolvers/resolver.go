@@ -52,6 +52,7 @@ type (
 	checkInResolver             struct{ *Resolver }
 	actionItemResolver          struct{ *Resolver }
 	actionAssigneeResolver      struct{ *Resolver }
+	clientBriefResolver         struct{ *Resolver }
 	metricGroupResolver         struct{ *Resolver }
 	dataRequestResolver         struct{ *Resolver }
 )
@@ -148,6 +149,9 @@ func (r *Resolver) Insight() graph.InsightResolver { return insightResolver{r} }
 
 // Citation implements graph.ResolverRoot.
 func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r} }
+
+// ClientBrief implements graph.ResolverRoot.
+func (r *Resolver) ClientBrief() graph.ClientBriefResolver { return clientBriefResolver{r} }
 
 // MetricGroup implements graph.ResolverRoot.
 func (r *Resolver) MetricGroup() graph.MetricGroupResolver { return metricGroupResolver{r} }
