@@ -13403,7 +13403,10 @@ type UpdateOrganizationPayload {
 input CreateClientInput {
   "The client's name."
   name: String!
-  "The client's e-mail address."
+  """
+  The client's e-mail address. Somebody who signs in with it, and has the role CLIENT, is this client; so no other client of the same
+  coach, archived ones aside, may have it: EMAIL_TAKEN.
+  """
   email: String
   "Where the client stands with the practice."
   lifecycle: ClientLifecycle! = ACTIVE
