@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
-	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -37,9 +36,8 @@ func (s *Service) Recall(ctx context.Context, key client.ID) (Recalled, error) {
 	if err != nil {
 		return Recalled{}, err
 	}
-	visible := scope(v, "i.org_id")
-	from := " FROM " + insights.From + " WHERE s.client_id = k.parent AND " + visible.Where() + " AND " + standing +
-		" AND " + transcript.Counts(v, "i.session_id", "i.transcript_id")
+	visible, listed := Shown(v)
+	from := " FROM " + insights.From + " WHERE s.client_id = k.parent AND " + listed
 	const commitment = "i.kind = 'COMMITMENT' AND i.status <> 'DISMISSED'"
 	latest := "i.session_id = (SELECT i.session_id" + from + " AND " + commitment + " ORDER BY s.starts_at DESC, s.id DESC LIMIT 1)"
 	pick := func(committed, condition, order string, most int) string {

@@ -35,9 +35,6 @@ func (o *OrderBy) order() page.Order[Insight] {
 	return orderBy[o.Field].Directed(o.Direction)
 }
 
-// standing: no analysis has taken the insight back, and nobody has archived what it is of.
-const standing = "i.retracted_at IS NULL AND s.archived_at IS NULL"
-
 func (f *Filter) where(v auth.Viewer, scope *page.Scope) (w page.Filter) {
 	w.And(standing)
 	if f == nil {
