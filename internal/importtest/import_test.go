@@ -56,8 +56,9 @@ var homes = []struct {
 	{"go.jetify.com/typeid", []string{"internal/platform/id"}, "ids are made and read in one place"},
 	{"github.com/google/uuid", []string{"internal/platform/id", "internal/platform/auth", "internal/platform/httpx"}, "ids are made and read in one place"},
 	{"github.com/aws/aws-sdk-go-v2/service/s3", []string{"internal/platform/blob/s3"}, "a service of AWS is one adapter's"},
-	{"github.com/aws/aws-sdk-go-v2", []string{"internal/platform/blob/s3", "internal/app"}, "AWS is known to its adapters, and to app, which says how it is reached"},
-	{"github.com/aws/smithy-go", []string{"internal/platform/blob/s3"}, "AWS is known to its adapters"},
+	{"github.com/aws/aws-sdk-go-v2/service/sqs", []string{"internal/platform/queue/sqs"}, "a service of AWS is one adapter's"},
+	{"github.com/aws/aws-sdk-go-v2", []string{"internal/platform/blob/s3", "internal/platform/queue/sqs", "internal/app"}, "AWS is known to its adapters, and to app, which says how it is reached"},
+	{"github.com/aws/smithy-go", []string{"internal/platform/blob/s3", "internal/platform/queue/sqs"}, "AWS is known to its adapters"},
 	{"github.com/google/go-cmp", nil, "it panics by design: a test's tool"},
 	{"go.uber.org/goleak", nil, "a test's tool"},
 }
