@@ -264,7 +264,6 @@ func TestTextIsWhatItLooksLike(t *testing.T) {
 		{"updateTranscript", "transcript", "title", apptest.Vars{"id": transcript}},
 		{"renameSpeaker", "speaker", "displayName", apptest.Vars{"speakerId": speaker}},
 		{"reviewInsight", "insight", "title", apptest.Vars{"insightId": insight, "decision": "EDIT"}},
-		{"reviewInsight", "insight", "body", apptest.Vars{"insightId": insight, "decision": "EDIT"}},
 		{"tag", "entity", "name", apptest.Vars{"entityId": session}},
 		{"importTranscript", "transcript", "filename", apptest.Vars{"sessionId": session, "content": "Ruth: Hello.\nAmara: Hello."}},
 	} {

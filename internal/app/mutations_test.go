@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,6 +63,52 @@ func has(t testing.TB, got map[string]any, want apptest.Vars) {
 		if string(g) != string(w) {
 			t.Errorf("%s is %s, want %s", name, g, w)
 		}
+	}
+}
+
+// A login finds its client by the e-mail address: a coach gives each to one client, whoever writes at the same moment. What
+// another coach's clients have is nobody's business.
+func TestAnAddressIsOneClients(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, coach2 := env.Login(t, apptest.Coach), env.Login(t, apptest.Coach2)
+	add := func(by *apptest.Client, name, email string) changed {
+		return change(t, by, "createClient", "client", "id", apptest.Vars{"name": name, "email": email})
+	}
+	var wg sync.WaitGroup
+	var made, taken atomic.Int32
+	for i := range 20 {
+		wg.Go(func() {
+			switch got := add(coach, fmt.Sprint("Nadia ", i), "Nadia@Berg.example"); briefly(got.userErrors) {
+			case "":
+				made.Add(1)
+			case "EMAIL_TAKEN email":
+				taken.Add(1)
+			default:
+				t.Errorf("%s", got.response.Body)
+			}
+		})
+	}
+	wg.Wait()
+	if made.Load() != 1 || taken.Load() != 19 {
+		t.Errorf("%d were added, %d refused", made.Load(), taken.Load())
+	}
+	nadia := one(t, env, "client", `SELECT id FROM clients WHERE lower(email) = 'nadia@berg.example'`)
+	if got := add(coach, "Nadia", "nadia@BERG.example"); !strings.Contains(string(got.response.Body), nadia) {
+		t.Errorf("it is not said whose it is: %s", got.response.Body)
+	}
+	if got := add(coach2, "Nadia, too", "nadia@berg.example"); len(got.userErrors) > 0 {
+		t.Errorf("another coach's client is told of: %s", got.response.Body)
+	}
+	other := does(t, coach, "createClient", "client", "id", apptest.Vars{"name": "Other", "email": "other@berg.example"})["id"]
+	if got := change(t, coach, "updateClient", "client", "id", apptest.Vars{"id": other, "email": "nadia@berg.example"}); briefly(got.userErrors) != "EMAIL_TAKEN email" {
+		t.Errorf("an update: %s", got.response.Body)
+	}
+	does(t, coach, "updateClient", "client", "id", apptest.Vars{"id": nadia, "email": "NADIA@berg.example"}) // its own
+	does(t, coach, "archiveClient", "client", "id", apptest.Vars{"id": nadia, "archived": true})
+	does(t, coach, "updateClient", "client", "id", apptest.Vars{"id": other, "email": "nadia@berg.example"})
+	if got := change(t, coach, "archiveClient", "client", "id", apptest.Vars{"id": nadia, "archived": false}); briefly(got.userErrors) != "EMAIL_TAKEN archived" {
+		t.Errorf("an archived one came back: %s", got.response.Body)
 	}
 }
 

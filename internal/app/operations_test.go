@@ -18,7 +18,7 @@ import (
 
 // screens are the queries of docs/operations that a front end shows a screen by, and how many statements each takes at most,
 // identity included.
-var screens = map[string]int{"home": 10, "client": 12, "session": 18, "programme": 12, "settings": 7}
+var screens = map[string]int{"home": 10, "client": 22, "session": 18, "programme": 12, "settings": 7}
 
 func operation(t testing.TB, name string) string {
 	t.Helper()
@@ -50,10 +50,6 @@ func TestOperations(t *testing.T) {
 	ruth := env.Login(t, apptest.Coach)
 	session := amara2.id(t, env)
 	client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, session))
-	for _, about := range []string{session, client} {
-		does(t, ruth, "createNote", "note", "id", apptest.Vars{"entityId": about, "body": "What to come back to."})
-	}
-	sql(t, env, `UPDATE clients SET lifecycle = 'AT_RISK' WHERE id = $1`, uuid(t, client))
 	day := value[time.Time](t, env, `SELECT starts_at FROM sessions WHERE id = $1`, uuid(t, session)).Truncate(24 * time.Hour)
 	vars := map[string]apptest.Vars{
 		"home":              {"today": day, "tomorrow": day.Add(24 * time.Hour)},
@@ -108,7 +104,10 @@ func TestOperations(t *testing.T) {
 // A screen takes as many statements for twenty times the data.
 func TestScreensStatements(t *testing.T) {
 	t.Parallel()
-	sizes := []seed.Size{{Clients: 4, Sessions: 5, Utterances: 12, Insights: 5}, {Clients: 16, Sessions: 25, Utterances: 12, Insights: 5}}
+	sizes := []seed.Size{
+		{Clients: 4, Sessions: 5, Utterances: 12, Insights: 5, Goals: 1, Actions: 4},
+		{Clients: 16, Sessions: 25, Utterances: 12, Insights: 5, Goals: 5, Actions: 20},
+	}
 	counts := map[string][]string{}
 	for _, size := range sizes {
 		env := apptest.New(t, apptest.AppOptions(app.WithLoaderWait(200*time.Millisecond)))

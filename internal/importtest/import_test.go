@@ -20,7 +20,7 @@ const module = "github.com/rapporthq/rapport"
 
 // order is the one order in which domains may know each other: each only those that stand after it. What goes upward is a
 // job, an event, or a small interface declared by the consumer.
-var order = []string{"privacy", "analytics", "insight", "goal", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
+var order = []string{"privacy", "theme", "analytics", "insight", "goal", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
 
 // beside the order stand what every domain may use and what uses none.
 var beside = []string{"audit", "notice", "personal"}
@@ -45,7 +45,7 @@ var homes = []struct {
 		"internal/platform/queue/postgres", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest",
 		"internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
 		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/notice",
-		"internal/coaching/note", "internal/coaching/analytics", "internal/coaching/goal",
+		"internal/coaching/note", "internal/coaching/analytics", "internal/coaching/theme", "internal/coaching/goal",
 		"internal/app", "internal/app/demo", "internal/app/apptest", "internal/testkit",
 	}, "SQL is written where rows are kept"},
 	{"github.com/pressly/goose", []string{"internal/platform/postgres"}, "migrations are postgres's"},
@@ -58,6 +58,9 @@ var homes = []struct {
 	{"github.com/aws/aws-sdk-go-v2/service/s3", []string{"internal/platform/blob/s3"}, "a service of AWS is one adapter's"},
 	{"github.com/aws/aws-sdk-go-v2", []string{"internal/platform/blob/s3", "internal/app"}, "AWS is known to its adapters, and to app, which says how it is reached"},
 	{"github.com/aws/smithy-go", []string{"internal/platform/blob/s3"}, "AWS is known to its adapters"},
+	{"github.com/sashabaranov/go-openai", []string{"internal/platform/llm/openai"}, "OpenAI is known to its adapter"},
+	{"github.com/pkoukk", []string{"internal/platform/llm/openai"}, "tokens are counted as a model counts them"},
+	{"github.com/sony/gobreaker", []string{"internal/platform/llm/openai"}, "whom to leave alone is an adapter's to know"},
 	{"github.com/google/go-cmp", nil, "it panics by design: a test's tool"},
 	{"go.uber.org/goleak", nil, "a test's tool"},
 }
@@ -276,6 +279,10 @@ func TestRules(t *testing.T) {
 		{platform + "jobs", platform + "queue/postgres", true, ""},
 		{platform + "queue/postgres", platform + "queue/queuetest", true, ""},
 		{platform + "queue/postgres", platform + "queue/queuetest", false, "only tests"},
+		{"internal/app", platform + "llm/llmtest", false, "only tests"},
+		{coaching + "insight/prompted", platform + "llm", false, ""},
+		{coaching + "insight/prompted", platform + "llm/openai", false, "only internal/app knows adapters"},
+		{coaching + "insight/prompted", "github.com/sashabaranov/go-openai", false, "an SDK stays"},
 		{coaching + "session", "graph/model", false, "a domain knows no GraphQL"},
 		{coaching + "session", "loaders", false, "a domain knows no GraphQL"},
 		{coaching + "session", "internal/app", true, "a domain knows no GraphQL"},

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -79,6 +80,9 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Client, err er
 		if err := org.RequireActive(ctx, tx, v.Org, coach, auth.RoleCoach, "coachId"); err != nil {
 			return err
 		}
+		if err := addressFree(ctx, tx, v, "email", coach, key, email); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `
 			INSERT INTO clients (id, org_id, coach_id, name, email, lifecycle) VALUES ($1, $2, $3, $4, $5, $6)`,
 			key, v.Org, coach, name, email, in.Lifecycle); err != nil {
@@ -94,7 +98,7 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Client, err er
 
 // Update changes a client.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Client, err error) {
-	v, err := s.mine(ctx, in.ID)
+	v, c, err := s.mine(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +117,9 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Client, err er
 		return nil, err
 	}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := addressFree(ctx, tx, v, "email", c.CoachID, c.ID, email); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE clients SET
 				name = coalesce($3, name),
@@ -133,12 +140,17 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Client, err er
 
 // Archive archives a client or brings one back. Doing it twice is doing it once.
 func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Client, err error) {
-	v, err := s.mine(ctx, in.ID)
+	v, c, err := s.mine(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	defer fault.Wrap(&err, "client.Archive(%s)", in.ID)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if !in.Archived {
+			if err := addressFree(ctx, tx, v, "archived", c.CoachID, c.ID, c.Email); err != nil {
+				return err
+			}
+		}
 		tag, err := tx.Exec(ctx, `
 			UPDATE clients SET archived_at = CASE WHEN $3 THEN coalesce(archived_at, now()) END, updated_at = now()
 			WHERE org_id = $1 AND id = $2 AND (archived_at IS NOT NULL) <> $3`, v.Org, in.ID, in.Archived)
@@ -159,19 +171,42 @@ func entry(action string, key ID, fields ...string) audit.Entry {
 }
 
 // mine checks that the viewer may change a client.
-func (s *Service) mine(ctx context.Context, key ID) (auth.Viewer, error) {
+func (s *Service) mine(ctx context.Context, key ID) (auth.Viewer, *Client, error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
-		return v, err
+		return v, nil, err
 	}
 	c, err := page.Get(ctx, s.db, v, clients, scope(v), key.UUID, "client")
 	if err != nil {
-		return v, err
+		return v, nil, err
 	}
 	if !c.Any(auth.AsCoach | auth.AsAdmin) {
-		return v, fault.Forbidden("only the coach, an owner or an admin can change a client")
+		return v, nil, fault.Forbidden("only the coach, an owner or an admin can change a client")
 	}
-	return v, nil
+	return v, c, nil
+}
+
+// addressFree checks that no other client of the coach has the e-mail address: a login finds its client by it. Two coaches may coach
+// one person, and neither learns of it. Writers of one coach wait for one another here.
+func addressFree(ctx context.Context, tx pgx.Tx, v auth.Viewer, field string, coach org.UserID, key ID, email *string) error {
+	if email == nil || coach.UUID != v.User && !v.Has(auth.RoleOwner, auth.RoleAdmin) {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 FOR NO KEY UPDATE`, v.Org, coach); err != nil {
+		return err
+	}
+	var other ID
+	err := tx.QueryRow(ctx, `
+		SELECT id FROM clients
+		WHERE org_id = $1 AND coach_id = $2 AND id <> $3 AND lower(email) = lower($4) AND archived_at IS NULL
+		ORDER BY id LIMIT 1`, v.Org, coach, key, *email).Scan(&other)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fault.Invalid(field, "the e-mail address is that of %s already, whom the same coach coaches", other).WithCode("EMAIL_TAKEN")
 }
 
 func optionalEmail(problems *check.Input, email *string) *string {

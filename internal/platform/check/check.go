@@ -35,7 +35,8 @@ func (in *Input) Line(field, value string, limit int) string {
 
 // OptionalLine checks a line of text of at most limit characters, which may be empty, and returns it trimmed.
 func (in *Input) OptionalLine(field, value string, limit int) string {
-	value = in.text(field, value, limit, lineBreaks)
+	value = in.text(field, value, limit)
+	in.visible(field, value)
 	if strings.ContainsAny(value, lineBreaks) {
 		in.Fail(field, "must be a single line")
 	}
@@ -54,7 +55,9 @@ func (in *Input) LineOrNil(field string, value *string, limit int) *string {
 
 // Text checks a text of at most limit characters, which may be empty and have several lines, and returns it trimmed.
 func (in *Input) Text(field, value string, limit int) string {
-	return in.text(field, value, limit, "\n\r\t")
+	value = in.text(field, value, limit)
+	in.storable(field, value)
+	return value
 }
 
 // Document checks a required text of at most limit bytes that is kept as it is, white space at its ends included.
@@ -65,26 +68,46 @@ func (in *Input) Document(field, value string, limit int) {
 	case Trim(value) == "":
 		in.Fail(field, "must not be empty")
 	default:
-		in.characters(field, value, "\n\r\t")
+		in.storable(field, value)
 	}
 }
 
-func (in *Input) text(field, value string, limit int, allowed string) string {
+func (in *Input) text(field, value string, limit int) string {
 	value = Trim(value)
 	if n := utf8.RuneCountInString(value); n > limit {
 		in.Fail(field, "must have at most %d characters, has %d", limit, n)
 	}
-	in.characters(field, value, allowed)
 	return value
 }
 
-// characters checks that a text holds none that is unwanted, but for those allowed.
-func (in *Input) characters(field, value, allowed string) {
+// visible checks that a line holds nothing unwanted.
+func (in *Input) visible(field, value string) {
+	in.none(field, value, func(r rune) string {
+		if strings.ContainsRune(lineBreaks, r) {
+			return "" // which has a message of its own
+		}
+		return unwanted(r)
+	})
+}
+
+// storable checks that a text of several lines holds no NUL, which PostgreSQL has no place for. All else is kept as it is given:
+// what a person pastes from a word processor or in a right-to-left script holds characters that nobody sees.
+func (in *Input) storable(field, value string) {
+	in.none(field, value, func(r rune) string {
+		if r == 0 {
+			return "control"
+		}
+		return ""
+	})
+}
+
+// none checks that a text holds no character that a kind of what must not be there is named for.
+func (in *Input) none(field, value string, kind func(rune) string) {
 	place := 0
 	for _, r := range value {
 		place++
-		if kind := unwanted(r); kind != "" && !strings.ContainsRune(allowed, r) {
-			in.Fail(field, "must not contain the %s character U+%04X, which is character %d", kind, r, place)
+		if k := kind(r); k != "" {
+			in.Fail(field, "must not contain the %s character U+%04X, which is character %d", k, r, place)
 			break
 		}
 	}

@@ -8,9 +8,9 @@ import (
 // lineBreaks are what Unicode breaks lines at.
 const lineBreaks = "\n\v\f\r\u0085\u2028\u2029"
 
-// unwanted names the kind of a character that no text may hold, and is "" for all others.
+// unwanted names the kind of a character that no line of text may hold, and is "" for all others.
 //
-// Text that people see beside other text must be what it looks like. So it may hold whatever can be seen, in any script,
+// A line that people see beside other lines, as a name or a title, must be what it looks like. So it may hold whatever can be seen, in any script,
 // and of what cannot be seen only what writing needs:
 //
 //   - U+200D and U+200C, which join and part letters in Persian, Malayalam and other scripts, and make one emoji of several;
