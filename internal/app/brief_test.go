@@ -71,6 +71,7 @@ func TestClientBrief(t *testing.T) {
 	amara := clientOf(t, env, amara2.id(t, env))
 	sql(t, env, `DELETE FROM action_items`)
 	sql(t, env, `DELETE FROM goals`)
+	sql(t, env, `UPDATE insights SET status = 'PROPOSED', reviewed_by = NULL, reviewed_at = NULL WHERE kind = 'COMMITMENT'`)
 	coach := one(t, env, "user", `SELECT id FROM users WHERE email = $1`, apptest.Coach)
 	action := func(title, status string, due any, assignees ...string) string {
 		return does(t, ruth, "createActionItem", "actionItem", "id", apptest.Vars{"clientId": amara, "title": title, "status": status, "dueOn": due, "assigneeIds": append([]string{}, assignees...)})["id"].(string)
