@@ -44,6 +44,7 @@ type (
 	citationResolver            struct{ *Resolver }
 	commitmentResolver          struct{ *Resolver }
 	passageResolver             struct{ *Resolver }
+	themeResolver               struct{ *Resolver }
 	tagResolver                 struct{ *Resolver }
 	noteResolver                struct{ *Resolver }
 	noteVersionResolver         struct{ *Resolver }
@@ -52,6 +53,7 @@ type (
 	checkInResolver             struct{ *Resolver }
 	actionItemResolver          struct{ *Resolver }
 	actionAssigneeResolver      struct{ *Resolver }
+	clientBriefResolver         struct{ *Resolver }
 	metricGroupResolver         struct{ *Resolver }
 	dataRequestResolver         struct{ *Resolver }
 )
@@ -146,8 +148,14 @@ func (r *Resolver) ActionAssignee() graph.ActionAssigneeResolver { return action
 // Insight implements graph.ResolverRoot.
 func (r *Resolver) Insight() graph.InsightResolver { return insightResolver{r} }
 
+// Theme implements graph.ResolverRoot.
+func (r *Resolver) Theme() graph.ThemeResolver { return themeResolver{r} }
+
 // Citation implements graph.ResolverRoot.
 func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r} }
+
+// ClientBrief implements graph.ResolverRoot.
+func (r *Resolver) ClientBrief() graph.ClientBriefResolver { return clientBriefResolver{r} }
 
 // MetricGroup implements graph.ResolverRoot.
 func (r *Resolver) MetricGroup() graph.MetricGroupResolver { return metricGroupResolver{r} }

@@ -127,7 +127,7 @@ func TestActionsAreDueWherePeopleAre(t *testing.T) {
 			ActionItems struct{ Nodes []struct{ ID, DueAt string } }
 		}
 	}
-	amara.Must(t, `{ viewer { actionItems(filter: {dueBefore: "2031-01-15T11:00:01Z"}) { nodes { id dueAt } } } }`, nil, &out)
+	amara.Must(t, `{ viewer { actionItems(filter: {dueAfter: "2031-01-01T00:00:00Z", dueBefore: "2031-01-15T11:00:01Z"}) { nodes { id dueAt } } } }`, nil, &out)
 	if n := out.Viewer.ActionItems.Nodes; len(n) != 1 || n[0].DueAt != "2031-01-15T11:00:00Z" {
 		t.Errorf("to the client it is due as %+v", n)
 	}

@@ -40,7 +40,7 @@ func evenings(n int) string {
 }
 
 func insightCall(kind, title string, line int, quote string) llmtest.Call {
-	b, err := json.Marshal(map[string]any{"kind": kind, "title": title, "body": "Why it is worth a look.", "confidence": 0.8,
+	b, err := json.Marshal(map[string]any{"kind": kind, "topic": "nights", "title": title, "body": "Why it is worth a look.", "confidence": 0.8,
 		"citations": []any{map[string]any{"first": line, "last": line, "quote": quote}}})
 	if err != nil {
 		panic(err)
@@ -50,7 +50,7 @@ func insightCall(kind, title string, line int, quote string) llmtest.Call {
 
 // what the model notes of it when nothing goes wrong.
 var noted = []llmtest.Call{
-	insightCall("BLOCKER", "The nights", 1, "I answer mails until two"),
+	insightCall("THEME", "The nights", 1, "I answer mails until two"),
 	{Tool: "record_commitment", Arguments: `{"title":"Leave the phone in the kitchen","body":"b","speaker":"S2","due":"from Friday on","confidence":0.9,` +
 		`"citations":[{"first":3,"last":3,"quote":"I will leave the phone in the kitchen from Friday on - and say \"no\"."}]}`},
 	insightCall("STRENGTH", "She has thought about it", 5, "I have, for weeks. 🙂 Élise said it first."),

@@ -77,7 +77,10 @@ func (l Loader) organization(ctx context.Context, o organization) error {
 	if err := l.consents(ctx, o); err != nil {
 		return err
 	}
-	return l.conversations(ctx, o)
+	if err := l.conversations(ctx, o); err != nil {
+		return err
+	}
+	return l.work(ctx, o)
 }
 
 // consents has the coach record what the clients have agreed to, unless anything was recorded before: whoever tries the demo may have
@@ -104,7 +107,7 @@ func (l Loader) consents(ctx context.Context, o organization) error {
 	return nil
 }
 
-// found writes everything but the conversations.
+// found writes everything but the conversations, and what is written down about them.
 func (l Loader) found(ctx context.Context, tx pgx.Tx, o organization) error {
 	b := &pgx.Batch{}
 	organization := stable(o.Slug, "organization", o.Slug)

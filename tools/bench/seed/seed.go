@@ -16,6 +16,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -30,13 +31,15 @@ type Size struct {
 	Sessions   int // a client
 	Utterances int // a session; the latest session has ten times as many
 	Insights   int // a session, with one or two citations each
+	Goals      int // a client, with two check-ins each, linked with the client's latest session and an insight of it
+	Actions    int // a client, half of them done; for the goals in turn, if there are any
 }
 
 // Full is the size that `make bench` measures with: 500 sessions, 5,000 insights, more than 100,000 utterances.
-var Full = Size{Clients: 10, Sessions: 50, Utterances: 200, Insights: 10}
+var Full = Size{Clients: 10, Sessions: 50, Utterances: 200, Insights: 10, Goals: 2, Actions: 10}
 
 // Small is the least that fills every list of the dashboard: 50 sessions.
-var Small = Size{Clients: 10, Sessions: 5, Utterances: 12, Insights: 5}
+var Small = Size{Clients: 10, Sessions: 5, Utterances: 12, Insights: 5, Goals: 1, Actions: 2}
 
 // Coach is the subject and the address of the coach.
 const Coach = "coach@bench.example"
@@ -96,6 +99,11 @@ var tables = []struct {
 	{"citations", []string{"id", "org_id", "insight_id", "ordinal", "transcript_id", "first_index", "last_index", "quote", "start_ms", "end_ms"}},
 	{"tags", []string{"id", "org_id", "owner_id", "name", "color", "created_at"}},
 	{"taggings", []string{"id", "org_id", "tag_id", "session_id", "created_at"}},
+	{"goals", []string{"id", "org_id", "client_id", "coach_id", "engagement_id", "title", "target_on", "created_at", "updated_at"}},
+	{"goal_check_ins", []string{"id", "org_id", "goal_id", "score", "note", "author_id", "as_of", "created_at"}},
+	{"goal_links", []string{"id", "org_id", "goal_id", "session_id", "insight_id", "created_at"}},
+	{"action_items", []string{"id", "org_id", "client_id", "coach_id", "engagement_id", "session_id", "goal_id", "title", "status", "due_on", "due_at", "created_by", "completed_at", "status_changed_at", "created_at", "updated_at"}},
+	{"action_assignees", []string{"id", "org_id", "action_id", "user_id", "client_id", "due_at", "created_at"}},
 }
 
 type builder struct {
@@ -153,13 +161,9 @@ func (b *builder) coach(organization id.UUID, address, name string, size Size) *
 		b.add("tags", tags[i], organization, user, tag, fmt.Sprintf("#%06x", b.ids.IntN(1<<24)), b.at)
 	}
 	p := &Practice{Viewer: auth.Viewer{Org: organization, User: user, Roles: []auth.Role{auth.RoleCoach}}}
-	type relation struct {
-		client, engagement id.UUID
-		name               string
-	}
 	relations := make([]relation, size.Clients)
 	for i := range relations {
-		r := relation{b.id(), b.id(), b.words.Name()}
+		r := relation{client: b.id(), engagement: b.id(), name: b.words.Name()}
 		b.add("clients", r.client, organization, user, r.name, fmt.Sprintf("client%d.%s", i, address), b.at, b.at)
 		b.add("engagements", r.engagement, organization, r.client, user, "Coaching with "+r.name, engagement.Active, b.at, b.at)
 		for _, scope := range []consent.Scope{consent.Transcription, consent.AIAnalysis, consent.Supervision} {
@@ -183,10 +187,57 @@ func (b *builder) coach(organization id.UUID, address, name string, size Size) *
 				b.add("taggings", b.id(), organization, tags[(n+i+3*t)%len(tags)], s.id, b.at)
 			}
 			p.Engagement = engagement.ID{UUID: r.engagement}
+			relations[i].session, relations[i].insight = s.id, s.insight
 			p.Session, p.Transcript, p.Insight = session.ID{UUID: s.id}, transcript.ID{UUID: s.transcript}, insight.ID{UUID: s.insight}
 		}
 	}
+	for _, r := range relations {
+		b.work(organization, user, r, size)
+	}
 	return p
+}
+
+// relation is a client with the coach.
+type relation struct {
+	client, engagement id.UUID
+	name               string
+	session, insight   id.UUID // the latest
+}
+
+// work adds what a client works towards and what is to be done, by the client, by the coach or by both, a few days apart.
+func (b *builder) work(organization, user id.UUID, r relation, size Size) {
+	start := b.at.AddDate(0, 0, -4*size.Actions)
+	goals := make([]id.UUID, size.Goals)
+	for i := range goals {
+		goals[i] = b.id()
+		b.add("goals", goals[i], organization, r.client, user, r.engagement, b.words.Title(), start.AddDate(0, 6, i), start, start)
+		for k := range 2 {
+			at := start.AddDate(0, k, 0)
+			b.add("goal_check_ins", b.id(), organization, goals[i], 3+2*k, b.words.Utterance(false), user, at, at)
+		}
+		b.add("goal_links", b.id(), organization, goals[i], r.session, nil, start)
+		b.add("goal_links", b.id(), organization, goals[i], nil, r.insight, start)
+	}
+	for i := range size.Actions {
+		key, made := b.id(), start.AddDate(0, 0, 3*i)
+		due := made.AddDate(0, 0, 14).Truncate(24 * time.Hour)
+		over := due.AddDate(0, 0, 1)
+		status, done := []any{goal.Done, goal.ToDo, goal.Done, goal.InProgress}[i%4], any(nil)
+		if status == goal.Done {
+			done = due
+		}
+		var of any
+		if len(goals) > 0 {
+			of = goals[i%len(goals)]
+		}
+		b.add("action_items", key, organization, r.client, user, r.engagement, r.session, of, b.words.Title(), status, due, over, user, done, made, made, made)
+		if i%3 != 1 {
+			b.add("action_assignees", b.id(), organization, key, nil, r.client, over, made)
+		}
+		if i%3 != 0 {
+			b.add("action_assignees", b.id(), organization, key, user, nil, over, made)
+		}
+	}
 }
 
 type meeting struct {

