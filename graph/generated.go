@@ -12377,7 +12377,7 @@ enum NotificationType {
   ACTION_DUE
   "The person was mentioned in a note."
   MENTION
-  "The person was invited to an organization. It is always mailed, and knows no preference."
+  "The person was invited to an organization: a mail to who is no member yet. It is no notification, and knows no preference."
   INVITATION
   "The week ahead, by mail on Mondays; no notification of the app."
   WEEKLY_DIGEST
@@ -13062,12 +13062,12 @@ type Mutation {
     "The text."
     input: PublishConsentTextInput!
   ): PublishConsentTextPayload!
-  "Invites somebody to the organization. For owners and admins; only owners invite owners."
+  "Invites somebody to the organization, by mail. For owners and admins; only owners invite owners."
   inviteMember(
     "Whom."
     input: InviteMemberInput!
   ): InviteMemberPayload!
-  "Makes an invitation that nobody has accepted valid for another week, with a new token; the old one is void. For owners and admins."
+  "Makes an invitation that nobody has accepted valid for another week, with a new token, and mails it again; what was mailed and shown before is void. For owners and admins."
   resendInvitation(
     "Which."
     input: ResendInvitationInput!
@@ -13516,7 +13516,7 @@ input InviteMemberInput {
 type InviteMemberPayload {
   "The invitation; null if there are userErrors."
   invitation: Invitation
-  "What acceptInvitation takes. It is shown here and never again: hand it to the person."
+  "What acceptInvitation takes, beside what is in the mail. It is shown here and never again, to hand on where no mail arrives."
   token: String
   "What was wrong with the input."
   userErrors: [UserError!]!
@@ -13532,7 +13532,7 @@ input ResendInvitationInput {
 type ResendInvitationPayload {
   "The invitation; null if there are userErrors."
   invitation: Invitation
-  "What acceptInvitation takes from now on. It is shown here and never again: hand it to the person."
+  "What acceptInvitation takes from now on, beside what is in the new mail. It is shown here and never again, to hand on where no mail arrives."
   token: String
   "What was wrong with the input."
   userErrors: [UserError!]!
