@@ -113,7 +113,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream)
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.stream)
 	a.services.GoalLinks = goal.NewLinks(a.services.Goals, linkable(a.services)...)
-	a.services.Analytics = analytics.NewService(db)
+	a.services.Analytics = analytics.NewService(db, a.services.Goals)
 	a.services.Notes = note.NewService(db, a.services.Orgs, a.services.Clients, a.services.Engagements, a.services.Sessions)
 	if cfg.Mode == config.Development {
 		from, err := mail.ParseAddress(cfg.Mail.From)
