@@ -23,6 +23,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
+	"github.com/rapporthq/rapport/internal/coaching/theme"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -39,6 +40,7 @@ type Services struct {
 	GoalLinks   *goal.Links
 	Transcripts *transcript.Service
 	Insights    *insight.Service
+	Themes      *theme.Service
 	Notes       *note.Service
 	Analytics   *analytics.Service
 	Tags        *tag.Service
@@ -60,6 +62,12 @@ type SessionQuery struct {
 type InsightQuery struct {
 	Filter *insight.Filter
 	Order  *insight.OrderBy
+}
+
+// ThemeQuery selects the themes of a parent.
+type ThemeQuery struct {
+	Filter *theme.Filter
+	Order  *theme.OrderBy
 }
 
 // GoalQuery selects the goals of a parent.
@@ -111,6 +119,7 @@ type Loaders struct {
 	Citations     *Entity[insight.Citation]
 	Runs          *Entity[insight.Run]
 	Metrics       *Entity[insight.Metrics]
+	Themes        *Entity[theme.Theme]
 	Notes         *Entity[note.Note]
 	NoteVersions  *Entity[note.Version]
 	Tags          *Entity[tag.Tag]
@@ -127,6 +136,11 @@ type Loaders struct {
 	RunsOfTranscript      *Pages[All, insight.Run]
 	InsightsOfSession     *Pages[InsightQuery, insight.Insight]
 	InsightsOfClient      *Pages[InsightQuery, insight.Insight]
+	InsightsOfTheme       *Pages[All, insight.Insight]
+	ThemesOfClient        *Pages[ThemeQuery, theme.Theme]
+	ThemesMergedInto      *ByKey[id.UUID, []*theme.Theme]
+	ThemeOfInsight        *Entity[theme.Theme] // by the insight's id
+	TrendOfTheme          *ByKey[id.UUID, *theme.Trend]
 	NotesOfClient         *Pages[NoteQuery, note.Note]
 	NotesOfEngagement     *Pages[NoteQuery, note.Note]
 	NotesOfSession        *Pages[NoteQuery, note.Note]
@@ -206,6 +220,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Citations = entity(b, s.Insights.CitationsByIDs)
 	b.Runs = entity(b, s.Insights.RunsByIDs)
 	b.Metrics = entity(b, s.Insights.MetricsByIDs)
+	b.Themes = entity(b, s.Themes.ByIDs)
 	b.Notes = entity(b, s.Notes.ByIDs)
 	b.NoteVersions = entity(b, s.Notes.VersionsByIDs)
 	b.Tags = entity(b, s.Tags.ByIDs)
@@ -252,6 +267,23 @@ func bundle(ctx context.Context, s Services) *Loaders {
 		})
 	b.InsightsOfSession = insightsOf(b, s, insight.OfSession)
 	b.InsightsOfClient = insightsOf(b, s, insight.OfClient)
+	b.InsightsOfTheme = pages(b,
+		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[insight.Insight], error) {
+			return s.Insights.Children(ctx, insight.OfTheme, parents, nil, nil, w)
+		},
+		func(ctx context.Context, parents []id.UUID, _ All) ([]int, error) {
+			return s.Insights.CountChildren(ctx, insight.OfTheme, parents, nil)
+		})
+	b.ThemesOfClient = pages(b,
+		func(ctx context.Context, parents []id.UUID, q ThemeQuery, w page.Window) ([]*page.Connection[theme.Theme], error) {
+			return s.Themes.OfClients(ctx, parents, q.Filter, q.Order, w)
+		},
+		func(ctx context.Context, parents []id.UUID, q ThemeQuery) ([]int, error) {
+			return s.Themes.CountOfClients(ctx, parents, q.Filter)
+		})
+	b.ThemesMergedInto = byKey(b, s.Themes.Merged)
+	b.ThemeOfInsight = entity(b, s.Themes.OfInsights)
+	b.TrendOfTheme = byKey(b, s.Themes.Trends)
 	b.NotesOfClient = notesOf(b, s, note.OfClient)
 	b.NotesOfEngagement = notesOf(b, s, note.OfEngagement)
 	b.NotesOfSession = notesOf(b, s, note.OfSession)

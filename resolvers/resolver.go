@@ -44,6 +44,7 @@ type (
 	citationResolver            struct{ *Resolver }
 	commitmentResolver          struct{ *Resolver }
 	passageResolver             struct{ *Resolver }
+	themeResolver               struct{ *Resolver }
 	tagResolver                 struct{ *Resolver }
 	noteResolver                struct{ *Resolver }
 	noteVersionResolver         struct{ *Resolver }
@@ -145,6 +146,9 @@ func (r *Resolver) ActionAssignee() graph.ActionAssigneeResolver { return action
 
 // Insight implements graph.ResolverRoot.
 func (r *Resolver) Insight() graph.InsightResolver { return insightResolver{r} }
+
+// Theme implements graph.ResolverRoot.
+func (r *Resolver) Theme() graph.ThemeResolver { return themeResolver{r} }
 
 // Citation implements graph.ResolverRoot.
 func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r} }

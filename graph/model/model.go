@@ -16,6 +16,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
+	"github.com/rapporthq/rapport/internal/coaching/theme"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/blob"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -61,6 +62,8 @@ type (
 	NoteVersionEdge          = page.Edge[note.Version]
 	TagConnection            = page.Connection[tag.Tag]
 	TagEdge                  = page.Edge[tag.Tag]
+	ThemeConnection          = page.Connection[theme.Theme]
+	ThemeEdge                = page.Edge[theme.Theme]
 	DataRequestConnection    = page.Connection[privacy.Request]
 	DataRequestEdge          = page.Edge[privacy.Request]
 	NotificationConnection   = page.Connection[notice.Notification]

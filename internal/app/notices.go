@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -33,6 +34,13 @@ func (a *App) notifiable() []notice.Kind {
 			}
 			return describeNotes(ctx, a.services, found)
 		}},
+		{Prefix: "action", Visible: goal.Visible, Describe: func(ctx context.Context, ids []id.UUID) (map[id.UUID]notice.Subject, error) {
+			found, err := a.services.Goals.ActionsByIDs(ctx, ids)
+			if err != nil {
+				return nil, err
+			}
+			return describeActions(found), nil
+		}},
 	}
 }
 
@@ -53,6 +61,9 @@ func describeSessions(ctx context.Context, s loaders.Services, found map[id.UUID
 	described := map[id.UUID]notice.Subject{}
 	for key, x := range found {
 		subject := notice.Subject{At: &x.StartsAt}
+		if x.Status != session.Scheduled {
+			subject.Moot = []notice.Type{notice.SessionReminder}
+		}
 		if x.Title != nil {
 			subject.Title = *x.Title
 		}
@@ -85,6 +96,20 @@ func describeNotes(ctx context.Context, s loaders.Services, found map[id.UUID]*n
 		described[key] = subject
 	}
 	return described, nil
+}
+
+// describeActions says of each action what is to be done and by which day: whoever is to do it reads that. What somebody has described
+// further stays where it is.
+func describeActions(found map[id.UUID]*goal.ActionItem) map[id.UUID]notice.Subject {
+	described := map[id.UUID]notice.Subject{}
+	for key, a := range found {
+		subject := notice.Subject{Title: a.Title, On: a.DueOn}
+		if !a.Pending() {
+			subject.Moot = []notice.Type{notice.ActionAssigned, notice.ActionDue}
+		}
+		described[key] = subject
+	}
+	return described
 }
 
 func nameOf(u *org.User) string {
@@ -145,6 +170,9 @@ func (a *App) explorer(query string) string {
 func (a *App) Remind(ctx context.Context) {
 	if _, err := a.services.Sessions.Remind(ctx, a.now()); err != nil && ctx.Err() == nil {
 		a.log.WarnContext(ctx, "cannot remind of sessions", "err", err)
+	}
+	if _, err := a.services.Goals.TellDue(ctx, a.now()); err != nil && ctx.Err() == nil {
+		a.log.WarnContext(ctx, "cannot tell of actions that are due", "err", err)
 	}
 	if _, err := a.services.Notices.SweepDigests(ctx); err != nil && ctx.Err() == nil {
 		a.log.WarnContext(ctx, "cannot begin digests", "err", err)

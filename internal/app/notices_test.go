@@ -503,6 +503,50 @@ func TestQuietHoursOfMails(t *testing.T) {
 	}
 }
 
+// A mail that has waited does not tell what is over, and one thing that is over does not take a digest with it.
+func TestMailsTellNoOldNews(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	night := time.Date(o.noon.Year(), o.noon.Month(), o.noon.Day(), 23, 0, 0, 0, o.berlin)
+	morning, starts := night.Add(8*time.Hour), night.Add(12*time.Hour)
+	remind := func(key string) {
+		t.Helper()
+		sql(t, o.Env, `UPDATE sessions SET status = 'SCHEDULED', starts_at = $2 WHERE id = $1`, o.session, starts)
+		o.notify(t, notice.SessionReminder, key, func(e *notice.Event) { e.Until = starts })
+	}
+	for key, happens := range map[string]string{
+		"moved":     `UPDATE sessions SET starts_at = starts_at + interval '7 days' WHERE id = $1`,
+		"cancelled": `UPDATE sessions SET status = 'CANCELLED' WHERE id = $1`,
+		"nothing":   `UPDATE sessions SET updated_at = now() WHERE id = $1`,
+	} {
+		o.at(night)
+		remind(key)
+		sql(t, o.Env, happens, o.session)
+		o.at(morning)
+		o.work(t)
+	}
+	if got := value[string](t, o.Env, `SELECT string_agg(n.dedup_key || ' ' || d.state, ', ' ORDER BY n.dedup_key) FROM notifications n JOIN email_deliveries d ON d.id = n.delivery_id
+		WHERE n.dedup_key IN ('moved', 'cancelled', 'nothing')`); got != "cancelled SUPPRESSED, moved SUPPRESSED, nothing SENT" {
+		t.Error(got)
+	}
+	sql(t, o.Env, `DELETE FROM email_deliveries`)
+	sql(t, o.Env, `DELETE FROM notifications`)
+	o.Login(t, apptest.ClientUser).Must(t, `mutation {updateNotificationPreferences(input: {types: [{type: SESSION_REMINDER, email: DIGEST}]}) {userErrors {code}}}`, nil, nil)
+	remind("in a digest")
+	o.notify(t, notice.SessionScheduled, "in a digest")
+	sql(t, o.Env, `UPDATE notifications SET created_at = $1`, starts.Add(-time.Minute))
+	o.at(morning.AddDate(0, 0, 1).Add(time.Hour))
+	o.work(t)
+	for _, m := range o.mails(t, apptest.ClientUser) {
+		if strings.HasPrefix(m.Subject, "Your day at") && (strings.Count(m.Text, "* ") != 1 || !strings.Contains(m.Text, "New session")) {
+			t.Errorf("%s", m.Text)
+		}
+	}
+	if got := o.deliveries(t); !strings.Contains(got, "DAILY_DIGEST SENT") {
+		t.Error(got)
+	}
+}
+
 func TestReminders(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

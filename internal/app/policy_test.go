@@ -90,7 +90,7 @@ var decisions = map[string]decision{
 
 	"AuditEvent": {opens{admin: all}, "id sequence at actor action kind entityId client fields request", nil},
 
-	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights notes goals actionItems createdAt",
+	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights themes notes goals actionItems createdAt",
 		only{"goalCount": {admin}, "openActionCount": {admin}, "email": {admin, coach, client}, "legalHold": {admin}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
 	"Engagement": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all, informed: all},
 		"id status client coach sponsors startsOn endsOn sessions notes goals createdAt updatedAt",
@@ -116,9 +116,14 @@ var decisions = map[string]decision{
 	"AnalysisRun": {opens{coach: all, supervisor: consented},
 		"id status engine engineVersion model promptVersion insightCount rejectedCount inputTokens outputTokens costMicros errorCode createdAt finishedAt", nil},
 	"Insight": {opens{coach: all, supervisor: supervisory, client: accepted},
-		"id kind audience title body status reviewedBy reviewedAt citations session analysisRun tags commitment goals actionItem createdAt retractedAt",
+		"id kind audience title body status reviewedBy reviewedAt citations session analysisRun tags commitment goals theme actionItem createdAt retractedAt",
 		only{"originalTitle": {coach, supervisor}, "originalBody": {coach, supervisor}, "confidence": {coach, supervisor}}},
 	"Citation": {opens{coach: all, supervisor: supervisory, client: accepted}, "id quote wordsChanged startMs endMs utterances", nil},
+
+	// Of the insights of it that count: whether there is one to be seen.
+	"Theme": {opens{coach: shared, supervisor: supervisory, client: accepted},
+		"id label client coach insights insightCount sessionCount firstSeenAt lastSeenAt trend mergedInto mergedThemes",
+		only{"topic": {coach, supervisor}, "updatedAt": {coach, supervisor}}},
 
 	"Note": {opens{self: all, admin: withOrg, coach: sharedOrOwn, supervisor: withOrg, client: shared},
 		"id author client engagement session visibility body versions mentions tags archivedAt createdAt updatedAt", only{"version": {self}}},
@@ -170,6 +175,7 @@ var filters = map[string]string{
 	"SessionFilter.startsAfter": "", "SessionFilter.startsBefore": "", "SessionFilter.tagIds": "tags", "SessionFilter.hasTranscript": "transcripts", "SessionFilter.participantUserIds": "participants", "SessionFilter.includeArchived": "",
 	"InsightFilter.sessionIds": "", "InsightFilter.transcriptIds": "", "InsightFilter.clientIds": "", "InsightFilter.kinds": "", "InsightFilter.statuses": "", "InsightFilter.audiences": "",
 	"InsightFilter.minConfidence": "confidence", "InsightFilter.createdAfter": "", "InsightFilter.tagIds": "tags",
+	"ThemeFilter.minSessions": "", "ThemeFilter.seenAfter": "", "ThemeFilter.includeMerged": "", // of what the viewer sees: TestThemesAreOfWhatIsSeen
 	"MetricFilter.clientIds": "", "MetricFilter.coachIds": "", "MetricFilter.engagementIds": "",
 	"NoteFilter.clientIds": "", "NoteFilter.engagementIds": "", "NoteFilter.sessionIds": "", "NoteFilter.authorIds": "", "NoteFilter.visibilities": "", "NoteFilter.tagIds": "tags",
 	"NoteFilter.includeArchived": "",

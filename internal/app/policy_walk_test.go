@@ -15,6 +15,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/coaching/theme"
 	"github.com/rapporthq/rapport/internal/platform/id"
 )
 
@@ -350,6 +351,8 @@ func (k *walk) compare(t *testing.T, v *viewer) (n int) {
 				if at, ok := fields["transcript"].(ref); ok {
 					want = k.project(v, k.full[string(at)]["metrics"])
 				}
+			case typ == "Theme" && slices.Contains([]string{"insightCount", "sessionCount", "firstSeenAt", "lastSeenAt", "trend"}, field):
+				want = k.ofTheme(t, v, key, field)
 			case field == "insights" && typ != "Goal":
 				p := k.project(v, k.full[key][name]).(*page)
 				p.Nodes = slices.DeleteFunc(p.Nodes, func(r ref) bool { return !k.counts(t, v, string(r)) })
@@ -364,6 +367,42 @@ func (k *walk) compare(t *testing.T, v *viewer) (n int) {
 		}
 	}
 	return n
+}
+
+// ofTheme is what a theme says of the insights of it that the viewer sees.
+func (k *walk) ofTheme(t *testing.T, v *viewer, key, field string) any {
+	t.Helper()
+	sessionsOf := func(of string) (n int, starts map[string]string) {
+		starts = map[string]string{}
+		for _, r := range k.project(v, k.full[of]["insights"]).(*page).Nodes {
+			session := string(k.full[string(r)]["session"].(ref))
+			if k.counts(t, v, string(r)) && k.full[session]["coach"] == k.full[key]["coach"] {
+				n++
+				starts[session] = k.full[session]["startsAt"].(string)
+			}
+		}
+		return n, starts
+	}
+	n, in := sessionsOf(key)
+	switch field {
+	case "insightCount":
+		return n
+	case "sessionCount":
+		return len(in)
+	case "firstSeenAt":
+		return slices.Min(slices.Collect(maps.Values(in)))
+	case "lastSeenAt":
+		return slices.Max(slices.Collect(maps.Values(in)))
+	}
+	_, looked := sessionsOf(string(k.full[key]["client"].(ref)))
+	var came []bool
+	for _, session := range slices.SortedFunc(maps.Keys(looked), func(a, b string) int { return cmp.Or(cmp.Compare(looked[a], looked[b]), cmp.Compare(a, b)) }) {
+		came = append(came, in[session] != "")
+	}
+	if trend := theme.TrendOf(came); trend != nil {
+		return *trend
+	}
+	return nil
 }
 
 // list pages through a list of Query and returns what it shows.

@@ -277,6 +277,7 @@ func (w *world) fill(t *testing.T) {
 		audience = (ARRAY['COACH_ONLY', 'BOTH', 'CLIENT'])[1 + (ordinal / 2) % 3]`)
 	w.exec(t, `UPDATE insights i SET reviewed_by = s.coach_id, reviewed_at = now() FROM sessions s WHERE s.id = i.session_id AND i.status <> 'PROPOSED'`)
 	w.exec(t, `UPDATE insights SET original_title = 'First said of ' || title, original_body = 'First said of ' || body WHERE status = 'EDITED'`)
+	w.theme(t)
 	// What stays open of an agenda has gone on to the next session. Another topic of each session, in every state.
 	w.exec(t, `INSERT INTO agenda_topics (id, org_id, session_id, position, title, notes, status, added_by)
 		SELECT gen_random_uuid(), s.org_id, s.id, 100, 'Concerning Ravensbourne ' || s.id, 'Wetherby said so ' || s.id, (ARRAY['OPEN', 'DISCUSSED', 'DEFERRED'])[1 + s.number % 3], s.coach_id
@@ -312,6 +313,18 @@ func (w *world) fill(t *testing.T) {
 	w.exec(t, `INSERT INTO taggings (id, org_id, tag_id, client_id) SELECT gen_random_uuid(), t.org_id, t.id, $1
 		FROM tags t WHERE t.owner_id = $2`, clientOf("Mei Tanaka"), w.person(t, apptest.Coach2))
 	w.plan(t)
+}
+
+// theme puts every insight into a theme, whatever it is about: of each coach and client four, of which one was merged into another.
+func (w *world) theme(t *testing.T) {
+	t.Helper()
+	w.exec(t, `DELETE FROM themes`)
+	w.exec(t, `INSERT INTO themes (id, org_id, client_id, coach_id, key, topic, label)
+		SELECT gen_random_uuid(), p.org_id, p.client_id, p.coach_id, n::text, 'Topic Ormathwaite ' || gen_random_uuid(), CASE WHEN n > 1 THEN 'Called Penhallow ' || gen_random_uuid() END
+		FROM (SELECT DISTINCT s.org_id, s.client_id, s.coach_id FROM insights i JOIN sessions s ON s.id = i.session_id) p CROSS JOIN generate_series(0, 3) n`)
+	w.exec(t, `UPDATE themes t SET merged_into_id = o.id FROM themes o WHERE t.key = '3' AND o.key = '1' AND o.client_id = t.client_id AND o.coach_id = t.coach_id`)
+	w.exec(t, `UPDATE insights i SET theme_id = t.id FROM sessions s JOIN themes t ON t.client_id = s.client_id AND t.coach_id = s.coach_id
+		WHERE s.id = i.session_id AND t.key = (i.ordinal * 7 / 3 % 4)::text`)
 }
 
 // write makes notes of everybody who writes any, each shared with everybody with whom it can be, and shared, widened and withdrawn
@@ -490,6 +503,22 @@ var kinds = map[string]struct{ prefix, sql string }{
 	"Citation": {"citation", meetings + `SELECT c.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false,
 			i.audience IN ('CLIENT', 'BOTH') AND i.status IN ('ACCEPTED', 'EDITED'), i.audience IN ('CLIENT', 'BOTH') OR i.kind = 'COACH_SKILL',
 			jsonb_build_object('quote', c.quote) FROM citations c JOIN insights i ON i.id = c.insight_id JOIN meeting m ON m.id = i.session_id`},
+	"Theme": {"theme", meetings + `, ranked AS (
+		SELECT id, version = max(version) OVER session AS latest,
+			version = coalesce(max(version) FILTER (WHERE shared_with_client) OVER session, max(version) OVER session) AS clients
+		FROM transcripts WHERE archived_at IS NULL WINDOW session AS (PARTITION BY session_id)
+	), member AS (
+		SELECT own.id, own.merged_into_id, m.consent, i.audience, i.kind, i.status, r.latest, r.clients
+		FROM themes own JOIN insights i ON i.theme_id = own.id JOIN ranked r ON r.id = i.transcript_id JOIN sessions s ON s.id = i.session_id JOIN meeting m ON m.id = s.id
+		WHERE i.retracted_at IS NULL AND s.archived_at IS NULL AND i.status <> 'DISMISSED'
+	)
+	SELECT t.id, t.org_id, NULL::uuid, ARRAY[t.coach_id], array_remove(ARRAY[c.user_id], NULL),
+		ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id), true,
+		EXISTS (SELECT FROM member m WHERE t.id IN (m.id, m.merged_into_id) AND m.latest),
+		EXISTS (SELECT FROM member m WHERE t.id IN (m.id, m.merged_into_id) AND m.clients AND m.audience IN ('CLIENT', 'BOTH') AND m.status IN ('ACCEPTED', 'EDITED')),
+		EXISTS (SELECT FROM member m WHERE t.id IN (m.id, m.merged_into_id) AND m.latest AND m.consent AND (m.audience IN ('CLIENT', 'BOTH') OR m.kind = 'COACH_SKILL')),
+		jsonb_build_object('label', coalesce(t.label, t.topic), 'topic', t.topic)
+		FROM themes t JOIN clients c ON c.id = t.client_id`},
 	"Note": {"note", `SELECT n.id, n.org_id, n.author_id, ARRAY[coalesce(e.coach_id, c.coach_id)], array_remove(ARRAY[c.user_id], NULL),
 			ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = n.engagement_id), false,
 			n.visibility <> 'PRIVATE', n.visibility <> 'PRIVATE' OR n.author_id = coalesce(e.coach_id, c.coach_id), n.visibility = 'SHARED_WITH_ORG',

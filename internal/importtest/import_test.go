@@ -20,7 +20,7 @@ const module = "github.com/rapporthq/rapport"
 
 // order is the one order in which domains may know each other: each only those that stand after it. What goes upward is a
 // job, an event, or a small interface declared by the consumer.
-var order = []string{"privacy", "analytics", "insight", "goal", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
+var order = []string{"privacy", "theme", "analytics", "insight", "goal", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
 
 // beside the order stand what every domain may use and what uses none.
 var beside = []string{"audit", "notice", "personal"}
@@ -45,7 +45,7 @@ var homes = []struct {
 		"internal/platform/queue/postgres", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest",
 		"internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
 		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/notice",
-		"internal/coaching/note", "internal/coaching/analytics", "internal/coaching/goal",
+		"internal/coaching/note", "internal/coaching/analytics", "internal/coaching/theme", "internal/coaching/goal",
 		"internal/app", "internal/app/demo", "internal/app/apptest", "internal/testkit",
 	}, "SQL is written where rows are kept"},
 	{"github.com/pressly/goose", []string{"internal/platform/postgres"}, "migrations are postgres's"},
@@ -56,8 +56,9 @@ var homes = []struct {
 	{"go.jetify.com/typeid", []string{"internal/platform/id"}, "ids are made and read in one place"},
 	{"github.com/google/uuid", []string{"internal/platform/id", "internal/platform/auth", "internal/platform/httpx"}, "ids are made and read in one place"},
 	{"github.com/aws/aws-sdk-go-v2/service/s3", []string{"internal/platform/blob/s3"}, "a service of AWS is one adapter's"},
-	{"github.com/aws/aws-sdk-go-v2", []string{"internal/platform/blob/s3", "internal/app"}, "AWS is known to its adapters, and to app, which says how it is reached"},
-	{"github.com/aws/smithy-go", []string{"internal/platform/blob/s3"}, "AWS is known to its adapters"},
+	{"github.com/aws/aws-sdk-go-v2/service/sqs", []string{"internal/platform/queue/sqs"}, "a service of AWS is one adapter's"},
+	{"github.com/aws/aws-sdk-go-v2", []string{"internal/platform/blob/s3", "internal/platform/queue/sqs", "internal/app"}, "AWS is known to its adapters, and to app, which says how it is reached"},
+	{"github.com/aws/smithy-go", []string{"internal/platform/blob/s3", "internal/platform/queue/sqs"}, "AWS is known to its adapters"},
 	{"github.com/sashabaranov/go-openai", []string{"internal/platform/llm/openai"}, "OpenAI is known to its adapter"},
 	{"github.com/pkoukk", []string{"internal/platform/llm/openai"}, "tokens are counted as a model counts them"},
 	{"github.com/sony/gobreaker", []string{"internal/platform/llm/openai"}, "whom to leave alone is an adapter's to know"},

@@ -34,10 +34,14 @@ type ActionItem struct {
 	StatusChangedAt time.Time
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
+	archived        bool // its client is
 }
 
 // IsNode marks a Relay node.
 func (*ActionItem) IsNode() {}
+
+// Pending says whether there is something to be done: the action is agreed on and not closed, and its client not archived.
+func (a *ActionItem) Pending() bool { return a.Status.pending() && !a.archived }
 
 // Overdue says whether the action is agreed on, not done, and its day over.
 func (a *ActionItem) Overdue() bool {

@@ -299,6 +299,11 @@ func (s *Service) UpdateAction(ctx context.Context, in UpdateActionInput) (_ *Ac
 				return err
 			}
 		}
+		if d.Status = next; a.Status == Proposed {
+			if err := d.tell(ctx, tx, v, d.who); err != nil {
+				return err
+			}
+		}
 		return audit.Record(ctx, tx, v, a.entry("action.update", audit.Given(in)...))
 	})
 	if err != nil {

@@ -33,6 +33,17 @@ type person struct {
 	due    *time.Time
 }
 
+// account is by what they sign in; zero for a client who does not.
+func (p person) account() id.UUID {
+	switch {
+	case p.user != nil:
+		return p.user.UUID
+	case p.login != nil:
+		return p.login.UUID
+	}
+	return id.UUID{}
+}
+
 // check finds out who the assignees are and when the action is due for each, and returns all that is wrong.
 func (d *draft) check(ctx context.Context, tx pgx.Tx, v auth.Viewer, problems *check.Input) error {
 	if len(d.assignees) > maxAssignees {
@@ -141,13 +152,14 @@ func (d *draft) insert(ctx context.Context, tx pgx.Tx, v auth.Viewer, problems *
 	return audit.Record(ctx, tx, v, d.entry("action.create"))
 }
 
-// assign writes who is to do an action and when it is due for each. It is the one place where an action is assigned or its
-// day set, and so where somebody is to be told of it.
+// assign writes who is to do an action and when it is due for each, and tells those who were not to do it before. It is the one place
+// where an action is assigned or its day set.
 func (d *draft) assign(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
 	if _, err := tx.Exec(ctx, `UPDATE action_items SET due_on = $3, due_at = $4 WHERE org_id = $1 AND id = $2`, v.Org, d.ID, d.DueOn, d.last); err != nil {
 		return err
 	}
 	users, clients := []id.UUID{}, []id.UUID{}
+	var fresh []person
 	b := &pgx.Batch{}
 	for _, p := range d.who {
 		key, column := id.UUID{}, "user_id"
@@ -158,10 +170,22 @@ func (d *draft) assign(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
 			key = p.user.UUID
 			users = append(users, key)
 		}
-		b.Queue(`INSERT INTO action_assignees (id, org_id, action_id, `+column+`, due_at) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (org_id, action_id, `+column+`) DO UPDATE SET due_at = excluded.due_at`, id.New(), v.Org, d.ID, key, p.due)
+		row := id.New()
+		b.Queue(`INSERT INTO action_assignees AS x (id, org_id, action_id, `+column+`, due_at) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (org_id, action_id, `+column+`) DO UPDATE SET due_at = excluded.due_at RETURNING x.id = $1`, row, v.Org, d.ID, key, p.due).
+			QueryRow(func(r pgx.Row) error {
+				var isNew bool
+				err := r.Scan(&isNew)
+				if isNew {
+					fresh = append(fresh, p)
+				}
+				return err
+			})
 	}
 	b.Queue(`DELETE FROM action_assignees WHERE org_id = $1 AND action_id = $2 AND NOT coalesce(user_id = ANY($3), false) AND NOT coalesce(client_id = ANY($4), false)`,
 		v.Org, d.ID, users, clients)
-	return tx.SendBatch(ctx, b).Close()
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	return d.tell(ctx, tx, v, fresh)
 }

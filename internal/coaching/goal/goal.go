@@ -100,12 +100,22 @@ func (g *Goal) Progress() *Progress {
 
 // endOf is the moment at which a day, given as midnight UTC, is over in a zone.
 func endOf(day time.Time, zone string) time.Time {
-	where, err := time.LoadLocation(zone)
-	if err != nil { // a zone that this machine does not know
-		where = time.UTC
-	}
 	y, m, d := day.Date()
-	return time.Date(y, m, d+1, 0, 0, 0, 0, where).UTC()
+	end := time.Date(y, m, d+1, 0, 0, 0, 0, location(zone))
+	if end.Day() == d { // clocks are put forward at midnight, and time.Date has chosen the side before
+		_, before := end.Zone()
+		_, after := end.AddDate(0, 0, 1).Zone()
+		end = end.Add(time.Duration(after-before) * time.Second)
+	}
+	return end.UTC()
+}
+
+// location is a zone, UTC if this machine does not know it.
+func location(zone string) *time.Location {
+	if where, err := time.LoadLocation(zone); err == nil {
+		return where
+	}
+	return time.UTC
 }
 
 // CheckIn is how near to a goal somebody sees the client, from 0 to 10. It is never changed: a correction is another one.

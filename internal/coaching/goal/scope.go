@@ -47,6 +47,11 @@ func counted(v auth.Viewer, s *page.Scope) *page.Scope {
 	return s
 }
 
+// Visible is the SQL condition that the viewer may see the action whose id is in the column.
+func Visible(v auth.Viewer, column string) string {
+	return "EXISTS (SELECT FROM " + actions.From + " WHERE ai.id = " + column + " AND " + actionScope(v).Where() + ")"
+}
+
 // work is the scope of what coach and client work on together, for a table that has both.
 func work(v auth.Viewer, table string) *page.Scope {
 	s := page.NewScope(table + ".org_id")

@@ -111,10 +111,10 @@ var actions = page.Table[ActionItem]{
 		LEFT JOIN action_assignees mine ON mine.org_id = $1 AND mine.action_id = ai.id AND (mine.user_id = $2 OR mine.client_id = c.id AND c.user_id = $2)`,
 	ID: "ai.id",
 	Columns: "ai.id, ai.client_id, ai.coach_id, ai.engagement_id, ai.session_id, ai.goal_id, ai.source_insight_id, ai.title, ai.description, ai.status, ai.due_on, " +
-		due + ", ai.created_by, ai.version, ai.started_at, ai.completed_at, ai.status_changed_at, ai.created_at, ai.updated_at",
+		due + ", ai.created_by, ai.version, ai.started_at, ai.completed_at, ai.status_changed_at, ai.created_at, ai.updated_at, c.archived_at IS NOT NULL",
 	Dest: func(a *ActionItem) []any {
 		return []any{&a.Grants, &a.ID, &a.ClientID, &a.CoachID, &a.EngagementID, &a.SessionID, &a.GoalID, &a.SourceInsightID, &a.Title, &a.Description, &a.Status, &a.DueOn,
-			&a.DueAt, &a.CreatedByID, &a.Version, &a.StartedAt, &a.CompletedAt, &a.StatusChangedAt, &a.CreatedAt, &a.UpdatedAt}
+			&a.DueAt, &a.CreatedByID, &a.Version, &a.StartedAt, &a.CompletedAt, &a.StatusChangedAt, &a.CreatedAt, &a.UpdatedAt, &a.archived}
 	},
 	Key: func(a *ActionItem) id.UUID { return a.ID.UUID },
 }

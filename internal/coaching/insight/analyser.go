@@ -24,6 +24,7 @@ type Finding struct {
 	Confidence float64 // 0 to 1
 	Citations  []Quote // at least one
 	Commitment *Commitment
+	Topic      string // what a THEME is about, in a few words: what has the same in another session is the same theme (theme.Key)
 }
 
 // Commitment is who is going to do what a COMMITMENT is about, and when, if that was said.

@@ -12,12 +12,17 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
-// Derived are the rows that are derived from a transcript's words, each after those that refer to it.
+// Derived are the rows that are derived from a transcript's words, each after those that refer to it; but themes before
+// the insights, by which they are told.
 var Derived = []transcript.Rows{
 	{Table: "citations", On: "x.transcript_id = d.id"},
 	{Table: "utterance_codes", On: "x.transcript_id = d.id"},
 	{Table: "digests", On: "x.transcript_id = d.id"},
 	{Table: "session_metrics", On: "x.transcript_id = d.id"},
+	// A theme goes with the last of its insights: none of it or of what was merged into it is of another transcript.
+	{Table: "themes", On: "(x.client_id, x.coach_id) = (SELECT s.client_id, s.coach_id FROM transcripts t JOIN sessions s ON s.org_id = $1 AND s.id = t.session_id" +
+		" WHERE t.org_id = $1 AND t.id = d.id) AND NOT EXISTS (SELECT FROM themes g JOIN insights i ON i.org_id = $1 AND i.theme_id = g.id" +
+		" WHERE g.org_id = $1 AND (g.id = x.id OR g.merged_into_id = x.id) AND i.transcript_id <> d.id)"},
 	{Table: "insights", On: "x.transcript_id = d.id"},
 	{Table: "analysis_runs", On: "x.transcript_id = d.id"},
 }
@@ -60,6 +65,9 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 		gone = append(gone, subject{Insight: &key, Session: &ref.ID, SeenBy: seen})
 		return nil
 	}); err != nil {
+		return err
+	}
+	if err := s.themes.Hold(ctx, tx, ref); err != nil {
 		return err
 	}
 	if err := transcript.Delete(ctx, tx, organization, key, Derived, counts); err != nil {

@@ -33,25 +33,30 @@ func (r *run) keep(ctx context.Context, f Finding) error {
 		var key ID
 		var before struct{ known, retracted, reworded bool }
 		who, due := r.committed(f)
+		of, err := r.themeOf(ctx, tx, f)
+		if err != nil {
+			return fmt.Errorf("find theme: %w", err)
+		}
 		// What nobody has reviewed says what the latest run says of it: "Ben" is "the client" once that is known.
-		err := tx.QueryRow(ctx, `
+		err = tx.QueryRow(ctx, `
 			WITH before AS (
 				SELECT retracted_at IS NOT NULL AS retracted, status = 'PROPOSED' AND (audience, title, body) <> ($9, $10, $11) AS reworded
 				FROM insights WHERE org_id = $2 AND transcript_id = $4 AND fingerprint = $6)
 			INSERT INTO insights (id, org_id, session_id, transcript_id, run_id, fingerprint, ordinal, kind, audience, title, body, confidence,
-				committed_speaker_id, due, due_on)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, nullif($14, ''), $15)
+				committed_speaker_id, due, due_on, theme_id)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, nullif($14, ''), $15, $16)
 			ON CONFLICT (org_id, transcript_id, fingerprint) DO UPDATE SET run_id = excluded.run_id, ordinal = excluded.ordinal, retracted_at = NULL,
 				committed_speaker_id = CASE insights.status WHEN 'PROPOSED' THEN excluded.committed_speaker_id ELSE insights.committed_speaker_id END,
 				due = CASE insights.status WHEN 'PROPOSED' THEN excluded.due ELSE insights.due END,
 				due_on = CASE insights.status WHEN 'PROPOSED' THEN excluded.due_on ELSE insights.due_on END,
+				theme_id = CASE insights.status WHEN 'PROPOSED' THEN excluded.theme_id ELSE coalesce(insights.theme_id, excluded.theme_id) END,
 				audience = CASE insights.status WHEN 'PROPOSED' THEN excluded.audience ELSE insights.audience END,
 				title = CASE insights.status WHEN 'PROPOSED' THEN excluded.title ELSE insights.title END,
 				body = CASE insights.status WHEN 'PROPOSED' THEN excluded.body ELSE insights.body END,
 				confidence = CASE insights.status WHEN 'PROPOSED' THEN excluded.confidence ELSE insights.confidence END
 			RETURNING id, EXISTS (SELECT FROM before), coalesce((SELECT retracted FROM before), false), coalesce((SELECT reworded FROM before), false)`,
 			id.New(), org, ref.ID, r.content.ID, r.id, print[:], r.ordinal, f.Kind, f.Audience, f.Title, f.Body, f.Confidence,
-			who, due.Due, due.DueOn).
+			who, due.Due, due.DueOn, of).
 			Scan(&key, &before.known, &before.retracted, &before.reworded)
 		if err != nil {
 			return fmt.Errorf("store insight: %w", err)
@@ -95,6 +100,14 @@ func (r *run) committed(f Finding) (who *transcript.SpeakerID, due Commitment) {
 		return &r.content.SpeakerIDs[c.Speaker], *c
 	}
 	return nil, Commitment{}
+}
+
+// themeOf is the theme that a finding is of, if it is of one.
+func (r *run) themeOf(ctx context.Context, tx pgx.Tx, f Finding) (*id.UUID, error) {
+	if f.Kind != KindTheme || f.Topic == "" {
+		return nil, nil
+	}
+	return r.themes.Of(ctx, tx, r.content.Session, f.Topic)
 }
 
 // cite stores what an insight rests on.

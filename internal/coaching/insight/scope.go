@@ -2,6 +2,7 @@ package insight
 
 import (
 	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/page"
 )
@@ -16,6 +17,15 @@ func scope(v auth.Viewer, orgColumn string) *page.Scope {
 		"(i.audience <> 'COACH_ONLY' OR i.kind = 'COACH_SKILL')",
 		"i.audience <> 'COACH_ONLY' AND i.status IN ('ACCEPTED', 'EDITED')")
 }
+
+// Shown is which insights i of sessions s lists show the viewer, for a statement of a domain above: the scope, and the whole condition.
+func Shown(v auth.Viewer) (*page.Scope, string) {
+	visible := scope(v, "i.org_id")
+	return visible, visible.Where() + " AND " + standing + " AND " + transcript.Counts(v, "i.session_id", "i.transcript_id")
+}
+
+// standing is the condition on an insight i of a session s that it is still found, and the session not put away.
+const standing = "i.retracted_at IS NULL AND s.archived_at IS NULL"
 
 // CoachScope is the scope of what measures the coach, and of how it came about: the coach and the coach's supervisor.
 func CoachScope(v auth.Viewer, orgColumn string) *page.Scope {

@@ -29,12 +29,22 @@ type Service struct {
 	clients     *client.Service
 	goals       *goal.Service
 	analyser    Analyser
+	themes      Themes
 	events      stream.Stream
 }
 
-// NewService returns a Service over db that looks for insights with analyser and tells events what it finds.
-func NewService(db *pgxpool.Pool, transcripts *transcript.Service, sessions *session.Service, clients *client.Service, goals *goal.Service, analyser Analyser, events stream.Stream) *Service {
-	return &Service{db: db, transcripts: transcripts, sessions: sessions, clients: clients, goals: goals, analyser: analyser, events: events}
+// Themes groups the insights of kind THEME by their topics.
+type Themes interface {
+	// Of returns the theme of a topic in the conversations of a session's coach with its client, and makes it if there is none; nil if the
+	// topic is none. Nobody merges or removes it before the transaction ends.
+	Of(ctx context.Context, tx pgx.Tx, ref session.Ref, topic string) (*id.UUID, error)
+	// Hold keeps the themes of these conversations as they are until the transaction ends: none gets an insight that it had not.
+	Hold(ctx context.Context, tx pgx.Tx, ref session.Ref) error
+}
+
+// NewService returns a Service over db that looks for insights with analyser, groups them by themes and tells events what it finds.
+func NewService(db *pgxpool.Pool, transcripts *transcript.Service, sessions *session.Service, clients *client.Service, goals *goal.Service, analyser Analyser, themes Themes, events stream.Stream) *Service {
+	return &Service{db: db, transcripts: transcripts, sessions: sessions, clients: clients, goals: goals, analyser: analyser, themes: themes, events: events}
 }
 
 // ByIDs returns those of the insights that the viewer may see, also retracted ones.
@@ -76,6 +86,8 @@ type Parent string
 const (
 	OfSession Parent = "i.session_id"
 	OfClient  Parent = "s.client_id"
+	// OfTheme are those of a theme and of what was merged into it, but what was dismissed: k is the parents.
+	OfTheme Parent = "i.status <> 'DISMISSED' AND i.theme_id IN (SELECT g.id FROM themes g WHERE g.org_id = $1 AND (g.id = k.parent OR g.merged_into_id = k.parent)) AND k.parent"
 )
 
 // Children returns a page of each parent's insights, in the order of the parents.

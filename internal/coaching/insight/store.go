@@ -36,7 +36,7 @@ func (o *OrderBy) order() page.Order[Insight] {
 }
 
 func (f *Filter) where(v auth.Viewer, scope *page.Scope) (w page.Filter) {
-	w.And("i.retracted_at IS NULL AND s.archived_at IS NULL")
+	w.And(standing)
 	if f == nil {
 		f = &Filter{}
 	}

@@ -3,6 +3,7 @@ package notice
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,7 +23,7 @@ const (
 	reasonNoMailer   = "NO_MAILER"   // nothing here can send mails
 	reasonPreference = "PREFERENCE"  // turned off meanwhile
 	reasonLate       = "LATE"        // it is no news any more
-	reasonNothing    = "NOTHING"     // there is nothing to tell that the person may see
+	reasonNothing    = "NOTHING"     // there is nothing to tell, or nothing that the person may see
 	reasonProvider   = "PROVIDER"    // whoever sends knows that the address wants none
 	reasonRejected   = "REJECTED"    // the message or the address is wrong
 	reasonGaveUp     = "UNREACHABLE" // every attempt has failed
@@ -94,8 +95,8 @@ func (s *Service) refuse(d delivery, r *recipient) string {
 		return string(*r.settings.EmailSuppression)
 	case d.typ != dailyDigest && r.email(d.typ) == Off:
 		return reasonPreference
-	case d.until != nil && !s.now().Before(*d.until):
-		return reasonLate
+	case d.typ != dailyDigest && d.until != nil && !s.now().Before(*d.until):
+		return reasonLate // of a digest it is one thing of many
 	}
 	return ""
 }
@@ -194,12 +195,17 @@ func (s *Service) told(ctx context.Context, d delivery, r *recipient) (tales []t
 	}
 	kept := tales[:0]
 	for _, n := range tales {
-		if subject, ok := seen[n.Subject]; ok {
+		if subject, ok := seen[n.Subject]; ok && !slices.Contains(subject.Moot, n.Type) && !s.late(n.until, subject) {
 			n.subject = subject
 			kept = append(kept, n)
 		}
 	}
 	return kept, more, nil
+}
+
+// late says whether something is no news any more: what was to begin has begun, or has been moved, which is told by itself.
+func (s *Service) late(until *time.Time, of Subject) bool {
+	return until != nil && (!s.now().Before(*until) || of.At != nil && !of.At.Equal(*until))
 }
 
 func (s *Service) page(n tale) string {

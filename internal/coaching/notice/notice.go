@@ -167,6 +167,7 @@ type Notification struct {
 	EmailState *DeliveryState // of the mail that told it; nil if none
 	CreatedAt  time.Time
 	ReadAt     *time.Time
+	until      *time.Time // when it is no news any more; nil is never
 }
 
 // IsNode marks a Relay node.

@@ -32,7 +32,8 @@ type Event struct {
 
 	// Key names the occurrence among those of its type: a person is told of one key once, however often Notify is called.
 	Key string
-	// Until is when it is no news any more, as a reminder after the session has begun: no mail is sent then. Zero is never.
+	// Until is when it is no news any more, as a reminder after the session has begun: no mail is sent then, nor when what it is about
+	// is moved to begin at another time. Zero is never.
 	Until time.Time
 }
 

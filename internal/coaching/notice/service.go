@@ -36,6 +36,7 @@ type Subject struct {
 	At    *time.Time // when it begins or is due, if that is a moment
 	On    *time.Time // when it is due, if that is a day
 	URL   string     // where to go; "" is the thing's own page
+	Moot  []Type     // what is no news of it any more, as a reminder of what was called off: no mail tells it
 }
 
 // Agenda returns what the viewer in ctx takes part in from one moment to another, in order: for the weekly digest.

@@ -8,9 +8,9 @@ import (
 var notifications = page.Table[Notification]{
 	From:    "notifications nt LEFT JOIN email_deliveries d ON d.org_id = $1 AND d.id = nt.delivery_id",
 	ID:      "nt.id",
-	Columns: "nt.id, nt.type, nt.subject, nt.subject_id, nt.session_id, nt.client_id, nt.actor_id, d.state, nt.created_at, nt.read_at",
+	Columns: "nt.id, nt.type, nt.subject, nt.subject_id, nt.session_id, nt.client_id, nt.actor_id, d.state, nt.created_at, nt.read_at, nt.until",
 	Dest: func(n *Notification) []any {
-		return []any{&n.Grants, &n.ID, &n.Type, &n.Subject.Prefix, &n.Subject.UUID, &n.SessionID, &n.ClientID, &n.ActorID, &n.EmailState, &n.CreatedAt, &n.ReadAt}
+		return []any{&n.Grants, &n.ID, &n.Type, &n.Subject.Prefix, &n.Subject.UUID, &n.SessionID, &n.ClientID, &n.ActorID, &n.EmailState, &n.CreatedAt, &n.ReadAt, &n.until}
 	},
 	Key: func(n *Notification) id.UUID { return n.ID.UUID },
 }

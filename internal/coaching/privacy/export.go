@@ -136,6 +136,7 @@ var with = map[string]string{
 	"goals":               "x.coach_id = $4",
 	"goal_check_ins":      "x.goal_id IN (SELECT g.id FROM goals g WHERE g.org_id = $1 AND g.coach_id = $4)",
 	"action_items":        "x.coach_id = $4",
+	"themes":              "x.coach_id = $4",
 	"notes":               "x.author_id = $4",
 	"note_versions":       "x.note_id IN (SELECT n.id FROM notes n WHERE n.org_id = $1 AND n.author_id = $4)",
 }

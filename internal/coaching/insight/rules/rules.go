@@ -18,7 +18,7 @@ import (
 )
 
 // Version is raised whenever a change of this package can change a finding.
-const Version = "2"
+const Version = "3"
 
 // Analyser finds insights by rules. Its zero value is ready for use, and safe for concurrent use.
 type Analyser struct{}

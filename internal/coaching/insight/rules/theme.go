@@ -143,7 +143,8 @@ func (t *talk) theme(p *topic) candidate {
 		confidence = 0.3 // without a list of the language's function words
 	}
 	return candidate{topic: name, Finding: insight.Finding{
-		Kind: insight.KindTheme, Audience: insight.AudienceBoth,
+		Topic: name,
+		Kind:  insight.KindTheme, Audience: insight.AudienceBoth,
 		Title:      "Comes up again and again: " + name,
 		Body:       fmt.Sprintf("%s came back to “%s” in %d utterances, in %d of %d parts of the conversation.", speaker, name, len(p.places), p.parts, parts),
 		Confidence: confidence,
