@@ -326,7 +326,9 @@ func TestMetricsOfGoalsAndActions(t *testing.T) {
 	// How goals are getting on is known of now alone, and is what each goal says.
 	now := time.Now()
 	months := fmt.Sprintf("from: %q, to: %q", now.AddDate(0, -2, 0).Format(time.DateOnly), now.Format(time.DateOnly))
-	var out struct{ Goals struct{ Nodes []struct{ Progress string } } }
+	var out struct {
+		Goals struct{ Nodes []struct{ Progress string } }
+	}
 	ruth.Must(t, `{ goals(filter: {statuses: [OPEN]}) { nodes { progress } } }`, nil, &out)
 	each := map[string]int{}
 	for _, g := range out.Goals.Nodes {
