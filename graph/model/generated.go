@@ -288,7 +288,7 @@ type ImportTranscriptPayload struct {
 type InviteMemberPayload struct {
 	// The invitation; null if there are userErrors.
 	Invitation *org.Invitation `json:"invitation,omitempty"`
-	// What acceptInvitation takes. It is shown here and never again: hand it to the person.
+	// What acceptInvitation takes, beside what is in the mail. It is shown here and never again, to hand on where no mail arrives.
 	Token *string `json:"token,omitempty"`
 	// What was wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
@@ -468,7 +468,7 @@ type RescheduleSessionPayload struct {
 type ResendInvitationPayload struct {
 	// The invitation; null if there are userErrors.
 	Invitation *org.Invitation `json:"invitation,omitempty"`
-	// What acceptInvitation takes from now on. It is shown here and never again: hand it to the person.
+	// What acceptInvitation takes from now on, beside what is in the new mail. It is shown here and never again, to hand on where no mail arrives.
 	Token *string `json:"token,omitempty"`
 	// What was wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`

@@ -402,6 +402,7 @@ func (w *world) plan(t *testing.T) {
 	mei := id.Format("client", w.id(t, `SELECT id FROM clients WHERE name = 'Mei Tanaka'`))
 	made(w.env.Login(t, apptest.Coach2), "createGoal", "goal", apptest.Vars{"clientId": mei, "title": "The Tavistock stall"})
 	made(w.env.Login(t, apptest.Coach2), "createActionItem", "actionItem", apptest.Vars{"clientId": mei, "title": "Ring the Upwey bell"})
+	w.exec(t, `UPDATE goals SET created_at = created_at - interval '60 days'`) // old enough to slip
 }
 
 func (w *world) correct(t *testing.T, coach *apptest.Client, transcript id.UUID) {
