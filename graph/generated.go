@@ -388,6 +388,7 @@ type ComplexityRoot struct {
 		OpenActions          func(childComplexity int) int
 		SessionsLeft         func(childComplexity int) int
 		SlippingGoals        func(childComplexity int) int
+		Themes               func(childComplexity int) int
 		ToReview             func(childComplexity int) int
 		ToReviewCount        func(childComplexity int) int
 	}
@@ -1829,6 +1830,7 @@ type ClientBriefResolver interface {
 	Commitments(ctx context.Context, obj *brief.Brief) ([]*insight.Insight, error)
 	CarriedOver(ctx context.Context, obj *brief.Brief) ([]*session.Topic, error)
 	SlippingGoals(ctx context.Context, obj *brief.Brief) ([]*goal.Goal, error)
+	Themes(ctx context.Context, obj *brief.Brief) ([]*theme.Theme, error)
 	ToReview(ctx context.Context, obj *brief.Brief) ([]*insight.Insight, error)
 }
 type CommitmentResolver interface {
@@ -3320,6 +3322,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ClientBrief.SlippingGoals(childComplexity), true
+	case "ClientBrief.themes":
+		if e.ComplexityRoot.ClientBrief.Themes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.Themes(childComplexity), true
 	case "ClientBrief.toReview":
 		if e.ComplexityRoot.ClientBrief.ToReview == nil {
 			break
@@ -12028,6 +12036,8 @@ type ClientBrief {
   carriedOver: [AgendaTopic!]!
   "The OPEN goals whose progress is LETS_REFOCUS, then those of NEEDS_ATTENTION, each by their target dates; at most 10."
   slippingGoals: [Goal!]!
+  "What has come up in two sessions or more, in the most sessions first, and of these what came up last; at most 5."
+  themes: [Theme!]!
   """
   The first of the insights that nobody has reviewed, beside those in commitments, at most 5: RISK_FLAGs, then those of the latest
   session, what the coach did (QUESTION_OF_NOTE, COACH_SKILL) after what the client said.
@@ -15643,6 +15653,8 @@ func (ec *executionContext) childFields_ClientBrief(ctx context.Context, field g
 		return ec.fieldContext_ClientBrief_carriedOver(ctx, field)
 	case "slippingGoals":
 		return ec.fieldContext_ClientBrief_slippingGoals(ctx, field)
+	case "themes":
+		return ec.fieldContext_ClientBrief_themes(ctx, field)
 	case "toReview":
 		return ec.fieldContext_ClientBrief_toReview(ctx, field)
 	case "toReviewCount":
@@ -26418,6 +26430,38 @@ func (ec *executionContext) fieldContext_ClientBrief_slippingGoals(_ context.Con
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Goal(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_themes(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_themes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().Themes(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*theme.Theme) graphql.Marshaler {
+			return ec.marshalNTheme2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐThemeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_themes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
 		},
 	}
 	return fc, nil
@@ -61897,6 +61941,44 @@ func (ec *executionContext) _ClientBrief(ctx context.Context, sel ast.SelectionS
 					}
 				}()
 				res = ec._ClientBrief_slippingGoals(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "themes":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_themes(ctx, field, obj)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
