@@ -9642,10 +9642,12 @@ type Membership implements Node @scope(to: [SELF, ADMIN]) {
   status: MembershipStatus!
   "Since when."
   createdAt: DateTime!
-  "Who supervises the person as a coach; for owners and admins."
-  supervisors: [User!] @access(to: [ADMIN])
-  "Which coaches the person supervises; for owners and admins."
-  supervises: [User!] @access(to: [ADMIN])
+  """
+  Who supervises the person as a coach, and so reads the evidence of the coach's skill, and what clients have consented to.
+  """
+  supervisors: [User!]!
+  "Which coaches the person supervises."
+  supervises: [User!]!
 }
 
 "A page of memberships."
@@ -32853,30 +32855,12 @@ func (ec *executionContext) _Membership_supervisors(ctx context.Context, field g
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Membership().Supervisors(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
-				if err != nil {
-					var zeroVal []*org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*org.User) graphql.Marshaler {
-			return ec.marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
+			return ec.marshalNUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
 		},
 		true,
-		false,
+		true,
 	)
 }
 func (ec *executionContext) fieldContext_Membership_supervisors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -32903,30 +32887,12 @@ func (ec *executionContext) _Membership_supervises(ctx context.Context, field gr
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Membership().Supervises(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
-				if err != nil {
-					var zeroVal []*org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*org.User) graphql.Marshaler {
-			return ec.marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
+			return ec.marshalNUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
 		},
 		true,
-		false,
+		true,
 	)
 }
 func (ec *executionContext) fieldContext_Membership_supervises(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -66196,7 +66162,7 @@ func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._Membership_supervisors(ctx, field, obj)
-				if res == graphql.RequiredNull {
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -66234,7 +66200,7 @@ func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._Membership_supervises(ctx, field, obj)
-				if res == graphql.RequiredNull {
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -84179,25 +84145,6 @@ func (ec *executionContext) marshalOUploadLink2ᚖgithubᚗcomᚋrapporthqᚋrap
 		return graphql.Null
 	}
 	return ec._UploadLink(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx context.Context, sel ast.SelectionSet, v []*org.User) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
 }
 
 func (ec *executionContext) marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx context.Context, sel ast.SelectionSet, v *org.User) graphql.Marshaler {
