@@ -48,7 +48,7 @@ export async function exampleTabs(request) {
   ]
 }
 
-/** Returns the tab that a link asks for, ?query=…&variables=…, or null. */
+/** Returns the tab that a link asks for, ?query=…&variables=… or the same behind a #, or null. */
 export function linkedTab(search) {
   const parameters = new URLSearchParams(search)
   const query = parameters.get('query')

@@ -132,6 +132,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	}
 	a.services.Notices = notice.NewService(notice.Options{
 		DB: db, Stream: a.stream, Sender: a.sender(), Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
+		Invitations: a.invitation,
 	})
 	a.services.Tags = tag.NewService(db, taggable(a.services)...)
 	a.services.Consents = consent.NewService(db, consenting(a.services)...)
