@@ -11511,7 +11511,10 @@ type AnalysisRunEdge {
 
 # ---------------------------------------------------------------- analytics
 
-"What metricSeries measures. COUNTs of sessions are summed up; everything else is the mean of its sessions, each counting alike."
+"""
+What metricSeries measures. COUNTs of sessions, goals and actions are summed up; ACTIONS_DAYS_TO_DONE is a median; everything else is the
+mean of its sessions, check-ins or actions, each counting alike. docs/metrics.md defines them.
+"""
 enum MetricName {
   "How many sessions were held, of those that were held, cancelled or missed."
   SESSIONS_HELD
@@ -11519,6 +11522,24 @@ enum MetricName {
   SESSIONS_CANCELLED
   "How many sessions the client did not come to."
   SESSIONS_NO_SHOW
+  "How many open goals have momentum now. Null but for the interval in which it is now: how a goal was getting on is not kept."
+  GOALS_SOLID_MOMENTUM
+  "How many open goals need attention now, as GOALS_SOLID_MOMENTUM."
+  GOALS_NEEDS_ATTENTION
+  "How many open goals want refocusing now, as GOALS_SOLID_MOMENTUM."
+  GOALS_LETS_REFOCUS
+  "How many goals were achieved, of those that were closed."
+  GOALS_ACHIEVED
+  "The score of check-ins, as they were corrected."
+  GOAL_CHECK_IN_SCORE
+  "How many actions were done, of those that were done or given up."
+  ACTIONS_DONE
+  "Of the actions whose day was in the interval and is over, the share that is done, in time or not."
+  ACTIONS_DONE_SHARE
+  "Of the actions whose day was in the interval and is over, the share that was neither done nor given up by the end of it."
+  ACTIONS_OVERDUE_SHARE
+  "From adding an action to its being done, by the time it was done: the median."
+  ACTIONS_DAYS_TO_DONE
   "The coach's share of all speech, where it is known by time: ` + "`" + `RoleMetrics.talkShareOfSpeech` + "`" + ` on basis TIME."
   COACH_TALK_SHARE
   "The share of a session in which nobody speaks."
@@ -11555,7 +11576,7 @@ enum MetricName {
 
 "What a value counts."
 enum MetricUnit {
-  "A number of things: of sessions in an interval, of anything else in a session."
+  "A number of things: of sessions, goals or actions in an interval, of anything else in a session."
   COUNT
   "0 to 1."
   SHARE
@@ -11563,6 +11584,10 @@ enum MetricUnit {
   MILLISECONDS
   "A number of things per minute."
   PER_MINUTE
+  "0 to 10."
+  SCORE
+  "Days, with fractions."
+  DAYS
 }
 
 "What has a series of its own."
@@ -11609,14 +11634,15 @@ input MetricFilter {
 
 """
 A measure over time, of what the viewer may see. Counts of sessions are for everybody who sees the sessions; what measures
-a conversation is for its coach and that coach's supervisor: for everybody else there is nothing to measure.
+a conversation is for its coach and that coach's supervisor; what measures goals and actions for those who see them, and
+GOALS_ACHIEVED and ACTIONS_DONE for owners and admins too: for everybody else there is nothing to measure.
 """
 type MetricSeries {
   "What is measured."
   metric: MetricName!
   "What a value counts."
   unit: MetricUnit!
-  "The version of the definitions that all values are measured by; null of counts of sessions. docs/metrics.md defines them."
+  "The version of the definitions that all values are measured by; null but for measures of conversations. docs/metrics.md defines them."
   definitionVersion: Int
   "How long a point lasts."
   interval: MetricInterval!
@@ -11624,7 +11650,7 @@ type MetricSeries {
   timeZone: String!
   "How many sessions are left out because they were measured by an older definition, whose values do not compare."
   leftOut: Int!
-  "One series for each that has sessions in the time, in a stable order; one, of all, without groupBy."
+  "One series for each that has something to measure in the time, in a stable order; one, of all, without groupBy."
   groups: [MetricGroup!]!
 }
 
@@ -11636,7 +11662,7 @@ type MetricGroup {
   coach: User
   "The engagement it is of; null unless grouped by ENGAGEMENT."
   engagement: Engagement
-  "Every interval of the time, those without sessions too, earliest first."
+  "Every interval of the time, those with nothing to measure too, earliest first."
   points: [MetricPoint!]!
 }
 
@@ -11648,7 +11674,7 @@ type MetricPoint {
   endsAt: DateTime!
   "The value; null if there is nothing to measure. 0 is a measured zero."
   value: Float
-  "How many sessions the value rests on."
+  "How many sessions, goals, check-ins or actions the value rests on."
   n: Int!
   "The same interval of the period before; null unless compared to it."
   previous: MetricPrevious
@@ -11664,13 +11690,13 @@ type MetricPrevious {
   endsAt: DateTime!
   "The value; null if there is nothing to measure."
   value: Float
-  "How many sessions the value rests on."
+  "How many sessions, goals, check-ins or actions the value rests on."
   n: Int!
 }
 
 """
-How values lie in all sessions that the viewer may see, of the coaches asked for; of counts of sessions, how the clients'
-counts lie. Between two values it is interpolated. Below 5 sessions of 3 people nothing is told, so that nobody is singled out.
+How values lie in all sessions, check-ins or actions that the viewer may see, of the coaches asked for; of what is summed up, how the
+clients' sums lie. Between two values it is interpolated. Below 5 of them, of 3 people, nothing is told, so that nobody is singled out.
 """
 type MetricDistribution {
   "One in ten is at most this."
@@ -11693,6 +11719,8 @@ type MetricDistribution {
 enum MetricSuppression {
   "There are fewer than 5 sessions."
   TOO_FEW_SESSIONS
+  "There are fewer than 5 goals, check-ins or actions."
+  TOO_FEW
   "They are of fewer than 3 people."
   TOO_FEW_PEOPLE
 }

@@ -84,6 +84,9 @@ func (f *Filter) where() (w page.Filter) {
 // corrected: there is a check-in that corrects ck.
 const corrected = "EXISTS (SELECT FROM goal_check_ins later WHERE later.org_id = $1 AND later.corrects_id = ck.id)"
 
+// Uncorrected is the condition that a check-in ck counts, for a statement of another domain.
+const Uncorrected = "NOT " + corrected
+
 var checkIns = page.Table[CheckIn]{
 	From:    "goal_check_ins ck JOIN goals g ON g.org_id = $1 AND g.id = ck.goal_id",
 	ID:      "ck.id",
