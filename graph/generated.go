@@ -388,6 +388,7 @@ type ComplexityRoot struct {
 		OpenActions          func(childComplexity int) int
 		SessionsLeft         func(childComplexity int) int
 		SlippingGoals        func(childComplexity int) int
+		Themes               func(childComplexity int) int
 		ToReview             func(childComplexity int) int
 		ToReviewCount        func(childComplexity int) int
 	}
@@ -1847,6 +1848,7 @@ type ClientBriefResolver interface {
 	Commitments(ctx context.Context, obj *brief.Brief) ([]*insight.Insight, error)
 	CarriedOver(ctx context.Context, obj *brief.Brief) ([]*session.Topic, error)
 	SlippingGoals(ctx context.Context, obj *brief.Brief) ([]*goal.Goal, error)
+	Themes(ctx context.Context, obj *brief.Brief) ([]*theme.Theme, error)
 	ToReview(ctx context.Context, obj *brief.Brief) ([]*insight.Insight, error)
 }
 type CommitmentResolver interface {
@@ -3341,6 +3343,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ClientBrief.SlippingGoals(childComplexity), true
+	case "ClientBrief.themes":
+		if e.ComplexityRoot.ClientBrief.Themes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.Themes(childComplexity), true
 	case "ClientBrief.toReview":
 		if e.ComplexityRoot.ClientBrief.ToReview == nil {
 			break
@@ -9730,10 +9738,10 @@ type Membership implements Node @scope(to: [SELF, ADMIN]) {
   status: MembershipStatus!
   "Since when."
   createdAt: DateTime!
-  "Who supervises the person as a coach; for owners and admins."
-  supervisors: [User!] @access(to: [ADMIN])
-  "Which coaches the person supervises; for owners and admins."
-  supervises: [User!] @access(to: [ADMIN])
+  "Who supervises the person as a coach, and so reads the evidence of the coach's skill and what clients have consented to."
+  supervisors: [User!]!
+  "Which coaches the person supervises."
+  supervises: [User!]!
 }
 
 "A page of memberships."
@@ -12152,6 +12160,8 @@ type ClientBrief {
   carriedOver: [AgendaTopic!]!
   "The OPEN goals whose progress is LETS_REFOCUS, then those of NEEDS_ATTENTION, each by their target dates; at most 10."
   slippingGoals: [Goal!]!
+  "What has come up in two sessions or more, in the most sessions first, and of these what came up last; at most 5."
+  themes: [Theme!]!
   """
   The first of the insights that nobody has reviewed, beside those in commitments, at most 5: RISK_FLAGs, then those of the latest
   session, what the coach did (QUESTION_OF_NOTE, COACH_SKILL) after what the client said.
@@ -15831,6 +15841,8 @@ func (ec *executionContext) childFields_ClientBrief(ctx context.Context, field g
 		return ec.fieldContext_ClientBrief_carriedOver(ctx, field)
 	case "slippingGoals":
 		return ec.fieldContext_ClientBrief_slippingGoals(ctx, field)
+	case "themes":
+		return ec.fieldContext_ClientBrief_themes(ctx, field)
 	case "toReview":
 		return ec.fieldContext_ClientBrief_toReview(ctx, field)
 	case "toReviewCount":
@@ -26683,6 +26695,38 @@ func (ec *executionContext) fieldContext_ClientBrief_slippingGoals(_ context.Con
 	return fc, nil
 }
 
+func (ec *executionContext) _ClientBrief_themes(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_themes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().Themes(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*theme.Theme) graphql.Marshaler {
+			return ec.marshalNTheme2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐThemeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_themes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ClientBrief_toReview(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -33069,30 +33113,12 @@ func (ec *executionContext) _Membership_supervisors(ctx context.Context, field g
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Membership().Supervisors(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
-				if err != nil {
-					var zeroVal []*org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*org.User) graphql.Marshaler {
-			return ec.marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
+			return ec.marshalNUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
 		},
 		true,
-		false,
+		true,
 	)
 }
 func (ec *executionContext) fieldContext_Membership_supervisors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -33119,30 +33145,12 @@ func (ec *executionContext) _Membership_supervises(ctx context.Context, field gr
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Membership().Supervises(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
-				if err != nil {
-					var zeroVal []*org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*org.User) graphql.Marshaler {
-			return ec.marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
+			return ec.marshalNUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
 		},
 		true,
-		false,
+		true,
 	)
 }
 func (ec *executionContext) fieldContext_Membership_supervises(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -62613,6 +62621,44 @@ func (ec *executionContext) _ClientBrief(ctx context.Context, sel ast.SelectionS
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "themes":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_themes(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "toReview":
 			field := field
 
@@ -66802,7 +66848,7 @@ func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._Membership_supervisors(ctx, field, obj)
-				if res == graphql.RequiredNull {
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -66840,7 +66886,7 @@ func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._Membership_supervises(ctx, field, obj)
-				if res == graphql.RequiredNull {
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -85009,25 +85055,6 @@ func (ec *executionContext) marshalOUploadLink2ᚖgithubᚗcomᚋrapporthqᚋrap
 		return graphql.Null
 	}
 	return ec._UploadLink(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx context.Context, sel ast.SelectionSet, v []*org.User) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
 }
 
 func (ec *executionContext) marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx context.Context, sel ast.SelectionSet, v *org.User) graphql.Marshaler {
