@@ -102,6 +102,11 @@ var latestCheckInFirst = page.Order[CheckIn]{Name: "checkin", Keys: []page.Key[C
 	{SQL: "ck.id", Type: "uuid", Desc: true, Of: func(k *CheckIn) string { return k.ID.UUID.String() }},
 }}
 
+// own has with an action, as mine, the viewer's own part in it: a client is assigned as the client. Whose part it is does not
+// depend on the action, so that the few that the viewer has are found by an index.
+const own = `LEFT JOIN action_assignees mine ON mine.org_id = $1 AND mine.action_id = ai.id
+		AND (mine.user_id = $2 OR mine.client_id = ANY(ARRAY(SELECT me.id FROM clients me WHERE me.org_id = $1 AND me.user_id = $2)))`
+
 // due is when an action is due for the viewer.
 const due = "coalesce(mine.due_at, ai.due_at)"
 
@@ -110,10 +115,8 @@ const due = "coalesce(mine.due_at, ai.due_at)"
 const apart = 26 * time.Hour
 
 var actions = page.Table[ActionItem]{
-	// mine is the viewer's own part in it: a client is assigned as the client.
-	From: `action_items ai JOIN clients c ON c.org_id = $1 AND c.id = ai.client_id
-		LEFT JOIN action_assignees mine ON mine.org_id = $1 AND mine.action_id = ai.id AND (mine.user_id = $2 OR mine.client_id = c.id AND c.user_id = $2)`,
-	ID: "ai.id",
+	From: `action_items ai JOIN clients c ON c.org_id = $1 AND c.id = ai.client_id ` + own,
+	ID:   "ai.id",
 	Columns: "ai.id, ai.client_id, ai.coach_id, ai.engagement_id, ai.session_id, ai.goal_id, ai.source_insight_id, ai.title, ai.description, ai.status, ai.due_on, " +
 		due + ", ai.created_by, ai.version, ai.started_at, ai.completed_at, ai.status_changed_at, ai.created_at, ai.updated_at, c.archived_at IS NOT NULL",
 	Dest: func(a *ActionItem) []any {
@@ -183,8 +186,7 @@ func (f *ActionFilter) where() (w page.Filter) {
 }
 
 var assignees = page.Table[Assignee]{
-	From: `action_assignees x JOIN action_items ai ON x.org_id = $1 AND ai.org_id = $1 AND ai.id = x.action_id JOIN clients c ON c.org_id = $1 AND c.id = ai.client_id
-		LEFT JOIN action_assignees mine ON mine.org_id = $1 AND mine.action_id = ai.id AND (mine.user_id = $2 OR mine.client_id = c.id AND c.user_id = $2)`,
+	From:    `action_assignees x JOIN action_items ai ON x.org_id = $1 AND ai.org_id = $1 AND ai.id = x.action_id JOIN clients c ON c.org_id = $1 AND c.id = ai.client_id ` + own,
 	ID:      "x.id",
 	Columns: "x.user_id, x.client_id, x.due_at, x.created_at",
 	Dest:    func(a *Assignee) []any { return []any{&a.Grants, &a.UserID, &a.ClientID, &a.DueAt, &a.AssignedAt} },
