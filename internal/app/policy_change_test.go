@@ -23,6 +23,8 @@ var mutations = map[string]struct {
 	"resendInvitation":              {"Invitation", `id: $id`, []relation{admin}},
 	"revokeInvitation":              {"Invitation", `id: $id`, []relation{admin}},
 	"updateOrganization":            {"Organization", `id: $id, speakerRoles: DECIDE`, []relation{admin}},
+	"replayDeadLetters":             {"DeadLetter", `ids: [$id]`, []relation{admin}},
+	"discardDeadLetters":            {"DeadLetter", `ids: [$id]`, []relation{admin}},
 	"markNotificationsRead":         {"Notification", `ids: [$id]`, []relation{self}},
 	"markAllNotificationsRead":      {"", ``, nil},
 	"updateNotificationPreferences": {"", ``, nil},
@@ -208,8 +210,11 @@ func TestMutationsOfOthers(t *testing.T) {
 		sum += n
 	}
 	// What is removed can be changed no more.
-	last := func(name string) bool { return strings.HasPrefix(name, "remove") || strings.HasPrefix(name, "delete") }
+	last := func(name string) bool { return strings.HasPrefix(name, "remove") || strings.HasPrefix(name, "delete") || strings.HasPrefix(name, "discard") }
 	for _, removing := range []bool{false, true} {
+		if removing { // what was replayed is given up again
+			w.exec(t, `UPDATE jobs SET state = 'DEAD' WHERE state = 'DONE' AND last_error_code = 'SUPERSEDED'`)
+		}
 		for name, do := range allowed {
 			if last(name) == removing {
 				do()
