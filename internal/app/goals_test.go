@@ -218,6 +218,25 @@ func TestActionsAreDueWherePeopleAre(t *testing.T) {
 	does(t, amara, "updateActionItem", "actionItem", "title", apptest.Vars{"id": own, "expectedVersion": 1, "title": "My very own"})
 }
 
+// TestOverdueFarFromHome: an action is overdue for who lives where the day is over, a day before it is for the last of all.
+func TestOverdueFarFromHome(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, amara := env.Login(t, apptest.Coach), env.Login(t, apptest.ClientUser)
+	client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, amara2.id(t, env)))
+	action := does(t, coach, "createActionItem", "actionItem", "id", apptest.Vars{"clientId": client, "title": "Far", "dueOn": "2031-01-15", "assigneeIds": []string{client}})["id"]
+	sql(t, env, `UPDATE action_items SET due_at = now() + interval '25 hours 59 minutes' WHERE title = 'Far'`)
+	sql(t, env, `UPDATE action_assignees SET due_at = now() - interval '1 second' FROM action_items a WHERE a.id = action_id AND a.title = 'Far'`)
+	for _, filter := range []string{`{overdue: true}`, fmt.Sprintf(`{dueBefore: %q}`, time.Now().Format(time.RFC3339Nano)), `{overdue: false}`} {
+		for who, c := range map[string]*apptest.Client{"the client": amara, "the coach": coach} {
+			r := c.Do(t, `{ actionItems(first: 100, filter: `+filter+`) { nodes { id overdue } } }`, nil)
+			if got, want := strings.Contains(string(r.Data), fmt.Sprint(action)), (who == "the client") != (filter == `{overdue: false}`); got != want || len(r.Errors) > 0 {
+				t.Errorf("%s for %s: it is there: %t", filter, who, got)
+			}
+		}
+	}
+}
+
 // TestAnInsightGivesOneAction accepts one commitment many times at once.
 func TestAnInsightGivesOneAction(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,7 @@ import (
 )
 
 // busy is a coach's practice of years, for the home screen: 5,000 sessions, 20,000 insights, none of them reviewed, and 2,000
-// actions, half of them open and long overdue. A colleague and another organization have a fifth of it each.
+// actions, half of them open. A colleague and another organization have a fifth of it each.
 var busy = seed.Size{Clients: 200, Sessions: 25, Utterances: 6, Insights: 4, Goals: 2, Actions: 10}
 
 // measureHome tells how many statements the home screen of docs/operations takes, and what PostgreSQL needs for them.
@@ -29,17 +29,24 @@ func measureHome(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer db.Close()
-	var day time.Time
-	if err := db.QueryRow(ctx, `SELECT date_trunc('day', starts_at) FROM sessions WHERE coach_id = (SELECT id FROM users WHERE email = $1)
-		ORDER BY starts_at OFFSET $2 LIMIT 1`, seed.Coach, busy.Clients*busy.Sessions/2).Scan(&day); err != nil {
-		return err
-	}
+	// It is today in the middle of it: half of the sessions are held, and what is to be done was due since a month ago, or is
+	// within the next.
+	day := time.Now().UTC().Truncate(24 * time.Hour)
 	for _, sql := range []string{
-		`UPDATE clients SET lifecycle = 'AT_RISK' WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM clients) c WHERE n % 10 = 0)`,
-		`INSERT INTO taggings (id, org_id, tag_id, client_id) SELECT gen_random_uuid(), c.org_id, t.id, c.id FROM clients c JOIN tags t ON t.owner_id = c.coach_id AND t.name = 'board'`,
-		`VACUUM ANALYZE clients`, `VACUUM ANALYZE taggings`,
+		`UPDATE sessions SET starts_at = starts_at + (SELECT $1::timestamptz - date_trunc('day', percentile_disc(0.5) WITHIN GROUP (ORDER BY starts_at)) FROM sessions)`,
+		`UPDATE sessions SET status = 'SCHEDULED' WHERE starts_at >= $1`,
+		`UPDATE action_items SET due_on = ($1::timestamptz AT TIME ZONE 'UTC')::date + day, due_at = $1::timestamptz + (day + 1) * interval '1 day'
+			FROM (SELECT id AS key, row_number() OVER (ORDER BY id)::int % 60 - 30 AS day FROM action_items) d WHERE id = key`,
+		`UPDATE action_assignees SET due_at = a.due_at FROM action_items a WHERE a.id = action_id AND $1::timestamptz IS NOT NULL`,
+		`UPDATE clients SET lifecycle = 'AT_RISK' FROM (SELECT id AS key, row_number() OVER (ORDER BY id) % 10 AS n FROM clients) k WHERE id = key AND n = 0 AND $1::timestamptz IS NOT NULL`,
+		`INSERT INTO taggings (id, org_id, tag_id, client_id, created_at) SELECT gen_random_uuid(), c.org_id, t.id, c.id, $1 FROM clients c JOIN tags t ON t.owner_id = c.coach_id AND t.name = 'board'`,
 	} {
-		if _, err := db.Exec(ctx, sql); err != nil {
+		if _, err := db.Exec(ctx, sql, day); err != nil {
+			return err
+		}
+	}
+	for _, table := range []string{"sessions", "action_items", "action_assignees", "clients", "taggings"} {
+		if _, err := db.Exec(ctx, "VACUUM (FULL, ANALYZE) "+table); err != nil { // as if it had been so all along
 			return err
 		}
 	}

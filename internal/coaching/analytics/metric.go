@@ -20,14 +20,14 @@ type source struct {
 var (
 	// Each is of one session, so that they are seen by whom and when the session says.
 	measures = &source{
-		from: "session_metrics m JOIN sessions s ON s.org_id = $1 AND s.id = m.session_id", of: "s", at: "s.starts_at", where: "s.archived_at IS NULL",
+		from: "session_metrics m JOIN sessions s ON m.org_id = $1 AND s.org_id = $1 AND s.id = m.session_id", of: "s", at: "s.starts_at", where: "s.archived_at IS NULL",
 		scope: func(v auth.Viewer) *page.Scope { return insight.CoachScope(v, "m.org_id") },
 	}
 	sessions = &source{from: "sessions s", of: "s", at: "s.starts_at", where: "s.archived_at IS NULL", scope: session.Scope}
 
 	closedGoals = &source{from: "goals g", of: "g", at: "g.closed_at", where: "g.closed_at IS NOT NULL", scope: goal.GoalCounts}
 	checkIns    = &source{
-		from: "goal_check_ins ck JOIN goals g ON g.org_id = $1 AND g.id = ck.goal_id", of: "g", at: "ck.as_of", where: goal.Uncorrected,
+		from: "goal_check_ins ck JOIN goals g ON ck.org_id = $1 AND g.org_id = $1 AND g.id = ck.goal_id", of: "g", at: "ck.as_of", where: goal.Uncorrected,
 		scope: goal.CheckIns,
 	}
 	closedActions = &source{
