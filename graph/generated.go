@@ -17,6 +17,7 @@ import (
 	"github.com/rapporthq/rapport/graph/model"
 	"github.com/rapporthq/rapport/internal/coaching/analytics"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/brief"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
@@ -57,6 +58,7 @@ type ResolverRoot interface {
 	CheckIn() CheckInResolver
 	Citation() CitationResolver
 	Client() ClientResolver
+	ClientBrief() ClientBriefResolver
 	Commitment() CommitmentResolver
 	Consent() ConsentResolver
 	DataRequest() DataRequestResolver
@@ -375,6 +377,21 @@ type ComplexityRoot struct {
 		Themes          func(childComplexity int, filter *theme.Filter, orderBy *theme.OrderBy, first *int, after *string, last *int, before *string) int
 		UpdatedAt       func(childComplexity int) int
 		User            func(childComplexity int) int
+	}
+
+	ClientBrief struct {
+		CarriedOver          func(childComplexity int) int
+		Client               func(childComplexity int) int
+		Commitments          func(childComplexity int) int
+		DaysSinceLastContact func(childComplexity int) int
+		LastSession          func(childComplexity int) int
+		NextSession          func(childComplexity int) int
+		OpenActions          func(childComplexity int) int
+		SessionsLeft         func(childComplexity int) int
+		SlippingGoals        func(childComplexity int) int
+		Themes               func(childComplexity int) int
+		ToReview             func(childComplexity int) int
+		ToReviewCount        func(childComplexity int) int
 	}
 
 	ClientConnection struct {
@@ -808,6 +825,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	MergeThemesPayload struct {
+		Theme      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	MetricDistribution struct {
 		Median     func(childComplexity int) int
 		N          func(childComplexity int) int
@@ -891,6 +913,7 @@ type ComplexityRoot struct {
 		MarkSessionMissed             func(childComplexity int, input session.NoShowInput) int
 		MergeSpeakers                 func(childComplexity int, input transcript.MergeSpeakersInput) int
 		MergeTags                     func(childComplexity int, input tag.MergeInput) int
+		MergeThemes                   func(childComplexity int, input theme.MergeInput) int
 		PublishConsentText            func(childComplexity int, input consent.PublishInput) int
 		ReassignUtterances            func(childComplexity int, input transcript.ReassignInput) int
 		ReinstateMember               func(childComplexity int, input org.MemberInput) int
@@ -898,6 +921,7 @@ type ComplexityRoot struct {
 		RemoveEngagementSponsor       func(childComplexity int, input engagement.RemoveSponsorInput) int
 		RemoveParticipant             func(childComplexity int, input session.RemoveParticipantInput) int
 		RenameSpeaker                 func(childComplexity int, input transcript.RenameSpeakerInput) int
+		RenameTheme                   func(childComplexity int, input theme.RenameInput) int
 		ReopenEngagement              func(childComplexity int, input engagement.ReopenInput) int
 		ReorderAgenda                 func(childComplexity int, input session.ReorderInput) int
 		ReplayDeadLetters             func(childComplexity int, input deadletter.Input) int
@@ -916,6 +940,7 @@ type ComplexityRoot struct {
 		SetLegalHold                  func(childComplexity int, input privacy.HoldInput) int
 		SetSpeakerRole                func(childComplexity int, input transcript.SetSpeakerRoleInput) int
 		SplitSpeaker                  func(childComplexity int, input transcript.SplitSpeakerInput) int
+		SplitTheme                    func(childComplexity int, input theme.SplitInput) int
 		StartSession                  func(childComplexity int, input session.StartInput) int
 		Tag                           func(childComplexity int, input tag.AddInput) int
 		UnassignSupervisor            func(childComplexity int, input org.SupervisionInput) int
@@ -1097,6 +1122,7 @@ type ComplexityRoot struct {
 		ActionItem       func(childComplexity int, id id.Any) int
 		ActionItems      func(childComplexity int, filter *goal.ActionFilter, orderBy *goal.ActionOrderBy, first *int, after *string, last *int, before *string) int
 		AuditEvents      func(childComplexity int, filter *audit.Filter, first *int, after *string, last *int, before *string) int
+		ClientBrief      func(childComplexity int, clientID id.Any) int
 		Clients          func(childComplexity int, filter *client.Filter, orderBy *client.OrderBy, first *int, after *string, last *int, before *string) int
 		DataRequests     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		DeadLetters      func(childComplexity int, filter *deadletter.Filter, first *int, after *string, last *int, before *string) int
@@ -1152,6 +1178,11 @@ type ComplexityRoot struct {
 	RenameSpeakerPayload struct {
 		Edit       func(childComplexity int) int
 		Speaker    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	RenameThemePayload struct {
+		Theme      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1429,6 +1460,11 @@ type ComplexityRoot struct {
 	SplitSpeakerPayload struct {
 		Edit       func(childComplexity int) int
 		Speaker    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	SplitThemePayload struct {
+		Theme      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1840,6 +1876,18 @@ type ClientResolver interface {
 	GoalCount(ctx context.Context, obj *client.Client) (*int, error)
 	OpenActionCount(ctx context.Context, obj *client.Client) (*int, error)
 }
+type ClientBriefResolver interface {
+	Client(ctx context.Context, obj *brief.Brief) (*client.Client, error)
+	NextSession(ctx context.Context, obj *brief.Brief) (*session.Session, error)
+	LastSession(ctx context.Context, obj *brief.Brief) (*session.Session, error)
+
+	OpenActions(ctx context.Context, obj *brief.Brief) ([]*goal.ActionItem, error)
+	Commitments(ctx context.Context, obj *brief.Brief) ([]*insight.Insight, error)
+	CarriedOver(ctx context.Context, obj *brief.Brief) ([]*session.Topic, error)
+	SlippingGoals(ctx context.Context, obj *brief.Brief) ([]*goal.Goal, error)
+	Themes(ctx context.Context, obj *brief.Brief) ([]*theme.Theme, error)
+	ToReview(ctx context.Context, obj *brief.Brief) ([]*insight.Insight, error)
+}
 type CommitmentResolver interface {
 	Speaker(ctx context.Context, obj *insight.Committed) (*transcript.Speaker, error)
 }
@@ -1988,6 +2036,9 @@ type MutationResolver interface {
 	MarkNotificationsRead(ctx context.Context, input notice.MarkReadInput) (*model.MarkNotificationsReadPayload, error)
 	MarkAllNotificationsRead(ctx context.Context, input notice.MarkAllReadInput) (*model.MarkAllNotificationsReadPayload, error)
 	UpdateNotificationPreferences(ctx context.Context, input notice.UpdateInput) (*model.UpdateNotificationPreferencesPayload, error)
+	RenameTheme(ctx context.Context, input theme.RenameInput) (*model.RenameThemePayload, error)
+	MergeThemes(ctx context.Context, input theme.MergeInput) (*model.MergeThemesPayload, error)
+	SplitTheme(ctx context.Context, input theme.SplitInput) (*model.SplitThemePayload, error)
 	UpdateTag(ctx context.Context, input tag.UpdateInput) (*model.UpdateTagPayload, error)
 	MergeTags(ctx context.Context, input tag.MergeInput) (*model.MergeTagsPayload, error)
 	DeleteTag(ctx context.Context, input tag.DeleteInput) (*model.DeleteTagPayload, error)
@@ -2048,6 +2099,7 @@ type QueryResolver interface {
 	Goals(ctx context.Context, filter *goal.Filter, orderBy *goal.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[goal.Goal], error)
 	Goal(ctx context.Context, id id.Any) (*goal.Goal, error)
 	ActionItems(ctx context.Context, filter *goal.ActionFilter, orderBy *goal.ActionOrderBy, first *int, after *string, last *int, before *string) (*page.Connection[goal.ActionItem], error)
+	ClientBrief(ctx context.Context, clientID id.Any) (*brief.Brief, error)
 	ActionItem(ctx context.Context, id id.Any) (*goal.ActionItem, error)
 }
 type SessionResolver interface {
@@ -3276,6 +3328,79 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Client.User(childComplexity), true
+
+	case "ClientBrief.carriedOver":
+		if e.ComplexityRoot.ClientBrief.CarriedOver == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.CarriedOver(childComplexity), true
+	case "ClientBrief.client":
+		if e.ComplexityRoot.ClientBrief.Client == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.Client(childComplexity), true
+	case "ClientBrief.commitments":
+		if e.ComplexityRoot.ClientBrief.Commitments == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.Commitments(childComplexity), true
+	case "ClientBrief.daysSinceLastContact":
+		if e.ComplexityRoot.ClientBrief.DaysSinceLastContact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.DaysSinceLastContact(childComplexity), true
+	case "ClientBrief.lastSession":
+		if e.ComplexityRoot.ClientBrief.LastSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.LastSession(childComplexity), true
+	case "ClientBrief.nextSession":
+		if e.ComplexityRoot.ClientBrief.NextSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.NextSession(childComplexity), true
+	case "ClientBrief.openActions":
+		if e.ComplexityRoot.ClientBrief.OpenActions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.OpenActions(childComplexity), true
+	case "ClientBrief.sessionsLeft":
+		if e.ComplexityRoot.ClientBrief.SessionsLeft == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.SessionsLeft(childComplexity), true
+	case "ClientBrief.slippingGoals":
+		if e.ComplexityRoot.ClientBrief.SlippingGoals == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.SlippingGoals(childComplexity), true
+	case "ClientBrief.themes":
+		if e.ComplexityRoot.ClientBrief.Themes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.Themes(childComplexity), true
+	case "ClientBrief.toReview":
+		if e.ComplexityRoot.ClientBrief.ToReview == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.ToReview(childComplexity), true
+	case "ClientBrief.toReviewCount":
+		if e.ComplexityRoot.ClientBrief.ToReviewCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.ToReviewCount(childComplexity), true
 
 	case "ClientConnection.edges":
 		if e.ComplexityRoot.ClientConnection.Edges == nil {
@@ -4856,6 +4981,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MergeTagsPayload.UserErrors(childComplexity), true
 
+	case "MergeThemesPayload.theme":
+		if e.ComplexityRoot.MergeThemesPayload.Theme == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeThemesPayload.Theme(childComplexity), true
+	case "MergeThemesPayload.userErrors":
+		if e.ComplexityRoot.MergeThemesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeThemesPayload.UserErrors(childComplexity), true
+
 	case "MetricDistribution.median":
 		if e.ComplexityRoot.MetricDistribution.Median == nil {
 			break
@@ -5458,6 +5596,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MergeTags(childComplexity, args["input"].(tag.MergeInput)), true
+	case "Mutation.mergeThemes":
+		if e.ComplexityRoot.Mutation.MergeThemes == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_mergeThemes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MergeThemes(childComplexity, args["input"].(theme.MergeInput)), true
 	case "Mutation.publishConsentText":
 		if e.ComplexityRoot.Mutation.PublishConsentText == nil {
 			break
@@ -5535,6 +5684,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RenameSpeaker(childComplexity, args["input"].(transcript.RenameSpeakerInput)), true
+	case "Mutation.renameTheme":
+		if e.ComplexityRoot.Mutation.RenameTheme == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_renameTheme_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RenameTheme(childComplexity, args["input"].(theme.RenameInput)), true
 	case "Mutation.reopenEngagement":
 		if e.ComplexityRoot.Mutation.ReopenEngagement == nil {
 			break
@@ -5733,6 +5893,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SplitSpeaker(childComplexity, args["input"].(transcript.SplitSpeakerInput)), true
+	case "Mutation.splitTheme":
+		if e.ComplexityRoot.Mutation.SplitTheme == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_splitTheme_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SplitTheme(childComplexity, args["input"].(theme.SplitInput)), true
 	case "Mutation.startSession":
 		if e.ComplexityRoot.Mutation.StartSession == nil {
 			break
@@ -6597,6 +6768,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.AuditEvents(childComplexity, args["filter"].(*audit.Filter), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.clientBrief":
+		if e.ComplexityRoot.Query.ClientBrief == nil {
+			break
+		}
+
+		args, err := ec.field_Query_clientBrief_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ClientBrief(childComplexity, args["clientId"].(id.Any)), true
 	case "Query.clients":
 		if e.ComplexityRoot.Query.Clients == nil {
 			break
@@ -6900,6 +7082,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RenameSpeakerPayload.UserErrors(childComplexity), true
+
+	case "RenameThemePayload.theme":
+		if e.ComplexityRoot.RenameThemePayload.Theme == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RenameThemePayload.Theme(childComplexity), true
+	case "RenameThemePayload.userErrors":
+		if e.ComplexityRoot.RenameThemePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RenameThemePayload.UserErrors(childComplexity), true
 
 	case "ReopenEngagementPayload.engagement":
 		if e.ComplexityRoot.ReopenEngagementPayload.Engagement == nil {
@@ -8026,6 +8221,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SplitSpeakerPayload.UserErrors(childComplexity), true
+
+	case "SplitThemePayload.theme":
+		if e.ComplexityRoot.SplitThemePayload.Theme == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SplitThemePayload.Theme(childComplexity), true
+	case "SplitThemePayload.userErrors":
+		if e.ComplexityRoot.SplitThemePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SplitThemePayload.UserErrors(childComplexity), true
 
 	case "Sponsorship.createdAt":
 		if e.ComplexityRoot.Sponsorship.CreatedAt == nil {
@@ -9351,6 +9559,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputMarkSessionMissedInput,
 		ec.unmarshalInputMergeSpeakersInput,
 		ec.unmarshalInputMergeTagsInput,
+		ec.unmarshalInputMergeThemesInput,
 		ec.unmarshalInputMetricFilter,
 		ec.unmarshalInputNoteFilter,
 		ec.unmarshalInputNoteOrder,
@@ -9364,6 +9573,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRemoveEngagementSponsorInput,
 		ec.unmarshalInputRemoveParticipantInput,
 		ec.unmarshalInputRenameSpeakerInput,
+		ec.unmarshalInputRenameThemeInput,
 		ec.unmarshalInputReopenEngagementInput,
 		ec.unmarshalInputReorderAgendaInput,
 		ec.unmarshalInputReplayDeadLettersInput,
@@ -9384,6 +9594,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSetLegalHoldInput,
 		ec.unmarshalInputSetSpeakerRoleInput,
 		ec.unmarshalInputSplitSpeakerInput,
+		ec.unmarshalInputSplitThemeInput,
 		ec.unmarshalInputStartSessionInput,
 		ec.unmarshalInputTagInput,
 		ec.unmarshalInputThemeFilter,
@@ -9716,10 +9927,10 @@ type Membership implements Node @scope(to: [SELF, ADMIN]) {
   status: MembershipStatus!
   "Since when."
   createdAt: DateTime!
-  "Who supervises the person as a coach; for owners and admins."
-  supervisors: [User!] @access(to: [ADMIN])
-  "Which coaches the person supervises; for owners and admins."
-  supervises: [User!] @access(to: [ADMIN])
+  "Who supervises the person as a coach, and so reads the evidence of the coach's skill and what clients have consented to."
+  supervisors: [User!]!
+  "Which coaches the person supervises."
+  supervises: [User!]!
 }
 
 "A page of memberships."
@@ -11489,7 +11700,10 @@ type AnalysisRunEdge {
 
 # ---------------------------------------------------------------- analytics
 
-"What metricSeries measures. COUNTs of sessions are summed up; everything else is the mean of its sessions, each counting alike."
+"""
+What metricSeries measures. COUNTs of sessions, goals and actions are summed up; ACTIONS_DAYS_TO_DONE is a median; everything else is the
+mean of its sessions, check-ins or actions, each counting alike. docs/metrics.md defines them.
+"""
 enum MetricName {
   "How many sessions were held, of those that were held, cancelled or missed."
   SESSIONS_HELD
@@ -11497,6 +11711,24 @@ enum MetricName {
   SESSIONS_CANCELLED
   "How many sessions the client did not come to."
   SESSIONS_NO_SHOW
+  "How many open goals have momentum now. Null but for the interval in which it is now: how a goal was getting on is not kept."
+  GOALS_SOLID_MOMENTUM
+  "How many open goals need attention now, as GOALS_SOLID_MOMENTUM."
+  GOALS_NEEDS_ATTENTION
+  "How many open goals want refocusing now, as GOALS_SOLID_MOMENTUM."
+  GOALS_LETS_REFOCUS
+  "How many goals were achieved, of those that were closed."
+  GOALS_ACHIEVED
+  "The score of check-ins, as they were corrected."
+  GOAL_CHECK_IN_SCORE
+  "How many actions were done, of those that were done or given up."
+  ACTIONS_DONE
+  "Of the actions whose day was in the interval and is over, the share that is done, in time or not."
+  ACTIONS_DONE_SHARE
+  "Of the actions whose day was in the interval and is over, the share that was neither done nor given up by the end of it."
+  ACTIONS_OVERDUE_SHARE
+  "From adding an action to its being done, by the time it was done: the median."
+  ACTIONS_DAYS_TO_DONE
   "The coach's share of all speech, where it is known by time: ` + "`" + `RoleMetrics.talkShareOfSpeech` + "`" + ` on basis TIME."
   COACH_TALK_SHARE
   "The share of a session in which nobody speaks."
@@ -11533,7 +11765,7 @@ enum MetricName {
 
 "What a value counts."
 enum MetricUnit {
-  "A number of things: of sessions in an interval, of anything else in a session."
+  "A number of things: of sessions, goals or actions in an interval, of anything else in a session."
   COUNT
   "0 to 1."
   SHARE
@@ -11541,6 +11773,10 @@ enum MetricUnit {
   MILLISECONDS
   "A number of things per minute."
   PER_MINUTE
+  "0 to 10."
+  SCORE
+  "Days, with fractions."
+  DAYS
 }
 
 "What has a series of its own."
@@ -11587,14 +11823,15 @@ input MetricFilter {
 
 """
 A measure over time, of what the viewer may see. Counts of sessions are for everybody who sees the sessions; what measures
-a conversation is for its coach and that coach's supervisor: for everybody else there is nothing to measure.
+a conversation is for its coach and that coach's supervisor; what measures goals and actions for those who see them, and
+GOALS_ACHIEVED and ACTIONS_DONE for owners and admins too: for everybody else there is nothing to measure.
 """
 type MetricSeries {
   "What is measured."
   metric: MetricName!
   "What a value counts."
   unit: MetricUnit!
-  "The version of the definitions that all values are measured by; null of counts of sessions. docs/metrics.md defines them."
+  "The version of the definitions that all values are measured by; null but for measures of conversations. docs/metrics.md defines them."
   definitionVersion: Int
   "How long a point lasts."
   interval: MetricInterval!
@@ -11602,7 +11839,7 @@ type MetricSeries {
   timeZone: String!
   "How many sessions are left out because they were measured by an older definition, whose values do not compare."
   leftOut: Int!
-  "One series for each that has sessions in the time, in a stable order; one, of all, without groupBy."
+  "One series for each that has something to measure in the time, in a stable order; one, of all, without groupBy."
   groups: [MetricGroup!]!
 }
 
@@ -11614,7 +11851,7 @@ type MetricGroup {
   coach: User
   "The engagement it is of; null unless grouped by ENGAGEMENT."
   engagement: Engagement
-  "Every interval of the time, those without sessions too, earliest first."
+  "Every interval of the time, those with nothing to measure too, earliest first."
   points: [MetricPoint!]!
 }
 
@@ -11626,7 +11863,7 @@ type MetricPoint {
   endsAt: DateTime!
   "The value; null if there is nothing to measure. 0 is a measured zero."
   value: Float
-  "How many sessions the value rests on."
+  "How many sessions, goals, check-ins or actions the value rests on."
   n: Int!
   "The same interval of the period before; null unless compared to it."
   previous: MetricPrevious
@@ -11642,13 +11879,13 @@ type MetricPrevious {
   endsAt: DateTime!
   "The value; null if there is nothing to measure."
   value: Float
-  "How many sessions the value rests on."
+  "How many sessions, goals, check-ins or actions the value rests on."
   n: Int!
 }
 
 """
-How values lie in all sessions that the viewer may see, of the coaches asked for; of counts of sessions, how the clients'
-counts lie. Between two values it is interpolated. Below 5 sessions of 3 people nothing is told, so that nobody is singled out.
+How values lie in all sessions, check-ins or actions that the viewer may see, of the coaches asked for; of what is summed up, how the
+clients' sums lie. Between two values it is interpolated. Below 5 of them, of 3 people, nothing is told, so that nobody is singled out.
 """
 type MetricDistribution {
   "One in ten is at most this."
@@ -11671,6 +11908,8 @@ type MetricDistribution {
 enum MetricSuppression {
   "There are fewer than 5 sessions."
   TOO_FEW_SESSIONS
+  "There are fewer than 5 goals, check-ins or actions."
+  TOO_FEW
   "They are of fewer than 3 people."
   TOO_FEW_PEOPLE
 }
@@ -12077,6 +12316,50 @@ type ActionItem implements Node @scope(to: [SELF, COACH, SUPERVISOR, CLIENT]) {
   updatedAt: DateTime!
 }
 
+"""
+What to know before the next session with a client, in one look. It is made of what the viewer sees anyway: of what is another
+coach's, of what consents do not cover, and of what is archived there is nothing in it. Each list is short; the fields of ` + "`" + `Client` + "`" + `
+have the rest.
+"""
+type ClientBrief {
+  "The client."
+  client: Client!
+  "The session that is going on or comes next: SCHEDULED or IN_PROGRESS, and not over by its time. Null if none is planned."
+  nextSession: Session
+  "The session that was COMPLETED last; null if none was."
+  lastSession: Session
+  "How many whole days ago lastSession began; null without one."
+  daysSinceLastContact: Int
+  """
+  How many of the sessions agreed are left, the next one among them: of the engagement of nextSession, or else of lastSession. Null if no
+  number was agreed, and while there is neither session.
+  """
+  sessionsLeft: Int
+  "What was agreed on and is not done, at most 20: what is overdue first, then by when it is due, and what has no day last."
+  openActions: [ActionItem!]!
+  """
+  The COMMITMENTs of the latest session in which there are any, as they were found, at most 10; not what was dismissed. Their citations
+  are the client's words.
+  """
+  commitments: [Insight!]!
+  """
+  The topics that come from earlier sessions and are still to be talked about: on the agenda of nextSession, or, if none is planned,
+  those that will go to the agenda of the one that is, at most 50.
+  """
+  carriedOver: [AgendaTopic!]!
+  "The OPEN goals whose progress is LETS_REFOCUS, then those of NEEDS_ATTENTION, each by their target dates; at most 10."
+  slippingGoals: [Goal!]!
+  "What has come up in two sessions or more, in the most sessions first, and of these what came up last; at most 5."
+  themes: [Theme!]!
+  """
+  The first of the insights that nobody has reviewed, beside those in commitments, at most 5: RISK_FLAGs, then those of the latest
+  session, what the coach did (QUESTION_OF_NOTE, COACH_SKILL) after what the client said.
+  """
+  toReview: [Insight!]!
+  "How many insights nobody has reviewed, commitments among them."
+  toReviewCount: Int!
+}
+
 "Somebody who is to do an action: either a member or the client."
 type ActionAssignee {
   "The member; null if it is the client, or somebody whom the viewer does not see."
@@ -12321,7 +12604,7 @@ enum NotificationType {
   ACTION_DUE
   "The person was mentioned in a note."
   MENTION
-  "The person was invited to an organization. It is always mailed, and knows no preference."
+  "The person was invited to an organization: a mail to who is no member yet. It is no notification, and knows no preference."
   INVITATION
   "The week ahead, by mail on Mondays; no notification of the app."
   WEEKLY_DIGEST
@@ -12926,6 +13209,14 @@ type Query {
     "Only what comes before this cursor."
     before: String
   ): ActionItemConnection!
+  """
+  What to know before the next session with a client. For the client's coach and, as far as they see its parts, the coach's
+  supervisors; null for everybody else, of a client who is archived, and if there is no such client.
+  """
+  clientBrief(
+    "The client's id."
+    clientId: ID!
+  ): ClientBrief
   "One action; NOT_FOUND if it does not exist or is not the viewer's to see."
   actionItem(
     "The action's id."
@@ -13092,12 +13383,12 @@ type Mutation {
     "The text."
     input: PublishConsentTextInput!
   ): PublishConsentTextPayload!
-  "Invites somebody to the organization. For owners and admins; only owners invite owners."
+  "Invites somebody to the organization, by mail. For owners and admins; only owners invite owners."
   inviteMember(
     "Whom."
     input: InviteMemberInput!
   ): InviteMemberPayload!
-  "Makes an invitation that nobody has accepted valid for another week, with a new token; the old one is void. For owners and admins."
+  "Makes an invitation that nobody has accepted valid for another week, with a new token, and mails it again; what was mailed and shown before is void. For owners and admins."
   resendInvitation(
     "Which."
     input: ResendInvitationInput!
@@ -13495,6 +13786,24 @@ type Mutation {
     "What to change."
     input: UpdateNotificationPreferencesInput!
   ): UpdateNotificationPreferencesPayload!
+  "Say what a theme is called. For its coach; it does not change what is found."
+  renameTheme(
+    "Which one, and how."
+    input: RenameThemeInput!
+  ): RenameThemePayload!
+  """
+  Say that themes of a client are one: the others count for the first from now on, what is found later included. splitTheme undoes it. What
+  was merged already stands for all that it is part of; merging what is one changes nothing. For their coach.
+  """
+  mergeThemes(
+    "Which ones."
+    input: MergeThemesInput!
+  ): MergeThemesPayload!
+  "Have a theme that was merged stand by itself again, with its own insights and its own label. For its coach."
+  splitTheme(
+    "Which one."
+    input: SplitThemeInput!
+  ): SplitThemePayload!
   "Give a tag another name or colour. For its owner."
   updateTag(
     "What to change."
@@ -13538,7 +13847,7 @@ input InviteMemberInput {
 type InviteMemberPayload {
   "The invitation; null if there are userErrors."
   invitation: Invitation
-  "What acceptInvitation takes. It is shown here and never again: hand it to the person."
+  "What acceptInvitation takes, beside what is in the mail. It is shown here and never again, to hand on where no mail arrives."
   token: String
   "What was wrong with the input."
   userErrors: [UserError!]!
@@ -13554,7 +13863,7 @@ input ResendInvitationInput {
 type ResendInvitationPayload {
   "The invitation; null if there are userErrors."
   invitation: Invitation
-  "What acceptInvitation takes from now on. It is shown here and never again: hand it to the person."
+  "What acceptInvitation takes from now on, beside what is in the new mail. It is shown here and never again, to hand on where no mail arrives."
   token: String
   "What was wrong with the input."
   userErrors: [UserError!]!
@@ -15018,6 +15327,52 @@ type UpdateTagPayload {
   userErrors: [UserError!]!
 }
 
+"What a theme is called."
+input RenameThemeInput {
+  "Which theme."
+  id: ID!
+  "What it is called, in at most 80 characters; by its topic again if it is left out or null. Whoever sees an insight of the theme sees it, the client, too."
+  label: String
+}
+
+"What became of renameTheme."
+type RenameThemePayload {
+  "The theme as it is now; null if there are userErrors."
+  theme: Theme
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Themes that are one."
+input MergeThemesInput {
+  "The theme that stays, with its label."
+  intoId: ID!
+  "The themes of the same client that are merged into it, 1 to 50."
+  ids: [ID!]!
+}
+
+"What became of mergeThemes."
+type MergeThemesPayload {
+  "The one theme as it is now; null if there are userErrors."
+  theme: Theme
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A theme that is not one with the others."
+input SplitThemeInput {
+  "Which theme: one of ` + "`" + `mergedThemes` + "`" + `."
+  id: ID!
+}
+
+"What became of splitTheme."
+type SplitThemePayload {
+  "The theme as it is now; null if there are userErrors."
+  theme: Theme
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
 "Tags that are one."
 input MergeTagsInput {
   "The tag that stays, with its name and colour."
@@ -15757,6 +16112,36 @@ func (ec *executionContext) childFields_Client(ctx context.Context, field graphq
 		return ec.fieldContext_Client_updatedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Client", field.Name)
+}
+
+func (ec *executionContext) childFields_ClientBrief(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "client":
+		return ec.fieldContext_ClientBrief_client(ctx, field)
+	case "nextSession":
+		return ec.fieldContext_ClientBrief_nextSession(ctx, field)
+	case "lastSession":
+		return ec.fieldContext_ClientBrief_lastSession(ctx, field)
+	case "daysSinceLastContact":
+		return ec.fieldContext_ClientBrief_daysSinceLastContact(ctx, field)
+	case "sessionsLeft":
+		return ec.fieldContext_ClientBrief_sessionsLeft(ctx, field)
+	case "openActions":
+		return ec.fieldContext_ClientBrief_openActions(ctx, field)
+	case "commitments":
+		return ec.fieldContext_ClientBrief_commitments(ctx, field)
+	case "carriedOver":
+		return ec.fieldContext_ClientBrief_carriedOver(ctx, field)
+	case "slippingGoals":
+		return ec.fieldContext_ClientBrief_slippingGoals(ctx, field)
+	case "themes":
+		return ec.fieldContext_ClientBrief_themes(ctx, field)
+	case "toReview":
+		return ec.fieldContext_ClientBrief_toReview(ctx, field)
+	case "toReviewCount":
+		return ec.fieldContext_ClientBrief_toReviewCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ClientBrief", field.Name)
 }
 
 func (ec *executionContext) childFields_ClientConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -16585,6 +16970,16 @@ func (ec *executionContext) childFields_MergeTagsPayload(ctx context.Context, fi
 	return nil, fmt.Errorf("no field named %q was found under type MergeTagsPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_MergeThemesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "theme":
+		return ec.fieldContext_MergeThemesPayload_theme(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MergeThemesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MergeThemesPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_MetricDistribution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "p10":
@@ -17027,6 +17422,16 @@ func (ec *executionContext) childFields_RenameSpeakerPayload(ctx context.Context
 		return ec.fieldContext_RenameSpeakerPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RenameSpeakerPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RenameThemePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "theme":
+		return ec.fieldContext_RenameThemePayload_theme(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RenameThemePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RenameThemePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ReopenEngagementPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -17581,6 +17986,16 @@ func (ec *executionContext) childFields_SplitSpeakerPayload(ctx context.Context,
 		return ec.fieldContext_SplitSpeakerPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SplitSpeakerPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SplitThemePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "theme":
+		return ec.fieldContext_SplitThemePayload_theme(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SplitThemePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SplitThemePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Sponsorship(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -19621,6 +20036,20 @@ func (ec *executionContext) field_Mutation_mergeTags_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_mergeThemes_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (theme.MergeInput, error) {
+			return ec.unmarshalNMergeThemesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐMergeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_publishConsentText_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -19711,6 +20140,20 @@ func (ec *executionContext) field_Mutation_renameSpeaker_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (transcript.RenameSpeakerInput, error) {
 			return ec.unmarshalNRenameSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐRenameSpeakerInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_renameTheme_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (theme.RenameInput, error) {
+			return ec.unmarshalNRenameThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐRenameInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -19963,6 +20406,20 @@ func (ec *executionContext) field_Mutation_splitSpeaker_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (transcript.SplitSpeakerInput, error) {
 			return ec.unmarshalNSplitSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSplitSpeakerInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_splitTheme_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (theme.SplitInput, error) {
+			return ec.unmarshalNSplitThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐSplitInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -20480,6 +20937,20 @@ func (ec *executionContext) field_Query_auditEvents_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["before"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_clientBrief_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "clientId",
+		func(ctx context.Context, v any) (id.Any, error) {
+			return ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋidᚐAny(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["clientId"] = arg0
 	return args, nil
 }
 
@@ -26385,6 +26856,363 @@ func (ec *executionContext) _Client_updatedAt(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Client_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Client", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _ClientBrief_client(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_client(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().Client(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
+			return ec.marshalNClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_client(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Client(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_nextSession(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_nextSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().NextSession(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_nextSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_lastSession(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_lastSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().LastSession(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_lastSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_daysSinceLastContact(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_daysSinceLastContact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DaysSinceLastContact(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_daysSinceLastContact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ClientBrief", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ClientBrief_sessionsLeft(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_sessionsLeft(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SessionsLeft(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_sessionsLeft(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ClientBrief", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ClientBrief_openActions(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_openActions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().OpenActions(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*goal.ActionItem) graphql.Marshaler {
+			return ec.marshalNActionItem2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋgoalᚐActionItemᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_openActions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ActionItem(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_commitments(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_commitments(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().Commitments(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.Insight) graphql.Marshaler {
+			return ec.marshalNInsight2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐInsightᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_commitments(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Insight(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_carriedOver(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_carriedOver(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().CarriedOver(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*session.Topic) graphql.Marshaler {
+			return ec.marshalNAgendaTopic2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_carriedOver(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AgendaTopic(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_slippingGoals(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_slippingGoals(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().SlippingGoals(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*goal.Goal) graphql.Marshaler {
+			return ec.marshalNGoal2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋgoalᚐGoalᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_slippingGoals(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Goal(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_themes(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_themes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().Themes(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*theme.Theme) graphql.Marshaler {
+			return ec.marshalNTheme2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐThemeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_themes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_toReview(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_toReview(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().ToReview(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.Insight) graphql.Marshaler {
+			return ec.marshalNInsight2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐInsightᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_toReview(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Insight(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_toReviewCount(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_toReviewCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ToReviewCount()
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_toReviewCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ClientBrief", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _ClientConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[client.Client]) (ret graphql.Marshaler) {
@@ -33117,30 +33945,12 @@ func (ec *executionContext) _Membership_supervisors(ctx context.Context, field g
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Membership().Supervisors(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
-				if err != nil {
-					var zeroVal []*org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*org.User) graphql.Marshaler {
-			return ec.marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
+			return ec.marshalNUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
 		},
 		true,
-		false,
+		true,
 	)
 }
 func (ec *executionContext) fieldContext_Membership_supervisors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -33167,30 +33977,12 @@ func (ec *executionContext) _Membership_supervises(ctx context.Context, field gr
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Membership().Supervises(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
-				if err != nil {
-					var zeroVal []*org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*org.User) graphql.Marshaler {
-			return ec.marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
+			return ec.marshalNUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
 		},
 		true,
-		false,
+		true,
 	)
 }
 func (ec *executionContext) fieldContext_Membership_supervises(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -33530,6 +34322,70 @@ func (ec *executionContext) _MergeTagsPayload_userErrors(ctx context.Context, fi
 func (ec *executionContext) fieldContext_MergeTagsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "MergeTagsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MergeThemesPayload_theme(ctx context.Context, field graphql.CollectedField, obj *model.MergeThemesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MergeThemesPayload_theme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Theme, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *theme.Theme) graphql.Marshaler {
+			return ec.marshalOTheme2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐTheme(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MergeThemesPayload_theme(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MergeThemesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MergeThemesPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.MergeThemesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MergeThemesPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MergeThemesPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MergeThemesPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -37855,6 +38711,138 @@ func (ec *executionContext) fieldContext_Mutation_updateNotificationPreferences(
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_renameTheme(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_renameTheme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RenameTheme(ctx, fc.Args["input"].(theme.RenameInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RenameThemePayload) graphql.Marshaler {
+			return ec.marshalNRenameThemePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRenameThemePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_renameTheme(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RenameThemePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_renameTheme_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_mergeThemes(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_mergeThemes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().MergeThemes(ctx, fc.Args["input"].(theme.MergeInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.MergeThemesPayload) graphql.Marshaler {
+			return ec.marshalNMergeThemesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐMergeThemesPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_mergeThemes(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MergeThemesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_mergeThemes_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_splitTheme(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_splitTheme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SplitTheme(ctx, fc.Args["input"].(theme.SplitInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SplitThemePayload) graphql.Marshaler {
+			return ec.marshalNSplitThemePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSplitThemePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_splitTheme(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SplitThemePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_splitTheme_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_updateTag(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -41508,6 +42496,50 @@ func (ec *executionContext) fieldContext_Query_actionItems(ctx context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_clientBrief(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_clientBrief(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().ClientBrief(ctx, fc.Args["clientId"].(id.Any))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *brief.Brief) graphql.Marshaler {
+			return ec.marshalOClientBrief2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋbriefᚐBrief(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_clientBrief(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ClientBrief(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_clientBrief_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_actionItem(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -42112,6 +43144,70 @@ func (ec *executionContext) _RenameSpeakerPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_RenameSpeakerPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RenameSpeakerPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RenameThemePayload_theme(ctx context.Context, field graphql.CollectedField, obj *model.RenameThemePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RenameThemePayload_theme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Theme, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *theme.Theme) graphql.Marshaler {
+			return ec.marshalOTheme2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐTheme(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RenameThemePayload_theme(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RenameThemePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RenameThemePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RenameThemePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RenameThemePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RenameThemePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RenameThemePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -47094,6 +48190,70 @@ func (ec *executionContext) _SplitSpeakerPayload_userErrors(ctx context.Context,
 func (ec *executionContext) fieldContext_SplitSpeakerPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "SplitSpeakerPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SplitThemePayload_theme(ctx context.Context, field graphql.CollectedField, obj *model.SplitThemePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SplitThemePayload_theme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Theme, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *theme.Theme) graphql.Marshaler {
+			return ec.marshalOTheme2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐTheme(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SplitThemePayload_theme(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SplitThemePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SplitThemePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SplitThemePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SplitThemePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SplitThemePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SplitThemePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -56242,6 +57402,43 @@ func (ec *executionContext) unmarshalInputMergeTagsInput(ctx context.Context, ob
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputMergeThemesInput(ctx context.Context, obj any) (theme.MergeInput, error) {
+	var it theme.MergeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"intoId", "ids"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "intoId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("intoId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IntoID = data
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ids = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputMetricFilter(ctx context.Context, obj any) (analytics.Filter, error) {
 	var it analytics.Filter
 	if obj == nil {
@@ -56768,6 +57965,43 @@ func (ec *executionContext) unmarshalInputRenameSpeakerInput(ctx context.Context
 				return it, err
 			}
 			it.Remember = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRenameThemeInput(ctx context.Context, obj any) (theme.RenameInput, error) {
+	var it theme.RenameInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "label"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "label":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("label"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Label = data
 		}
 	}
 	return it, nil
@@ -57632,6 +58866,36 @@ func (ec *executionContext) unmarshalInputSplitSpeakerInput(ctx context.Context,
 				return it, err
 			}
 			it.DisplayName = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSplitThemeInput(ctx context.Context, obj any) (theme.SplitInput, error) {
+	var it theme.SplitInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
 		}
 	}
 	return it, nil
@@ -62229,6 +63493,396 @@ func (ec *executionContext) _Client(ctx context.Context, sel ast.SelectionSet, o
 	return out
 }
 
+var clientBriefImplementors = []string{"ClientBrief"}
+
+func (ec *executionContext) _ClientBrief(ctx context.Context, sel ast.SelectionSet, obj *brief.Brief) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, clientBriefImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ClientBrief")
+		case "client":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_client(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "nextSession":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_nextSession(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "lastSession":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_lastSession(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "daysSinceLastContact":
+			out.Values[i] = ec._ClientBrief_daysSinceLastContact(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "sessionsLeft":
+			out.Values[i] = ec._ClientBrief_sessionsLeft(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "openActions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_openActions(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "commitments":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_commitments(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "carriedOver":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_carriedOver(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "slippingGoals":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_slippingGoals(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "themes":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_themes(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "toReview":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_toReview(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "toReviewCount":
+			out.Values[i] = ec._ClientBrief_toReviewCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var clientConnectionImplementors = []string{"ClientConnection"}
 
 func (ec *executionContext) _ClientConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[client.Client]) graphql.Marshaler {
@@ -66594,7 +68248,7 @@ func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._Membership_supervisors(ctx, field, obj)
-				if res == graphql.RequiredNull {
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -66632,7 +68286,7 @@ func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._Membership_supervises(ctx, field, obj)
-				if res == graphql.RequiredNull {
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -66877,6 +68531,49 @@ func (ec *executionContext) _MergeTagsPayload(ctx context.Context, sel ast.Selec
 			}
 		case "userErrors":
 			out.Values[i] = ec._MergeTagsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var mergeThemesPayloadImplementors = []string{"MergeThemesPayload"}
+
+func (ec *executionContext) _MergeThemesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.MergeThemesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, mergeThemesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MergeThemesPayload")
+		case "theme":
+			out.Values[i] = ec._MergeThemesPayload_theme(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._MergeThemesPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -67895,6 +69592,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "updateNotificationPreferences":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateNotificationPreferences(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "renameTheme":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_renameTheme(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mergeThemes":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_mergeThemes(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "splitTheme":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_splitTheme(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -70279,6 +71997,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "clientBrief":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_clientBrief(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "actionItem":
 			field := field
 
@@ -70623,6 +72363,49 @@ func (ec *executionContext) _RenameSpeakerPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._RenameSpeakerPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var renameThemePayloadImplementors = []string{"RenameThemePayload"}
+
+func (ec *executionContext) _RenameThemePayload(ctx context.Context, sel ast.SelectionSet, obj *model.RenameThemePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, renameThemePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RenameThemePayload")
+		case "theme":
+			out.Values[i] = ec._RenameThemePayload_theme(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RenameThemePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -73229,6 +75012,49 @@ func (ec *executionContext) _SplitSpeakerPayload(ctx context.Context, sel ast.Se
 			}
 		case "userErrors":
 			out.Values[i] = ec._SplitSpeakerPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var splitThemePayloadImplementors = []string{"SplitThemePayload"}
+
+func (ec *executionContext) _SplitThemePayload(ctx context.Context, sel ast.SelectionSet, obj *model.SplitThemePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, splitThemePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SplitThemePayload")
+		case "theme":
+			out.Values[i] = ec._SplitThemePayload_theme(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SplitThemePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -79681,6 +81507,35 @@ func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋi
 	return ret
 }
 
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐIDᚄ(ctx context.Context, v any) ([]theme.ID, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]theme.ID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐIDᚄ(ctx context.Context, sel ast.SelectionSet, v []theme.ID) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerIDᚄ(ctx context.Context, v any) ([]transcript.SpeakerID, error) {
 	vSlice := graphql.CoerceList(v)
 	var err error
@@ -80248,6 +82103,21 @@ func (ec *executionContext) marshalNMergeTagsPayload2ᚖgithubᚗcomᚋrapporthq
 		return graphql.Null
 	}
 	return ec._MergeTagsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNMergeThemesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐMergeInput(ctx context.Context, v any) (theme.MergeInput, error) {
+	res, err := ec.unmarshalInputMergeThemesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMergeThemesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐMergeThemesPayload(ctx context.Context, sel ast.SelectionSet, v *model.MergeThemesPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._MergeThemesPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNMetricComparison2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐCompareTo(ctx context.Context, v any) (analytics.CompareTo, error) {
@@ -80927,6 +82797,21 @@ func (ec *executionContext) marshalNRenameSpeakerPayload2ᚖgithubᚗcomᚋrappo
 	return ec._RenameSpeakerPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRenameThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐRenameInput(ctx context.Context, v any) (theme.RenameInput, error) {
+	res, err := ec.unmarshalInputRenameThemeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRenameThemePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRenameThemePayload(ctx context.Context, sel ast.SelectionSet, v *model.RenameThemePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RenameThemePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNReopenEngagementInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐReopenInput(ctx context.Context, v any) (engagement.ReopenInput, error) {
 	res, err := ec.unmarshalInputReopenEngagementInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -81586,6 +83471,21 @@ func (ec *executionContext) marshalNSplitSpeakerPayload2ᚖgithubᚗcomᚋrappor
 		return graphql.Null
 	}
 	return ec._SplitSpeakerPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSplitThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐSplitInput(ctx context.Context, v any) (theme.SplitInput, error) {
+	res, err := ec.unmarshalInputSplitThemeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSplitThemePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSplitThemePayload(ctx context.Context, sel ast.SelectionSet, v *model.SplitThemePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SplitThemePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNSponsorGrant2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐGrant(ctx context.Context, v any) (engagement.Grant, error) {
@@ -82906,6 +84806,13 @@ func (ec *executionContext) marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapport
 		return graphql.Null
 	}
 	return ec._Client(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOClientBrief2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋbriefᚐBrief(ctx context.Context, sel ast.SelectionSet, v *brief.Brief) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ClientBrief(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOClientFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐFilter(ctx context.Context, v any) (*client.Filter, error) {
@@ -84765,25 +86672,6 @@ func (ec *executionContext) marshalOUploadLink2ᚖgithubᚗcomᚋrapporthqᚋrap
 		return graphql.Null
 	}
 	return ec._UploadLink(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx context.Context, sel ast.SelectionSet, v []*org.User) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
 }
 
 func (ec *executionContext) marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx context.Context, sel ast.SelectionSet, v *org.User) graphql.Marshaler {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/analytics"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/brief"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/deadletter"
@@ -45,6 +46,7 @@ type Services struct {
 	Themes      *theme.Service
 	Notes       *note.Service
 	Analytics   *analytics.Service
+	Briefs      *brief.Service
 	Tags        *tag.Service
 	Notices     *notice.Service
 	Consents    *consent.Service

@@ -53,7 +53,8 @@ func newOffice(t *testing.T) *office {
 	o.Env = apptest.Demo(t, apptest.AppOptions(app.WithClock(func() time.Time { return *o.clock.Load() })))
 	sql(t, o.Env, `UPDATE users SET time_zone = 'Europe/Berlin'`)
 	sql(t, o.Env, `UPDATE sessions SET status = 'COMPLETED'`) // nothing of the demo's own is to come
-	sql(t, o.Env, `DELETE FROM notifications`)                // and nothing was told, or announced
+	sql(t, o.Env, `UPDATE action_items SET due_on = NULL, due_at = NULL`)
+	sql(t, o.Env, `DELETE FROM notifications`) // and nothing was told, or announced
 	sql(t, o.Env, `DELETE FROM stream_events WHERE topic LIKE 'notifications-of-%'`)
 	o.session = uuid(t, amara2.id(t, o.Env))
 	o.org = value[id.UUID](t, o.Env, `SELECT org_id FROM sessions WHERE id = $1`, o.session)

@@ -20,7 +20,7 @@ const module = "github.com/rapporthq/rapport"
 
 // order is the one order in which domains may know each other: each only those that stand after it. What goes upward is a
 // job, an event, or a small interface declared by the consumer.
-var order = []string{"privacy", "theme", "analytics", "insight", "goal", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
+var order = []string{"privacy", "brief", "theme", "analytics", "insight", "goal", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
 
 // beside the order stand what every domain may use and what uses none.
 var beside = []string{"audit", "deadletter", "notice", "personal"}
@@ -293,6 +293,7 @@ func TestRules(t *testing.T) {
 		{coaching + "session", coaching + "transcript", true, "only downward"},
 		{coaching + "insight", coaching + "session", false, ""},
 		{coaching + "tag", coaching + "client", false, "only downward"},
+		{coaching + "goal", coaching + "brief", false, "only downward"},
 		{coaching + "org", coaching + "audit", false, ""},
 		{coaching + "audit", coaching + "org", false, "knows none"},
 		{coaching + "notice", coaching + "audit", false, ""},
