@@ -99,7 +99,7 @@ func broken(from, to string, test bool) string {
 	case isAdapter(to):
 		if within(from, "internal/app") && from != "internal/app/demo" || within(from, "tools/bench") ||
 			test && within(from, "internal/platform") || // an adapter is tested beside the port
-			slices.Contains(servers, to) && (within(from, "internal/testkit") || from == "tools/testrun") {
+			slices.Contains(servers, to) && (within(from, "internal/testkit") || from == "tools/testrun" || from == "tools/runaws") {
 			return ""
 		}
 		return "only internal/app knows adapters: which one serves a port is configuration"
