@@ -23,6 +23,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/brief"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
+	"github.com/rapporthq/rapport/internal/coaching/deadletter"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
@@ -109,6 +110,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.reads = audit.NewReadLog(db, log)
 	a.sealer = audit.NewSealer(db, log)
 	a.services.Audit = audit.NewService(db)
+	a.services.DeadLetters = deadletter.NewService(db, aboutJobs...)
 	a.services.Orgs = org.NewService(db)
 	a.services.Clients = client.NewService(db)
 	a.services.Engagements = engagement.NewService(db, a.services.Clients)
