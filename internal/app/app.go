@@ -23,6 +23,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/brief"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
+	"github.com/rapporthq/rapport/internal/coaching/deadletter"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
@@ -112,6 +113,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.reads = audit.NewReadLog(db, log)
 	a.sealer = audit.NewSealer(db, log)
 	a.services.Audit = audit.NewService(db)
+	a.services.DeadLetters = deadletter.NewService(db, aboutJobs...)
 	a.services.Orgs = org.NewService(db)
 	a.services.Clients = client.NewService(db)
 	a.services.Engagements = engagement.NewService(db, a.services.Clients)
@@ -121,8 +123,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Themes = theme.NewService(db)
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.limits(), a.services.Themes, a.stream)
 	a.services.GoalLinks = goal.NewLinks(a.services.Goals, linkable(a.services)...)
-	a.services.Analytics = analytics.NewService(db)
-	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights)
+	a.services.Analytics = analytics.NewService(db, a.services.Goals)
+	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights, a.services.Themes)
 	a.services.Notes = note.NewService(db, a.services.Orgs, a.services.Clients, a.services.Engagements, a.services.Sessions)
 	if cfg.Mode == config.Development {
 		from, err := mail.ParseAddress(cfg.Mail.From)
