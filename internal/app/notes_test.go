@@ -169,7 +169,6 @@ func TestNoteInput(t *testing.T) {
 		"too long":                     {ruth, apptest.Vars{"body": strings.Repeat("x", 100_001)}, "INVALID body"},
 		"far too long":                 {ruth, apptest.Vars{"body": strings.Repeat("ü", 400_000)}, "INVALID body"},
 		"a control character":          {ruth, apptest.Vars{"body": "a\x00b"}, "INVALID body"},
-		"text that turns round":        {ruth, apptest.Vars{"body": "a\u202eb"}, "INVALID body"},
 		"a client to the organization": {amara, apptest.Vars{"body": "x", "visibility": "SHARED_WITH_ORG"}, "INVALID visibility"},
 		"a supervisor to the client":   {ines, apptest.Vars{"body": "x", "visibility": "SHARED_WITH_CLIENT"}, "INVALID visibility"},
 		"a stranger named":             {ruth, apptest.Vars{"body": "x", "mentionIds": []string{known, stranger}}, "INVALID mentionIds.1"},
@@ -193,7 +192,7 @@ func TestNoteInput(t *testing.T) {
 	}
 	sameRows(t, before, rowCounts(t, env))
 	// What is right is kept to the byte.
-	body := "\n    code <script>alert('x')</script>\r\n\tשלום \u200f👩\u200d💻 " + strings.Repeat("ü", 49_900) + "  \n"
+	body := "\n    code <script>alert('x')</script>\r\n\tשלום \u200f👩\u200d💻 \u202e\x07\v\u00ad " + strings.Repeat("ü", 49_900) + "  \n"
 	got := does(t, ruth, "createNote", "note", "id body mentions {id} session {id} author {name}",
 		apptest.Vars{"entityId": session, "body": body, "mentionIds": []string{known, known}})
 	if got["body"] != body || len(got["mentions"].([]any)) != 1 {

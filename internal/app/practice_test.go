@@ -342,7 +342,7 @@ func TestParticipants(t *testing.T) {
 	ines := one(t, p.env, "user", `SELECT id FROM users WHERE email = $1`, apptest.Supervisor)
 	lumen := one(t, p.env, "user", `SELECT id FROM users WHERE email = $1`, apptest.Lumen)
 	add := func(input apptest.Vars) apptest.Vars { input["sessionId"] = session; return input }
-	has(t, p.does("addParticipant", "participant", "name role user {name}", add(apptest.Vars{"userId": ines})), apptest.Vars{"name": "Ines Carvalho", "role": "OBSERVER", "user": nil})
+	has(t, p.does("addParticipant", "participant", "name role user {name}", add(apptest.Vars{"userId": ines})), apptest.Vars{"name": "Ines Carvalho", "role": "OBSERVER", "user": apptest.Vars{"name": "Ines Carvalho"}}) // who supervises the coach
 	has(t, p.does("addParticipant", "participant", "name role user {name}", add(apptest.Vars{"clientId": jonas, "role": "CLIENT"})), apptest.Vars{"name": "Jonas Lindqvist", "role": "CLIENT", "user": nil})
 	guest := p.does("addParticipant", "participant", "id name role", add(apptest.Vars{"name": "  Bo\u0308rje ", "role": "OTHER"}))["id"].(string)
 	for _, tc := range []struct {
