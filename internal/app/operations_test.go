@@ -12,6 +12,7 @@ import (
 	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/app/apptest"
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/testkit"
 	"github.com/rapporthq/rapport/tools/bench/seed"
 )
@@ -51,8 +52,10 @@ func TestOperations(t *testing.T) {
 	session := amara2.id(t, env)
 	client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, session))
 	day := value[time.Time](t, env, `SELECT starts_at FROM sessions WHERE id = $1`, uuid(t, session)).Truncate(24 * time.Hour)
+	does(t, ruth, "createActionItem", "actionItem", "id", apptest.Vars{"clientId": client, "title": "Send the reading list", "dueOn": time.Now().AddDate(0, 0, 2).Format(time.DateOnly),
+		"assigneeIds": []string{id.Format("user", value[id.UUID](t, env, `SELECT id FROM users WHERE email = $1`, apptest.Coach))}})
 	vars := map[string]apptest.Vars{
-		"home":              {"today": day, "tomorrow": day.Add(24 * time.Hour)},
+		"home":              {"today": day, "tomorrow": day.Add(24 * time.Hour), "soon": time.Now().AddDate(0, 0, 8)},
 		"client":            {"id": client},
 		"client-brief":      {"clientId": client},
 		"session":           {"id": session},
@@ -141,11 +144,15 @@ func TestScreensStatements(t *testing.T) {
 			SELECT gen_random_uuid(), org_id, transcript_id, session_id, id, 2, '{"definitionVersion": 2, "basis": "TIME", "dyad": {}, "coach": {"talkShareOfSpeech": 0.4}}' FROM analysis_runs`)
 		sql(t, env, `INSERT INTO notes (id, org_id, author_id, client_id, engagement_id, session_id, visibility, version, body)
 			SELECT gen_random_uuid(), org_id, coach_id, client_id, engagement_id, id, 'PRIVATE', 1, 'Noted.' FROM sessions`)
+		sql(t, env, `WITH made AS (
+				INSERT INTO action_items (id, org_id, client_id, coach_id, title, due_on, due_at, created_by)
+				SELECT gen_random_uuid(), org_id, id, coach_id, 'Write to the board', now() - interval '1 day', now() - interval '1 day', coach_id FROM clients RETURNING *)
+			INSERT INTO action_assignees (id, org_id, action_id, user_id, due_at) SELECT gen_random_uuid(), org_id, id, coach_id, due_at FROM made`)
 		coach := env.With(env.Token(t, seed.Coach, time.Hour))
 		client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, p.Session.UUID)
 		day := value[time.Time](t, env, `SELECT starts_at FROM sessions WHERE coach_id = $1 ORDER BY starts_at OFFSET 2 LIMIT 1`, p.Viewer.User)
 		vars := map[string]apptest.Vars{
-			"home":         {"today": day.Add(-24 * time.Hour), "tomorrow": day.Add(time.Hour)},
+			"home":         {"today": day.Add(-24 * time.Hour), "tomorrow": day.Add(time.Hour), "soon": time.Now()},
 			"client":       {"id": client},
 			"client-brief": {"clientId": client},
 			"session":      {"id": p.Session.String()},
