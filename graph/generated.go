@@ -388,6 +388,7 @@ type ComplexityRoot struct {
 		OpenActions          func(childComplexity int) int
 		SessionsLeft         func(childComplexity int) int
 		SlippingGoals        func(childComplexity int) int
+		Themes               func(childComplexity int) int
 		ToReview             func(childComplexity int) int
 		ToReviewCount        func(childComplexity int) int
 	}
@@ -567,6 +568,27 @@ type ComplexityRoot struct {
 		TurnEntropy         func(childComplexity int) int
 	}
 
+	EmailDelivery struct {
+		CreatedAt   func(childComplexity int) int
+		FinishedAt  func(childComplexity int) int
+		Reason      func(childComplexity int) int
+		State       func(childComplexity int) int
+		Suppression func(childComplexity int) int
+		Type        func(childComplexity int) int
+	}
+
+	EmailDeliveryConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	EmailDeliveryEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	Engagement struct {
 		ArchivedAt       func(childComplexity int) int
 		Client           func(childComplexity int) int
@@ -716,13 +738,14 @@ type ComplexityRoot struct {
 	}
 
 	Invitation struct {
-		CreatedAt func(childComplexity int) int
-		Email     func(childComplexity int) int
-		ExpiresAt func(childComplexity int) int
-		ID        func(childComplexity int) int
-		InvitedBy func(childComplexity int) int
-		Roles     func(childComplexity int) int
-		Status    func(childComplexity int) int
+		CreatedAt     func(childComplexity int) int
+		Email         func(childComplexity int) int
+		EmailDelivery func(childComplexity int) int
+		ExpiresAt     func(childComplexity int) int
+		ID            func(childComplexity int) int
+		InvitedBy     func(childComplexity int) int
+		Roles         func(childComplexity int) int
+		Status        func(childComplexity int) int
 	}
 
 	InvitationConnection struct {
@@ -793,6 +816,11 @@ type ComplexityRoot struct {
 
 	MergeTagsPayload struct {
 		Tag        func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	MergeThemesPayload struct {
+		Theme      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -878,6 +906,7 @@ type ComplexityRoot struct {
 		MarkSessionMissed             func(childComplexity int, input session.NoShowInput) int
 		MergeSpeakers                 func(childComplexity int, input transcript.MergeSpeakersInput) int
 		MergeTags                     func(childComplexity int, input tag.MergeInput) int
+		MergeThemes                   func(childComplexity int, input theme.MergeInput) int
 		PublishConsentText            func(childComplexity int, input consent.PublishInput) int
 		ReassignUtterances            func(childComplexity int, input transcript.ReassignInput) int
 		ReinstateMember               func(childComplexity int, input org.MemberInput) int
@@ -885,6 +914,7 @@ type ComplexityRoot struct {
 		RemoveEngagementSponsor       func(childComplexity int, input engagement.RemoveSponsorInput) int
 		RemoveParticipant             func(childComplexity int, input session.RemoveParticipantInput) int
 		RenameSpeaker                 func(childComplexity int, input transcript.RenameSpeakerInput) int
+		RenameTheme                   func(childComplexity int, input theme.RenameInput) int
 		ReopenEngagement              func(childComplexity int, input engagement.ReopenInput) int
 		ReorderAgenda                 func(childComplexity int, input session.ReorderInput) int
 		RequestDataExport             func(childComplexity int, input privacy.ExportInput) int
@@ -902,6 +932,7 @@ type ComplexityRoot struct {
 		SetLegalHold                  func(childComplexity int, input privacy.HoldInput) int
 		SetSpeakerRole                func(childComplexity int, input transcript.SetSpeakerRoleInput) int
 		SplitSpeaker                  func(childComplexity int, input transcript.SplitSpeakerInput) int
+		SplitTheme                    func(childComplexity int, input theme.SplitInput) int
 		StartSession                  func(childComplexity int, input session.StartInput) int
 		Tag                           func(childComplexity int, input tag.AddInput) int
 		UnassignSupervisor            func(childComplexity int, input org.SupervisionInput) int
@@ -1138,6 +1169,11 @@ type ComplexityRoot struct {
 	RenameSpeakerPayload struct {
 		Edit       func(childComplexity int) int
 		Speaker    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	RenameThemePayload struct {
+		Theme      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1409,6 +1445,11 @@ type ComplexityRoot struct {
 	SplitSpeakerPayload struct {
 		Edit       func(childComplexity int) int
 		Speaker    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	SplitThemePayload struct {
+		Theme      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1756,6 +1797,7 @@ type ComplexityRoot struct {
 
 	Viewer struct {
 		ActionItems             func(childComplexity int, filter *goal.ActionFilter, orderBy *goal.ActionOrderBy, first *int, after *string, last *int, before *string) int
+		EmailDeliveries         func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Membership              func(childComplexity int) int
 		NotificationPreferences func(childComplexity int) int
 		Notifications           func(childComplexity int, filter *notice.Filter, first *int, after *string, last *int, before *string) int
@@ -1829,6 +1871,7 @@ type ClientBriefResolver interface {
 	Commitments(ctx context.Context, obj *brief.Brief) ([]*insight.Insight, error)
 	CarriedOver(ctx context.Context, obj *brief.Brief) ([]*session.Topic, error)
 	SlippingGoals(ctx context.Context, obj *brief.Brief) ([]*goal.Goal, error)
+	Themes(ctx context.Context, obj *brief.Brief) ([]*theme.Theme, error)
 	ToReview(ctx context.Context, obj *brief.Brief) ([]*insight.Insight, error)
 }
 type CommitmentResolver interface {
@@ -1884,6 +1927,8 @@ type InsightResolver interface {
 }
 type InvitationResolver interface {
 	InvitedBy(ctx context.Context, obj *org.Invitation) (*org.User, error)
+
+	EmailDelivery(ctx context.Context, obj *org.Invitation) (*notice.Delivery, error)
 }
 type MembershipResolver interface {
 	User(ctx context.Context, obj *org.Membership) (*org.User, error)
@@ -1977,6 +2022,9 @@ type MutationResolver interface {
 	MarkNotificationsRead(ctx context.Context, input notice.MarkReadInput) (*model.MarkNotificationsReadPayload, error)
 	MarkAllNotificationsRead(ctx context.Context, input notice.MarkAllReadInput) (*model.MarkAllNotificationsReadPayload, error)
 	UpdateNotificationPreferences(ctx context.Context, input notice.UpdateInput) (*model.UpdateNotificationPreferencesPayload, error)
+	RenameTheme(ctx context.Context, input theme.RenameInput) (*model.RenameThemePayload, error)
+	MergeThemes(ctx context.Context, input theme.MergeInput) (*model.MergeThemesPayload, error)
+	SplitTheme(ctx context.Context, input theme.SplitInput) (*model.SplitThemePayload, error)
 	UpdateTag(ctx context.Context, input tag.UpdateInput) (*model.UpdateTagPayload, error)
 	MergeTags(ctx context.Context, input tag.MergeInput) (*model.MergeTagsPayload, error)
 	DeleteTag(ctx context.Context, input tag.DeleteInput) (*model.DeleteTagPayload, error)
@@ -2122,6 +2170,7 @@ type ViewerResolver interface {
 	Notifications(ctx context.Context, obj *auth.Viewer, filter *notice.Filter, first *int, after *string, last *int, before *string) (*page.Connection[notice.Notification], error)
 	UnreadNotificationCount(ctx context.Context, obj *auth.Viewer) (int, error)
 	NotificationPreferences(ctx context.Context, obj *auth.Viewer) (*notice.Settings, error)
+	EmailDeliveries(ctx context.Context, obj *auth.Viewer, first *int, after *string, last *int, before *string) (*page.Connection[notice.Delivery], error)
 }
 
 type UpdateActionItemInputResolver interface {
@@ -3320,6 +3369,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ClientBrief.SlippingGoals(childComplexity), true
+	case "ClientBrief.themes":
+		if e.ComplexityRoot.ClientBrief.Themes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.Themes(childComplexity), true
 	case "ClientBrief.toReview":
 		if e.ComplexityRoot.ClientBrief.ToReview == nil {
 			break
@@ -3923,6 +3978,81 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DyadMetrics.TurnEntropy(childComplexity), true
+
+	case "EmailDelivery.createdAt":
+		if e.ComplexityRoot.EmailDelivery.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailDelivery.CreatedAt(childComplexity), true
+	case "EmailDelivery.finishedAt":
+		if e.ComplexityRoot.EmailDelivery.FinishedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailDelivery.FinishedAt(childComplexity), true
+	case "EmailDelivery.reason":
+		if e.ComplexityRoot.EmailDelivery.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailDelivery.Reason(childComplexity), true
+	case "EmailDelivery.state":
+		if e.ComplexityRoot.EmailDelivery.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailDelivery.State(childComplexity), true
+	case "EmailDelivery.suppression":
+		if e.ComplexityRoot.EmailDelivery.Suppression == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailDelivery.Suppression(childComplexity), true
+	case "EmailDelivery.type":
+		if e.ComplexityRoot.EmailDelivery.Type == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailDelivery.Type(childComplexity), true
+
+	case "EmailDeliveryConnection.edges":
+		if e.ComplexityRoot.EmailDeliveryConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailDeliveryConnection.Edges(childComplexity), true
+	case "EmailDeliveryConnection.nodes":
+		if e.ComplexityRoot.EmailDeliveryConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailDeliveryConnection.Nodes(childComplexity), true
+	case "EmailDeliveryConnection.pageInfo":
+		if e.ComplexityRoot.EmailDeliveryConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailDeliveryConnection.PageInfo(childComplexity), true
+	case "EmailDeliveryConnection.totalCount":
+		if e.ComplexityRoot.EmailDeliveryConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailDeliveryConnection.TotalCount(childComplexity), true
+
+	case "EmailDeliveryEdge.cursor":
+		if e.ComplexityRoot.EmailDeliveryEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailDeliveryEdge.Cursor(childComplexity), true
+	case "EmailDeliveryEdge.node":
+		if e.ComplexityRoot.EmailDeliveryEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailDeliveryEdge.Node(childComplexity), true
 
 	case "Engagement.archivedAt":
 		if e.ComplexityRoot.Engagement.ArchivedAt == nil {
@@ -4565,6 +4695,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Invitation.Email(childComplexity), true
+	case "Invitation.emailDelivery":
+		if e.ComplexityRoot.Invitation.EmailDelivery == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.EmailDelivery(childComplexity), true
 	case "Invitation.expiresAt":
 		if e.ComplexityRoot.Invitation.ExpiresAt == nil {
 			break
@@ -4817,6 +4953,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MergeTagsPayload.UserErrors(childComplexity), true
+
+	case "MergeThemesPayload.theme":
+		if e.ComplexityRoot.MergeThemesPayload.Theme == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeThemesPayload.Theme(childComplexity), true
+	case "MergeThemesPayload.userErrors":
+		if e.ComplexityRoot.MergeThemesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeThemesPayload.UserErrors(childComplexity), true
 
 	case "MetricDistribution.median":
 		if e.ComplexityRoot.MetricDistribution.Median == nil {
@@ -5409,6 +5558,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MergeTags(childComplexity, args["input"].(tag.MergeInput)), true
+	case "Mutation.mergeThemes":
+		if e.ComplexityRoot.Mutation.MergeThemes == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_mergeThemes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MergeThemes(childComplexity, args["input"].(theme.MergeInput)), true
 	case "Mutation.publishConsentText":
 		if e.ComplexityRoot.Mutation.PublishConsentText == nil {
 			break
@@ -5486,6 +5646,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RenameSpeaker(childComplexity, args["input"].(transcript.RenameSpeakerInput)), true
+	case "Mutation.renameTheme":
+		if e.ComplexityRoot.Mutation.RenameTheme == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_renameTheme_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RenameTheme(childComplexity, args["input"].(theme.RenameInput)), true
 	case "Mutation.reopenEngagement":
 		if e.ComplexityRoot.Mutation.ReopenEngagement == nil {
 			break
@@ -5673,6 +5844,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SplitSpeaker(childComplexity, args["input"].(transcript.SplitSpeakerInput)), true
+	case "Mutation.splitTheme":
+		if e.ComplexityRoot.Mutation.SplitTheme == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_splitTheme_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SplitTheme(childComplexity, args["input"].(theme.SplitInput)), true
 	case "Mutation.startSession":
 		if e.ComplexityRoot.Mutation.StartSession == nil {
 			break
@@ -6841,6 +7023,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RenameSpeakerPayload.UserErrors(childComplexity), true
 
+	case "RenameThemePayload.theme":
+		if e.ComplexityRoot.RenameThemePayload.Theme == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RenameThemePayload.Theme(childComplexity), true
+	case "RenameThemePayload.userErrors":
+		if e.ComplexityRoot.RenameThemePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RenameThemePayload.UserErrors(childComplexity), true
+
 	case "ReopenEngagementPayload.engagement":
 		if e.ComplexityRoot.ReopenEngagementPayload.Engagement == nil {
 			break
@@ -7947,6 +8142,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SplitSpeakerPayload.UserErrors(childComplexity), true
+
+	case "SplitThemePayload.theme":
+		if e.ComplexityRoot.SplitThemePayload.Theme == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SplitThemePayload.Theme(childComplexity), true
+	case "SplitThemePayload.userErrors":
+		if e.ComplexityRoot.SplitThemePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SplitThemePayload.UserErrors(childComplexity), true
 
 	case "Sponsorship.createdAt":
 		if e.ComplexityRoot.Sponsorship.CreatedAt == nil {
@@ -9157,6 +9365,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Viewer.ActionItems(childComplexity, args["filter"].(*goal.ActionFilter), args["orderBy"].(*goal.ActionOrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Viewer.emailDeliveries":
+		if e.ComplexityRoot.Viewer.EmailDeliveries == nil {
+			break
+		}
+
+		args, err := ec.field_Viewer_emailDeliveries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Viewer.EmailDeliveries(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Viewer.membership":
 		if e.ComplexityRoot.Viewer.Membership == nil {
 			break
@@ -9270,6 +9489,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputMarkSessionMissedInput,
 		ec.unmarshalInputMergeSpeakersInput,
 		ec.unmarshalInputMergeTagsInput,
+		ec.unmarshalInputMergeThemesInput,
 		ec.unmarshalInputMetricFilter,
 		ec.unmarshalInputNoteFilter,
 		ec.unmarshalInputNoteOrder,
@@ -9283,6 +9503,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRemoveEngagementSponsorInput,
 		ec.unmarshalInputRemoveParticipantInput,
 		ec.unmarshalInputRenameSpeakerInput,
+		ec.unmarshalInputRenameThemeInput,
 		ec.unmarshalInputReopenEngagementInput,
 		ec.unmarshalInputReorderAgendaInput,
 		ec.unmarshalInputRequestDataExportInput,
@@ -9302,6 +9523,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSetLegalHoldInput,
 		ec.unmarshalInputSetSpeakerRoleInput,
 		ec.unmarshalInputSplitSpeakerInput,
+		ec.unmarshalInputSplitThemeInput,
 		ec.unmarshalInputStartSessionInput,
 		ec.unmarshalInputTagInput,
 		ec.unmarshalInputThemeFilter,
@@ -9537,6 +9759,17 @@ type Viewer {
   unreadNotificationCount: Int!
   "How the person wants to be told."
   notificationPreferences: NotificationPreferences!
+  "The mails to the person and what has become of each, the newest first; of the last 180 days."
+  emailDeliveries(
+    "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many at most, counted from the end; at most 100. Not together with first."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): EmailDeliveryConnection!
 }
 
 "What a person is in an organization."
@@ -9634,10 +9867,10 @@ type Membership implements Node @scope(to: [SELF, ADMIN]) {
   status: MembershipStatus!
   "Since when."
   createdAt: DateTime!
-  "Who supervises the person as a coach; for owners and admins."
-  supervisors: [User!] @access(to: [ADMIN])
-  "Which coaches the person supervises; for owners and admins."
-  supervises: [User!] @access(to: [ADMIN])
+  "Who supervises the person as a coach, and so reads the evidence of the coach's skill and what clients have consented to."
+  supervisors: [User!]!
+  "Which coaches the person supervises."
+  supervises: [User!]!
 }
 
 "A page of memberships."
@@ -11407,7 +11640,10 @@ type AnalysisRunEdge {
 
 # ---------------------------------------------------------------- analytics
 
-"What metricSeries measures. COUNTs of sessions are summed up; everything else is the mean of its sessions, each counting alike."
+"""
+What metricSeries measures. COUNTs of sessions, goals and actions are summed up; ACTIONS_DAYS_TO_DONE is a median; everything else is the
+mean of its sessions, check-ins or actions, each counting alike. docs/metrics.md defines them.
+"""
 enum MetricName {
   "How many sessions were held, of those that were held, cancelled or missed."
   SESSIONS_HELD
@@ -11415,6 +11651,24 @@ enum MetricName {
   SESSIONS_CANCELLED
   "How many sessions the client did not come to."
   SESSIONS_NO_SHOW
+  "How many open goals have momentum now. Null but for the interval in which it is now: how a goal was getting on is not kept."
+  GOALS_SOLID_MOMENTUM
+  "How many open goals need attention now, as GOALS_SOLID_MOMENTUM."
+  GOALS_NEEDS_ATTENTION
+  "How many open goals want refocusing now, as GOALS_SOLID_MOMENTUM."
+  GOALS_LETS_REFOCUS
+  "How many goals were achieved, of those that were closed."
+  GOALS_ACHIEVED
+  "The score of check-ins, as they were corrected."
+  GOAL_CHECK_IN_SCORE
+  "How many actions were done, of those that were done or given up."
+  ACTIONS_DONE
+  "Of the actions whose day was in the interval and is over, the share that is done, in time or not."
+  ACTIONS_DONE_SHARE
+  "Of the actions whose day was in the interval and is over, the share that was neither done nor given up by the end of it."
+  ACTIONS_OVERDUE_SHARE
+  "From adding an action to its being done, by the time it was done: the median."
+  ACTIONS_DAYS_TO_DONE
   "The coach's share of all speech, where it is known by time: ` + "`" + `RoleMetrics.talkShareOfSpeech` + "`" + ` on basis TIME."
   COACH_TALK_SHARE
   "The share of a session in which nobody speaks."
@@ -11451,7 +11705,7 @@ enum MetricName {
 
 "What a value counts."
 enum MetricUnit {
-  "A number of things: of sessions in an interval, of anything else in a session."
+  "A number of things: of sessions, goals or actions in an interval, of anything else in a session."
   COUNT
   "0 to 1."
   SHARE
@@ -11459,6 +11713,10 @@ enum MetricUnit {
   MILLISECONDS
   "A number of things per minute."
   PER_MINUTE
+  "0 to 10."
+  SCORE
+  "Days, with fractions."
+  DAYS
 }
 
 "What has a series of its own."
@@ -11505,14 +11763,15 @@ input MetricFilter {
 
 """
 A measure over time, of what the viewer may see. Counts of sessions are for everybody who sees the sessions; what measures
-a conversation is for its coach and that coach's supervisor: for everybody else there is nothing to measure.
+a conversation is for its coach and that coach's supervisor; what measures goals and actions for those who see them, and
+GOALS_ACHIEVED and ACTIONS_DONE for owners and admins too: for everybody else there is nothing to measure.
 """
 type MetricSeries {
   "What is measured."
   metric: MetricName!
   "What a value counts."
   unit: MetricUnit!
-  "The version of the definitions that all values are measured by; null of counts of sessions. docs/metrics.md defines them."
+  "The version of the definitions that all values are measured by; null but for measures of conversations. docs/metrics.md defines them."
   definitionVersion: Int
   "How long a point lasts."
   interval: MetricInterval!
@@ -11520,7 +11779,7 @@ type MetricSeries {
   timeZone: String!
   "How many sessions are left out because they were measured by an older definition, whose values do not compare."
   leftOut: Int!
-  "One series for each that has sessions in the time, in a stable order; one, of all, without groupBy."
+  "One series for each that has something to measure in the time, in a stable order; one, of all, without groupBy."
   groups: [MetricGroup!]!
 }
 
@@ -11532,7 +11791,7 @@ type MetricGroup {
   coach: User
   "The engagement it is of; null unless grouped by ENGAGEMENT."
   engagement: Engagement
-  "Every interval of the time, those without sessions too, earliest first."
+  "Every interval of the time, those with nothing to measure too, earliest first."
   points: [MetricPoint!]!
 }
 
@@ -11544,7 +11803,7 @@ type MetricPoint {
   endsAt: DateTime!
   "The value; null if there is nothing to measure. 0 is a measured zero."
   value: Float
-  "How many sessions the value rests on."
+  "How many sessions, goals, check-ins or actions the value rests on."
   n: Int!
   "The same interval of the period before; null unless compared to it."
   previous: MetricPrevious
@@ -11560,13 +11819,13 @@ type MetricPrevious {
   endsAt: DateTime!
   "The value; null if there is nothing to measure."
   value: Float
-  "How many sessions the value rests on."
+  "How many sessions, goals, check-ins or actions the value rests on."
   n: Int!
 }
 
 """
-How values lie in all sessions that the viewer may see, of the coaches asked for; of counts of sessions, how the clients'
-counts lie. Between two values it is interpolated. Below 5 sessions of 3 people nothing is told, so that nobody is singled out.
+How values lie in all sessions, check-ins or actions that the viewer may see, of the coaches asked for; of what is summed up, how the
+clients' sums lie. Between two values it is interpolated. Below 5 of them, of 3 people, nothing is told, so that nobody is singled out.
 """
 type MetricDistribution {
   "One in ten is at most this."
@@ -11589,6 +11848,8 @@ type MetricDistribution {
 enum MetricSuppression {
   "There are fewer than 5 sessions."
   TOO_FEW_SESSIONS
+  "There are fewer than 5 goals, check-ins or actions."
+  TOO_FEW
   "They are of fewer than 3 people."
   TOO_FEW_PEOPLE
 }
@@ -12028,6 +12289,8 @@ type ClientBrief {
   carriedOver: [AgendaTopic!]!
   "The OPEN goals whose progress is LETS_REFOCUS, then those of NEEDS_ATTENTION, each by their target dates; at most 10."
   slippingGoals: [Goal!]!
+  "What has come up in two sessions or more, in the most sessions first, and of these what came up last; at most 5."
+  themes: [Theme!]!
   """
   The first of the insights that nobody has reviewed, beside those in commitments, at most 5: RISK_FLAGs, then those of the latest
   session, what the coach did (QUESTION_OF_NOTE, COACH_SKILL) after what the client said.
@@ -12309,6 +12572,68 @@ enum EmailState {
   SUPPRESSED
 }
 
+"Why a mail was not sent."
+enum EmailReason {
+  "The person has left the organization."
+  NO_MEMBER
+  "Nothing here can send mails."
+  NO_MAILER
+  "The person has turned off mails of this type meanwhile."
+  PREFERENCE
+  "It was no news any more; of an invitation: it was accepted, revoked, sent again, or has expired."
+  LATE
+  "There was nothing left to tell, or nothing that the person may see."
+  NOTHING
+  "Mails to the address come back."
+  BOUNCED
+  "The person has called a mail spam."
+  COMPLAINED
+  "The person wants no mails."
+  UNSUBSCRIBED
+  "Whoever sends the mails knows that the address gets none."
+  PROVIDER
+  "The message or the address was refused."
+  REJECTED
+  "Every attempt has failed."
+  UNREACHABLE
+}
+
+"A mail and what has become of it. What it says is not kept."
+type EmailDelivery {
+  "What it tells; null for the daily digest, which tells of several things."
+  type: NotificationType
+  "What has become of it. That it was handed over for delivery does not say that it has arrived."
+  state: EmailState!
+  "Why it was not sent; null if it was, or is to be."
+  reason: EmailReason
+  "Why the address gets no mails, as of now: one that has bounced after it was sent is seen here. Null if it gets them."
+  suppression: EmailSuppression
+  "Since when it was to be sent."
+  createdAt: DateTime!
+  "When it was sent, or it was clear that it is not; null before."
+  finishedAt: DateTime
+}
+
+"A page of mails."
+type EmailDeliveryConnection {
+  "The mails of this page, each with its cursor."
+  edges: [EmailDeliveryEdge!]!
+  "The mails of this page."
+  nodes: [EmailDelivery!]!
+  "Where this page lies in the whole list."
+  pageInfo: PageInfo!
+  "How many there are in all, counted only when asked for."
+  totalCount: Int!
+}
+
+"One of the mails with its place in the list."
+type EmailDeliveryEdge {
+  "Where it stands; pass it as after or before."
+  cursor: String!
+  "The item itself."
+  node: EmailDelivery!
+}
+
 "Why no mails are sent to a person at all."
 enum EmailSuppression {
   "Mails to the address come back."
@@ -12425,6 +12750,8 @@ type Invitation implements Node @scope(to: [ADMIN]) {
   expiresAt: DateTime!
   "When it was made."
   createdAt: DateTime!
+  "The mail that invites, the last one if it was sent again; null if there is none of the last 180 days."
+  emailDelivery: EmailDelivery
 }
 
 "What has become of an invitation."
@@ -13359,6 +13686,24 @@ type Mutation {
     "What to change."
     input: UpdateNotificationPreferencesInput!
   ): UpdateNotificationPreferencesPayload!
+  "Say what a theme is called. For its coach; it does not change what is found."
+  renameTheme(
+    "Which one, and how."
+    input: RenameThemeInput!
+  ): RenameThemePayload!
+  """
+  Say that themes of a client are one: the others count for the first from now on, what is found later included. splitTheme undoes it. What
+  was merged already stands for all that it is part of; merging what is one changes nothing. For their coach.
+  """
+  mergeThemes(
+    "Which ones."
+    input: MergeThemesInput!
+  ): MergeThemesPayload!
+  "Have a theme that was merged stand by itself again, with its own insights and its own label. For its coach."
+  splitTheme(
+    "Which one."
+    input: SplitThemeInput!
+  ): SplitThemePayload!
   "Give a tag another name or colour. For its owner."
   updateTag(
     "What to change."
@@ -14882,6 +15227,52 @@ type UpdateTagPayload {
   userErrors: [UserError!]!
 }
 
+"What a theme is called."
+input RenameThemeInput {
+  "Which theme."
+  id: ID!
+  "What it is called, in at most 80 characters; by its topic again if it is left out or null. Whoever sees an insight of the theme sees it, the client, too."
+  label: String
+}
+
+"What became of renameTheme."
+type RenameThemePayload {
+  "The theme as it is now; null if there are userErrors."
+  theme: Theme
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Themes that are one."
+input MergeThemesInput {
+  "The theme that stays, with its label."
+  intoId: ID!
+  "The themes of the same client that are merged into it, 1 to 50."
+  ids: [ID!]!
+}
+
+"What became of mergeThemes."
+type MergeThemesPayload {
+  "The one theme as it is now; null if there are userErrors."
+  theme: Theme
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A theme that is not one with the others."
+input SplitThemeInput {
+  "Which theme: one of ` + "`" + `mergedThemes` + "`" + `."
+  id: ID!
+}
+
+"What became of splitTheme."
+type SplitThemePayload {
+  "The theme as it is now; null if there are userErrors."
+  theme: Theme
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
 "Tags that are one."
 input MergeTagsInput {
   "The tag that stays, with its name and colour."
@@ -15643,6 +16034,8 @@ func (ec *executionContext) childFields_ClientBrief(ctx context.Context, field g
 		return ec.fieldContext_ClientBrief_carriedOver(ctx, field)
 	case "slippingGoals":
 		return ec.fieldContext_ClientBrief_slippingGoals(ctx, field)
+	case "themes":
+		return ec.fieldContext_ClientBrief_themes(ctx, field)
 	case "toReview":
 		return ec.fieldContext_ClientBrief_toReview(ctx, field)
 	case "toReviewCount":
@@ -16001,6 +16394,48 @@ func (ec *executionContext) childFields_DyadMetrics(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type DyadMetrics", field.Name)
 }
 
+func (ec *executionContext) childFields_EmailDelivery(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "type":
+		return ec.fieldContext_EmailDelivery_type(ctx, field)
+	case "state":
+		return ec.fieldContext_EmailDelivery_state(ctx, field)
+	case "reason":
+		return ec.fieldContext_EmailDelivery_reason(ctx, field)
+	case "suppression":
+		return ec.fieldContext_EmailDelivery_suppression(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_EmailDelivery_createdAt(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_EmailDelivery_finishedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EmailDelivery", field.Name)
+}
+
+func (ec *executionContext) childFields_EmailDeliveryConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_EmailDeliveryConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_EmailDeliveryConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_EmailDeliveryConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_EmailDeliveryConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EmailDeliveryConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_EmailDeliveryEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_EmailDeliveryEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_EmailDeliveryEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EmailDeliveryEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Engagement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -16277,6 +16712,8 @@ func (ec *executionContext) childFields_Invitation(ctx context.Context, field gr
 		return ec.fieldContext_Invitation_expiresAt(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Invitation_createdAt(ctx, field)
+	case "emailDelivery":
+		return ec.fieldContext_Invitation_emailDelivery(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Invitation", field.Name)
 }
@@ -16421,6 +16858,16 @@ func (ec *executionContext) childFields_MergeTagsPayload(ctx context.Context, fi
 		return ec.fieldContext_MergeTagsPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MergeTagsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_MergeThemesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "theme":
+		return ec.fieldContext_MergeThemesPayload_theme(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MergeThemesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MergeThemesPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_MetricDistribution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -16865,6 +17312,16 @@ func (ec *executionContext) childFields_RenameSpeakerPayload(ctx context.Context
 		return ec.fieldContext_RenameSpeakerPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RenameSpeakerPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RenameThemePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "theme":
+		return ec.fieldContext_RenameThemePayload_theme(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RenameThemePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RenameThemePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ReopenEngagementPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -17407,6 +17864,16 @@ func (ec *executionContext) childFields_SplitSpeakerPayload(ctx context.Context,
 		return ec.fieldContext_SplitSpeakerPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SplitSpeakerPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SplitThemePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "theme":
+		return ec.fieldContext_SplitThemePayload_theme(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SplitThemePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SplitThemePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Sponsorship(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -18087,6 +18554,8 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_unreadNotificationCount(ctx, field)
 	case "notificationPreferences":
 		return ec.fieldContext_Viewer_notificationPreferences(ctx, field)
+	case "emailDeliveries":
+		return ec.fieldContext_Viewer_emailDeliveries(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
 }
@@ -19433,6 +19902,20 @@ func (ec *executionContext) field_Mutation_mergeTags_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_mergeThemes_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (theme.MergeInput, error) {
+			return ec.unmarshalNMergeThemesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐMergeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_publishConsentText_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -19523,6 +20006,20 @@ func (ec *executionContext) field_Mutation_renameSpeaker_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (transcript.RenameSpeakerInput, error) {
 			return ec.unmarshalNRenameSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐRenameSpeakerInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_renameTheme_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (theme.RenameInput, error) {
+			return ec.unmarshalNRenameThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐRenameInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -19761,6 +20258,20 @@ func (ec *executionContext) field_Mutation_splitSpeaker_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (transcript.SplitSpeakerInput, error) {
 			return ec.unmarshalNSplitSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSplitSpeakerInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_splitTheme_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (theme.SplitInput, error) {
+			return ec.unmarshalNSplitThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐSplitInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -21396,6 +21907,44 @@ func (ec *executionContext) field_Viewer_actionItems_args(ctx context.Context, r
 		return nil, err
 	}
 	args["before"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Viewer_emailDeliveries_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
 	return args, nil
 }
 
@@ -26423,6 +26972,38 @@ func (ec *executionContext) fieldContext_ClientBrief_slippingGoals(_ context.Con
 	return fc, nil
 }
 
+func (ec *executionContext) _ClientBrief_themes(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_themes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().Themes(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*theme.Theme) graphql.Marshaler {
+			return ec.marshalNTheme2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐThemeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_themes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ClientBrief_toReview(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -29088,6 +29669,318 @@ func (ec *executionContext) _DyadMetrics_turnEntropy(ctx context.Context, field 
 }
 func (ec *executionContext) fieldContext_DyadMetrics_turnEntropy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DyadMetrics", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _EmailDelivery_type(ctx context.Context, field graphql.CollectedField, obj *notice.Delivery) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailDelivery_type(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Type, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *notice.Type) graphql.Marshaler {
+			return ec.marshalONotificationType2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐType(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EmailDelivery_type(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailDelivery", field, false, false, errors.New("field of type NotificationType does not have child fields"))
+}
+
+func (ec *executionContext) _EmailDelivery_state(ctx context.Context, field graphql.CollectedField, obj *notice.Delivery) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailDelivery_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.State, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v notice.DeliveryState) graphql.Marshaler {
+			return ec.marshalNEmailState2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐDeliveryState(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailDelivery_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailDelivery", field, false, false, errors.New("field of type EmailState does not have child fields"))
+}
+
+func (ec *executionContext) _EmailDelivery_reason(ctx context.Context, field graphql.CollectedField, obj *notice.Delivery) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailDelivery_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *notice.Reason) graphql.Marshaler {
+			return ec.marshalOEmailReason2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EmailDelivery_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailDelivery", field, false, false, errors.New("field of type EmailReason does not have child fields"))
+}
+
+func (ec *executionContext) _EmailDelivery_suppression(ctx context.Context, field graphql.CollectedField, obj *notice.Delivery) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailDelivery_suppression(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Suppression, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *notice.Suppression) graphql.Marshaler {
+			return ec.marshalOEmailSuppression2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐSuppression(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EmailDelivery_suppression(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailDelivery", field, false, false, errors.New("field of type EmailSuppression does not have child fields"))
+}
+
+func (ec *executionContext) _EmailDelivery_createdAt(ctx context.Context, field graphql.CollectedField, obj *notice.Delivery) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailDelivery_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailDelivery_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailDelivery", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _EmailDelivery_finishedAt(ctx context.Context, field graphql.CollectedField, obj *notice.Delivery) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailDelivery_finishedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FinishedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EmailDelivery_finishedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailDelivery", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _EmailDeliveryConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[notice.Delivery]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailDeliveryConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []page.Edge[notice.Delivery]) graphql.Marshaler {
+			return ec.marshalNEmailDeliveryEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailDeliveryConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EmailDeliveryConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EmailDeliveryEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EmailDeliveryConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[notice.Delivery]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailDeliveryConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*notice.Delivery) graphql.Marshaler {
+			return ec.marshalNEmailDelivery2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐDeliveryᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailDeliveryConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EmailDeliveryConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EmailDelivery(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EmailDeliveryConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[notice.Delivery]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailDeliveryConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailDeliveryConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EmailDeliveryConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EmailDeliveryConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[notice.Delivery]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailDeliveryConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailDeliveryConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailDeliveryConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _EmailDeliveryEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[notice.Delivery]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailDeliveryEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailDeliveryEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailDeliveryEdge", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _EmailDeliveryEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[notice.Delivery]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailDeliveryEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *notice.Delivery) graphql.Marshaler {
+			return ec.marshalNEmailDelivery2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐDelivery(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailDeliveryEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EmailDeliveryEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EmailDelivery(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Engagement_id(ctx context.Context, field graphql.CollectedField, obj *engagement.Engagement) (ret graphql.Marshaler) {
@@ -32157,6 +33050,38 @@ func (ec *executionContext) fieldContext_Invitation_createdAt(_ context.Context,
 	return graphql.NewScalarFieldContext("Invitation", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
+func (ec *executionContext) _Invitation_emailDelivery(ctx context.Context, field graphql.CollectedField, obj *org.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_emailDelivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Invitation().EmailDelivery(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *notice.Delivery) graphql.Marshaler {
+			return ec.marshalOEmailDelivery2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐDelivery(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_emailDelivery(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Invitation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EmailDelivery(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _InvitationConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[org.Invitation]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -32809,30 +33734,12 @@ func (ec *executionContext) _Membership_supervisors(ctx context.Context, field g
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Membership().Supervisors(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
-				if err != nil {
-					var zeroVal []*org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*org.User) graphql.Marshaler {
-			return ec.marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
+			return ec.marshalNUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
 		},
 		true,
-		false,
+		true,
 	)
 }
 func (ec *executionContext) fieldContext_Membership_supervisors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -32859,30 +33766,12 @@ func (ec *executionContext) _Membership_supervises(ctx context.Context, field gr
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Membership().Supervises(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
-				if err != nil {
-					var zeroVal []*org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*org.User) graphql.Marshaler {
-			return ec.marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
+			return ec.marshalNUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
 		},
 		true,
-		false,
+		true,
 	)
 }
 func (ec *executionContext) fieldContext_Membership_supervises(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -33222,6 +34111,70 @@ func (ec *executionContext) _MergeTagsPayload_userErrors(ctx context.Context, fi
 func (ec *executionContext) fieldContext_MergeTagsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "MergeTagsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MergeThemesPayload_theme(ctx context.Context, field graphql.CollectedField, obj *model.MergeThemesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MergeThemesPayload_theme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Theme, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *theme.Theme) graphql.Marshaler {
+			return ec.marshalOTheme2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐTheme(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MergeThemesPayload_theme(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MergeThemesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MergeThemesPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.MergeThemesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MergeThemesPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MergeThemesPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MergeThemesPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -37453,6 +38406,138 @@ func (ec *executionContext) fieldContext_Mutation_updateNotificationPreferences(
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_updateNotificationPreferences_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_renameTheme(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_renameTheme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RenameTheme(ctx, fc.Args["input"].(theme.RenameInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RenameThemePayload) graphql.Marshaler {
+			return ec.marshalNRenameThemePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRenameThemePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_renameTheme(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RenameThemePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_renameTheme_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_mergeThemes(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_mergeThemes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().MergeThemes(ctx, fc.Args["input"].(theme.MergeInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.MergeThemesPayload) graphql.Marshaler {
+			return ec.marshalNMergeThemesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐMergeThemesPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_mergeThemes(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MergeThemesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_mergeThemes_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_splitTheme(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_splitTheme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SplitTheme(ctx, fc.Args["input"].(theme.SplitInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SplitThemePayload) graphql.Marshaler {
+			return ec.marshalNSplitThemePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSplitThemePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_splitTheme(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SplitThemePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_splitTheme_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -41716,6 +42801,70 @@ func (ec *executionContext) _RenameSpeakerPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_RenameSpeakerPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RenameSpeakerPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RenameThemePayload_theme(ctx context.Context, field graphql.CollectedField, obj *model.RenameThemePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RenameThemePayload_theme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Theme, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *theme.Theme) graphql.Marshaler {
+			return ec.marshalOTheme2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐTheme(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RenameThemePayload_theme(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RenameThemePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RenameThemePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RenameThemePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RenameThemePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RenameThemePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RenameThemePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -46611,6 +47760,70 @@ func (ec *executionContext) _SplitSpeakerPayload_userErrors(ctx context.Context,
 func (ec *executionContext) fieldContext_SplitSpeakerPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "SplitSpeakerPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SplitThemePayload_theme(ctx context.Context, field graphql.CollectedField, obj *model.SplitThemePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SplitThemePayload_theme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Theme, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *theme.Theme) graphql.Marshaler {
+			return ec.marshalOTheme2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐTheme(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SplitThemePayload_theme(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SplitThemePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SplitThemePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SplitThemePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SplitThemePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SplitThemePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SplitThemePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -52227,6 +53440,50 @@ func (ec *executionContext) fieldContext_Viewer_notificationPreferences(_ contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Viewer_emailDeliveries(ctx context.Context, field graphql.CollectedField, obj *auth.Viewer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Viewer_emailDeliveries(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Viewer().EmailDeliveries(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[notice.Delivery]) graphql.Marshaler {
+			return ec.marshalNEmailDeliveryConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Viewer_emailDeliveries(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Viewer",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EmailDeliveryConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Viewer_emailDeliveries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _WithdrawConsentPayload_subject(ctx context.Context, field graphql.CollectedField, obj *model.WithdrawConsentPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -55685,6 +56942,43 @@ func (ec *executionContext) unmarshalInputMergeTagsInput(ctx context.Context, ob
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputMergeThemesInput(ctx context.Context, obj any) (theme.MergeInput, error) {
+	var it theme.MergeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"intoId", "ids"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "intoId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("intoId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IntoID = data
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ids = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputMetricFilter(ctx context.Context, obj any) (analytics.Filter, error) {
 	var it analytics.Filter
 	if obj == nil {
@@ -56211,6 +57505,43 @@ func (ec *executionContext) unmarshalInputRenameSpeakerInput(ctx context.Context
 				return it, err
 			}
 			it.Remember = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRenameThemeInput(ctx context.Context, obj any) (theme.RenameInput, error) {
+	var it theme.RenameInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "label"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "label":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("label"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Label = data
 		}
 	}
 	return it, nil
@@ -57045,6 +58376,36 @@ func (ec *executionContext) unmarshalInputSplitSpeakerInput(ctx context.Context,
 				return it, err
 			}
 			it.DisplayName = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSplitThemeInput(ctx context.Context, obj any) (theme.SplitInput, error) {
+	var it theme.SplitInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
 		}
 	}
 	return it, nil
@@ -61925,6 +63286,44 @@ func (ec *executionContext) _ClientBrief(ctx context.Context, sel ast.SelectionS
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "themes":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_themes(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "toReview":
 			field := field
 
@@ -63624,6 +65023,198 @@ func (ec *executionContext) _DyadMetrics(ctx context.Context, sel ast.SelectionS
 		case "turnEntropy":
 			out.Values[i] = ec._DyadMetrics_turnEntropy(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var emailDeliveryImplementors = []string{"EmailDelivery"}
+
+func (ec *executionContext) _EmailDelivery(ctx context.Context, sel ast.SelectionSet, obj *notice.Delivery) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, emailDeliveryImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EmailDelivery")
+		case "type":
+			out.Values[i] = ec._EmailDelivery_type(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "state":
+			out.Values[i] = ec._EmailDelivery_state(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._EmailDelivery_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "suppression":
+			out.Values[i] = ec._EmailDelivery_suppression(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = ec._EmailDelivery_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "finishedAt":
+			out.Values[i] = ec._EmailDelivery_finishedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var emailDeliveryConnectionImplementors = []string{"EmailDeliveryConnection"}
+
+func (ec *executionContext) _EmailDeliveryConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[notice.Delivery]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, emailDeliveryConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EmailDeliveryConnection")
+		case "edges":
+			out.Values[i] = ec._EmailDeliveryConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._EmailDeliveryConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._EmailDeliveryConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._EmailDeliveryConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var emailDeliveryEdgeImplementors = []string{"EmailDeliveryEdge"}
+
+func (ec *executionContext) _EmailDeliveryEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[notice.Delivery]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, emailDeliveryEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EmailDeliveryEdge")
+		case "cursor":
+			out.Values[i] = ec._EmailDeliveryEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._EmailDeliveryEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -65664,6 +67255,44 @@ func (ec *executionContext) _Invitation(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "emailDelivery":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Invitation_emailDelivery(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -66114,7 +67743,7 @@ func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._Membership_supervisors(ctx, field, obj)
-				if res == graphql.RequiredNull {
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -66152,7 +67781,7 @@ func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._Membership_supervises(ctx, field, obj)
-				if res == graphql.RequiredNull {
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -66397,6 +68026,49 @@ func (ec *executionContext) _MergeTagsPayload(ctx context.Context, sel ast.Selec
 			}
 		case "userErrors":
 			out.Values[i] = ec._MergeTagsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var mergeThemesPayloadImplementors = []string{"MergeThemesPayload"}
+
+func (ec *executionContext) _MergeThemesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.MergeThemesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, mergeThemesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MergeThemesPayload")
+		case "theme":
+			out.Values[i] = ec._MergeThemesPayload_theme(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._MergeThemesPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -67401,6 +69073,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "updateNotificationPreferences":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateNotificationPreferences(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "renameTheme":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_renameTheme(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mergeThemes":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_mergeThemes(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "splitTheme":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_splitTheme(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -70153,6 +71846,49 @@ func (ec *executionContext) _RenameSpeakerPayload(ctx context.Context, sel ast.S
 	return out
 }
 
+var renameThemePayloadImplementors = []string{"RenameThemePayload"}
+
+func (ec *executionContext) _RenameThemePayload(ctx context.Context, sel ast.SelectionSet, obj *model.RenameThemePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, renameThemePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RenameThemePayload")
+		case "theme":
+			out.Values[i] = ec._RenameThemePayload_theme(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RenameThemePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var reopenEngagementPayloadImplementors = []string{"ReopenEngagementPayload"}
 
 func (ec *executionContext) _ReopenEngagementPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ReopenEngagementPayload) graphql.Marshaler {
@@ -72687,6 +74423,49 @@ func (ec *executionContext) _SplitSpeakerPayload(ctx context.Context, sel ast.Se
 			}
 		case "userErrors":
 			out.Values[i] = ec._SplitSpeakerPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var splitThemePayloadImplementors = []string{"SplitThemePayload"}
+
+func (ec *executionContext) _SplitThemePayload(ctx context.Context, sel ast.SelectionSet, obj *model.SplitThemePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, splitThemePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SplitThemePayload")
+		case "theme":
+			out.Values[i] = ec._SplitThemePayload_theme(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SplitThemePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -76571,6 +78350,44 @@ func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, o
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "emailDeliveries":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Viewer_emailDeliveries(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -78259,6 +80076,79 @@ func (ec *executionContext) marshalNDyadMetrics2githubᚗcomᚋrapporthqᚋrappo
 	return ec._DyadMetrics(ctx, sel, &v)
 }
 
+func (ec *executionContext) marshalNEmailDelivery2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐDeliveryᚄ(ctx context.Context, sel ast.SelectionSet, v []*notice.Delivery) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNEmailDelivery2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐDelivery(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNEmailDelivery2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐDelivery(ctx context.Context, sel ast.SelectionSet, v *notice.Delivery) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._EmailDelivery(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNEmailDeliveryConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[notice.Delivery]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._EmailDeliveryConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNEmailDeliveryEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v page.Edge[notice.Delivery]) graphql.Marshaler {
+	return ec._EmailDeliveryEdge(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNEmailDeliveryEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []page.Edge[notice.Delivery]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNEmailDeliveryEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNEmailState2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐDeliveryState(ctx context.Context, v any) (notice.DeliveryState, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := notice.DeliveryState(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNEmailState2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐDeliveryState(ctx context.Context, sel ast.SelectionSet, v notice.DeliveryState) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) marshalNEngagement2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagementᚄ(ctx context.Context, sel ast.SelectionSet, v []*engagement.Engagement) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -79029,6 +80919,35 @@ func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋi
 	return ret
 }
 
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐIDᚄ(ctx context.Context, v any) ([]theme.ID, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]theme.ID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐIDᚄ(ctx context.Context, sel ast.SelectionSet, v []theme.ID) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSpeakerIDᚄ(ctx context.Context, v any) ([]transcript.SpeakerID, error) {
 	vSlice := graphql.CoerceList(v)
 	var err error
@@ -79596,6 +81515,21 @@ func (ec *executionContext) marshalNMergeTagsPayload2ᚖgithubᚗcomᚋrapporthq
 		return graphql.Null
 	}
 	return ec._MergeTagsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNMergeThemesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐMergeInput(ctx context.Context, v any) (theme.MergeInput, error) {
+	res, err := ec.unmarshalInputMergeThemesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMergeThemesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐMergeThemesPayload(ctx context.Context, sel ast.SelectionSet, v *model.MergeThemesPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._MergeThemesPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNMetricComparison2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐCompareTo(ctx context.Context, v any) (analytics.CompareTo, error) {
@@ -80275,6 +82209,21 @@ func (ec *executionContext) marshalNRenameSpeakerPayload2ᚖgithubᚗcomᚋrappo
 	return ec._RenameSpeakerPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRenameThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐRenameInput(ctx context.Context, v any) (theme.RenameInput, error) {
+	res, err := ec.unmarshalInputRenameThemeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRenameThemePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRenameThemePayload(ctx context.Context, sel ast.SelectionSet, v *model.RenameThemePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RenameThemePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNReopenEngagementInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐReopenInput(ctx context.Context, v any) (engagement.ReopenInput, error) {
 	res, err := ec.unmarshalInputReopenEngagementInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -80919,6 +82868,21 @@ func (ec *executionContext) marshalNSplitSpeakerPayload2ᚖgithubᚗcomᚋrappor
 		return graphql.Null
 	}
 	return ec._SplitSpeakerPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSplitThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐSplitInput(ctx context.Context, v any) (theme.SplitInput, error) {
+	res, err := ec.unmarshalInputSplitThemeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSplitThemePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSplitThemePayload(ctx context.Context, sel ast.SelectionSet, v *model.SplitThemePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SplitThemePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNSponsorGrant2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐGrant(ctx context.Context, v any) (engagement.Grant, error) {
@@ -82470,6 +84434,32 @@ func (ec *executionContext) marshalODateTime2ᚖtimeᚐTime(ctx context.Context,
 	return res
 }
 
+func (ec *executionContext) marshalOEmailDelivery2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐDelivery(ctx context.Context, sel ast.SelectionSet, v *notice.Delivery) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._EmailDelivery(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOEmailReason2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐReason(ctx context.Context, v any) (*notice.Reason, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := notice.Reason(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOEmailReason2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐReason(ctx context.Context, sel ast.SelectionSet, v *notice.Reason) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) unmarshalOEmailState2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐDeliveryState(ctx context.Context, v any) (*notice.DeliveryState, error) {
 	if v == nil {
 		return nil, nil
@@ -83577,6 +85567,25 @@ func (ec *executionContext) marshalONotificationType2ᚕgithubᚗcomᚋrapporthq
 	return ret
 }
 
+func (ec *executionContext) unmarshalONotificationType2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐType(ctx context.Context, v any) (*notice.Type, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := notice.Type(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalONotificationType2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐType(ctx context.Context, sel ast.SelectionSet, v *notice.Type) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) marshalOOrganization2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐOrganization(ctx context.Context, sel ast.SelectionSet, v *org.Organization) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -84097,25 +86106,6 @@ func (ec *executionContext) marshalOUploadLink2ᚖgithubᚗcomᚋrapporthqᚋrap
 		return graphql.Null
 	}
 	return ec._UploadLink(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx context.Context, sel ast.SelectionSet, v []*org.User) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
 }
 
 func (ec *executionContext) marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx context.Context, sel ast.SelectionSet, v *org.User) graphql.Marshaler {

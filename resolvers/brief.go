@@ -8,6 +8,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/theme"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/loaders"
 )
@@ -58,4 +59,8 @@ func (r clientBriefResolver) SlippingGoals(ctx context.Context, b *brief.Brief) 
 
 func (clientBriefResolver) ToReview(_ context.Context, b *brief.Brief) ([]*insight.Insight, error) {
 	return b.ToReview()
+}
+
+func (r clientBriefResolver) Themes(ctx context.Context, b *brief.Brief) ([]*theme.Theme, error) {
+	return r.Briefs.Themes(ctx, b)
 }

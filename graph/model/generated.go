@@ -20,6 +20,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
+	"github.com/rapporthq/rapport/internal/coaching/theme"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 )
@@ -344,6 +345,14 @@ type MergeTagsPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of mergeThemes.
+type MergeThemesPayload struct {
+	// The one theme as it is now; null if there are userErrors.
+	Theme *theme.Theme `json:"theme,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Everything that can be changed.
 type Mutation struct {
 }
@@ -408,6 +417,14 @@ type RenameSpeakerPayload struct {
 	Speaker *transcript.Speaker `json:"speaker,omitempty"`
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of renameTheme.
+type RenameThemePayload struct {
+	// The theme as it is now; null if there are userErrors.
+	Theme *theme.Theme `json:"theme,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -560,6 +577,14 @@ type SplitSpeakerPayload struct {
 	Speaker *transcript.Speaker `json:"speaker,omitempty"`
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of splitTheme.
+type SplitThemePayload struct {
+	// The theme as it is now; null if there are userErrors.
+	Theme *theme.Theme `json:"theme,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }

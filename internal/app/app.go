@@ -118,8 +118,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Themes = theme.NewService(db)
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.services.Themes, a.stream)
 	a.services.GoalLinks = goal.NewLinks(a.services.Goals, linkable(a.services)...)
-	a.services.Analytics = analytics.NewService(db)
-	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights)
+	a.services.Analytics = analytics.NewService(db, a.services.Goals)
+	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights, a.services.Themes)
 	a.services.Notes = note.NewService(db, a.services.Orgs, a.services.Clients, a.services.Engagements, a.services.Sessions)
 	if cfg.Mode == config.Development {
 		from, err := mail.ParseAddress(cfg.Mail.From)

@@ -16,6 +16,11 @@ type found struct {
 	Citations        []struct{ Quote string }
 }
 
+type recurring struct {
+	Label        string
+	SessionCount int
+}
+
 // briefed is what a brief says.
 type briefed struct {
 	Client                             struct{ Name string }
@@ -29,12 +34,13 @@ type briefed struct {
 	Commitments, ToReview []found
 	CarriedOver           []struct{ Title string }
 	SlippingGoals         []struct{ Title, Progress string }
+	Themes                []recurring
 	ToReviewCount         int
 }
 
 const briefFields = `client {name} nextSession {number} lastSession {number} daysSinceLastContact sessionsLeft
 	openActions {title overdue assignees {user {name} client {name}}} commitments {id kind status citations {quote}} toReview {id kind status citations {quote}} toReviewCount
-	carriedOver {title} slippingGoals {title progress}`
+	carriedOver {title} slippingGoals {title progress} themes {label sessionCount}`
 
 // brief asks for a client's brief; nil if there is none for whoever asks. With it comes the id of the request.
 func brief(t *testing.T, c *apptest.Client, client string) (*briefed, string) {
@@ -109,6 +115,9 @@ func TestClientBrief(t *testing.T) {
 		goals != "missed LETS_REFOCUS, stuck NEEDS_ATTENTION, drifting NEEDS_ATTENTION" {
 		t.Errorf("%s; %s; %s", actions, topics, goals)
 	}
+	if !slices.ContainsFunc(b.Themes, func(x recurring) bool { return x == recurring{"Tomasz", 2} }) || slices.ContainsFunc(b.Themes, func(x recurring) bool { return x.SessionCount < 2 }) {
+		t.Errorf("themes are %v", b.Themes)
+	}
 	if who := b.OpenActions[0].Assignees; len(who) != 2 || who[0].Client.Name != "Amara Okafor" || who[1].User.Name != "Ruth Calloway" {
 		t.Errorf("%+v is to do it", who)
 	}
@@ -166,8 +175,8 @@ func TestClientBrief(t *testing.T) {
 	// A client with whom nothing has happened yet.
 	nadia, _ := brief(t, ruth, does(t, ruth, "createClient", "client", "id", apptest.Vars{"name": "Nadia Berg"})["id"].(string))
 	if nadia == nil || nadia.NextSession != nil || nadia.LastSession != nil || nadia.DaysSinceLastContact != nil || nadia.SessionsLeft != nil || nadia.ToReviewCount != 0 ||
-		nadia.OpenActions == nil || nadia.Commitments == nil || nadia.CarriedOver == nil || nadia.SlippingGoals == nil || nadia.ToReview == nil ||
-		len(nadia.OpenActions)+len(nadia.Commitments)+len(nadia.CarriedOver)+len(nadia.SlippingGoals)+len(nadia.ToReview) != 0 {
+		nadia.OpenActions == nil || nadia.Commitments == nil || nadia.CarriedOver == nil || nadia.SlippingGoals == nil || nadia.ToReview == nil || nadia.Themes == nil ||
+		len(nadia.OpenActions)+len(nadia.Commitments)+len(nadia.CarriedOver)+len(nadia.SlippingGoals)+len(nadia.ToReview)+len(nadia.Themes) != 0 {
 		t.Errorf("of a new client: %+v", nadia)
 	}
 
@@ -190,7 +199,7 @@ func TestClientBrief(t *testing.T) {
 	}
 	// Without consent nothing that an analysis found.
 	consents(t, env.Login(t, apptest.ClientUser), "withdrawConsent", apptest.Vars{"subjectId": amara, "scopes": []string{"AI_ANALYSIS"}})
-	if b, _ = brief(t, ruth, amara); len(b.Commitments) != 0 || len(b.ToReview) != 0 || b.ToReviewCount != 0 || len(b.OpenActions) != 4 {
+	if b, _ = brief(t, ruth, amara); len(b.Commitments) != 0 || len(b.ToReview)+len(b.Themes) != 0 || b.ToReviewCount != 0 || len(b.OpenActions) != 4 {
 		t.Errorf("without consent: %+v", b)
 	}
 	does(t, ruth, "archiveClient", "client", "id", apptest.Vars{"id": amara, "archived": true})
@@ -249,7 +258,7 @@ func (k *walk) briefs(t *testing.T) {
 			}
 		}
 	}
-	for _, field := range strings.Fields("client nextSession lastSession openActions commitments carriedOver slippingGoals toReview") {
+	for _, field := range strings.Fields("client nextSession lastSession openActions commitments carriedOver slippingGoals themes toReview") {
 		if !held[field] {
 			t.Errorf("nobody's brief has %s", field)
 		}

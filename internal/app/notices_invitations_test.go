@@ -92,7 +92,9 @@ func TestInvitationsAreMailed(t *testing.T) {
 	// Who invites sees what has become of the mail, and nobody else does.
 	type mails struct {
 		Invitations struct {
-			Nodes []struct{ EmailDelivery *struct{ Type, State, Reason, Suppression string } }
+			Nodes []struct {
+				EmailDelivery *struct{ Type, State, Reason, Suppression string }
+			}
 		}
 		Viewer struct {
 			EmailDeliveries struct {

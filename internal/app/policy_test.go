@@ -39,9 +39,10 @@ func related(r relation, v *viewer, f *fact) bool {
 	case admin:
 		return v.is("OWNER", "ADMIN")
 	case coach:
-		return v.is("COACH") && slices.Contains(f.coaches, v.user)
+		return v.is("COACH") && (slices.Contains(f.coaches, v.user) || slices.Contains(f.supervises, v.user))
 	case supervisor:
-		return v.is("SUPERVISOR") && slices.ContainsFunc(f.coaches, func(c id.UUID) bool { return slices.Contains(v.coaches, c) })
+		return v.is("SUPERVISOR") && (slices.ContainsFunc(f.coaches, func(c id.UUID) bool { return slices.Contains(v.coaches, c) }) ||
+			f.typ == "User" && slices.Contains(v.coaches, f.self))
 	case client:
 		return v.is("CLIENT") && slices.Contains(f.clients, v.user)
 	case sponsor:
@@ -82,8 +83,7 @@ type decision struct {
 var decisions = map[string]decision{
 	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members consentTexts",
 		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}, "retentionReport": {admin}}},
-	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt",
-		only{"supervisors": {admin}, "supervises": {admin}}},
+	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt supervisors supervises", nil},
 	"Invitation": {opens{admin: all}, "id email roles status invitedBy expiresAt createdAt emailDelivery", nil},
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
 		only{"email": {self, admin}, "timeZone": {self, admin}}},

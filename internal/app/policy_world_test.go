@@ -47,6 +47,7 @@ type fact struct {
 	clients     []id.UUID // the logins of its clients
 	sponsors    []id.UUID
 	informed    []id.UUID // those of the sponsors who may see progress
+	supervises  []id.UUID // of a person, the coaches
 	consent     bool      // every client in the session agrees to supervision
 	shared      bool      // the transcript, with the client
 	accepted    bool      // the insight, and it is meant for the client
@@ -597,6 +598,20 @@ func (w *world) look(t *testing.T) {
 	if _, err := pgx.ForEachRow(rows, []any{&engagement, &user}, func() error {
 		f := w.byID[id.Format("engagement", engagement)]
 		f.informed = append(f.informed, user)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if rows, err = w.env.DB.Query(t.Context(), `SELECT org_id, supervisor_id, coach_id FROM supervisions`); err != nil {
+		t.Fatal(err)
+	}
+	var in, by, of id.UUID
+	if _, err := pgx.ForEachRow(rows, []any{&in, &by, &of}, func() error {
+		for _, f := range w.facts {
+			if f.typ == "User" && f.org == in && f.self == by {
+				f.supervises = append(f.supervises, of)
+			}
+		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)

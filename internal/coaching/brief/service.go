@@ -8,6 +8,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/theme"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -17,6 +18,7 @@ import (
 const (
 	maxActions = 20
 	maxGoals   = 10
+	maxThemes  = 5
 )
 
 // Service briefs coaches. It keeps nothing: each domain is asked with the viewer's scope, so that a brief shows what the
@@ -25,11 +27,12 @@ type Service struct {
 	sessions *session.Service
 	goals    *goal.Service
 	insights *insight.Service
+	themes   *theme.Service
 }
 
 // NewService returns a Service over the domains that a brief is made of.
-func NewService(sessions *session.Service, goals *goal.Service, insights *insight.Service) *Service {
-	return &Service{sessions: sessions, goals: goals, insights: insights}
+func NewService(sessions *session.Service, goals *goal.Service, insights *insight.Service, themes *theme.Service) *Service {
+	return &Service{sessions: sessions, goals: goals, insights: insights, themes: themes}
 }
 
 // Of briefs the viewer about a client as the viewer sees it. It is nil for who is neither a coach of the client nor such a
@@ -77,6 +80,16 @@ func (s *Service) SlippingGoals(ctx context.Context, b *Brief) ([]*goal.Goal, er
 	}
 	slipping := append(refocus, attention...)
 	return slipping[:min(len(slipping), maxGoals)], nil
+}
+
+// Themes are what has come up in more sessions than one, in most of them first: once is an insight.
+func (s *Service) Themes(ctx context.Context, b *Brief) ([]*theme.Theme, error) {
+	recurring := &theme.Filter{MinSessions: new(2)}
+	pages, err := s.themes.OfClients(ctx, []id.UUID{b.Client.ID.UUID}, recurring, nil, page.First(maxThemes))
+	if err != nil {
+		return nil, err
+	}
+	return pages[0].Nodes(), nil
 }
 
 // Waiting are the topics that will be on the agenda of a session that nobody has planned yet.

@@ -37,19 +37,25 @@ func (s *Service) Recall(ctx context.Context, key client.ID) (Recalled, error) {
 		return Recalled{}, err
 	}
 	visible, listed := Shown(v)
-	from := " FROM " + insights.From + " WHERE s.client_id = k.parent AND " + listed
 	const commitment = "i.kind = 'COMMITMENT' AND i.status <> 'DISMISSED'"
-	latest := "i.session_id = (SELECT i.session_id" + from + " AND " + commitment + " ORDER BY s.starts_at DESC, s.id DESC LIMIT 1)"
-	pick := func(committed, condition, order string, most int) string {
-		return fmt.Sprintf("(SELECT i.id, %s AS committed, row_number() OVER (ORDER BY %s, i.ordinal, i.id) AS place%s AND %s ORDER BY place LIMIT %d)", committed, order, from, condition, most)
-	}
+	// The client's insights are gone through once, as there may be many: whether each is shown is what takes time.
 	table := page.Table[recalled]{
-		From: "(" + pick("true", commitment+" AND "+latest, "i.created_at", maxCommitments) + " UNION ALL " +
-			pick("false", "i.status = 'PROPOSED' AND NOT ("+commitment+" AND "+latest+")", "i.kind <> 'RISK_FLAG', s.starts_at DESC, s.id, i.kind IN ('QUESTION_OF_NOTE', 'COACH_SKILL')", maxToReview) + ") pick" +
-			" JOIN insights i ON i.org_id = $1 AND i.id = pick.id JOIN sessions s ON s.org_id = $1 AND s.id = i.session_id" +
-			" CROSS JOIN (SELECT count(*) AS unreviewed" + from + " AND i.status = 'PROPOSED') n",
+		From: fmt.Sprintf(`(
+			SELECT id, committed, unreviewed, place FROM (
+				SELECT *, row_number() OVER (PARTITION BY committed
+					ORDER BY kind <> 'RISK_FLAG', starts_at DESC, session_id, kind IN ('QUESTION_OF_NOTE', 'COACH_SKILL'), ordinal, id) AS place
+				FROM (
+					SELECT *, commitment AND session_id = latest AS committed, count(*) FILTER (WHERE status = 'PROPOSED') OVER () AS unreviewed
+					FROM (
+						SELECT i.id, i.session_id, i.kind, i.status, i.ordinal, s.starts_at, %[2]s AS commitment,
+							first_value(s.id) OVER (ORDER BY (%[2]s) DESC, s.starts_at DESC, s.id) AS latest
+						FROM %[1]s WHERE s.client_id = k.parent AND %[3]s) shown) said
+				WHERE committed OR status = 'PROPOSED') placed
+			WHERE place <= CASE WHEN committed THEN %[4]d ELSE %[5]d END) pick
+			JOIN insights i ON i.org_id = $1 AND i.id = pick.id JOIN sessions s ON s.org_id = $1 AND s.id = i.session_id`,
+			insights.From, commitment, listed, maxCommitments, maxToReview),
 		ID:      insights.ID,
-		Columns: insights.Columns + ", pick.committed, n.unreviewed",
+		Columns: insights.Columns + ", pick.committed, pick.unreviewed",
 		Dest:    func(r *recalled) []any { return append(insights.Dest(&r.Insight), &r.committed, &r.unreviewed) },
 	}
 	found, err := page.AllChildren(ctx, s.db, v, table, visible, page.Filter{}, recalledInOrder, "s.client_id", []id.UUID{key.UUID})
@@ -57,7 +63,7 @@ func (s *Service) Recall(ctx context.Context, key client.ID) (Recalled, error) {
 		return Recalled{}, err
 	}
 	r := Recalled{Commitments: []*Insight{}, ToReview: []*Insight{}}
-	for _, i := range found[0] { // none, if nobody has anything to review
+	for _, i := range found[0] { // none, if there is nothing to review
 		r.Unreviewed = i.unreviewed
 		if i.committed {
 			r.Commitments = append(r.Commitments, &i.Insight)
