@@ -18,6 +18,12 @@ run: prerequisites graphiql ## Start everything for development and open the exp
 	@go build -o bin/rapport-server . || { echo "the server does not build"; exit 1; }
 	@exec ./bin/rapport-server
 
+.PHONY: run-aws
+run-aws: prerequisites graphiql ## Start everything as on AWS: S3 and SQS of an emulator (Python 3.11), a worker of its own
+	@[ -x bin/rapport-aws ] || echo "… building the server (a minute or two the first time)"
+	@go build -o bin/rapport-aws ./tools/runaws || { echo "the server does not build"; exit 1; }
+	@exec ./bin/rapport-aws
+
 .PHONY: build
 build: ## Build the server and the operator's command line into bin/
 	go build -o bin/rapport-server .

@@ -243,6 +243,16 @@ type DeleteTagPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What the discarding came to.
+type DiscardDeadLettersPayload struct {
+	// Who forgets it; null if there are userErrors.
+	Viewer *auth.Viewer `json:"viewer,omitempty"`
+	// How much is forgotten; null if there are userErrors.
+	Count *int `json:"count,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of downloadDataExport.
 type DownloadDataExportPayload struct {
 	// The link; null if there are userErrors.
@@ -441,6 +451,16 @@ type ReopenEngagementPayload struct {
 type ReorderAgendaPayload struct {
 	// The session as it is now; null if there are userErrors.
 	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What the replaying came to.
+type ReplayDeadLettersPayload struct {
+	// Who has it done; null if there are userErrors.
+	Viewer *auth.Viewer `json:"viewer,omitempty"`
+	// How much is tried again, with all its attempts; null if there are userErrors.
+	Count *int `json:"count,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }

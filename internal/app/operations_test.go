@@ -19,7 +19,7 @@ import (
 
 // screens are the queries of docs/operations that a front end shows a screen by, and how many statements each takes at most,
 // identity included.
-var screens = map[string]int{"home": 10, "client": 22, "client-brief": 11, "session": 18, "programme": 17, "settings": 9}
+var screens = map[string]int{"home": 10, "client": 25, "client-brief": 11, "session": 18, "programme": 17, "settings": 9}
 
 func operation(t testing.TB, name string) string {
 	t.Helper()
@@ -144,6 +144,10 @@ func TestScreensStatements(t *testing.T) {
 		sql(t, env, `INSERT INTO taggings (id, org_id, tag_id, client_id) SELECT gen_random_uuid(), c.org_id, t.id, c.id FROM clients c JOIN tags t ON t.owner_id = c.coach_id AND t.name = 'board'`)
 		sql(t, env, `INSERT INTO session_metrics (id, org_id, transcript_id, session_id, run_id, definition_version, measures)
 			SELECT gen_random_uuid(), org_id, transcript_id, session_id, id, 2, '{"definitionVersion": 2, "basis": "TIME", "dyad": {}, "coach": {"talkShareOfSpeech": 0.4}}' FROM analysis_runs`)
+		sql(t, env, `INSERT INTO themes (id, org_id, client_id, coach_id, key, topic) SELECT gen_random_uuid(), org_id, client_id, coach_id, 'key ' || n, 'Topic ' || n
+			FROM (SELECT DISTINCT org_id, client_id, coach_id FROM sessions) s CROSS JOIN generate_series(0, 2) n`)
+		sql(t, env, `UPDATE insights i SET theme_id = t.id FROM sessions s JOIN themes t ON t.client_id = s.client_id AND t.coach_id = s.coach_id
+			WHERE s.id = i.session_id AND i.kind = 'THEME' AND t.key = 'key ' || s.number % 3`)
 		sql(t, env, `INSERT INTO notes (id, org_id, author_id, client_id, engagement_id, session_id, visibility, version, body)
 			SELECT gen_random_uuid(), org_id, coach_id, client_id, engagement_id, id, 'PRIVATE', 1, 'Noted.' FROM sessions`)
 		sql(t, env, `WITH made AS (

@@ -23,6 +23,8 @@ var mutations = map[string]struct {
 	"resendInvitation":              {"Invitation", `id: $id`, []relation{admin}},
 	"revokeInvitation":              {"Invitation", `id: $id`, []relation{admin}},
 	"updateOrganization":            {"Organization", `id: $id, speakerRoles: DECIDE`, []relation{admin}},
+	"replayDeadLetters":             {"DeadLetter", `ids: [$id]`, []relation{admin}},
+	"discardDeadLetters":            {"DeadLetter", `ids: [$id]`, []relation{admin}},
 	"markNotificationsRead":         {"Notification", `ids: [$id]`, []relation{self}},
 	"markAllNotificationsRead":      {"", ``, nil},
 	"updateNotificationPreferences": {"", ``, nil},
@@ -212,11 +214,14 @@ func TestMutationsOfOthers(t *testing.T) {
 	}
 	// What is put away, or replaced by another transcript, makes no theme; and what is removed can be changed no more.
 	turn := func(name string) int {
-		return 1 + slices.IndexFunc([]string{"archive import", "remove delete"}, func(verbs string) bool {
+		return 1 + slices.IndexFunc([]string{"archive import", "remove delete discard"}, func(verbs string) bool {
 			return slices.ContainsFunc(strings.Fields(verbs), func(verb string) bool { return strings.HasPrefix(name, verb) })
 		})
 	}
 	for now := range 3 {
+		if now == 2 { // what was replayed is given up again
+			w.exec(t, `UPDATE jobs SET state = 'DEAD' WHERE state = 'DONE' AND last_error_code = 'SUPERSEDED'`)
+		}
 		for name, do := range allowed {
 			if turn(name) == now {
 				do()

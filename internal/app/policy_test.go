@@ -89,6 +89,7 @@ var decisions = map[string]decision{
 		only{"email": {self, admin}, "timeZone": {self, admin}}},
 
 	"AuditEvent": {opens{admin: all}, "id sequence at actor action kind entityId client fields request", nil},
+	"DeadLetter": {opens{admin: all}, "id kind entityId attempts errorCode since", nil},
 
 	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights themes notes goals actionItems createdAt",
 		only{"goalCount": {admin}, "openActionCount": {admin}, "email": {admin, coach, client}, "legalHold": {admin}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
@@ -114,7 +115,7 @@ var decisions = map[string]decision{
 	"SessionMetrics": {opens{coach: all, supervisor: consented},
 		"id definitionVersion basis durationMs silenceShare interactivityPerMin reflectionEvidence patienceMs responseLatencyMs dyad speakers coach client timeline quality", nil},
 	"AnalysisRun": {opens{coach: all, supervisor: consented},
-		"id status engine engineVersion model promptVersion insightCount rejectedCount inputTokens outputTokens costMicros errorCode createdAt finishedAt", nil},
+		"id status engine engineVersion model promptVersion insightCount rejectedCount inputTokens outputTokens costMicros errorCode waitingFor resumesAt createdAt finishedAt", nil},
 	"Insight": {opens{coach: all, supervisor: supervisory, client: accepted},
 		"id kind audience title body status reviewedBy reviewedAt citations session analysisRun tags commitment goals theme actionItem createdAt retractedAt",
 		only{"originalTitle": {coach, supervisor}, "originalBody": {coach, supervisor}, "confidence": {coach, supervisor}}},
@@ -155,7 +156,7 @@ var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer Page
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "invitations auditEvents verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights clientBrief notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem",
+	"Query":        "invitations auditEvents deadLetters verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights clientBrief notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "notificationEvents insightEvents",
 }
@@ -168,6 +169,7 @@ var filters = map[string]string{
 	"ActionItemFilter.assignedToMe": "", "ActionItemFilter.dueBefore": "", "ActionItemFilter.dueAfter": "", "ActionItemFilter.overdue": "",
 	"AuditEventFilter.actorIds": "", "AuditEventFilter.actions": "", "AuditEventFilter.kinds": "", "AuditEventFilter.entityIds": "", "AuditEventFilter.clientIds": "",
 	"AuditEventFilter.after": "", "AuditEventFilter.before": "",
+	"DeadLetterFilter.kinds": "", "DeadLetterFilter.errorCodes": "", "DeadLetterFilter.entityIds": "",
 	"NotificationFilter.unreadOnly": "", "NotificationFilter.types": "",
 	"ClientFilter.nameStartsWith": "", "ClientFilter.lifecycles": "lifecycle", "ClientFilter.coachIds": "", "ClientFilter.tagIds": "tags", "ClientFilter.includeArchived": "",
 	"EngagementFilter.clientIds": "", "EngagementFilter.coachIds": "", "EngagementFilter.statuses": "", "EngagementFilter.includeArchived": "",

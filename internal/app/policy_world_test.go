@@ -262,6 +262,11 @@ func (w *world) fill(t *testing.T) {
 	w.exec(t, `INSERT INTO invitations (id, org_id, email, roles, token_hash, invited_by, expires_at)
 		SELECT gen_random_uuid(), o.id, 'invited@' || o.slug || '.example', '{COACH}', sha256(o.slug::bytea),
 			(SELECT user_id FROM memberships m WHERE m.org_id = o.id ORDER BY created_at, id LIMIT 1), now() + interval '1 day' FROM organizations o`)
+	// Work was given up, about a transcript and about something that is gone.
+	w.exec(t, `INSERT INTO jobs (id, org_id, kind, entity_id, state, attempt, max_attempts, run_at, finished_at, last_error_code, last_error)
+		SELECT gen_random_uuid(), o.id, k.kind, coalesce((SELECT id FROM transcripts WHERE org_id = o.id AND k.kind = 'transcript.analyse' ORDER BY id LIMIT 1), gen_random_uuid()),
+			'DEAD', 10, 10, now(), now(), 'INTERNAL', 'for the test'
+		FROM organizations o CROSS JOIN (VALUES ('transcript.analyse'), ('notice.announce'), ('notice.announce')) AS k (kind)`)
 	// Some of the audit trail is sealed.
 	if _, err := w.env.App.Sealer().Seal(t.Context()); err != nil {
 		t.Fatal(err)
@@ -307,7 +312,7 @@ func (w *world) fill(t *testing.T) {
 	w.exec(t, `UPDATE transcripts SET status = 'NEEDS_SPEAKERS' WHERE session_id = $1 AND version = 1`, w.session(t, amara, 2))
 	w.exec(t, `UPDATE transcripts SET status = 'FAILED', failure_code = 'TEST', failure_message = 'for the test' WHERE session_id = $1`, w.session(t, jonas, 5))
 	w.exec(t, `UPDATE transcripts SET warnings = '[{"line": 3, "code": "ODD", "message": "odd", "assumed": "even"}]' WHERE session_id = $1`, w.session(t, jonas, 3))
-	w.exec(t, `UPDATE analysis_runs SET model = 'm-1', prompt_version = 'p-1', error_code = 'E', finished_at = now()`)
+	w.exec(t, `UPDATE analysis_runs SET model = 'm-1', prompt_version = 'p-1', error_code = 'E', waiting_for = 'SERVICE', resumes_at = now(), finished_at = now()`)
 	w.exec(t, `INSERT INTO taggings (id, org_id, tag_id, insight_id) SELECT gen_random_uuid(), i.org_id, t.id, i.id
 		FROM insights i JOIN sessions s ON s.id = i.session_id JOIN tags t ON t.org_id = i.org_id AND t.owner_id = s.coach_id
 		WHERE i.ordinal < 4 AND t.name IN ('boundaries', 'feedback')`)
@@ -464,6 +469,9 @@ var kinds = map[string]struct{ prefix, sql string }{
 	"Invitation": {"invitation", `SELECT i.id, i.org_id, NULL::uuid, ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = i.org_id),
 			ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = i.org_id), ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = i.org_id),
 			true, true, true, true, jsonb_build_object('email', email) FROM invitations i`},
+	"DeadLetter": {"deadletter", `SELECT j.id, j.org_id, NULL::uuid, ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = j.org_id),
+			ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = j.org_id), ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = j.org_id),
+			true, true, true, true, '{}'::jsonb FROM jobs j WHERE j.state = 'DEAD'`},
 	"AuditEvent": {"audit", `SELECT a.id, a.org_id, NULL::uuid, array_remove(ARRAY[c.coach_id], NULL), array_remove(ARRAY[c.user_id], NULL),
 			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
 			true, true, true, true, '{}'::jsonb FROM audit_events a LEFT JOIN clients c ON c.id = a.client_id`},

@@ -23,7 +23,7 @@ const module = "github.com/rapporthq/rapport"
 var order = []string{"privacy", "brief", "theme", "analytics", "insight", "goal", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
 
 // beside the order stand what every domain may use and what uses none.
-var beside = []string{"audit", "notice", "personal"}
+var beside = []string{"audit", "deadletter", "notice", "personal"}
 
 // pure packages compute: what they need is handed to them.
 var pure = []string{"internal/coaching/conversation", "internal/coaching/coding", "internal/coaching/transcript/format"}
@@ -44,7 +44,7 @@ var homes = []struct {
 		"internal/platform/postgres", "internal/platform/postgres/local", "internal/platform/id", "internal/platform/page", "internal/platform/jobs",
 		"internal/platform/queue/postgres", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest",
 		"internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
-		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/notice",
+		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/deadletter", "internal/coaching/notice",
 		"internal/coaching/note", "internal/coaching/analytics", "internal/coaching/theme", "internal/coaching/goal",
 		"internal/app", "internal/app/demo", "internal/app/apptest", "internal/testkit",
 	}, "SQL is written where rows are kept"},
@@ -99,7 +99,7 @@ func broken(from, to string, test bool) string {
 	case isAdapter(to):
 		if within(from, "internal/app") && from != "internal/app/demo" || within(from, "tools/bench") ||
 			test && within(from, "internal/platform") || // an adapter is tested beside the port
-			slices.Contains(servers, to) && (within(from, "internal/testkit") || from == "tools/testrun") {
+			slices.Contains(servers, to) && (within(from, "internal/testkit") || from == "tools/testrun" || from == "tools/runaws") {
 			return ""
 		}
 		return "only internal/app knows adapters: which one serves a port is configuration"
