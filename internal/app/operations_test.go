@@ -150,10 +150,12 @@ func TestScreensStatements(t *testing.T) {
 			WHERE s.id = i.session_id AND i.kind = 'THEME' AND t.key = 'key ' || s.number % 3`)
 		sql(t, env, `INSERT INTO notes (id, org_id, author_id, client_id, engagement_id, session_id, visibility, version, body)
 			SELECT gen_random_uuid(), org_id, coach_id, client_id, engagement_id, id, 'PRIVATE', 1, 'Noted.' FROM sessions`)
+		// What the coach has to do first is for one client, who is in none of the insights to review: so both have clients of their own to load.
 		sql(t, env, `WITH made AS (
 				INSERT INTO action_items (id, org_id, client_id, coach_id, title, due_on, due_at, created_by)
-				SELECT gen_random_uuid(), org_id, id, coach_id, 'Write to the board', now() - interval '1 day', now() - interval '1 day', coach_id FROM clients RETURNING *)
-			INSERT INTO action_assignees (id, org_id, action_id, user_id, due_at) SELECT gen_random_uuid(), org_id, id, coach_id, due_at FROM made`)
+				SELECT gen_random_uuid(), s.org_id, s.client_id, s.coach_id, 'Write to the board', '2026-01-01', '2026-01-02Z', s.coach_id
+				FROM (SELECT * FROM sessions WHERE coach_id = $1 ORDER BY starts_at LIMIT 1) s, generate_series(1, 10 + $2::int) RETURNING *)
+			INSERT INTO action_assignees (id, org_id, action_id, user_id, due_at) SELECT gen_random_uuid(), org_id, id, coach_id, due_at FROM made`, p.Viewer.User, size.Clients)
 		coach := env.With(env.Token(t, seed.Coach, time.Hour))
 		client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, p.Session.UUID)
 		day := value[time.Time](t, env, `SELECT starts_at FROM sessions WHERE coach_id = $1 ORDER BY starts_at OFFSET 2 LIMIT 1`, p.Viewer.User)
