@@ -186,6 +186,7 @@ type Loaders struct {
 	TagsOfSession         *ByKey[id.UUID, []*tag.Tag]
 	TagsOfInsight         *ByKey[id.UUID, []*tag.Tag]
 	TitleOfNotification   *ByKey[notice.About, string]
+	MailOfInvitation      *ByKey[id.UUID, *notice.Delivery]
 	TagsOfNote            *ByKey[id.UUID, []*tag.Tag]
 	ConsentsOfClient      *ByKey[id.UUID, []*consent.Consent]
 	ConsentsOfParticipant *ByKey[id.UUID, []*consent.Consent]
@@ -342,6 +343,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.TagsOfSession = tagsOf(b, s, "session")
 	b.TagsOfInsight = tagsOf(b, s, "insight")
 	b.TitleOfNotification = byKey(b, s.Notices.Titles)
+	b.MailOfInvitation = byKey(b, s.Notices.OfInvitations)
 	b.TagsOfNote = tagsOf(b, s, "note")
 	b.ConsentsOfClient = byKey(b, s.Consents.OfClients)
 	b.ConsentsOfParticipant = byKey(b, s.Consents.OfParticipants)

@@ -24,6 +24,10 @@ func (r viewerResolver) NotificationPreferences(ctx context.Context, _ *auth.Vie
 	return r.Notices.Settings(ctx)
 }
 
+func (r viewerResolver) EmailDeliveries(ctx context.Context, _ *auth.Viewer, first *int, after *string, last *int, before *string) (*model.EmailDeliveryConnection, error) {
+	return r.Notices.Deliveries(ctx, window(first, after, last, before))
+}
+
 func (r mutationResolver) MarkNotificationsRead(ctx context.Context, input notice.MarkReadInput) (*model.MarkNotificationsReadPayload, error) {
 	viewer, errs, err := self(ctx, r.Notices.MarkRead(ctx, input))
 	return &model.MarkNotificationsReadPayload{Viewer: viewer, UserErrors: errs}, err

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/rapporthq/rapport/graph/model"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/loaders"
@@ -102,6 +103,10 @@ func (r mutationResolver) UpdateProfile(ctx context.Context, input org.UpdatePro
 
 func (r queryResolver) Invitations(ctx context.Context, first *int, after *string, last *int, before *string) (*model.InvitationConnection, error) {
 	return r.Orgs.Invitations(ctx, window(first, after, last, before))
+}
+
+func (invitationResolver) EmailDelivery(ctx context.Context, i *org.Invitation) (*notice.Delivery, error) {
+	return loaders.From(ctx).MailOfInvitation.Load(ctx, i.ID.UUID)
 }
 
 func (invitationResolver) InvitedBy(ctx context.Context, i *org.Invitation) (*org.User, error) {

@@ -71,6 +71,8 @@ type (
 	DataRequestEdge          = page.Edge[privacy.Request]
 	NotificationConnection   = page.Connection[notice.Notification]
 	NotificationEdge         = page.Edge[notice.Notification]
+	EmailDeliveryConnection  = page.Connection[notice.Delivery]
+	EmailDeliveryEdge        = page.Edge[notice.Delivery]
 )
 
 // UserError is something the person who called can correct.

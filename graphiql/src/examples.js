@@ -33,7 +33,7 @@ export async function exampleTabs(request) {
   const day = offset => new Date(new Date().setHours(24 * offset, 0, 0, 0)) // midnight here
   const date = at => at.toISOString().slice(0, 10)
   return [
-    tab(home, {today: day(0), tomorrow: day(1)}),
+    tab(home, {today: day(0), tomorrow: day(1), soon: day(8)}),
     tab(clientPage, {id: first('clients', 'client_…')}),
     tab(clientBrief, {clientId: first('clients', 'client_…')}),
     tab(session, {id: anySession}),

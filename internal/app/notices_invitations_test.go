@@ -2,9 +2,11 @@ package app_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -87,6 +89,32 @@ func TestInvitationsAreMailed(t *testing.T) {
 		t.Errorf("%d tokens hold", n)
 	}
 
+	// Who invites sees what has become of the mail, and nobody else does.
+	type mails struct {
+		Invitations struct {
+			Nodes []struct {
+				EmailDelivery *struct{ Type, State, Reason, Suppression string }
+			}
+		}
+		Viewer struct {
+			EmailDeliveries struct {
+				TotalCount int
+				Nodes      []struct{ Type, State, Reason string }
+			}
+		}
+	}
+	log := func(c *apptest.Client) (m mails) {
+		t.Helper()
+		c.Must(t, `{invitations {nodes {emailDelivery {type state reason suppression createdAt finishedAt}}} viewer {emailDeliveries(first: 1) {totalCount nodes {type state reason}}}}`, nil, &m)
+		return m
+	}
+	if m := log(owner); len(m.Invitations.Nodes) != 1 || m.Invitations.Nodes[0].EmailDelivery == nil || fmt.Sprint(*m.Invitations.Nodes[0].EmailDelivery) != "{INVITATION SENT  }" || m.Viewer.EmailDeliveries.TotalCount != 0 {
+		t.Errorf("%+v", m)
+	}
+	if m := log(o.Login(t, apptest.Coach)); len(m.Invitations.Nodes) != 0 || m.Viewer.EmailDeliveries.TotalCount != 0 {
+		t.Errorf("a coach sees %+v", m)
+	}
+
 	// Sent again: a mail that waits and the tokens before are void.
 	resend := func() (errs string) {
 		t.Helper()
@@ -135,6 +163,19 @@ func TestInvitationsAreMailed(t *testing.T) {
 	}
 	if got := o.deliveries(t); strings.Count(got, "SUPPRESSED LATE") != 3 || strings.Count(got, "SUPPRESSED BOUNCED") != 1 {
 		t.Error(got)
+	}
+	var seen []string
+	for _, n := range log(owner).Invitations.Nodes {
+		seen = append(seen, fmt.Sprint(*n.EmailDelivery))
+	}
+	if !slices.Contains(seen, "{INVITATION SUPPRESSED BOUNCED BOUNCED}") {
+		t.Errorf("%q", seen)
+	}
+	o.at(o.noon)
+	o.notify(t, notice.SessionCancelled, "a")
+	o.work(t)
+	if m := log(o.Login(t, apptest.ClientUser)).Viewer.EmailDeliveries; m.TotalCount == 0 || len(m.Nodes) != 1 || m.Nodes[0].Type != "SESSION_CANCELLED" || m.Nodes[0].State != "SENT" {
+		t.Errorf("the client sees %+v", m)
 	}
 	if n := value[int](t, o.Env, `SELECT count(*) FROM invitations WHERE email = 'gone@haddad.example' AND mailed_hashes <> '{}'`); n != 0 {
 		t.Error("a token was made for a mail that was not sent")

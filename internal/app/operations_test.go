@@ -12,6 +12,7 @@ import (
 	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/app/apptest"
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/testkit"
 	"github.com/rapporthq/rapport/tools/bench/seed"
 )
@@ -51,8 +52,10 @@ func TestOperations(t *testing.T) {
 	session := amara2.id(t, env)
 	client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, session))
 	day := value[time.Time](t, env, `SELECT starts_at FROM sessions WHERE id = $1`, uuid(t, session)).Truncate(24 * time.Hour)
+	does(t, ruth, "createActionItem", "actionItem", "id", apptest.Vars{"clientId": client, "title": "Send the reading list", "dueOn": time.Now().AddDate(0, 0, 2).Format(time.DateOnly),
+		"assigneeIds": []string{id.Format("user", value[id.UUID](t, env, `SELECT id FROM users WHERE email = $1`, apptest.Coach))}})
 	vars := map[string]apptest.Vars{
-		"home":              {"today": day, "tomorrow": day.Add(24 * time.Hour)},
+		"home":              {"today": day, "tomorrow": day.Add(24 * time.Hour), "soon": time.Now().AddDate(0, 0, 8)},
 		"client":            {"id": client},
 		"client-brief":      {"clientId": client},
 		"session":           {"id": session},
@@ -147,11 +150,17 @@ func TestScreensStatements(t *testing.T) {
 			WHERE s.id = i.session_id AND i.kind = 'THEME' AND t.key = 'key ' || s.number % 3`)
 		sql(t, env, `INSERT INTO notes (id, org_id, author_id, client_id, engagement_id, session_id, visibility, version, body)
 			SELECT gen_random_uuid(), org_id, coach_id, client_id, engagement_id, id, 'PRIVATE', 1, 'Noted.' FROM sessions`)
+		// What the coach has to do first is for one client, who is in none of the insights to review: so both have clients of their own to load.
+		sql(t, env, `WITH made AS (
+				INSERT INTO action_items (id, org_id, client_id, coach_id, title, due_on, due_at, created_by)
+				SELECT gen_random_uuid(), s.org_id, s.client_id, s.coach_id, 'Write to the board', '2026-01-01', '2026-01-02Z', s.coach_id
+				FROM (SELECT * FROM sessions WHERE coach_id = $1 ORDER BY starts_at LIMIT 1) s, generate_series(1, 10 + $2::int) RETURNING *)
+			INSERT INTO action_assignees (id, org_id, action_id, user_id, due_at) SELECT gen_random_uuid(), org_id, id, coach_id, due_at FROM made`, p.Viewer.User, size.Clients)
 		coach := env.With(env.Token(t, seed.Coach, time.Hour))
 		client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, p.Session.UUID)
 		day := value[time.Time](t, env, `SELECT starts_at FROM sessions WHERE coach_id = $1 ORDER BY starts_at OFFSET 2 LIMIT 1`, p.Viewer.User)
 		vars := map[string]apptest.Vars{
-			"home":         {"today": day.Add(-24 * time.Hour), "tomorrow": day.Add(time.Hour)},
+			"home":         {"today": day.Add(-24 * time.Hour), "tomorrow": day.Add(time.Hour), "soon": time.Now()},
 			"client":       {"id": client},
 			"client-brief": {"clientId": client},
 			"session":      {"id": p.Session.String()},

@@ -84,7 +84,7 @@ var decisions = map[string]decision{
 	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members consentTexts",
 		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}, "retentionReport": {admin}}},
 	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt supervisors supervises", nil},
-	"Invitation": {opens{admin: all}, "id email roles status invitedBy expiresAt createdAt", nil},
+	"Invitation": {opens{admin: all}, "id email roles status invitedBy expiresAt createdAt emailDelivery", nil},
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
 		only{"email": {self, admin}, "timeZone": {self, admin}}},
 
@@ -150,7 +150,7 @@ var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer Page
 	Sponsorship EngagementReopening SessionCancellation SavedSessionFilter
 	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText StoreCount DataExport RetentionReport RetentionSweep
 	NoteConflict ActionAssignee ClientBrief MetricSeries MetricGroup MetricPoint MetricPrevious MetricDistribution
-	NotificationPreferences NotificationPreference QuietHours NotificationAdded NotificationsRead
+	NotificationPreferences NotificationPreference QuietHours EmailDelivery NotificationAdded NotificationsRead
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,

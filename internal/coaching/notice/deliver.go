@@ -17,16 +17,18 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
-// Why a mail was not sent after all.
+// Reason says why a mail was not sent after all: one of these, or why the address gets none.
+type Reason string
+
 const (
-	reasonNoMember   = "NO_MEMBER"   // the person has left
-	reasonNoMailer   = "NO_MAILER"   // nothing here can send mails
-	reasonPreference = "PREFERENCE"  // turned off meanwhile
-	reasonLate       = "LATE"        // it is no news any more
-	reasonNothing    = "NOTHING"     // there is nothing to tell, or nothing that the person may see
-	reasonProvider   = "PROVIDER"    // whoever sends knows that the address wants none
-	reasonRejected   = "REJECTED"    // the message or the address is wrong
-	reasonGaveUp     = "UNREACHABLE" // every attempt has failed
+	reasonNoMember   Reason = "NO_MEMBER"   // the person has left
+	reasonNoMailer   Reason = "NO_MAILER"   // nothing here can send mails
+	reasonPreference Reason = "PREFERENCE"  // turned off meanwhile
+	reasonLate       Reason = "LATE"        // it is no news any more
+	reasonNothing    Reason = "NOTHING"     // there is nothing to tell, or nothing that the person may see
+	reasonProvider   Reason = "PROVIDER"    // whoever sends knows that the address wants none
+	reasonRejected   Reason = "REJECTED"    // the message or the address is wrong
+	reasonGaveUp     Reason = "UNREACHABLE" // every attempt has failed
 )
 
 // delivery is a mail to be sent.
@@ -93,14 +95,14 @@ func (s *Service) send(ctx context.Context, d delivery, m mail.Message) error {
 }
 
 // refuse says why a mail is not to be sent, "" if it is.
-func (s *Service) refuse(d delivery, r *recipient) string {
+func (s *Service) refuse(d delivery, r *recipient) Reason {
 	switch {
 	case r == nil || !r.active:
 		return reasonNoMember
 	case s.Sender == nil:
 		return reasonNoMailer
 	case r.settings.EmailSuppression != nil:
-		return string(*r.settings.EmailSuppression)
+		return Reason(*r.settings.EmailSuppression)
 	case d.typ != dailyDigest && r.email(d.typ) == Off:
 		return reasonPreference
 	case d.typ != dailyDigest && d.until != nil && !s.now().Before(*d.until):
@@ -110,11 +112,11 @@ func (s *Service) refuse(d delivery, r *recipient) string {
 }
 
 // end notes what has become of a mail.
-func (s *Service) end(ctx context.Context, d delivery, state DeliveryState, reason string) error {
+func (s *Service) end(ctx context.Context, d delivery, state DeliveryState, reason Reason) error {
 	return finish(ctx, s.db, d.org, d.id, state, reason, s.now())
 }
 
-func finish(ctx context.Context, db postgres.DB, org, key id.UUID, state DeliveryState, reason string, at time.Time) error {
+func finish(ctx context.Context, db postgres.DB, org, key id.UUID, state DeliveryState, reason Reason, at time.Time) error {
 	_, err := db.Exec(ctx, `
 		UPDATE email_deliveries SET state = $3, reason = nullif($4, ''), finished_at = $5
 		WHERE org_id = $1 AND id = $2 AND state = 'QUEUED'`, org, key, state, reason, at)

@@ -31,7 +31,7 @@ func (s *Service) deliverInvitation(ctx context.Context, d delivery) error {
 		return err
 	}
 	if why != nil {
-		return s.end(ctx, d, Suppressed, string(*why))
+		return s.end(ctx, d, Suppressed, Reason(*why))
 	}
 	i, err := s.Invitations(ctx, d.org, *d.invitation)
 	if err != nil {
