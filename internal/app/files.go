@@ -33,17 +33,11 @@ func (a *App) openFiles(ctx context.Context) (f files, err error) {
 		f.check = httpx.Check{Name: "files", Adapter: "disk", Optional: true, Probe: f.disk.Reach}
 		return f, err
 	}
-	if a.aws == nil {
-		cfg, err := awsconfig.LoadDefaultConfig(ctx)
-		if err != nil {
-			return f, fmt.Errorf("AWS: %w", err)
-		}
-		a.aws = &cfg
+	cfg, err := a.reachAWS(ctx, "RAPPORT_S3_BUCKET")
+	if err != nil {
+		return f, err
 	}
-	if a.aws.Region == "" {
-		return f, fault.Invalid("", "RAPPORT_S3_BUCKET needs AWS_REGION")
-	}
-	store := s3blob.New(*a.aws, s3blob.Options{Bucket: c.S3Bucket, Owner: c.S3Owner, KMSKey: c.S3KMSKey})
+	store := s3blob.New(cfg, s3blob.Options{Bucket: c.S3Bucket, Owner: c.S3Owner, KMSKey: c.S3KMSKey})
 	f.Store, f.where = store, "s3 ("+c.S3Bucket+")"
 	f.check = httpx.Check{Name: "files", Adapter: "s3", Optional: true, Probe: func(ctx context.Context) error {
 		if err := store.Reach(ctx); err != nil {
@@ -52,4 +46,19 @@ func (a *App) openFiles(ctx context.Context) (f files, err error) {
 		return nil
 	}}
 	return f, nil
+}
+
+// reachAWS is how AWS is reached, for what the given variable asks for.
+func (a *App) reachAWS(ctx context.Context, variable string) (aws.Config, error) {
+	if a.aws == nil {
+		cfg, err := awsconfig.LoadDefaultConfig(ctx)
+		if err != nil {
+			return cfg, fmt.Errorf("AWS: %w", err)
+		}
+		a.aws = &cfg
+	}
+	if a.aws.Region == "" {
+		return *a.aws, fault.Invalid("", "%s needs AWS_REGION", variable)
+	}
+	return *a.aws, nil
 }

@@ -185,7 +185,7 @@ func (a *App) announce(ctx context.Context, out io.Writer, addr net.Addr, took t
 	if a.config.Database.URL != "" {
 		where = "DATABASE_URL"
 	}
-	fmt.Fprintf(&b, "\n  database   PostgreSQL %s (%s)\n  queue      postgres\n  stream     postgres\n  files      %s\n  analyser   rules (built in)\n", version, where, a.files.where)
+	fmt.Fprintf(&b, "\n  database   PostgreSQL %s (%s)\n  queue      postgres\n  stream     postgres\n  files      %s\n  mail       %s\n  analyser   rules (built in)\n", version, where, a.files.where, a.mails.where)
 	if a.dev != nil {
 		everybody, err := people{a.db, a.dev.Issuer().Name}.list(ctx)
 		if err != nil {

@@ -70,6 +70,7 @@ func (s *Service) Deliver(ctx context.Context, job jobs.Job) (err error) {
 	if m == nil {
 		return s.end(ctx, d, Suppressed, reasonNothing)
 	}
+	m.Org, m.Type = d.org, string(d.typ)
 	switch err := s.Sender.Send(ctx, *m); {
 	case err == nil:
 		return s.end(ctx, d, Sent, "")
