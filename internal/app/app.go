@@ -44,7 +44,6 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/jobs"
 	"github.com/rapporthq/rapport/internal/platform/mail/devbox"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
-	pgqueue "github.com/rapporthq/rapport/internal/platform/queue/postgres"
 	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
 	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
@@ -56,7 +55,7 @@ type App struct {
 	log      *slog.Logger
 	db       *pgxpool.Pool
 	listener *postgres.Listener
-	queue    *pgqueue.Queue
+	work     work
 	stream   *pgstream.Stream
 	files    files
 	aws      *aws.Config            // nil until somebody needs it
@@ -99,7 +98,10 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		return nil, err
 	}
 	a.listener = postgres.Listen(context.WithoutCancel(ctx), db, log)
-	a.queue = pgqueue.New(db, a.listener, pgqueue.Options{PerOrg: perOrg(cfg)})
+	if a.work, err = a.openWork(ctx); err != nil {
+		a.listener.Close()
+		return nil, err
+	}
 	a.stream = pgstream.New(db, a.listener, log, pgstream.Options{})
 
 	a.reads = audit.NewReadLog(db, log)
@@ -127,7 +129,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal())
 
 	a.runner = jobs.NewRunner(jobs.Config{
-		DB: db, Queue: a.queue, Log: log,
+		DB: db, Queue: a.work.queue(), Log: log,
 		Concurrency: cfg.Jobs.Concurrency, PerOrg: perOrg(cfg), Lease: cfg.Jobs.Lease, Drain: cfg.HTTP.ShutdownTimeout * 8 / 10,
 	})
 	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse, jobs.OnDead(a.services.Transcripts.ParseDied))
@@ -144,7 +146,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.ready = httpx.Ready(log, slices.Concat([]httpx.Check{
 		{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
 		{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
-		{Name: "queue", Adapter: "postgres", Optional: true, Probe: connects(a.queueAnswers)},
+		a.work.check,
 		a.files.check,
 	}, a.mails.checks)...)
 	a.watched = make(chan struct{})
@@ -156,14 +158,12 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	return a, nil
 }
 
-// perOrg keeps one organization's bulk import from taking every worker.
-func perOrg(cfg config.Config) int { return max(1, cfg.Jobs.Concurrency-1) }
 
 // Close ends subscriptions, writes down what was read, and releases connections. Run has ended before.
 func (a *App) Close() {
 	a.reads.Close()
 	a.stream.Close()
-	a.queue.Close()
+	a.work.close()
 	a.listener.Close()
 	<-a.watched
 }
@@ -186,8 +186,8 @@ func (a *App) Sealer() *audit.Sealer { return a.sealer }
 // Runner runs the jobs.
 func (a *App) Runner() *jobs.Runner { return a.runner }
 
-// Run serves on ln and works on jobs until ctx ends, then drains: readiness off, sockets closed, requests and jobs
-// finished within the shutdown timeout.
+// Run plays the process's role until ctx ends: it serves on ln and works on jobs, or one of the two. Then it drains: readiness
+// off, sockets closed, requests and jobs finished within the shutdown timeout.
 func (a *App) Run(ctx context.Context, ln net.Listener) error {
 	if a.config.HTTP.PublicURL == "" {
 		a.ServedAt("http://" + ln.Addr().String())
@@ -198,10 +198,13 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 			Ready: a.ready, Delay: a.config.HTTP.DrainDelay, Timeout: a.config.HTTP.ShutdownTimeout * 8 / 10, Streams: a.streams.Close,
 		})
 	})
-	g.Go(func() error { return a.runner.Run(ctx) })
-	g.Go(func() error { return a.sweep(ctx) })
-	g.Go(func() error { return a.sealer.Run(ctx) })
-	g.Go(func() error { return a.watchTheClock(ctx) })
+	g.Go(func() error { return a.relay(ctx) })
+	if a.config.Role.Works() {
+		g.Go(func() error { return a.runner.Run(ctx) })
+		g.Go(func() error { return a.sweep(ctx) })
+		g.Go(func() error { return a.sealer.Run(ctx) })
+		g.Go(func() error { return a.watchTheClock(ctx) })
+	}
 	return g.Wait()
 }
 
@@ -257,11 +260,6 @@ func (a *App) migrated(ctx context.Context) error {
 	if err == nil && !v.Ready() {
 		err = fault.Unavailable("at version %d, needs %d", v.Current, v.Target)
 	}
-	return err
-}
-
-func (a *App) queueAnswers(ctx context.Context) error {
-	_, err := jobs.Stats(ctx, a.db)
 	return err
 }
 
@@ -330,6 +328,9 @@ func consenting(s loaders.Services) []consent.Kind {
 
 // routes is the HTTP chain.
 func (a *App) routes() (http.Handler, error) {
+	if !a.config.Role.Serves() {
+		return httpx.Chain(a.health(), httpx.RequestID, httpx.AccessLog(a.log), httpx.Recover(a.log)), nil
+	}
 	who, err := a.authenticator()
 	if err != nil {
 		return nil, err
@@ -338,10 +339,8 @@ func (a *App) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
+	mux := a.health()
 	mux.Handle("/graphql", httpx.Chain(a.graphQL(who), sameOrigin, who.Middleware))
-	mux.Handle("GET /healthz", httpx.Healthz())
-	mux.Handle("GET /readyz", a.ready)
 	mux.Handle("/", httpx.PageHeaders(graphiql.Handler(graphiql.Options{})))
 	mux.Handle(notice.UnsubscribePath, a.services.Notices.UnsubscribeHandler())
 	if a.mails.box != nil {
@@ -359,6 +358,14 @@ func (a *App) routes() (http.Handler, error) {
 	all.Handle("/", httpx.BodyCap(a.config.HTTP.MaxBodyBytes)(mux))
 	return httpx.Chain(all,
 		httpx.RequestID, httpx.AccessLog(a.log), httpx.Recover(a.log), httpx.CORS(a.config.HTTP.CORSOrigins)), nil
+}
+
+// health is what every process serves.
+func (a *App) health() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", httpx.Healthz())
+	mux.Handle("GET /readyz", a.ready)
+	return mux
 }
 
 // authenticator believes the configured identity provider and, in development, the development issuer.

@@ -41,13 +41,14 @@ type process struct {
 	cmd          *exec.Cmd
 }
 
-var readyAt = regexp.MustCompile(`Rapport is ready.*(http://\S+)`)
+var readyAt = regexp.MustCompile(`Rapport.* is ready.*(http://\S+)`)
 
-func startProcess(t testing.TB, env *apptest.Env) *process {
+func startProcess(t testing.TB, env *apptest.Env, more ...string) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), asServer+"=1", "DATABASE_URL="+env.DatabaseURL, "RAPPORT_HOME="+env.Config.Home,
 		"RAPPORT_DEMO=false", "RAPPORT_ADDR=127.0.0.1:0", "RAPPORT_LOG_LEVEL=warn", "DATABASE_MAX_CONNS=6")
+	cmd.Env = append(cmd.Env, more...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()

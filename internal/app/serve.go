@@ -40,7 +40,7 @@ func TuneMemory() {
 	}
 }
 
-// Serve is the server's life: it brings up what it stands on, serves until ctx ends, and drains. What a person at the
+// Serve is the life of a server, of a worker or of both in one: it brings up what it stands on, serves until ctx ends, and drains. What a person at the
 // terminal should see goes to out, the log to stderr.
 func Serve(ctx context.Context, lookup config.Lookup, out io.Writer) (err error) {
 	cfg, err := config.Load(lookup)
@@ -63,7 +63,11 @@ func Serve(ctx context.Context, lookup config.Lookup, out io.Writer) (err error)
 	defer ln.Close() // Serve closes it first; this is for the errors before
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	db, closeDB, err := OpenDatabase(ctx, cfg, Owner(ln.Addr().String()), progress, cancel)
+	role := Owner(ln.Addr().String())
+	if !cfg.Role.Serves() {
+		role = Tenant()
+	}
+	db, closeDB, err := OpenDatabase(ctx, cfg, role, progress, cancel)
 	if err != nil {
 		return err
 	}
@@ -74,7 +78,7 @@ func Serve(ctx context.Context, lookup config.Lookup, out io.Writer) (err error)
 		return err
 	}
 	defer a.Close()
-	if cfg.Demo {
+	if cfg.Demo && cfg.Role.Serves() {
 		if err := a.LoadDemo(ctx, progress); err != nil {
 			return err
 		}
@@ -87,7 +91,7 @@ func Serve(ctx context.Context, lookup config.Lookup, out io.Writer) (err error)
 
 // busy explains why the address cannot be listened on.
 func busy(cfg config.Config, err error) error {
-	if cfg.Database.URL == "" {
+	if cfg.Database.URL == "" && cfg.Role.Serves() {
 		lock, held := local.Lock(cfg.Home)
 		if held != nil {
 			return held
@@ -100,6 +104,7 @@ func busy(cfg config.Config, err error) error {
 // Role says what a process wants of a private database.
 type Role struct {
 	address string // of the server that owns it; "" for a program that joins the owner if there is one
+	joins   bool   // and does nothing without one
 }
 
 // Owner is a server at the given address: nobody else may run in the same home.
@@ -107,6 +112,9 @@ func Owner(address string) Role { return Role{address: address} }
 
 // Guest is a program that uses the running server's database, or starts it for as long as it runs itself.
 func Guest() Role { return Role{} }
+
+// Tenant is a worker: it uses the running server's database, and starts none.
+func Tenant() Role { return Role{joins: true} }
 
 // OpenDatabase opens and migrates the configured database, or the private one of the home folder, which it starts. Should
 // that one end and not start again, lost is called, and the function that closes the database returns why.
@@ -126,7 +134,11 @@ func OpenDatabase(ctx context.Context, cfg config.Config, role Role, progress fu
 	}()
 	url := cfg.Database.URL.Reveal()
 	if url == "" && role.address == "" {
-		if running, err := local.RunningURL(ctx, cfg.Home); err == nil {
+		running, err := local.RunningURL(ctx, cfg.Home)
+		if err != nil && role.joins {
+			return nil, nil, fmt.Errorf("a worker needs DATABASE_URL, or a server that runs in %s: %w", cfg.Home, err)
+		}
+		if err == nil {
 			url = running
 		}
 	}
@@ -175,8 +187,13 @@ func (a *App) LoadDemo(ctx context.Context, progress func(string)) error {
 // announce prints the ready block.
 func (a *App) announce(ctx context.Context, out io.Writer, addr net.Addr, took time.Duration) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nRapport is ready after %.1f s: http://%s\n\n", took.Seconds(), addr)
-	fmt.Fprintf(&b, "  GraphiQL   http://%s/\n  GraphQL    http://%s/graphql   (POST, GET, WebSocket, SSE)\n  Health     http://%s/healthz, /readyz\n", addr, addr, addr)
+	if a.config.Role.Serves() {
+		fmt.Fprintf(&b, "\nRapport is ready after %.1f s: http://%s\n\n", took.Seconds(), addr)
+		fmt.Fprintf(&b, "  GraphiQL   http://%s/\n  GraphQL    http://%s/graphql   (POST, GET, WebSocket, SSE)\n", addr, addr)
+	} else {
+		fmt.Fprintf(&b, "\nRapport's worker is ready after %.1f s: http://%s\n\n", took.Seconds(), addr)
+	}
+	fmt.Fprintf(&b, "  Health     http://%s/healthz, /readyz\n", addr)
 	var version string
 	if err := a.db.QueryRow(ctx, "SHOW server_version").Scan(&version); err != nil {
 		return err
@@ -185,7 +202,7 @@ func (a *App) announce(ctx context.Context, out io.Writer, addr net.Addr, took t
 	if a.config.Database.URL != "" {
 		where = "DATABASE_URL"
 	}
-	fmt.Fprintf(&b, "\n  database   PostgreSQL %s (%s)\n  queue      postgres\n  stream     postgres\n  files      %s\n  mail       %s\n  analyser   rules (built in)\n", version, where, a.files.where, a.mails.where)
+	fmt.Fprintf(&b, "\n  database   PostgreSQL %s (%s)\n  queue      %s\n  stream     postgres\n  files      %s\n  mail       %s\n  analyser   rules (built in)\n", version, where, a.work.where, a.files.where, a.mails.where)
 	if a.dev != nil {
 		everybody, err := people{a.db, a.dev.Issuer().Name}.list(ctx)
 		if err != nil {

@@ -72,6 +72,15 @@ func AppOptions(opts ...app.Option) Option {
 	return func(s *settings) { s.app = append(s.app, opts...) }
 }
 
+// Together is several options as one.
+func Together(opts ...Option) Option {
+	return func(s *settings) {
+		for _, o := range opts {
+			o(s)
+		}
+	}
+}
+
 // Running serves as the program does, jobs included (App.Run), instead of behind httptest with jobs on demand (Env.Work).
 func Running() Option { return func(s *settings) { s.running = true } }
 

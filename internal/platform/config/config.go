@@ -18,6 +18,22 @@ const (
 	Production  Mode = "production"  // a real identity provider, no development sign-in
 )
 
+// Role says which part of the product the process is.
+type Role string
+
+// The roles.
+const (
+	All    Role = "all"    // serves and works
+	Server Role = "server" // serves; workers do the jobs
+	Worker Role = "worker" // does jobs; serves nothing but its health
+)
+
+// Serves says whether the process serves the API.
+func (r Role) Serves() bool { return r != Worker }
+
+// Works says whether the process does jobs.
+func (r Role) Works() bool { return r != Server }
+
 // LogFormat is how log lines are written.
 type LogFormat string
 
@@ -33,6 +49,9 @@ type Config struct {
 	// What the process is for. `development` signs in anybody who asks from this machine, and is therefore refused
 	// unless RAPPORT_ADDR is a loopback address. `production` needs DATABASE_URL and the RAPPORT_AUTH_ variables.
 	Mode Mode `env:"RAPPORT_MODE, default=development"`
+	// Which part of the product the process is. `all` serves the API and does the jobs; `server` only serves; `worker` only
+	// does jobs, and serves `/healthz` and `/readyz`. Where there are servers there must be workers.
+	Role Role `env:"RAPPORT_ROLE, default=all"`
 	// The folder for what the process keeps on disk: uploaded files and their signing key; in development also the
 	// database and the sign-in's key.
 	Home string `env:"RAPPORT_HOME, default=.rapport"`
@@ -107,6 +126,12 @@ type Jobs struct {
 	Concurrency int `env:"RAPPORT_WORKER_CONCURRENCY, default=4"`
 	// How long a job belongs to a worker that gives no sign of life. Then another worker takes it over.
 	Lease time.Duration `env:"RAPPORT_JOB_LEASE, default=1m"`
+	// The URL of a standard queue of Amazon SQS that hands out the jobs, with a dead-letter queue. Without it PostgreSQL hands
+	// them out. AWS is reached as its SDKs reach it everywhere: `AWS_REGION`, a role or `AWS_PROFILE`, `AWS_ENDPOINT_URL_SQS` for
+	// an emulator. All processes that share a database must be given the same.
+	SQSQueueURL string `env:"RAPPORT_SQS_QUEUE_URL"`
+	// When a message is sent again to SQS because no worker has taken the job. Longer than a job usually waits in line.
+	SQSResend time.Duration `env:"RAPPORT_SQS_RESEND, default=5m"`
 }
 
 // Stream is about events on their way to subscribers.

@@ -36,11 +36,11 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		Mode: Development, Home: ".rapport", Demo: true,
+		Mode: Development, Role: All, Home: ".rapport", Demo: true,
 		HTTP: HTTP{Port: 8080, Addr: "127.0.0.1:8080", MaxBodyBytes: 1 << 20, MaxQueryTokens: 2000, MaxQueryCost: 50000,
 			MaxSubscriptionsPerSocket: 100, ShutdownTimeout: 10 * time.Second},
 		Database: Database{MaxConns: 20},
-		Jobs:     Jobs{Concurrency: 4, Lease: time.Minute},
+		Jobs:     Jobs{Concurrency: 4, Lease: time.Minute, SQSResend: 5 * time.Minute},
 		Stream:   Stream{Retention: 24 * time.Hour},
 		Mail:     Mail{From: "Rapport <rapport@localhost>"},
 		Log:      Log{Level: slog.LevelInfo, Format: LogText},
@@ -60,16 +60,18 @@ func TestLoad(t *testing.T) {
 		look func(Config) any
 		want any
 	}{
-		"port":                {map[string]string{"PORT": "9000"}, func(c Config) any { return c.HTTP.Addr }, "127.0.0.1:9000"},
-		"address beats port":  {map[string]string{"PORT": "9000", "RAPPORT_ADDR": "localhost:7000"}, func(c Config) any { return c.HTTP.Addr }, "localhost:7000"},
-		"IPv6 loopback":       {map[string]string{"RAPPORT_ADDR": "[::1]:7000"}, func(c Config) any { return c.HTTP.Addr }, "[::1]:7000"},
-		"set to nothing":      {map[string]string{"PORT": "", "RAPPORT_MODE": " "}, func(c Config) any { return c.HTTP.Addr }, "127.0.0.1:8080"},
-		"origins":             {map[string]string{"RAPPORT_CORS_ORIGINS": "https://a.example, http://localhost:3000,"}, func(c Config) any { return fmt.Sprint(c.HTTP.CORSOrigins) }, "[https://a.example http://localhost:3000]"},
-		"no demo":             {map[string]string{"RAPPORT_DEMO": "false"}, func(c Config) any { return c.Demo }, false},
-		"level":               {map[string]string{"RAPPORT_LOG_LEVEL": "debug"}, func(c Config) any { return c.Log.Level }, slog.LevelDebug},
-		"production":          {production(nil), func(c Config) any { return [2]bool{c.Demo, c.DevLogin()} }, [2]bool{false, false}},
-		"secret":              {production(nil), func(c Config) any { return c.Database.URL.Reveal() }, "postgres://rapport:hunter2@db.internal:5432/rapport"},
-		"provider while here": {map[string]string{"RAPPORT_AUTH_ISSUER": "x", "RAPPORT_AUTH_AUDIENCE": "y", "RAPPORT_AUTH_JWKS_URL": "http://127.0.0.1:1/jwks"}, func(c Config) any { return c.Auth.Enabled() }, true},
+		"port":                     {map[string]string{"PORT": "9000"}, func(c Config) any { return c.HTTP.Addr }, "127.0.0.1:9000"},
+		"address beats port":       {map[string]string{"PORT": "9000", "RAPPORT_ADDR": "localhost:7000"}, func(c Config) any { return c.HTTP.Addr }, "localhost:7000"},
+		"IPv6 loopback":            {map[string]string{"RAPPORT_ADDR": "[::1]:7000"}, func(c Config) any { return c.HTTP.Addr }, "[::1]:7000"},
+		"set to nothing":           {map[string]string{"PORT": "", "RAPPORT_MODE": " "}, func(c Config) any { return c.HTTP.Addr }, "127.0.0.1:8080"},
+		"origins":                  {map[string]string{"RAPPORT_CORS_ORIGINS": "https://a.example, http://localhost:3000,"}, func(c Config) any { return fmt.Sprint(c.HTTP.CORSOrigins) }, "[https://a.example http://localhost:3000]"},
+		"no demo":                  {map[string]string{"RAPPORT_DEMO": "false"}, func(c Config) any { return c.Demo }, false},
+		"level":                    {map[string]string{"RAPPORT_LOG_LEVEL": "debug"}, func(c Config) any { return c.Log.Level }, slog.LevelDebug},
+		"production":               {production(nil), func(c Config) any { return [2]bool{c.Demo, c.DevLogin()} }, [2]bool{false, false}},
+		"a worker signs nobody in": {map[string]string{"RAPPORT_MODE": "production", "RAPPORT_ROLE": "worker", "DATABASE_URL": "postgres://x/y", "RAPPORT_PUBLIC_URL": "https://api.example.com"}, func(c Config) any { return [2]bool{c.Role.Serves(), c.Role.Works()} }, [2]bool{false, true}},
+		"a queue":                  {map[string]string{"RAPPORT_SQS_QUEUE_URL": "http://127.0.0.1:4566/123456789012/jobs"}, func(c Config) any { return c.Jobs.SQSQueueURL }, "http://127.0.0.1:4566/123456789012/jobs"},
+		"secret":                   {production(nil), func(c Config) any { return c.Database.URL.Reveal() }, "postgres://rapport:hunter2@db.internal:5432/rapport"},
+		"provider while here":      {map[string]string{"RAPPORT_AUTH_ISSUER": "x", "RAPPORT_AUTH_AUDIENCE": "y", "RAPPORT_AUTH_JWKS_URL": "http://127.0.0.1:1/jwks"}, func(c Config) any { return c.Auth.Enabled() }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,6 +111,10 @@ func TestLoadRefuses(t *testing.T) {
 		"SES without a sender":          {map[string]string{"RAPPORT_SES_CONFIGURATION_SET": "rapport"}, []string{"RAPPORT_MAIL_FROM"}},
 		"answers without SES":           {map[string]string{"RAPPORT_SES_REPLY_TO": "hello@example.com"}, []string{"RAPPORT_SES_CONFIGURATION_SET"}},
 		"answers to nobody":             {map[string]string{"RAPPORT_SES_CONFIGURATION_SET": "rapport", "RAPPORT_MAIL_FROM": "a@example.com", "RAPPORT_SES_REPLY_TO": "hello"}, []string{"RAPPORT_SES_REPLY_TO"}},
+		"role":                          {map[string]string{"RAPPORT_ROLE": "lambda"}, []string{"RAPPORT_ROLE"}},
+		"a queue's name":                {map[string]string{"RAPPORT_SQS_QUEUE_URL": "rapport-jobs"}, []string{"RAPPORT_SQS_QUEUE_URL"}},
+		"a queue with an order":         {map[string]string{"RAPPORT_SQS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs.fifo"}, []string{"RAPPORT_SQS_QUEUE_URL"}},
+		"sending all the time":          {map[string]string{"RAPPORT_SQS_RESEND": "0s"}, []string{"RAPPORT_SQS_RESEND"}},
 		"log format":                    {map[string]string{"RAPPORT_LOG_FORMAT": "xml"}, []string{"RAPPORT_LOG_FORMAT"}},
 		"database":                      {map[string]string{"DATABASE_URL": "hunter2"}, []string{"DATABASE_URL"}},
 		"half a provider":               {map[string]string{"RAPPORT_AUTH_ISSUER": "https://id.example.com/"}, []string{"RAPPORT_AUTH_AUDIENCE", "RAPPORT_AUTH_JWKS_URL"}},

@@ -129,6 +129,9 @@ func (c Config) check() (problems []error) {
 	if c.Mode != Development && c.Mode != Production {
 		wrong("RAPPORT_MODE", "must be %s or %s", Development, Production)
 	}
+	if !slices.Contains([]Role{All, Server, Worker}, c.Role) {
+		wrong("RAPPORT_ROLE", "must be %s, %s or %s", All, Server, Worker)
+	}
 	if c.Log.Format != LogText && c.Log.Format != LogJSON {
 		wrong("RAPPORT_LOG_FORMAT", "must be %s or %s", LogText, LogJSON)
 	}
@@ -142,6 +145,14 @@ func (c Config) check() (problems []error) {
 	lasts("RAPPORT_SHUTDOWN_TIMEOUT", c.HTTP.ShutdownTimeout, time.Second)
 	lasts("RAPPORT_JOB_LEASE", c.Jobs.Lease, 5*time.Second)
 	lasts("RAPPORT_STREAM_RETENTION", c.Stream.Retention, time.Minute)
+	lasts("RAPPORT_SQS_RESEND", c.Jobs.SQSResend, time.Second)
+	if q := c.Jobs.SQSQueueURL; q != "" {
+		if u, err := url.Parse(q); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Count(u.Path, "/") != 2 {
+			wrong("RAPPORT_SQS_QUEUE_URL", "must be a queue's URL, like https://sqs.eu-west-1.amazonaws.com/123456789012/rapport-jobs")
+		} else if strings.HasSuffix(u.Path, ".fifo") {
+			wrong("RAPPORT_SQS_QUEUE_URL", "must be a standard queue: the order of jobs is kept by the database")
+		}
+	}
 	if f := c.Files; f.S3Bucket == "" && f.S3Owner+f.S3KMSKey != "" {
 		wrong("RAPPORT_S3_BUCKET", "must be set where another RAPPORT_S3_ variable is")
 	}
@@ -221,7 +232,7 @@ func (c Config) checkAuth(wrong func(name, format string, args ...any)) {
 	for _, n := range needed {
 		switch {
 		case n.value != "":
-		case c.Mode == Production:
+		case c.Mode == Production && c.Role.Serves():
 			wrong(n.name, "must be set in production")
 		case any:
 			wrong(n.name, "must be set where another RAPPORT_AUTH_ variable is")

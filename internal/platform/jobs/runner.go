@@ -239,8 +239,8 @@ func (r *Runner) drainRound(ctx context.Context, ids []id.UUID) (runs int, progr
 	return runs, progress, err
 }
 
-// deliver does what a delivery asks for. The delivery itself is settled before the handler starts: from the claim on, it
-// is the row that knows when it wants a worker again.
+// deliver does what a delivery asks for. The delivery itself is settled when the handler starts, which does not wait for a
+// queue that may be slow: from the claim on, it is the row that knows when it wants a worker again.
 func (r *Runner) deliver(ctx context.Context, d queue.Delivery) {
 	log := r.conf.Log.With("job", d.ID, "kind", d.Kind)
 	settle := func(what string, err error) {
@@ -267,10 +267,12 @@ func (r *Runner) deliver(ctx context.Context, d queue.Delivery) {
 		settle("release", r.conf.Queue.Release(ctx, d, c.again))
 		return
 	}
-	settle("ack", r.conf.Queue.Ack(ctx, d))
+	var acking sync.WaitGroup
+	acking.Go(func() { settle("ack", r.conf.Queue.Ack(ctx, d)) })
 	if c.claimed {
 		r.run(ctx, c)
 	}
+	acking.Wait()
 }
 
 // bury declares a job dead whose last attempt's lease has run out.

@@ -1,4 +1,4 @@
-// Package queue says which work is due: it carries pairs of kind and id and nothing else.
+// Package queue says which work is due: it carries kinds and ids, and the trace that they belong to.
 //
 // A message is a hint that a row wants a worker. What the work is, whether it still has to be done and who does it is
 // the row's business (package jobs), so losing, doubling or reordering messages never loses, doubles or reorders work.
@@ -14,8 +14,9 @@ import (
 
 // Message names a row that is due.
 type Message struct {
-	Kind string
-	ID   id.UUID
+	Kind         string
+	ID           id.UUID
+	TraceContext string // W3C traceparent of what caused it; "" is none
 }
 
 // Delivery is a message held by one receiver, until it is acknowledged or released or its visibility has run out.

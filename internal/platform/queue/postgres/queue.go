@@ -175,11 +175,11 @@ WITH RECURSIVE orgs AS (
 ), held AS (
 	UPDATE jobs SET receipt = gen_random_uuid(), due_at = clock_timestamp() + $5::interval
 	FROM free WHERE jobs.id = free.id
-	RETURNING jobs.kind, jobs.id, jobs.receipt::text
+	RETURNING jobs.kind, jobs.id, coalesce(jobs.trace_context, '') AS trace, jobs.receipt::text
 )
-SELECT kind, id, receipt, true FROM held
+SELECT kind, id, trace, receipt, true FROM held
 UNION ALL
-SELECT NULL, NULL, NULL, EXISTS (SELECT FROM candidates)`
+SELECT NULL, NULL, NULL, NULL, EXISTS (SELECT FROM candidates)`
 
 const nextSQL = `
 SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8
@@ -193,17 +193,17 @@ func (q *Queue) take(ctx context.Context, limit int) (f found, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue(takeSQL, q.opts.Kinds, q.opts.PerOrg, spare, limit, q.opts.Visibility).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			var kind, receipt *string
+			var kind, trace, receipt *string
 			var u *id.UUID
 			var any bool
-			if err := rows.Scan(&kind, &u, &receipt, &any); err != nil {
+			if err := rows.Scan(&kind, &u, &trace, &receipt, &any); err != nil {
 				return err
 			}
 			if u == nil {
 				f.locked = any
 				continue
 			}
-			f.deliveries = append(f.deliveries, queue.Delivery{Message: queue.Message{Kind: *kind, ID: *u}, Receipt: *receipt})
+			f.deliveries = append(f.deliveries, queue.Delivery{Message: queue.Message{Kind: *kind, ID: *u, TraceContext: *trace}, Receipt: *receipt})
 		}
 		return rows.Err()
 	})

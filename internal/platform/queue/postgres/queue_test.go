@@ -49,16 +49,18 @@ func (b *bundle) addOrg(t *testing.T, org id.UUID) {
 	}
 }
 
+const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 // add commits n rows that are due after the given time, as package jobs would.
 func (b *bundle) add(t *testing.T, org id.UUID, kind string, n int, after time.Duration) []queue.Message {
 	t.Helper()
 	var sent []queue.Message
 	err := postgres.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
 		for range n {
-			m := queue.Message{Kind: kind, ID: id.New()}
+			m := queue.Message{Kind: kind, ID: id.New(), TraceContext: trace}
 			if _, err := tx.Exec(t.Context(), `
-				INSERT INTO jobs (id, org_id, kind, entity_id, max_attempts, run_at, due_at)
-				VALUES ($1, $2, $3, $4, 1, now() + $5::interval, now() + $5::interval)`, m.ID, org, m.Kind, id.New(), after); err != nil {
+				INSERT INTO jobs (id, org_id, kind, entity_id, max_attempts, run_at, due_at, trace_context)
+				VALUES ($1, $2, $3, $4, 1, now() + $5::interval, now() + $5::interval, $6)`, m.ID, org, m.Kind, id.New(), after, trace); err != nil {
 				return err
 			}
 			sent = append(sent, m)

@@ -1,0 +1,250 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/rapporthq/rapport/internal/app"
+	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/queue"
+	sqsqueue "github.com/rapporthq/rapport/internal/platform/queue/sqs"
+	"github.com/rapporthq/rapport/internal/testkit"
+)
+
+// outside is a queue of SQS, and the way to it, which can be cut.
+type outside struct {
+	aws    aws.Config
+	queues sqsqueue.Queues
+
+	mu   sync.Mutex
+	line context.Context // ends when the way is cut
+	cut  func()
+}
+
+const account = "123456789012"
+
+func newOutside(t *testing.T) *outside {
+	t.Helper()
+	o := &outside{aws: aws.Config{
+		Region: "us-east-1", BaseEndpoint: aws.String(testkit.AWS(t)), Credentials: credentials.NewStaticCredentialsProvider(account, "test", ""),
+	}}
+	var err error
+	if o.queues, err = sqsqueue.Create(t.Context(), o.aws, "jobs-"+id.New().String()); err != nil {
+		t.Fatal(err)
+	}
+	o.aws.HTTPClient = o
+	o.mend()
+	return o
+}
+
+func (o *outside) mend() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.line, o.cut = context.WithCancel(context.Background())
+}
+
+// Do implements aws.HTTPClient. A line that is cut ends what is under way, long polls too.
+func (o *outside) Do(r *http.Request) (*http.Response, error) {
+	o.mu.Lock()
+	line := o.line
+	o.mu.Unlock()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(line, cancel)()
+	answer, err := http.DefaultClient.Do(r.WithContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	return answer, err
+}
+
+// as are the options of a process in a role.
+func (o *outside) as(role config.Role) apptest.Option {
+	return apptest.Together(apptest.Running(), apptest.AppOptions(app.WithAWS(o.aws)), apptest.Config(func(c *config.Config) {
+		c.Role, c.Jobs.SQSQueueURL = role, o.queues.URL
+		c.Jobs.SQSResend, c.Jobs.Lease = 2*time.Second, 5*time.Second
+	}))
+}
+
+// environment is the same for a process of its own.
+func (o *outside) environment(role config.Role) []string {
+	return []string{"RAPPORT_ROLE=" + string(role), "RAPPORT_SQS_QUEUE_URL=" + o.queues.URL, "RAPPORT_SQS_RESEND=2s",
+		"AWS_REGION=" + o.aws.Region, "AWS_ENDPOINT_URL=" + *o.aws.BaseEndpoint, "AWS_ACCESS_KEY_ID=" + account, "AWS_SECRET_ACCESS_KEY=test"}
+}
+
+func readyz(t *testing.T, env *apptest.Env) (status, queue string) {
+	t.Helper()
+	_, raw := env.Send(t, http.MethodGet, "/readyz", nil, "")
+	var out struct {
+		Status string
+		Checks []struct {
+			Name, Adapter, Error string
+			OK                   bool
+		}
+	}
+	if err := json.Unmarshal(raw, &out); err != nil {
+		t.Fatalf("%v: %s", err, raw)
+	}
+	for _, c := range out.Checks {
+		if c.Name == "queue" {
+			queue = strings.TrimSpace(fmt.Sprint(c.Adapter, " ", c.OK, " ", c.Error))
+		}
+	}
+	return out.Status, queue
+}
+
+// A server that does no jobs, and a worker that serves no API: what the one takes in the other finishes, through SQS, with the
+// outcome that it has everywhere. SQS goes away for a while, messages come ten times and in any order, and the queue is emptied
+// by mistake.
+func TestServerAndWorkerOverSQS(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	env := apptest.Demo(t, o.as(config.Server))
+	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+	file := func(n int) string { return conversation(t) + fmt.Sprintf("\nNOTE copy %d\n", n) }
+
+	here := imports(t, coach, session, file(0))
+	env.Work(t)
+	settled(t, env, here)
+	want := outcome(t, env, here)
+
+	// Nobody works yet: the message waits.
+	first := imports(t, coach, session, file(1))
+	probe := sqsqueue.New(o.aws, sqsqueue.Options{URL: o.queues.URL, Log: slog.New(slog.DiscardHandler), Visibility: time.Second})
+	t.Cleanup(probe.Close)
+	got, err := probe.Receive(t.Context(), 1)
+	if err != nil || got[0].Kind != "transcript.analyse" {
+		t.Fatalf("in the queue: %v, %v", got, err)
+	}
+	if err := probe.Ack(t.Context(), got[0]); err != nil { // by mistake
+		t.Fatal(err)
+	}
+	if status := value[string](t, env, `SELECT status FROM transcripts WHERE id = $1`, uuid(t, first)); status != "PARSED" {
+		t.Errorf("somebody has worked: %s", status)
+	}
+	worker := env.Another(t, o.as(config.Worker))
+	settled(t, env, first)
+	if got := outcome(t, env, first); got != want {
+		t.Errorf("another outcome:\n%s", difference(got, want))
+	}
+	if code, _ := worker.Send(t, http.MethodPost, "/graphql", coach.Header(), `{"query": "{viewer {user {id}}}"}`); code != http.StatusNotFound {
+		t.Errorf("a worker answers a query with %d", code)
+	}
+	if code, _ := worker.Send(t, http.MethodGet, "/healthz", nil, ""); code != http.StatusOK {
+		t.Errorf("a worker's health is %d", code)
+	}
+	for name, e := range map[string]*apptest.Env{"server": env, "worker": worker} {
+		if status, queue := readyz(t, e); status != "ready" || queue != "sqs true" {
+			t.Errorf("%s: %s, %s", name, status, queue)
+		}
+	}
+
+	// SQS is out of reach. Imports are answered, and wait.
+	o.cut()
+	testkit.Eventually(t, 20*time.Second, func() error {
+		if status, queue := readyz(t, env); status != "degraded" || !strings.HasPrefix(queue, "sqs false") {
+			return fmt.Errorf("%s, %s", status, queue)
+		}
+		return nil
+	})
+	second := imports(t, coach, session, file(2))
+	testkit.Eventually(t, 20*time.Second, func() error {
+		if !strings.Contains(env.Log.String()+worker.Log.String(), "queue relay failed") || !strings.Contains(worker.Log.String(), "receiving jobs failed") {
+			return errors.New("nobody has noticed")
+		}
+		return nil
+	})
+	if status := value[string](t, env, `SELECT status FROM transcripts WHERE id = $1`, uuid(t, second)); status != "PARSED" {
+		t.Errorf("without a queue: %s", status)
+	}
+	o.mend()
+	settled(t, env, second)
+	if got := outcome(t, env, second); got != want {
+		t.Errorf("after the outage, another outcome:\n%s", difference(got, want))
+	}
+
+	// Ten times each, shuffled, the done ones too, while they are worked on.
+	several := []string{first, second}
+	for n := range 3 {
+		several = append(several, imports(t, coach, session, file(3+n)))
+	}
+	var messages []queue.Message
+	for _, transcript := range several {
+		job := value[id.UUID](t, env, `SELECT id FROM jobs WHERE entity_id = $1`, uuid(t, transcript))
+		for range 10 {
+			messages = append(messages, queue.Message{Kind: "transcript.analyse", ID: job})
+		}
+	}
+	rand.Shuffle(len(messages), func(i, j int) { messages[i], messages[j] = messages[j], messages[i] })
+	if err := probe.Send(t.Context(), messages); err != nil {
+		t.Fatal(err)
+	}
+	for _, transcript := range several {
+		settled(t, env, transcript)
+		if got := outcome(t, env, transcript); got != want {
+			t.Errorf("delivered ten times, another outcome:\n%s", difference(got, want))
+		}
+	}
+
+	for name, e := range map[string]*apptest.Env{"server": env, "worker": worker} {
+		if err := e.Stop(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A worker is killed in the middle of an analysis. The other one finishes it.
+func TestAnotherWorkerFinishes(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	env := apptest.Demo(t, o.as(config.Server))
+	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+	here := imports(t, coach, session, conversation(t))
+	env.Work(t)
+	settled(t, env, here)
+	want := outcome(t, env, here)
+
+	one := startProcess(t, env, o.environment(config.Worker)...)
+	const stage = `INSERT ON insights FOR EACH ROW WHEN (NEW.ordinal = 2)`
+	gate := shut(t, env, stage)
+	transcript := imports(t, coach, session, conversation(t)+"\nNOTE copy\n")
+	gate.somebody()
+	startProcess(t, env, o.environment(config.Worker)...)
+	one.kill()
+	sql(t, env, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'rapport' AND wait_event = 'advisory'`)
+	gate.release()
+	sql(t, env, `DROP TRIGGER gate ON insights`)
+	testkit.Eventually(t, 30*time.Second, func() error { // its lease ends: in a minute, for who has the time
+		n := value[int](t, env, `WITH ended AS (UPDATE jobs SET lease_until = now(), due_at = now() WHERE entity_id = $1 AND state = 'RUNNING' RETURNING 1) SELECT count(*) FROM ended`, uuid(t, transcript))
+		if n == 0 {
+			return errors.New("nobody has left it")
+		}
+		return nil
+	})
+	settled(t, env, transcript)
+	if got := outcome(t, env, transcript); got != want {
+		t.Errorf("another outcome:\n%s", difference(got, want))
+	}
+	if n := value[int](t, env, `SELECT attempt FROM jobs WHERE entity_id = $1`, uuid(t, transcript)); n != 2 {
+		t.Errorf("%d attempts, want 2", n)
+	}
+}

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"context"
+
+	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/httpx"
+	"github.com/rapporthq/rapport/internal/platform/jobs"
+	"github.com/rapporthq/rapport/internal/platform/queue"
+	pgqueue "github.com/rapporthq/rapport/internal/platform/queue/postgres"
+	sqsqueue "github.com/rapporthq/rapport/internal/platform/queue/sqs"
+)
+
+// work is how jobs are handed out: by PostgreSQL, whose rows they are, or through a queue of SQS that they are relayed to.
+type work struct {
+	rows  *pgqueue.Queue
+	sqs   *sqsqueue.Queue // nil without SQS
+	where string          // for people
+	check httpx.Check
+}
+
+func (a *App) openWork(ctx context.Context) (w work, err error) {
+	w.where = "postgres"
+	w.check = httpx.Check{Name: "queue", Adapter: "postgres", Optional: true, Probe: connects(a.jobsAnswer)}
+	if url := a.config.Jobs.SQSQueueURL; url != "" {
+		cfg, err := a.reachAWS(ctx, "RAPPORT_SQS_QUEUE_URL")
+		if err != nil {
+			return w, err
+		}
+		w.sqs = sqsqueue.New(cfg, sqsqueue.Options{URL: url, Log: a.log})
+		w.where = "sqs (" + url + ")"
+		w.check.Adapter = "sqs"
+		w.check.Probe = func(ctx context.Context) error {
+			err := w.sqs.Reach(ctx)
+			if err != nil && fault.KindOf(err) != fault.KindUnavailable {
+				err = fault.Unavailable("cannot reach the queue").Because(err)
+			}
+			return err
+		}
+	}
+	w.rows = pgqueue.New(a.db, a.listener, pgqueue.Options{PerOrg: perOrg(a.config)})
+	return w, nil
+}
+
+// queue is where the process's runner hears of jobs.
+func (w work) queue() queue.Queue {
+	if w.sqs != nil {
+		return w.sqs
+	}
+	return w.rows
+}
+
+func (w work) close() {
+	if w.sqs != nil {
+		w.sqs.Close()
+	}
+	w.rows.Close()
+}
+
+// relay carries what is due to SQS. Every process does, so that jobs reach their workers whichever process is left.
+func (a *App) relay(ctx context.Context) error {
+	if a.work.sqs == nil {
+		return nil
+	}
+	return queue.Relay(ctx, a.work.rows, a.work.sqs, a.config.Jobs.SQSResend, a.log)
+}
+
+// perOrg keeps one organization's bulk import from taking every worker.
+func perOrg(cfg config.Config) int { return max(1, cfg.Jobs.Concurrency-1) }
+
+func (a *App) jobsAnswer(ctx context.Context) error {
+	_, err := jobs.Stats(ctx, a.db)
+	return err
+}
