@@ -158,7 +158,6 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	return a, nil
 }
 
-
 // Close ends subscriptions, writes down what was read, and releases connections. Run has ended before.
 func (a *App) Close() {
 	a.reads.Close()
