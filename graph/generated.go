@@ -17,9 +17,11 @@ import (
 	"github.com/rapporthq/rapport/graph/model"
 	"github.com/rapporthq/rapport/internal/coaching/analytics"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/brief"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
+	"github.com/rapporthq/rapport/internal/coaching/deadletter"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
@@ -56,6 +58,7 @@ type ResolverRoot interface {
 	CheckIn() CheckInResolver
 	Citation() CitationResolver
 	Client() ClientResolver
+	ClientBrief() ClientBriefResolver
 	Commitment() CommitmentResolver
 	Consent() ConsentResolver
 	DataRequest() DataRequestResolver
@@ -376,6 +379,21 @@ type ComplexityRoot struct {
 		User            func(childComplexity int) int
 	}
 
+	ClientBrief struct {
+		CarriedOver          func(childComplexity int) int
+		Client               func(childComplexity int) int
+		Commitments          func(childComplexity int) int
+		DaysSinceLastContact func(childComplexity int) int
+		LastSession          func(childComplexity int) int
+		NextSession          func(childComplexity int) int
+		OpenActions          func(childComplexity int) int
+		SessionsLeft         func(childComplexity int) int
+		SlippingGoals        func(childComplexity int) int
+		Themes               func(childComplexity int) int
+		ToReview             func(childComplexity int) int
+		ToReviewCount        func(childComplexity int) int
+	}
+
 	ClientConnection struct {
 		Edges      func(childComplexity int) int
 		Nodes      func(childComplexity int) int
@@ -514,6 +532,27 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	DeadLetter struct {
+		Attempts  func(childComplexity int) int
+		EntityID  func(childComplexity int) int
+		ErrorCode func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Kind      func(childComplexity int) int
+		Since     func(childComplexity int) int
+	}
+
+	DeadLetterConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	DeadLetterEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	DecideErasurePayload struct {
 		DataRequest func(childComplexity int) int
 		UserErrors  func(childComplexity int) int
@@ -532,6 +571,12 @@ type ComplexityRoot struct {
 	DeleteTagPayload struct {
 		Tag        func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	DiscardDeadLettersPayload struct {
+		Count      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Viewer     func(childComplexity int) int
 	}
 
 	DownloadDataExportPayload struct {
@@ -780,6 +825,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	MergeThemesPayload struct {
+		Theme      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	MetricDistribution struct {
 		Median     func(childComplexity int) int
 		N          func(childComplexity int) int
@@ -851,6 +901,7 @@ type ComplexityRoot struct {
 		DeleteNote                    func(childComplexity int, input note.DeleteInput) int
 		DeleteSavedFilter             func(childComplexity int, input session.DeleteSavedFilterInput) int
 		DeleteTag                     func(childComplexity int, input tag.DeleteInput) int
+		DiscardDeadLetters            func(childComplexity int, input deadletter.Input) int
 		DownloadDataExport            func(childComplexity int, input privacy.DownloadInput) int
 		ExportTranscript              func(childComplexity int, input transcript.ExportInput) int
 		GiveConsent                   func(childComplexity int, input consent.GiveInput) int
@@ -862,6 +913,7 @@ type ComplexityRoot struct {
 		MarkSessionMissed             func(childComplexity int, input session.NoShowInput) int
 		MergeSpeakers                 func(childComplexity int, input transcript.MergeSpeakersInput) int
 		MergeTags                     func(childComplexity int, input tag.MergeInput) int
+		MergeThemes                   func(childComplexity int, input theme.MergeInput) int
 		PublishConsentText            func(childComplexity int, input consent.PublishInput) int
 		ReassignUtterances            func(childComplexity int, input transcript.ReassignInput) int
 		ReinstateMember               func(childComplexity int, input org.MemberInput) int
@@ -869,8 +921,10 @@ type ComplexityRoot struct {
 		RemoveEngagementSponsor       func(childComplexity int, input engagement.RemoveSponsorInput) int
 		RemoveParticipant             func(childComplexity int, input session.RemoveParticipantInput) int
 		RenameSpeaker                 func(childComplexity int, input transcript.RenameSpeakerInput) int
+		RenameTheme                   func(childComplexity int, input theme.RenameInput) int
 		ReopenEngagement              func(childComplexity int, input engagement.ReopenInput) int
 		ReorderAgenda                 func(childComplexity int, input session.ReorderInput) int
+		ReplayDeadLetters             func(childComplexity int, input deadletter.Input) int
 		RequestDataExport             func(childComplexity int, input privacy.ExportInput) int
 		RequestErasure                func(childComplexity int, input privacy.ErasureInput) int
 		RequestTranscriptUpload       func(childComplexity int, input transcript.UploadInput) int
@@ -886,6 +940,7 @@ type ComplexityRoot struct {
 		SetLegalHold                  func(childComplexity int, input privacy.HoldInput) int
 		SetSpeakerRole                func(childComplexity int, input transcript.SetSpeakerRoleInput) int
 		SplitSpeaker                  func(childComplexity int, input transcript.SplitSpeakerInput) int
+		SplitTheme                    func(childComplexity int, input theme.SplitInput) int
 		StartSession                  func(childComplexity int, input session.StartInput) int
 		Tag                           func(childComplexity int, input tag.AddInput) int
 		UnassignSupervisor            func(childComplexity int, input org.SupervisionInput) int
@@ -1067,8 +1122,10 @@ type ComplexityRoot struct {
 		ActionItem       func(childComplexity int, id id.Any) int
 		ActionItems      func(childComplexity int, filter *goal.ActionFilter, orderBy *goal.ActionOrderBy, first *int, after *string, last *int, before *string) int
 		AuditEvents      func(childComplexity int, filter *audit.Filter, first *int, after *string, last *int, before *string) int
+		ClientBrief      func(childComplexity int, clientID id.Any) int
 		Clients          func(childComplexity int, filter *client.Filter, orderBy *client.OrderBy, first *int, after *string, last *int, before *string) int
 		DataRequests     func(childComplexity int, first *int, after *string, last *int, before *string) int
+		DeadLetters      func(childComplexity int, filter *deadletter.Filter, first *int, after *string, last *int, before *string) int
 		Engagements      func(childComplexity int, filter *engagement.Filter, orderBy *engagement.OrderBy, first *int, after *string, last *int, before *string) int
 		Goal             func(childComplexity int, id id.Any) int
 		Goals            func(childComplexity int, filter *goal.Filter, orderBy *goal.OrderBy, first *int, after *string, last *int, before *string) int
@@ -1124,6 +1181,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	RenameThemePayload struct {
+		Theme      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	ReopenEngagementPayload struct {
 		Engagement func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -1132,6 +1194,12 @@ type ComplexityRoot struct {
 	ReorderAgendaPayload struct {
 		Session    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	ReplayDeadLettersPayload struct {
+		Count      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Viewer     func(childComplexity int) int
 	}
 
 	RequestDataExportPayload struct {
@@ -1392,6 +1460,11 @@ type ComplexityRoot struct {
 	SplitSpeakerPayload struct {
 		Edit       func(childComplexity int) int
 		Speaker    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	SplitThemePayload struct {
+		Theme      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1803,6 +1876,18 @@ type ClientResolver interface {
 	GoalCount(ctx context.Context, obj *client.Client) (*int, error)
 	OpenActionCount(ctx context.Context, obj *client.Client) (*int, error)
 }
+type ClientBriefResolver interface {
+	Client(ctx context.Context, obj *brief.Brief) (*client.Client, error)
+	NextSession(ctx context.Context, obj *brief.Brief) (*session.Session, error)
+	LastSession(ctx context.Context, obj *brief.Brief) (*session.Session, error)
+
+	OpenActions(ctx context.Context, obj *brief.Brief) ([]*goal.ActionItem, error)
+	Commitments(ctx context.Context, obj *brief.Brief) ([]*insight.Insight, error)
+	CarriedOver(ctx context.Context, obj *brief.Brief) ([]*session.Topic, error)
+	SlippingGoals(ctx context.Context, obj *brief.Brief) ([]*goal.Goal, error)
+	Themes(ctx context.Context, obj *brief.Brief) ([]*theme.Theme, error)
+	ToReview(ctx context.Context, obj *brief.Brief) ([]*insight.Insight, error)
+}
 type CommitmentResolver interface {
 	Speaker(ctx context.Context, obj *insight.Committed) (*transcript.Speaker, error)
 }
@@ -1946,9 +2031,14 @@ type MutationResolver interface {
 	DeleteNote(ctx context.Context, input note.DeleteInput) (*model.DeleteNotePayload, error)
 	Tag(ctx context.Context, input tag.AddInput) (*model.TagPayload, error)
 	Untag(ctx context.Context, input tag.RemoveInput) (*model.UntagPayload, error)
+	ReplayDeadLetters(ctx context.Context, input deadletter.Input) (*model.ReplayDeadLettersPayload, error)
+	DiscardDeadLetters(ctx context.Context, input deadletter.Input) (*model.DiscardDeadLettersPayload, error)
 	MarkNotificationsRead(ctx context.Context, input notice.MarkReadInput) (*model.MarkNotificationsReadPayload, error)
 	MarkAllNotificationsRead(ctx context.Context, input notice.MarkAllReadInput) (*model.MarkAllNotificationsReadPayload, error)
 	UpdateNotificationPreferences(ctx context.Context, input notice.UpdateInput) (*model.UpdateNotificationPreferencesPayload, error)
+	RenameTheme(ctx context.Context, input theme.RenameInput) (*model.RenameThemePayload, error)
+	MergeThemes(ctx context.Context, input theme.MergeInput) (*model.MergeThemesPayload, error)
+	SplitTheme(ctx context.Context, input theme.SplitInput) (*model.SplitThemePayload, error)
 	UpdateTag(ctx context.Context, input tag.UpdateInput) (*model.UpdateTagPayload, error)
 	MergeTags(ctx context.Context, input tag.MergeInput) (*model.MergeTagsPayload, error)
 	DeleteTag(ctx context.Context, input tag.DeleteInput) (*model.DeleteTagPayload, error)
@@ -2000,6 +2090,7 @@ type QueryResolver interface {
 	Insights(ctx context.Context, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[insight.Insight], error)
 	Invitations(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[org.Invitation], error)
 	AuditEvents(ctx context.Context, filter *audit.Filter, first *int, after *string, last *int, before *string) (*page.Connection[audit.Event], error)
+	DeadLetters(ctx context.Context, filter *deadletter.Filter, first *int, after *string, last *int, before *string) (*page.Connection[deadletter.DeadLetter], error)
 	VerifyAuditTrail(ctx context.Context, since *audit.SealInput, maxEvents int) (*audit.Verification, error)
 	MetricSeries(ctx context.Context, metric analytics.Name, from time.Time, to time.Time, interval analytics.Interval, groupBy analytics.GroupBy, filter *analytics.Filter, compareTo analytics.CompareTo) (*analytics.Series, error)
 	SavedFilters(ctx context.Context) ([]*session.SavedFilter, error)
@@ -2008,6 +2099,7 @@ type QueryResolver interface {
 	Goals(ctx context.Context, filter *goal.Filter, orderBy *goal.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[goal.Goal], error)
 	Goal(ctx context.Context, id id.Any) (*goal.Goal, error)
 	ActionItems(ctx context.Context, filter *goal.ActionFilter, orderBy *goal.ActionOrderBy, first *int, after *string, last *int, before *string) (*page.Connection[goal.ActionItem], error)
+	ClientBrief(ctx context.Context, clientID id.Any) (*brief.Brief, error)
 	ActionItem(ctx context.Context, id id.Any) (*goal.ActionItem, error)
 }
 type SessionResolver interface {
@@ -3237,6 +3329,79 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Client.User(childComplexity), true
 
+	case "ClientBrief.carriedOver":
+		if e.ComplexityRoot.ClientBrief.CarriedOver == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.CarriedOver(childComplexity), true
+	case "ClientBrief.client":
+		if e.ComplexityRoot.ClientBrief.Client == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.Client(childComplexity), true
+	case "ClientBrief.commitments":
+		if e.ComplexityRoot.ClientBrief.Commitments == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.Commitments(childComplexity), true
+	case "ClientBrief.daysSinceLastContact":
+		if e.ComplexityRoot.ClientBrief.DaysSinceLastContact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.DaysSinceLastContact(childComplexity), true
+	case "ClientBrief.lastSession":
+		if e.ComplexityRoot.ClientBrief.LastSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.LastSession(childComplexity), true
+	case "ClientBrief.nextSession":
+		if e.ComplexityRoot.ClientBrief.NextSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.NextSession(childComplexity), true
+	case "ClientBrief.openActions":
+		if e.ComplexityRoot.ClientBrief.OpenActions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.OpenActions(childComplexity), true
+	case "ClientBrief.sessionsLeft":
+		if e.ComplexityRoot.ClientBrief.SessionsLeft == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.SessionsLeft(childComplexity), true
+	case "ClientBrief.slippingGoals":
+		if e.ComplexityRoot.ClientBrief.SlippingGoals == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.SlippingGoals(childComplexity), true
+	case "ClientBrief.themes":
+		if e.ComplexityRoot.ClientBrief.Themes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.Themes(childComplexity), true
+	case "ClientBrief.toReview":
+		if e.ComplexityRoot.ClientBrief.ToReview == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.ToReview(childComplexity), true
+	case "ClientBrief.toReviewCount":
+		if e.ComplexityRoot.ClientBrief.ToReviewCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientBrief.ToReviewCount(childComplexity), true
+
 	case "ClientConnection.edges":
 		if e.ComplexityRoot.ClientConnection.Edges == nil {
 			break
@@ -3708,6 +3873,81 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DataRequestEdge.Node(childComplexity), true
 
+	case "DeadLetter.attempts":
+		if e.ComplexityRoot.DeadLetter.Attempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetter.Attempts(childComplexity), true
+	case "DeadLetter.entityId":
+		if e.ComplexityRoot.DeadLetter.EntityID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetter.EntityID(childComplexity), true
+	case "DeadLetter.errorCode":
+		if e.ComplexityRoot.DeadLetter.ErrorCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetter.ErrorCode(childComplexity), true
+	case "DeadLetter.id":
+		if e.ComplexityRoot.DeadLetter.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetter.ID(childComplexity), true
+	case "DeadLetter.kind":
+		if e.ComplexityRoot.DeadLetter.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetter.Kind(childComplexity), true
+	case "DeadLetter.since":
+		if e.ComplexityRoot.DeadLetter.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetter.Since(childComplexity), true
+
+	case "DeadLetterConnection.edges":
+		if e.ComplexityRoot.DeadLetterConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetterConnection.Edges(childComplexity), true
+	case "DeadLetterConnection.nodes":
+		if e.ComplexityRoot.DeadLetterConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetterConnection.Nodes(childComplexity), true
+	case "DeadLetterConnection.pageInfo":
+		if e.ComplexityRoot.DeadLetterConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetterConnection.PageInfo(childComplexity), true
+	case "DeadLetterConnection.totalCount":
+		if e.ComplexityRoot.DeadLetterConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetterConnection.TotalCount(childComplexity), true
+
+	case "DeadLetterEdge.cursor":
+		if e.ComplexityRoot.DeadLetterEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetterEdge.Cursor(childComplexity), true
+	case "DeadLetterEdge.node":
+		if e.ComplexityRoot.DeadLetterEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetterEdge.Node(childComplexity), true
+
 	case "DecideErasurePayload.dataRequest":
 		if e.ComplexityRoot.DecideErasurePayload.DataRequest == nil {
 			break
@@ -3759,6 +3999,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteTagPayload.UserErrors(childComplexity), true
+
+	case "DiscardDeadLettersPayload.count":
+		if e.ComplexityRoot.DiscardDeadLettersPayload.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiscardDeadLettersPayload.Count(childComplexity), true
+	case "DiscardDeadLettersPayload.userErrors":
+		if e.ComplexityRoot.DiscardDeadLettersPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiscardDeadLettersPayload.UserErrors(childComplexity), true
+	case "DiscardDeadLettersPayload.viewer":
+		if e.ComplexityRoot.DiscardDeadLettersPayload.Viewer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiscardDeadLettersPayload.Viewer(childComplexity), true
 
 	case "DownloadDataExportPayload.export":
 		if e.ComplexityRoot.DownloadDataExportPayload.Export == nil {
@@ -4722,6 +4981,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MergeTagsPayload.UserErrors(childComplexity), true
 
+	case "MergeThemesPayload.theme":
+		if e.ComplexityRoot.MergeThemesPayload.Theme == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeThemesPayload.Theme(childComplexity), true
+	case "MergeThemesPayload.userErrors":
+		if e.ComplexityRoot.MergeThemesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeThemesPayload.UserErrors(childComplexity), true
+
 	case "MetricDistribution.median":
 		if e.ComplexityRoot.MetricDistribution.Median == nil {
 			break
@@ -5192,6 +5464,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteTag(childComplexity, args["input"].(tag.DeleteInput)), true
+	case "Mutation.discardDeadLetters":
+		if e.ComplexityRoot.Mutation.DiscardDeadLetters == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_discardDeadLetters_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DiscardDeadLetters(childComplexity, args["input"].(deadletter.Input)), true
 	case "Mutation.downloadDataExport":
 		if e.ComplexityRoot.Mutation.DownloadDataExport == nil {
 			break
@@ -5313,6 +5596,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MergeTags(childComplexity, args["input"].(tag.MergeInput)), true
+	case "Mutation.mergeThemes":
+		if e.ComplexityRoot.Mutation.MergeThemes == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_mergeThemes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MergeThemes(childComplexity, args["input"].(theme.MergeInput)), true
 	case "Mutation.publishConsentText":
 		if e.ComplexityRoot.Mutation.PublishConsentText == nil {
 			break
@@ -5390,6 +5684,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RenameSpeaker(childComplexity, args["input"].(transcript.RenameSpeakerInput)), true
+	case "Mutation.renameTheme":
+		if e.ComplexityRoot.Mutation.RenameTheme == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_renameTheme_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RenameTheme(childComplexity, args["input"].(theme.RenameInput)), true
 	case "Mutation.reopenEngagement":
 		if e.ComplexityRoot.Mutation.ReopenEngagement == nil {
 			break
@@ -5412,6 +5717,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReorderAgenda(childComplexity, args["input"].(session.ReorderInput)), true
+	case "Mutation.replayDeadLetters":
+		if e.ComplexityRoot.Mutation.ReplayDeadLetters == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_replayDeadLetters_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReplayDeadLetters(childComplexity, args["input"].(deadletter.Input)), true
 	case "Mutation.requestDataExport":
 		if e.ComplexityRoot.Mutation.RequestDataExport == nil {
 			break
@@ -5577,6 +5893,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SplitSpeaker(childComplexity, args["input"].(transcript.SplitSpeakerInput)), true
+	case "Mutation.splitTheme":
+		if e.ComplexityRoot.Mutation.SplitTheme == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_splitTheme_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SplitTheme(childComplexity, args["input"].(theme.SplitInput)), true
 	case "Mutation.startSession":
 		if e.ComplexityRoot.Mutation.StartSession == nil {
 			break
@@ -6441,6 +6768,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.AuditEvents(childComplexity, args["filter"].(*audit.Filter), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.clientBrief":
+		if e.ComplexityRoot.Query.ClientBrief == nil {
+			break
+		}
+
+		args, err := ec.field_Query_clientBrief_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ClientBrief(childComplexity, args["clientId"].(id.Any)), true
 	case "Query.clients":
 		if e.ComplexityRoot.Query.Clients == nil {
 			break
@@ -6463,6 +6801,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.DataRequests(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.deadLetters":
+		if e.ComplexityRoot.Query.DeadLetters == nil {
+			break
+		}
+
+		args, err := ec.field_Query_deadLetters_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.DeadLetters(childComplexity, args["filter"].(*deadletter.Filter), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.engagements":
 		if e.ComplexityRoot.Query.Engagements == nil {
 			break
@@ -6734,6 +7083,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RenameSpeakerPayload.UserErrors(childComplexity), true
 
+	case "RenameThemePayload.theme":
+		if e.ComplexityRoot.RenameThemePayload.Theme == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RenameThemePayload.Theme(childComplexity), true
+	case "RenameThemePayload.userErrors":
+		if e.ComplexityRoot.RenameThemePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RenameThemePayload.UserErrors(childComplexity), true
+
 	case "ReopenEngagementPayload.engagement":
 		if e.ComplexityRoot.ReopenEngagementPayload.Engagement == nil {
 			break
@@ -6759,6 +7121,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReorderAgendaPayload.UserErrors(childComplexity), true
+
+	case "ReplayDeadLettersPayload.count":
+		if e.ComplexityRoot.ReplayDeadLettersPayload.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayDeadLettersPayload.Count(childComplexity), true
+	case "ReplayDeadLettersPayload.userErrors":
+		if e.ComplexityRoot.ReplayDeadLettersPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayDeadLettersPayload.UserErrors(childComplexity), true
+	case "ReplayDeadLettersPayload.viewer":
+		if e.ComplexityRoot.ReplayDeadLettersPayload.Viewer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayDeadLettersPayload.Viewer(childComplexity), true
 
 	case "RequestDataExportPayload.dataRequest":
 		if e.ComplexityRoot.RequestDataExportPayload.DataRequest == nil {
@@ -7840,6 +8221,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SplitSpeakerPayload.UserErrors(childComplexity), true
+
+	case "SplitThemePayload.theme":
+		if e.ComplexityRoot.SplitThemePayload.Theme == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SplitThemePayload.Theme(childComplexity), true
+	case "SplitThemePayload.userErrors":
+		if e.ComplexityRoot.SplitThemePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SplitThemePayload.UserErrors(childComplexity), true
 
 	case "Sponsorship.createdAt":
 		if e.ComplexityRoot.Sponsorship.CreatedAt == nil {
@@ -9142,10 +9536,12 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateNoteInput,
 		ec.unmarshalInputCreateSavedFilterInput,
 		ec.unmarshalInputCreateSessionInput,
+		ec.unmarshalInputDeadLetterFilter,
 		ec.unmarshalInputDecideErasureInput,
 		ec.unmarshalInputDeleteNoteInput,
 		ec.unmarshalInputDeleteSavedFilterInput,
 		ec.unmarshalInputDeleteTagInput,
+		ec.unmarshalInputDiscardDeadLettersInput,
 		ec.unmarshalInputDownloadDataExportInput,
 		ec.unmarshalInputEngagementFilter,
 		ec.unmarshalInputEngagementOrder,
@@ -9163,6 +9559,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputMarkSessionMissedInput,
 		ec.unmarshalInputMergeSpeakersInput,
 		ec.unmarshalInputMergeTagsInput,
+		ec.unmarshalInputMergeThemesInput,
 		ec.unmarshalInputMetricFilter,
 		ec.unmarshalInputNoteFilter,
 		ec.unmarshalInputNoteOrder,
@@ -9176,8 +9573,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRemoveEngagementSponsorInput,
 		ec.unmarshalInputRemoveParticipantInput,
 		ec.unmarshalInputRenameSpeakerInput,
+		ec.unmarshalInputRenameThemeInput,
 		ec.unmarshalInputReopenEngagementInput,
 		ec.unmarshalInputReorderAgendaInput,
+		ec.unmarshalInputReplayDeadLettersInput,
 		ec.unmarshalInputRequestDataExportInput,
 		ec.unmarshalInputRequestErasureInput,
 		ec.unmarshalInputRequestTranscriptUploadInput,
@@ -9195,6 +9594,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSetLegalHoldInput,
 		ec.unmarshalInputSetSpeakerRoleInput,
 		ec.unmarshalInputSplitSpeakerInput,
+		ec.unmarshalInputSplitThemeInput,
 		ec.unmarshalInputStartSessionInput,
 		ec.unmarshalInputTagInput,
 		ec.unmarshalInputThemeFilter,
@@ -9527,10 +9927,10 @@ type Membership implements Node @scope(to: [SELF, ADMIN]) {
   status: MembershipStatus!
   "Since when."
   createdAt: DateTime!
-  "Who supervises the person as a coach; for owners and admins."
-  supervisors: [User!] @access(to: [ADMIN])
-  "Which coaches the person supervises; for owners and admins."
-  supervises: [User!] @access(to: [ADMIN])
+  "Who supervises the person as a coach, and so reads the evidence of the coach's skill and what clients have consented to."
+  supervisors: [User!]!
+  "Which coaches the person supervises."
+  supervises: [User!]!
 }
 
 "A page of memberships."
@@ -11300,7 +11700,10 @@ type AnalysisRunEdge {
 
 # ---------------------------------------------------------------- analytics
 
-"What metricSeries measures. COUNTs of sessions are summed up; everything else is the mean of its sessions, each counting alike."
+"""
+What metricSeries measures. COUNTs of sessions, goals and actions are summed up; ACTIONS_DAYS_TO_DONE is a median; everything else is the
+mean of its sessions, check-ins or actions, each counting alike. docs/metrics.md defines them.
+"""
 enum MetricName {
   "How many sessions were held, of those that were held, cancelled or missed."
   SESSIONS_HELD
@@ -11308,6 +11711,24 @@ enum MetricName {
   SESSIONS_CANCELLED
   "How many sessions the client did not come to."
   SESSIONS_NO_SHOW
+  "How many open goals have momentum now. Null but for the interval in which it is now: how a goal was getting on is not kept."
+  GOALS_SOLID_MOMENTUM
+  "How many open goals need attention now, as GOALS_SOLID_MOMENTUM."
+  GOALS_NEEDS_ATTENTION
+  "How many open goals want refocusing now, as GOALS_SOLID_MOMENTUM."
+  GOALS_LETS_REFOCUS
+  "How many goals were achieved, of those that were closed."
+  GOALS_ACHIEVED
+  "The score of check-ins, as they were corrected."
+  GOAL_CHECK_IN_SCORE
+  "How many actions were done, of those that were done or given up."
+  ACTIONS_DONE
+  "Of the actions whose day was in the interval and is over, the share that is done, in time or not."
+  ACTIONS_DONE_SHARE
+  "Of the actions whose day was in the interval and is over, the share that was neither done nor given up by the end of it."
+  ACTIONS_OVERDUE_SHARE
+  "From adding an action to its being done, by the time it was done: the median."
+  ACTIONS_DAYS_TO_DONE
   "The coach's share of all speech, where it is known by time: ` + "`" + `RoleMetrics.talkShareOfSpeech` + "`" + ` on basis TIME."
   COACH_TALK_SHARE
   "The share of a session in which nobody speaks."
@@ -11344,7 +11765,7 @@ enum MetricName {
 
 "What a value counts."
 enum MetricUnit {
-  "A number of things: of sessions in an interval, of anything else in a session."
+  "A number of things: of sessions, goals or actions in an interval, of anything else in a session."
   COUNT
   "0 to 1."
   SHARE
@@ -11352,6 +11773,10 @@ enum MetricUnit {
   MILLISECONDS
   "A number of things per minute."
   PER_MINUTE
+  "0 to 10."
+  SCORE
+  "Days, with fractions."
+  DAYS
 }
 
 "What has a series of its own."
@@ -11398,14 +11823,15 @@ input MetricFilter {
 
 """
 A measure over time, of what the viewer may see. Counts of sessions are for everybody who sees the sessions; what measures
-a conversation is for its coach and that coach's supervisor: for everybody else there is nothing to measure.
+a conversation is for its coach and that coach's supervisor; what measures goals and actions for those who see them, and
+GOALS_ACHIEVED and ACTIONS_DONE for owners and admins too: for everybody else there is nothing to measure.
 """
 type MetricSeries {
   "What is measured."
   metric: MetricName!
   "What a value counts."
   unit: MetricUnit!
-  "The version of the definitions that all values are measured by; null of counts of sessions. docs/metrics.md defines them."
+  "The version of the definitions that all values are measured by; null but for measures of conversations. docs/metrics.md defines them."
   definitionVersion: Int
   "How long a point lasts."
   interval: MetricInterval!
@@ -11413,7 +11839,7 @@ type MetricSeries {
   timeZone: String!
   "How many sessions are left out because they were measured by an older definition, whose values do not compare."
   leftOut: Int!
-  "One series for each that has sessions in the time, in a stable order; one, of all, without groupBy."
+  "One series for each that has something to measure in the time, in a stable order; one, of all, without groupBy."
   groups: [MetricGroup!]!
 }
 
@@ -11425,7 +11851,7 @@ type MetricGroup {
   coach: User
   "The engagement it is of; null unless grouped by ENGAGEMENT."
   engagement: Engagement
-  "Every interval of the time, those without sessions too, earliest first."
+  "Every interval of the time, those with nothing to measure too, earliest first."
   points: [MetricPoint!]!
 }
 
@@ -11437,7 +11863,7 @@ type MetricPoint {
   endsAt: DateTime!
   "The value; null if there is nothing to measure. 0 is a measured zero."
   value: Float
-  "How many sessions the value rests on."
+  "How many sessions, goals, check-ins or actions the value rests on."
   n: Int!
   "The same interval of the period before; null unless compared to it."
   previous: MetricPrevious
@@ -11453,13 +11879,13 @@ type MetricPrevious {
   endsAt: DateTime!
   "The value; null if there is nothing to measure."
   value: Float
-  "How many sessions the value rests on."
+  "How many sessions, goals, check-ins or actions the value rests on."
   n: Int!
 }
 
 """
-How values lie in all sessions that the viewer may see, of the coaches asked for; of counts of sessions, how the clients'
-counts lie. Between two values it is interpolated. Below 5 sessions of 3 people nothing is told, so that nobody is singled out.
+How values lie in all sessions, check-ins or actions that the viewer may see, of the coaches asked for; of what is summed up, how the
+clients' sums lie. Between two values it is interpolated. Below 5 of them, of 3 people, nothing is told, so that nobody is singled out.
 """
 type MetricDistribution {
   "One in ten is at most this."
@@ -11482,6 +11908,8 @@ type MetricDistribution {
 enum MetricSuppression {
   "There are fewer than 5 sessions."
   TOO_FEW_SESSIONS
+  "There are fewer than 5 goals, check-ins or actions."
+  TOO_FEW
   "They are of fewer than 3 people."
   TOO_FEW_PEOPLE
 }
@@ -11888,6 +12316,50 @@ type ActionItem implements Node @scope(to: [SELF, COACH, SUPERVISOR, CLIENT]) {
   updatedAt: DateTime!
 }
 
+"""
+What to know before the next session with a client, in one look. It is made of what the viewer sees anyway: of what is another
+coach's, of what consents do not cover, and of what is archived there is nothing in it. Each list is short; the fields of ` + "`" + `Client` + "`" + `
+have the rest.
+"""
+type ClientBrief {
+  "The client."
+  client: Client!
+  "The session that is going on or comes next: SCHEDULED or IN_PROGRESS, and not over by its time. Null if none is planned."
+  nextSession: Session
+  "The session that was COMPLETED last; null if none was."
+  lastSession: Session
+  "How many whole days ago lastSession began; null without one."
+  daysSinceLastContact: Int
+  """
+  How many of the sessions agreed are left, the next one among them: of the engagement of nextSession, or else of lastSession. Null if no
+  number was agreed, and while there is neither session.
+  """
+  sessionsLeft: Int
+  "What was agreed on and is not done, at most 20: what is overdue first, then by when it is due, and what has no day last."
+  openActions: [ActionItem!]!
+  """
+  The COMMITMENTs of the latest session in which there are any, as they were found, at most 10; not what was dismissed. Their citations
+  are the client's words.
+  """
+  commitments: [Insight!]!
+  """
+  The topics that come from earlier sessions and are still to be talked about: on the agenda of nextSession, or, if none is planned,
+  those that will go to the agenda of the one that is, at most 50.
+  """
+  carriedOver: [AgendaTopic!]!
+  "The OPEN goals whose progress is LETS_REFOCUS, then those of NEEDS_ATTENTION, each by their target dates; at most 10."
+  slippingGoals: [Goal!]!
+  "What has come up in two sessions or more, in the most sessions first, and of these what came up last; at most 5."
+  themes: [Theme!]!
+  """
+  The first of the insights that nobody has reviewed, beside those in commitments, at most 5: RISK_FLAGs, then those of the latest
+  session, what the coach did (QUESTION_OF_NOTE, COACH_SKILL) after what the client said.
+  """
+  toReview: [Insight!]!
+  "How many insights nobody has reviewed, commitments among them."
+  toReviewCount: Int!
+}
+
 "Somebody who is to do an action: either a member or the client."
 type ActionAssignee {
   "The member; null if it is the client, or somebody whom the viewer does not see."
@@ -12132,7 +12604,7 @@ enum NotificationType {
   ACTION_DUE
   "The person was mentioned in a note."
   MENTION
-  "The person was invited to an organization. It is always mailed, and knows no preference."
+  "The person was invited to an organization: a mail to who is no member yet. It is no notification, and knows no preference."
   INVITATION
   "The week ahead, by mail on Mondays; no notification of the app."
   WEEKLY_DIGEST
@@ -12375,6 +12847,87 @@ input AuditEventFilter {
   before: DateTime
 }
 
+"""
+Work in the background that was given up: it failed as often as it may, or cannot be done at all. What depends on it says so by itself, as
+Transcript.failure does. It stays until an owner or admin has it done again, or forgets it.
+"""
+type DeadLetter implements Node @scope(to: [ADMIN]) {
+  "Its id."
+  id: ID!
+  "What was to be done: transcript.analyse, notice.deliver."
+  kind: String!
+  "What it was to be done about; null if that is gone, or has no id of its own, as a mail."
+  entityId: ID
+  "How often it was tried."
+  attempts: Int!
+  "Why it failed the last time, in one word: a failure's code, or TIMEOUT, PANIC, LEASE_LOST (the process that did it died), INTERNAL. The rest is in the server's log."
+  errorCode: String!
+  "When it was given up."
+  since: DateTime!
+}
+
+"A page of work that was given up."
+type DeadLetterConnection {
+  "What was given up on this page, each with its cursor."
+  edges: [DeadLetterEdge!]!
+  "What was given up on this page."
+  nodes: [DeadLetter!]!
+  "Where this page lies in the whole list."
+  pageInfo: PageInfo!
+  "How many there are in all, counted only when asked for."
+  totalCount: Int!
+}
+
+"Work that was given up and where it stands."
+type DeadLetterEdge {
+  "Where it stands; pass it as after or before."
+  cursor: String!
+  "The item itself."
+  node: DeadLetter!
+}
+
+"Which work that was given up: all conditions must hold, each list matches any of its values."
+input DeadLetterFilter {
+  "Of these kinds, as transcript.analyse."
+  kinds: [String!]
+  "That failed for these reasons, as TIMEOUT."
+  errorCodes: [String!]
+  "About these things."
+  entityIds: [ID!]
+}
+
+"Work to be done after all."
+input ReplayDeadLettersInput {
+  "What was given up: at least one, at most 100. If one of them is not found, nothing is done about the others either."
+  ids: [ID!]!
+}
+
+"What the replaying came to."
+type ReplayDeadLettersPayload {
+  "Who has it done; null if there are userErrors."
+  viewer: Viewer
+  "How much is tried again, with all its attempts; null if there are userErrors."
+  count: Int
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Work to be forgotten."
+input DiscardDeadLettersInput {
+  "What was given up: at least one, at most 100. If one of them is not found, nothing is done about the others either."
+  ids: [ID!]!
+}
+
+"What the discarding came to."
+type DiscardDeadLettersPayload {
+  "Who forgets it; null if there are userErrors."
+  viewer: Viewer
+  "How much is forgotten; null if there are userErrors."
+  count: Int
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
 "A seal of the audit trail: it covers the events up to it, and all seals before it."
 type AuditSeal {
   "Its number, from 1."
@@ -12554,6 +13107,19 @@ type Query {
     "Only what comes before this cursor."
     before: String
   ): AuditEventConnection!
+  "Work in the background that was given up, latest first; empty for all but owners and admins."
+  deadLetters(
+    "Which of it; everything if left out."
+    filter: DeadLetterFilter
+    "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many at most, counted from the end; at most 100. Not together with first."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): DeadLetterConnection!
   "Checks that nobody has changed the audit trail. For owners and admins; FORBIDDEN for others."
   verifyAuditTrail(
     "Where to go on: the seal at which an earlier check ended. From the beginning if left out. That it is still the same seal is checked, too."
@@ -12643,6 +13209,14 @@ type Query {
     "Only what comes before this cursor."
     before: String
   ): ActionItemConnection!
+  """
+  What to know before the next session with a client. For the client's coach and, as far as they see its parts, the coach's
+  supervisors; null for everybody else, of a client who is archived, and if there is no such client.
+  """
+  clientBrief(
+    "The client's id."
+    clientId: ID!
+  ): ClientBrief
   "One action; NOT_FOUND if it does not exist or is not the viewer's to see."
   actionItem(
     "The action's id."
@@ -12809,12 +13383,12 @@ type Mutation {
     "The text."
     input: PublishConsentTextInput!
   ): PublishConsentTextPayload!
-  "Invites somebody to the organization. For owners and admins; only owners invite owners."
+  "Invites somebody to the organization, by mail. For owners and admins; only owners invite owners."
   inviteMember(
     "Whom."
     input: InviteMemberInput!
   ): InviteMemberPayload!
-  "Makes an invitation that nobody has accepted valid for another week, with a new token; the old one is void. For owners and admins."
+  "Makes an invitation that nobody has accepted valid for another week, with a new token, and mails it again; what was mailed and shown before is void. For owners and admins."
   resendInvitation(
     "Which."
     input: ResendInvitationInput!
@@ -13187,6 +13761,16 @@ type Mutation {
     "The tag's name, and from what."
     input: UntagInput!
   ): UntagPayload!
+  "Has work that was given up done again, with all its attempts. For owners and admins."
+  replayDeadLetters(
+    "Work to be done after all."
+    input: ReplayDeadLettersInput!
+  ): ReplayDeadLettersPayload!
+  "Forgets work that was given up; what failed for it stays failed. For owners and admins."
+  discardDeadLetters(
+    "Work to be forgotten."
+    input: DiscardDeadLettersInput!
+  ): DiscardDeadLettersPayload!
   "Mark notifications as read. Doing it twice is doing it once."
   markNotificationsRead(
     "Which."
@@ -13202,6 +13786,24 @@ type Mutation {
     "What to change."
     input: UpdateNotificationPreferencesInput!
   ): UpdateNotificationPreferencesPayload!
+  "Say what a theme is called. For its coach; it does not change what is found."
+  renameTheme(
+    "Which one, and how."
+    input: RenameThemeInput!
+  ): RenameThemePayload!
+  """
+  Say that themes of a client are one: the others count for the first from now on, what is found later included. splitTheme undoes it. What
+  was merged already stands for all that it is part of; merging what is one changes nothing. For their coach.
+  """
+  mergeThemes(
+    "Which ones."
+    input: MergeThemesInput!
+  ): MergeThemesPayload!
+  "Have a theme that was merged stand by itself again, with its own insights and its own label. For its coach."
+  splitTheme(
+    "Which one."
+    input: SplitThemeInput!
+  ): SplitThemePayload!
   "Give a tag another name or colour. For its owner."
   updateTag(
     "What to change."
@@ -13245,7 +13847,7 @@ input InviteMemberInput {
 type InviteMemberPayload {
   "The invitation; null if there are userErrors."
   invitation: Invitation
-  "What acceptInvitation takes. It is shown here and never again: hand it to the person."
+  "What acceptInvitation takes, beside what is in the mail. It is shown here and never again, to hand on where no mail arrives."
   token: String
   "What was wrong with the input."
   userErrors: [UserError!]!
@@ -13261,7 +13863,7 @@ input ResendInvitationInput {
 type ResendInvitationPayload {
   "The invitation; null if there are userErrors."
   invitation: Invitation
-  "What acceptInvitation takes from now on. It is shown here and never again: hand it to the person."
+  "What acceptInvitation takes from now on, beside what is in the new mail. It is shown here and never again, to hand on where no mail arrives."
   token: String
   "What was wrong with the input."
   userErrors: [UserError!]!
@@ -14725,6 +15327,52 @@ type UpdateTagPayload {
   userErrors: [UserError!]!
 }
 
+"What a theme is called."
+input RenameThemeInput {
+  "Which theme."
+  id: ID!
+  "What it is called, in at most 80 characters; by its topic again if it is left out or null. Whoever sees an insight of the theme sees it, the client, too."
+  label: String
+}
+
+"What became of renameTheme."
+type RenameThemePayload {
+  "The theme as it is now; null if there are userErrors."
+  theme: Theme
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Themes that are one."
+input MergeThemesInput {
+  "The theme that stays, with its label."
+  intoId: ID!
+  "The themes of the same client that are merged into it, 1 to 50."
+  ids: [ID!]!
+}
+
+"What became of mergeThemes."
+type MergeThemesPayload {
+  "The one theme as it is now; null if there are userErrors."
+  theme: Theme
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A theme that is not one with the others."
+input SplitThemeInput {
+  "Which theme: one of ` + "`" + `mergedThemes` + "`" + `."
+  id: ID!
+}
+
+"What became of splitTheme."
+type SplitThemePayload {
+  "The theme as it is now; null if there are userErrors."
+  theme: Theme
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
 "Tags that are one."
 input MergeTagsInput {
   "The tag that stays, with its name and colour."
@@ -15466,6 +16114,36 @@ func (ec *executionContext) childFields_Client(ctx context.Context, field graphq
 	return nil, fmt.Errorf("no field named %q was found under type Client", field.Name)
 }
 
+func (ec *executionContext) childFields_ClientBrief(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "client":
+		return ec.fieldContext_ClientBrief_client(ctx, field)
+	case "nextSession":
+		return ec.fieldContext_ClientBrief_nextSession(ctx, field)
+	case "lastSession":
+		return ec.fieldContext_ClientBrief_lastSession(ctx, field)
+	case "daysSinceLastContact":
+		return ec.fieldContext_ClientBrief_daysSinceLastContact(ctx, field)
+	case "sessionsLeft":
+		return ec.fieldContext_ClientBrief_sessionsLeft(ctx, field)
+	case "openActions":
+		return ec.fieldContext_ClientBrief_openActions(ctx, field)
+	case "commitments":
+		return ec.fieldContext_ClientBrief_commitments(ctx, field)
+	case "carriedOver":
+		return ec.fieldContext_ClientBrief_carriedOver(ctx, field)
+	case "slippingGoals":
+		return ec.fieldContext_ClientBrief_slippingGoals(ctx, field)
+	case "themes":
+		return ec.fieldContext_ClientBrief_themes(ctx, field)
+	case "toReview":
+		return ec.fieldContext_ClientBrief_toReview(ctx, field)
+	case "toReviewCount":
+		return ec.fieldContext_ClientBrief_toReviewCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ClientBrief", field.Name)
+}
+
 func (ec *executionContext) childFields_ClientConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "edges":
@@ -15742,6 +16420,48 @@ func (ec *executionContext) childFields_DataRequestEdge(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type DataRequestEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_DeadLetter(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_DeadLetter_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_DeadLetter_kind(ctx, field)
+	case "entityId":
+		return ec.fieldContext_DeadLetter_entityId(ctx, field)
+	case "attempts":
+		return ec.fieldContext_DeadLetter_attempts(ctx, field)
+	case "errorCode":
+		return ec.fieldContext_DeadLetter_errorCode(ctx, field)
+	case "since":
+		return ec.fieldContext_DeadLetter_since(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeadLetter", field.Name)
+}
+
+func (ec *executionContext) childFields_DeadLetterConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DeadLetterConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DeadLetterConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DeadLetterConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_DeadLetterConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeadLetterConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DeadLetterEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DeadLetterEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DeadLetterEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeadLetterEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_DecideErasurePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "dataRequest":
@@ -15780,6 +16500,18 @@ func (ec *executionContext) childFields_DeleteTagPayload(ctx context.Context, fi
 		return ec.fieldContext_DeleteTagPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteTagPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DiscardDeadLettersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "viewer":
+		return ec.fieldContext_DiscardDeadLettersPayload_viewer(ctx, field)
+	case "count":
+		return ec.fieldContext_DiscardDeadLettersPayload_count(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DiscardDeadLettersPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DiscardDeadLettersPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DownloadDataExportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -16238,6 +16970,16 @@ func (ec *executionContext) childFields_MergeTagsPayload(ctx context.Context, fi
 	return nil, fmt.Errorf("no field named %q was found under type MergeTagsPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_MergeThemesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "theme":
+		return ec.fieldContext_MergeThemesPayload_theme(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MergeThemesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MergeThemesPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_MetricDistribution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "p10":
@@ -16682,6 +17424,16 @@ func (ec *executionContext) childFields_RenameSpeakerPayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type RenameSpeakerPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RenameThemePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "theme":
+		return ec.fieldContext_RenameThemePayload_theme(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RenameThemePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RenameThemePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ReopenEngagementPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "engagement":
@@ -16700,6 +17452,18 @@ func (ec *executionContext) childFields_ReorderAgendaPayload(ctx context.Context
 		return ec.fieldContext_ReorderAgendaPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReorderAgendaPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ReplayDeadLettersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "viewer":
+		return ec.fieldContext_ReplayDeadLettersPayload_viewer(ctx, field)
+	case "count":
+		return ec.fieldContext_ReplayDeadLettersPayload_count(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReplayDeadLettersPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReplayDeadLettersPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RequestDataExportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -17222,6 +17986,16 @@ func (ec *executionContext) childFields_SplitSpeakerPayload(ctx context.Context,
 		return ec.fieldContext_SplitSpeakerPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SplitSpeakerPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SplitThemePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "theme":
+		return ec.fieldContext_SplitThemePayload_theme(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SplitThemePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SplitThemePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Sponsorship(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -19094,6 +19868,20 @@ func (ec *executionContext) field_Mutation_deleteTag_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_discardDeadLetters_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (deadletter.Input, error) {
+			return ec.unmarshalNDiscardDeadLettersInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_downloadDataExport_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -19248,6 +20036,20 @@ func (ec *executionContext) field_Mutation_mergeTags_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_mergeThemes_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (theme.MergeInput, error) {
+			return ec.unmarshalNMergeThemesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐMergeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_publishConsentText_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -19346,6 +20148,20 @@ func (ec *executionContext) field_Mutation_renameSpeaker_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_renameTheme_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (theme.RenameInput, error) {
+			return ec.unmarshalNRenameThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐRenameInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_reopenEngagement_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -19366,6 +20182,20 @@ func (ec *executionContext) field_Mutation_reorderAgenda_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (session.ReorderInput, error) {
 			return ec.unmarshalNReorderAgendaInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐReorderInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_replayDeadLetters_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (deadletter.Input, error) {
+			return ec.unmarshalNReplayDeadLettersInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -19576,6 +20406,20 @@ func (ec *executionContext) field_Mutation_splitSpeaker_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (transcript.SplitSpeakerInput, error) {
 			return ec.unmarshalNSplitSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐSplitSpeakerInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_splitTheme_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (theme.SplitInput, error) {
+			return ec.unmarshalNSplitThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐSplitInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -20096,6 +20940,20 @@ func (ec *executionContext) field_Query_auditEvents_args(ctx context.Context, ra
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_clientBrief_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "clientId",
+		func(ctx context.Context, v any) (id.Any, error) {
+			return ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋidᚐAny(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["clientId"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_clients_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -20185,6 +21043,52 @@ func (ec *executionContext) field_Query_dataRequests_args(ctx context.Context, r
 		return nil, err
 	}
 	args["before"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_deadLetters_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*deadletter.Filter, error) {
+			return ec.unmarshalODeadLetterFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg4
 	return args, nil
 }
 
@@ -25954,6 +26858,363 @@ func (ec *executionContext) fieldContext_Client_updatedAt(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Client", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
+func (ec *executionContext) _ClientBrief_client(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_client(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().Client(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
+			return ec.marshalNClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_client(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Client(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_nextSession(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_nextSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().NextSession(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_nextSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_lastSession(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_lastSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().LastSession(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_lastSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_daysSinceLastContact(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_daysSinceLastContact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DaysSinceLastContact(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_daysSinceLastContact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ClientBrief", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ClientBrief_sessionsLeft(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_sessionsLeft(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SessionsLeft(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_sessionsLeft(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ClientBrief", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ClientBrief_openActions(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_openActions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().OpenActions(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*goal.ActionItem) graphql.Marshaler {
+			return ec.marshalNActionItem2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋgoalᚐActionItemᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_openActions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ActionItem(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_commitments(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_commitments(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().Commitments(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.Insight) graphql.Marshaler {
+			return ec.marshalNInsight2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐInsightᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_commitments(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Insight(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_carriedOver(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_carriedOver(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().CarriedOver(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*session.Topic) graphql.Marshaler {
+			return ec.marshalNAgendaTopic2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_carriedOver(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AgendaTopic(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_slippingGoals(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_slippingGoals(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().SlippingGoals(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*goal.Goal) graphql.Marshaler {
+			return ec.marshalNGoal2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋgoalᚐGoalᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_slippingGoals(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Goal(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_themes(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_themes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().Themes(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*theme.Theme) graphql.Marshaler {
+			return ec.marshalNTheme2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐThemeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_themes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_toReview(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_toReview(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ClientBrief().ToReview(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.Insight) graphql.Marshaler {
+			return ec.marshalNInsight2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐInsightᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_toReview(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClientBrief",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Insight(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClientBrief_toReviewCount(ctx context.Context, field graphql.CollectedField, obj *brief.Brief) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientBrief_toReviewCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ToReviewCount()
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientBrief_toReviewCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ClientBrief", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _ClientConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[client.Client]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -28012,6 +29273,318 @@ func (ec *executionContext) fieldContext_DataRequestEdge_node(_ context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _DeadLetter_id(ctx context.Context, field graphql.CollectedField, obj *deadletter.DeadLetter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeadLetter_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v deadletter.ID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeadLetter_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeadLetter", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _DeadLetter_kind(ctx context.Context, field graphql.CollectedField, obj *deadletter.DeadLetter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeadLetter_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeadLetter_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeadLetter", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _DeadLetter_entityId(ctx context.Context, field graphql.CollectedField, obj *deadletter.DeadLetter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeadLetter_entityId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EntityID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *id.Any) graphql.Marshaler {
+			return ec.marshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋidᚐAny(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeadLetter_entityId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeadLetter", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _DeadLetter_attempts(ctx context.Context, field graphql.CollectedField, obj *deadletter.DeadLetter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeadLetter_attempts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Attempts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeadLetter_attempts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeadLetter", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _DeadLetter_errorCode(ctx context.Context, field graphql.CollectedField, obj *deadletter.DeadLetter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeadLetter_errorCode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ErrorCode, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeadLetter_errorCode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeadLetter", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _DeadLetter_since(ctx context.Context, field graphql.CollectedField, obj *deadletter.DeadLetter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeadLetter_since(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Since, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeadLetter_since(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeadLetter", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _DeadLetterConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[deadletter.DeadLetter]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeadLetterConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []page.Edge[deadletter.DeadLetter]) graphql.Marshaler {
+			return ec.marshalNDeadLetterEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeadLetterConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeadLetterConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeadLetterEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeadLetterConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[deadletter.DeadLetter]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeadLetterConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*deadletter.DeadLetter) graphql.Marshaler {
+			return ec.marshalNDeadLetter2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐDeadLetterᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeadLetterConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeadLetterConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeadLetter(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeadLetterConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[deadletter.DeadLetter]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeadLetterConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeadLetterConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeadLetterConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeadLetterConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[deadletter.DeadLetter]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeadLetterConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeadLetterConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeadLetterConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _DeadLetterEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[deadletter.DeadLetter]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeadLetterEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeadLetterEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeadLetterEdge", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _DeadLetterEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[deadletter.DeadLetter]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeadLetterEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *deadletter.DeadLetter) graphql.Marshaler {
+			return ec.marshalNDeadLetter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐDeadLetter(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeadLetterEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeadLetterEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeadLetter(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _DecideErasurePayload_dataRequest(ctx context.Context, field graphql.CollectedField, obj *model.DecideErasurePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -28258,6 +29831,93 @@ func (ec *executionContext) _DeleteTagPayload_userErrors(ctx context.Context, fi
 func (ec *executionContext) fieldContext_DeleteTagPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "DeleteTagPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DiscardDeadLettersPayload_viewer(ctx context.Context, field graphql.CollectedField, obj *model.DiscardDeadLettersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DiscardDeadLettersPayload_viewer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Viewer, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *auth.Viewer) graphql.Marshaler {
+			return ec.marshalOViewer2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋauthᚐViewer(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DiscardDeadLettersPayload_viewer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DiscardDeadLettersPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Viewer(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DiscardDeadLettersPayload_count(ctx context.Context, field graphql.CollectedField, obj *model.DiscardDeadLettersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DiscardDeadLettersPayload_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DiscardDeadLettersPayload_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DiscardDeadLettersPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _DiscardDeadLettersPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DiscardDeadLettersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DiscardDeadLettersPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DiscardDeadLettersPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DiscardDeadLettersPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -32285,30 +33945,12 @@ func (ec *executionContext) _Membership_supervisors(ctx context.Context, field g
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Membership().Supervisors(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
-				if err != nil {
-					var zeroVal []*org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*org.User) graphql.Marshaler {
-			return ec.marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
+			return ec.marshalNUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
 		},
 		true,
-		false,
+		true,
 	)
 }
 func (ec *executionContext) fieldContext_Membership_supervisors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -32335,30 +33977,12 @@ func (ec *executionContext) _Membership_supervises(ctx context.Context, field gr
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Membership().Supervises(ctx, obj)
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
-				if err != nil {
-					var zeroVal []*org.User
-					return zeroVal, err
-				}
-				if ec.Directives.Access == nil {
-					var zeroVal []*org.User
-					return zeroVal, errors.New("directive access is not implemented")
-				}
-				return ec.Directives.Access(ctx, obj, directive0, to)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*org.User) graphql.Marshaler {
-			return ec.marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
+			return ec.marshalNUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx, selections, v)
 		},
 		true,
-		false,
+		true,
 	)
 }
 func (ec *executionContext) fieldContext_Membership_supervises(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -32698,6 +34322,70 @@ func (ec *executionContext) _MergeTagsPayload_userErrors(ctx context.Context, fi
 func (ec *executionContext) fieldContext_MergeTagsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "MergeTagsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MergeThemesPayload_theme(ctx context.Context, field graphql.CollectedField, obj *model.MergeThemesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MergeThemesPayload_theme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Theme, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *theme.Theme) graphql.Marshaler {
+			return ec.marshalOTheme2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐTheme(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MergeThemesPayload_theme(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MergeThemesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MergeThemesPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.MergeThemesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MergeThemesPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MergeThemesPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MergeThemesPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -36803,6 +38491,94 @@ func (ec *executionContext) fieldContext_Mutation_untag(ctx context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_replayDeadLetters(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_replayDeadLetters(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReplayDeadLetters(ctx, fc.Args["input"].(deadletter.Input))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ReplayDeadLettersPayload) graphql.Marshaler {
+			return ec.marshalNReplayDeadLettersPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐReplayDeadLettersPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_replayDeadLetters(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReplayDeadLettersPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_replayDeadLetters_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_discardDeadLetters(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_discardDeadLetters(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DiscardDeadLetters(ctx, fc.Args["input"].(deadletter.Input))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DiscardDeadLettersPayload) graphql.Marshaler {
+			return ec.marshalNDiscardDeadLettersPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDiscardDeadLettersPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_discardDeadLetters(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DiscardDeadLettersPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_discardDeadLetters_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_markNotificationsRead(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -36929,6 +38705,138 @@ func (ec *executionContext) fieldContext_Mutation_updateNotificationPreferences(
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_updateNotificationPreferences_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_renameTheme(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_renameTheme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RenameTheme(ctx, fc.Args["input"].(theme.RenameInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RenameThemePayload) graphql.Marshaler {
+			return ec.marshalNRenameThemePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRenameThemePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_renameTheme(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RenameThemePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_renameTheme_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_mergeThemes(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_mergeThemes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().MergeThemes(ctx, fc.Args["input"].(theme.MergeInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.MergeThemesPayload) graphql.Marshaler {
+			return ec.marshalNMergeThemesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐMergeThemesPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_mergeThemes(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MergeThemesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_mergeThemes_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_splitTheme(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_splitTheme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SplitTheme(ctx, fc.Args["input"].(theme.SplitInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SplitThemePayload) graphql.Marshaler {
+			return ec.marshalNSplitThemePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSplitThemePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_splitTheme(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SplitThemePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_splitTheme_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -40204,6 +42112,50 @@ func (ec *executionContext) fieldContext_Query_auditEvents(ctx context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_deadLetters(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_deadLetters(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().DeadLetters(ctx, fc.Args["filter"].(*deadletter.Filter), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[deadletter.DeadLetter]) graphql.Marshaler {
+			return ec.marshalNDeadLetterConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_deadLetters(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeadLetterConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_deadLetters_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_verifyAuditTrail(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -40538,6 +42490,50 @@ func (ec *executionContext) fieldContext_Query_actionItems(ctx context.Context, 
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_actionItems_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_clientBrief(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_clientBrief(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().ClientBrief(ctx, fc.Args["clientId"].(id.Any))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *brief.Brief) graphql.Marshaler {
+			return ec.marshalOClientBrief2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋbriefᚐBrief(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_clientBrief(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ClientBrief(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_clientBrief_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -41158,6 +43154,70 @@ func (ec *executionContext) fieldContext_RenameSpeakerPayload_userErrors(_ conte
 	return fc, nil
 }
 
+func (ec *executionContext) _RenameThemePayload_theme(ctx context.Context, field graphql.CollectedField, obj *model.RenameThemePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RenameThemePayload_theme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Theme, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *theme.Theme) graphql.Marshaler {
+			return ec.marshalOTheme2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐTheme(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RenameThemePayload_theme(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RenameThemePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RenameThemePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RenameThemePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RenameThemePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RenameThemePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RenameThemePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ReopenEngagementPayload_engagement(ctx context.Context, field graphql.CollectedField, obj *model.ReopenEngagementPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -41276,6 +43336,93 @@ func (ec *executionContext) _ReorderAgendaPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_ReorderAgendaPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "ReorderAgendaPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReplayDeadLettersPayload_viewer(ctx context.Context, field graphql.CollectedField, obj *model.ReplayDeadLettersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplayDeadLettersPayload_viewer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Viewer, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *auth.Viewer) graphql.Marshaler {
+			return ec.marshalOViewer2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋauthᚐViewer(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReplayDeadLettersPayload_viewer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplayDeadLettersPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Viewer(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReplayDeadLettersPayload_count(ctx context.Context, field graphql.CollectedField, obj *model.ReplayDeadLettersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplayDeadLettersPayload_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReplayDeadLettersPayload_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReplayDeadLettersPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ReplayDeadLettersPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ReplayDeadLettersPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplayDeadLettersPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReplayDeadLettersPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplayDeadLettersPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -46043,6 +48190,70 @@ func (ec *executionContext) _SplitSpeakerPayload_userErrors(ctx context.Context,
 func (ec *executionContext) fieldContext_SplitSpeakerPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "SplitSpeakerPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SplitThemePayload_theme(ctx context.Context, field graphql.CollectedField, obj *model.SplitThemePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SplitThemePayload_theme(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Theme, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *theme.Theme) graphql.Marshaler {
+			return ec.marshalOTheme2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐTheme(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SplitThemePayload_theme(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SplitThemePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Theme(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SplitThemePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SplitThemePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SplitThemePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SplitThemePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SplitThemePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -54244,6 +56455,50 @@ func (ec *executionContext) unmarshalInputCreateSessionInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputDeadLetterFilter(ctx context.Context, obj any) (deadletter.Filter, error) {
+	var it deadletter.Filter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"kinds", "errorCodes", "entityIds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "kinds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kinds"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Kinds = data
+		case "errorCodes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("errorCodes"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ErrorCodes = data
+		case "entityIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityIds"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋidᚐAnyᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityIds = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputDecideErasureInput(ctx context.Context, obj any) (privacy.DecideInput, error) {
 	var it privacy.DecideInput
 	if obj == nil {
@@ -54366,6 +56621,36 @@ func (ec *executionContext) unmarshalInputDeleteTagInput(ctx context.Context, ob
 				return it, err
 			}
 			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputDiscardDeadLettersInput(ctx context.Context, obj any) (deadletter.Input, error) {
+	var it deadletter.Input
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"ids"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ids = data
 		}
 	}
 	return it, nil
@@ -55117,6 +57402,43 @@ func (ec *executionContext) unmarshalInputMergeTagsInput(ctx context.Context, ob
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputMergeThemesInput(ctx context.Context, obj any) (theme.MergeInput, error) {
+	var it theme.MergeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"intoId", "ids"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "intoId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("intoId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IntoID = data
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ids = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputMetricFilter(ctx context.Context, obj any) (analytics.Filter, error) {
 	var it analytics.Filter
 	if obj == nil {
@@ -55648,6 +57970,43 @@ func (ec *executionContext) unmarshalInputRenameSpeakerInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputRenameThemeInput(ctx context.Context, obj any) (theme.RenameInput, error) {
+	var it theme.RenameInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "label"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "label":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("label"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Label = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputReopenEngagementInput(ctx context.Context, obj any) (engagement.ReopenInput, error) {
 	var it engagement.ReopenInput
 	if obj == nil {
@@ -55717,6 +58076,36 @@ func (ec *executionContext) unmarshalInputReorderAgendaInput(ctx context.Context
 				return it, err
 			}
 			it.TopicIds = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputReplayDeadLettersInput(ctx context.Context, obj any) (deadletter.Input, error) {
+	var it deadletter.Input
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"ids"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ids = data
 		}
 	}
 	return it, nil
@@ -56477,6 +58866,36 @@ func (ec *executionContext) unmarshalInputSplitSpeakerInput(ctx context.Context,
 				return it, err
 			}
 			it.DisplayName = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSplitThemeInput(ctx context.Context, obj any) (theme.SplitInput, error) {
+	var it theme.SplitInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
 		}
 	}
 	return it, nil
@@ -57821,6 +60240,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Engagement(ctx, sel, obj)
+	case *deadletter.DeadLetter:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._DeadLetter(ctx, sel, obj)
 	case *privacy.Request:
 		if obj == nil {
 			return graphql.Null
@@ -61069,6 +63493,396 @@ func (ec *executionContext) _Client(ctx context.Context, sel ast.SelectionSet, o
 	return out
 }
 
+var clientBriefImplementors = []string{"ClientBrief"}
+
+func (ec *executionContext) _ClientBrief(ctx context.Context, sel ast.SelectionSet, obj *brief.Brief) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, clientBriefImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ClientBrief")
+		case "client":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_client(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "nextSession":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_nextSession(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "lastSession":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_lastSession(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "daysSinceLastContact":
+			out.Values[i] = ec._ClientBrief_daysSinceLastContact(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "sessionsLeft":
+			out.Values[i] = ec._ClientBrief_sessionsLeft(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "openActions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_openActions(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "commitments":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_commitments(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "carriedOver":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_carriedOver(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "slippingGoals":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_slippingGoals(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "themes":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_themes(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "toReview":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ClientBrief_toReview(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "toReviewCount":
+			out.Values[i] = ec._ClientBrief_toReviewCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var clientConnectionImplementors = []string{"ClientConnection"}
 
 func (ec *executionContext) _ClientConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[client.Client]) graphql.Marshaler {
@@ -62434,6 +65248,198 @@ func (ec *executionContext) _DataRequestEdge(ctx context.Context, sel ast.Select
 	return out
 }
 
+var deadLetterImplementors = []string{"DeadLetter", "Node"}
+
+func (ec *executionContext) _DeadLetter(ctx context.Context, sel ast.SelectionSet, obj *deadletter.DeadLetter) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deadLetterImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeadLetter")
+		case "id":
+			out.Values[i] = ec._DeadLetter_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "kind":
+			out.Values[i] = ec._DeadLetter_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "entityId":
+			out.Values[i] = ec._DeadLetter_entityId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "attempts":
+			out.Values[i] = ec._DeadLetter_attempts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "errorCode":
+			out.Values[i] = ec._DeadLetter_errorCode(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "since":
+			out.Values[i] = ec._DeadLetter_since(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var deadLetterConnectionImplementors = []string{"DeadLetterConnection"}
+
+func (ec *executionContext) _DeadLetterConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[deadletter.DeadLetter]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deadLetterConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeadLetterConnection")
+		case "edges":
+			out.Values[i] = ec._DeadLetterConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._DeadLetterConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._DeadLetterConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._DeadLetterConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var deadLetterEdgeImplementors = []string{"DeadLetterEdge"}
+
+func (ec *executionContext) _DeadLetterEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[deadletter.DeadLetter]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deadLetterEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeadLetterEdge")
+		case "cursor":
+			out.Values[i] = ec._DeadLetterEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._DeadLetterEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var decideErasurePayloadImplementors = []string{"DecideErasurePayload"}
 
 func (ec *executionContext) _DecideErasurePayload(ctx context.Context, sel ast.SelectionSet, obj *model.DecideErasurePayload) graphql.Marshaler {
@@ -62582,6 +65588,54 @@ func (ec *executionContext) _DeleteTagPayload(ctx context.Context, sel ast.Selec
 			}
 		case "userErrors":
 			out.Values[i] = ec._DeleteTagPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var discardDeadLettersPayloadImplementors = []string{"DiscardDeadLettersPayload"}
+
+func (ec *executionContext) _DiscardDeadLettersPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DiscardDeadLettersPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, discardDeadLettersPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DiscardDeadLettersPayload")
+		case "viewer":
+			out.Values[i] = ec._DiscardDeadLettersPayload_viewer(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "count":
+			out.Values[i] = ec._DiscardDeadLettersPayload_count(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DiscardDeadLettersPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -65194,7 +68248,7 @@ func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._Membership_supervisors(ctx, field, obj)
-				if res == graphql.RequiredNull {
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -65232,7 +68286,7 @@ func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._Membership_supervises(ctx, field, obj)
-				if res == graphql.RequiredNull {
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -65477,6 +68531,49 @@ func (ec *executionContext) _MergeTagsPayload(ctx context.Context, sel ast.Selec
 			}
 		case "userErrors":
 			out.Values[i] = ec._MergeTagsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var mergeThemesPayloadImplementors = []string{"MergeThemesPayload"}
+
+func (ec *executionContext) _MergeThemesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.MergeThemesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, mergeThemesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MergeThemesPayload")
+		case "theme":
+			out.Values[i] = ec._MergeThemesPayload_theme(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._MergeThemesPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -66464,6 +69561,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "replayDeadLetters":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_replayDeadLetters(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "discardDeadLetters":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_discardDeadLetters(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "markNotificationsRead":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_markNotificationsRead(ctx, field)
@@ -66481,6 +69592,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "updateNotificationPreferences":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateNotificationPreferences(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "renameTheme":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_renameTheme(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mergeThemes":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_mergeThemes(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "splitTheme":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_splitTheme(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -68667,6 +71799,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "deadLetters":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_deadLetters(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "verifyAuditTrail":
 			field := field
 
@@ -68832,6 +71986,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				}()
 				res = ec._Query_actionItems(ctx, field)
 				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "clientBrief":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_clientBrief(ctx, field)
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -69211,6 +72387,49 @@ func (ec *executionContext) _RenameSpeakerPayload(ctx context.Context, sel ast.S
 	return out
 }
 
+var renameThemePayloadImplementors = []string{"RenameThemePayload"}
+
+func (ec *executionContext) _RenameThemePayload(ctx context.Context, sel ast.SelectionSet, obj *model.RenameThemePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, renameThemePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RenameThemePayload")
+		case "theme":
+			out.Values[i] = ec._RenameThemePayload_theme(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RenameThemePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var reopenEngagementPayloadImplementors = []string{"ReopenEngagementPayload"}
 
 func (ec *executionContext) _ReopenEngagementPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ReopenEngagementPayload) graphql.Marshaler {
@@ -69273,6 +72492,54 @@ func (ec *executionContext) _ReorderAgendaPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._ReorderAgendaPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var replayDeadLettersPayloadImplementors = []string{"ReplayDeadLettersPayload"}
+
+func (ec *executionContext) _ReplayDeadLettersPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ReplayDeadLettersPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, replayDeadLettersPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReplayDeadLettersPayload")
+		case "viewer":
+			out.Values[i] = ec._ReplayDeadLettersPayload_viewer(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "count":
+			out.Values[i] = ec._ReplayDeadLettersPayload_count(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ReplayDeadLettersPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -71745,6 +75012,49 @@ func (ec *executionContext) _SplitSpeakerPayload(ctx context.Context, sel ast.Se
 			}
 		case "userErrors":
 			out.Values[i] = ec._SplitSpeakerPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var splitThemePayloadImplementors = []string{"SplitThemePayload"}
+
+func (ec *executionContext) _SplitThemePayload(ctx context.Context, sel ast.SelectionSet, obj *model.SplitThemePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, splitThemePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SplitThemePayload")
+		case "theme":
+			out.Values[i] = ec._SplitThemePayload_theme(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SplitThemePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -77238,6 +80548,62 @@ func (ec *executionContext) marshalNDateTime2timeᚐTime(ctx context.Context, se
 	return res
 }
 
+func (ec *executionContext) marshalNDeadLetter2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐDeadLetterᚄ(ctx context.Context, sel ast.SelectionSet, v []*deadletter.DeadLetter) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNDeadLetter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐDeadLetter(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDeadLetter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐDeadLetter(ctx context.Context, sel ast.SelectionSet, v *deadletter.DeadLetter) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeadLetter(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDeadLetterConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[deadletter.DeadLetter]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeadLetterConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDeadLetterEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v page.Edge[deadletter.DeadLetter]) graphql.Marshaler {
+	return ec._DeadLetterEdge(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNDeadLetterEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []page.Edge[deadletter.DeadLetter]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNDeadLetterEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNDecideErasureInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDecideInput(ctx context.Context, v any) (privacy.DecideInput, error) {
 	res, err := ec.unmarshalInputDecideErasureInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -77296,6 +80662,21 @@ func (ec *executionContext) marshalNDeleteTagPayload2ᚖgithubᚗcomᚋrapporthq
 		return graphql.Null
 	}
 	return ec._DeleteTagPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDiscardDeadLettersInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐInput(ctx context.Context, v any) (deadletter.Input, error) {
+	res, err := ec.unmarshalInputDiscardDeadLettersInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDiscardDeadLettersPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDiscardDeadLettersPayload(ctx context.Context, sel ast.SelectionSet, v *model.DiscardDeadLettersPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DiscardDeadLettersPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNDownloadDataExportInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDownloadInput(ctx context.Context, v any) (privacy.DownloadInput, error) {
@@ -77633,6 +81014,16 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinte
 	return v
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐID(ctx context.Context, v any) (deadletter.ID, error) {
+	var res deadletter.ID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐID(ctx context.Context, sel ast.SelectionSet, v deadletter.ID) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐID(ctx context.Context, v any) (engagement.ID, error) {
 	var res engagement.ID
 	err := res.UnmarshalGQL(v)
@@ -77942,6 +81333,35 @@ func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋi
 	return ret
 }
 
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐIDᚄ(ctx context.Context, v any) ([]deadletter.ID, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]deadletter.ID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐIDᚄ(ctx context.Context, sel ast.SelectionSet, v []deadletter.ID) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐIDᚄ(ctx context.Context, v any) ([]engagement.ID, error) {
 	vSlice := graphql.CoerceList(v)
 	var err error
@@ -78076,6 +81496,35 @@ func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋi
 	ret := make(graphql.Array, len(v))
 	for i := range v {
 		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐIDᚄ(ctx context.Context, v any) ([]theme.ID, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]theme.ID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐIDᚄ(ctx context.Context, sel ast.SelectionSet, v []theme.ID) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐID(ctx, sel, v[i])
 	}
 
 	for _, e := range ret {
@@ -78654,6 +82103,21 @@ func (ec *executionContext) marshalNMergeTagsPayload2ᚖgithubᚗcomᚋrapporthq
 		return graphql.Null
 	}
 	return ec._MergeTagsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNMergeThemesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐMergeInput(ctx context.Context, v any) (theme.MergeInput, error) {
+	res, err := ec.unmarshalInputMergeThemesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMergeThemesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐMergeThemesPayload(ctx context.Context, sel ast.SelectionSet, v *model.MergeThemesPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._MergeThemesPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNMetricComparison2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐCompareTo(ctx context.Context, v any) (analytics.CompareTo, error) {
@@ -79333,6 +82797,21 @@ func (ec *executionContext) marshalNRenameSpeakerPayload2ᚖgithubᚗcomᚋrappo
 	return ec._RenameSpeakerPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRenameThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐRenameInput(ctx context.Context, v any) (theme.RenameInput, error) {
+	res, err := ec.unmarshalInputRenameThemeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRenameThemePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRenameThemePayload(ctx context.Context, sel ast.SelectionSet, v *model.RenameThemePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RenameThemePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNReopenEngagementInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐReopenInput(ctx context.Context, v any) (engagement.ReopenInput, error) {
 	res, err := ec.unmarshalInputReopenEngagementInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -79361,6 +82840,21 @@ func (ec *executionContext) marshalNReorderAgendaPayload2ᚖgithubᚗcomᚋrappo
 		return graphql.Null
 	}
 	return ec._ReorderAgendaPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNReplayDeadLettersInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐInput(ctx context.Context, v any) (deadletter.Input, error) {
+	res, err := ec.unmarshalInputReplayDeadLettersInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNReplayDeadLettersPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐReplayDeadLettersPayload(ctx context.Context, sel ast.SelectionSet, v *model.ReplayDeadLettersPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ReplayDeadLettersPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRequestDataExportInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐExportInput(ctx context.Context, v any) (privacy.ExportInput, error) {
@@ -79977,6 +83471,21 @@ func (ec *executionContext) marshalNSplitSpeakerPayload2ᚖgithubᚗcomᚋrappor
 		return graphql.Null
 	}
 	return ec._SplitSpeakerPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSplitThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐSplitInput(ctx context.Context, v any) (theme.SplitInput, error) {
+	res, err := ec.unmarshalInputSplitThemeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSplitThemePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐSplitThemePayload(ctx context.Context, sel ast.SelectionSet, v *model.SplitThemePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SplitThemePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNSponsorGrant2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐGrant(ctx context.Context, v any) (engagement.Grant, error) {
@@ -81299,6 +84808,13 @@ func (ec *executionContext) marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapport
 	return ec._Client(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOClientBrief2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋbriefᚐBrief(ctx context.Context, sel ast.SelectionSet, v *brief.Brief) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ClientBrief(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOClientFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐFilter(ctx context.Context, v any) (*client.Filter, error) {
 	if v == nil {
 		return nil, nil
@@ -81519,6 +85035,14 @@ func (ec *executionContext) marshalODateTime2ᚖtimeᚐTime(ctx context.Context,
 	_ = ctx
 	res := model.MarshalDateTime(*v)
 	return res
+}
+
+func (ec *executionContext) unmarshalODeadLetterFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐFilter(ctx context.Context, v any) (*deadletter.Filter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputDeadLetterFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOEmailState2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐDeliveryState(ctx context.Context, v any) (*notice.DeliveryState, error) {
@@ -83148,25 +86672,6 @@ func (ec *executionContext) marshalOUploadLink2ᚖgithubᚗcomᚋrapporthqᚋrap
 		return graphql.Null
 	}
 	return ec._UploadLink(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalOUser2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUserᚄ(ctx context.Context, sel ast.SelectionSet, v []*org.User) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
 }
 
 func (ec *executionContext) marshalOUser2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐUser(ctx context.Context, sel ast.SelectionSet, v *org.User) graphql.Marshaler {

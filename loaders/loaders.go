@@ -12,8 +12,10 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/analytics"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/brief"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
+	"github.com/rapporthq/rapport/internal/coaching/deadletter"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
@@ -32,6 +34,7 @@ import (
 // Services is where loaders load from.
 type Services struct {
 	Audit       *audit.Service
+	DeadLetters *deadletter.Service
 	Orgs        *org.Service
 	Clients     *client.Service
 	Engagements *engagement.Service
@@ -43,6 +46,7 @@ type Services struct {
 	Themes      *theme.Service
 	Notes       *note.Service
 	Analytics   *analytics.Service
+	Briefs      *brief.Service
 	Tags        *tag.Service
 	Notices     *notice.Service
 	Consents    *consent.Service
@@ -101,6 +105,7 @@ type Loaders struct {
 	Memberships   *Entity[org.Membership]
 	Invitations   *Entity[org.Invitation]
 	AuditEvents   *Entity[audit.Event]
+	DeadLetters   *Entity[deadletter.DeadLetter]
 	Clients       *Entity[client.Client]
 	Engagements   *Entity[engagement.Engagement]
 	Sessions      *Entity[session.Session]
@@ -202,6 +207,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Memberships = entity(b, s.Orgs.MembershipsByIDs)
 	b.Invitations = entity(b, s.Orgs.InvitationsByIDs)
 	b.AuditEvents = entity(b, s.Audit.EventsByIDs)
+	b.DeadLetters = entity(b, s.DeadLetters.ByIDs)
 	b.Clients = entity(b, s.Clients.ByIDs)
 	b.Engagements = entity(b, s.Engagements.ByIDs)
 	b.Sessions = entity(b, s.Sessions.ByIDs)

@@ -29,6 +29,9 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"audit": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.AuditEvents.Load(ctx, key))
 	},
+	"deadletter": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.DeadLetters.Load(ctx, key))
+	},
 	"client": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Clients.Load(ctx, key))
 	},

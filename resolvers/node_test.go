@@ -13,7 +13,7 @@ import (
 // never changed, and never given to another type.
 var prefixes = map[string]string{
 	"Organization": "org", "User": "user", "Membership": "member",
-	"AuditEvent": "audit", "Invitation": "invitation", "Client": "client", "Engagement": "engagement",
+	"AuditEvent": "audit", "DeadLetter": "deadletter", "Invitation": "invitation", "Client": "client", "Engagement": "engagement",
 	"Session": "session", "Participant": "participant", "Transcript": "transcript", "Speaker": "speaker",
 	"Utterance": "utterance", "SessionMetrics": "metrics", "Insight": "insight", "Citation": "citation", "Goal": "goal", "CheckIn": "checkin", "ActionItem": "action",
 	"Theme": "theme", "Note": "note", "NoteVersion": "noteversion", "Notification": "notification", "AgendaTopic": "topic", "SavedFilter": "filter",

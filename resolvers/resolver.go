@@ -53,6 +53,7 @@ type (
 	checkInResolver             struct{ *Resolver }
 	actionItemResolver          struct{ *Resolver }
 	actionAssigneeResolver      struct{ *Resolver }
+	clientBriefResolver         struct{ *Resolver }
 	metricGroupResolver         struct{ *Resolver }
 	dataRequestResolver         struct{ *Resolver }
 )
@@ -152,6 +153,9 @@ func (r *Resolver) Theme() graph.ThemeResolver { return themeResolver{r} }
 
 // Citation implements graph.ResolverRoot.
 func (r *Resolver) Citation() graph.CitationResolver { return citationResolver{r} }
+
+// ClientBrief implements graph.ResolverRoot.
+func (r *Resolver) ClientBrief() graph.ClientBriefResolver { return clientBriefResolver{r} }
 
 // MetricGroup implements graph.ResolverRoot.
 func (r *Resolver) MetricGroup() graph.MetricGroupResolver { return metricGroupResolver{r} }

@@ -15,6 +15,24 @@ func (clientResolver) Themes(ctx context.Context, c *client.Client, filter *them
 	return loaders.From(ctx).ThemesOfClient.Load(ctx, c.ID.UUID, loaders.ThemeQuery{Filter: filter, Order: orderBy}, window(first, after, last, before))
 }
 
+func (r mutationResolver) RenameTheme(ctx context.Context, input theme.RenameInput) (*model.RenameThemePayload, error) {
+	t, err := r.Themes.Rename(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.RenameThemePayload{Theme: t, UserErrors: errs}, err
+}
+
+func (r mutationResolver) MergeThemes(ctx context.Context, input theme.MergeInput) (*model.MergeThemesPayload, error) {
+	t, err := r.Themes.Merge(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.MergeThemesPayload{Theme: t, UserErrors: errs}, err
+}
+
+func (r mutationResolver) SplitTheme(ctx context.Context, input theme.SplitInput) (*model.SplitThemePayload, error) {
+	t, err := r.Themes.Split(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.SplitThemePayload{Theme: t, UserErrors: errs}, err
+}
+
 func (insightResolver) Theme(ctx context.Context, i *insight.Insight) (*theme.Theme, error) {
 	return loaders.From(ctx).ThemeOfInsight.Load(ctx, i.ID.UUID)
 }

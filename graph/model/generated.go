@@ -20,6 +20,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
+	"github.com/rapporthq/rapport/internal/coaching/theme"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 )
@@ -242,6 +243,16 @@ type DeleteTagPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What the discarding came to.
+type DiscardDeadLettersPayload struct {
+	// Who forgets it; null if there are userErrors.
+	Viewer *auth.Viewer `json:"viewer,omitempty"`
+	// How much is forgotten; null if there are userErrors.
+	Count *int `json:"count,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of downloadDataExport.
 type DownloadDataExportPayload struct {
 	// The link; null if there are userErrors.
@@ -288,7 +299,7 @@ type ImportTranscriptPayload struct {
 type InviteMemberPayload struct {
 	// The invitation; null if there are userErrors.
 	Invitation *org.Invitation `json:"invitation,omitempty"`
-	// What acceptInvitation takes. It is shown here and never again: hand it to the person.
+	// What acceptInvitation takes, beside what is in the mail. It is shown here and never again, to hand on where no mail arrives.
 	Token *string `json:"token,omitempty"`
 	// What was wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
@@ -340,6 +351,14 @@ type MergeSpeakersPayload struct {
 type MergeTagsPayload struct {
 	// The one tag as it is now; null if there are userErrors.
 	Tag *tag.Tag `json:"tag,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of mergeThemes.
+type MergeThemesPayload struct {
+	// The one theme as it is now; null if there are userErrors.
+	Theme *theme.Theme `json:"theme,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -412,6 +431,14 @@ type RenameSpeakerPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of renameTheme.
+type RenameThemePayload struct {
+	// The theme as it is now; null if there are userErrors.
+	Theme *theme.Theme `json:"theme,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of reopenEngagement.
 type ReopenEngagementPayload struct {
 	// The engagement as it is now; null if there are userErrors.
@@ -424,6 +451,16 @@ type ReopenEngagementPayload struct {
 type ReorderAgendaPayload struct {
 	// The session as it is now; null if there are userErrors.
 	Session *session.Session `json:"session,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What the replaying came to.
+type ReplayDeadLettersPayload struct {
+	// Who has it done; null if there are userErrors.
+	Viewer *auth.Viewer `json:"viewer,omitempty"`
+	// How much is tried again, with all its attempts; null if there are userErrors.
+	Count *int `json:"count,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -468,7 +505,7 @@ type RescheduleSessionPayload struct {
 type ResendInvitationPayload struct {
 	// The invitation; null if there are userErrors.
 	Invitation *org.Invitation `json:"invitation,omitempty"`
-	// What acceptInvitation takes from now on. It is shown here and never again: hand it to the person.
+	// What acceptInvitation takes from now on, beside what is in the new mail. It is shown here and never again, to hand on where no mail arrives.
 	Token *string `json:"token,omitempty"`
 	// What was wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
@@ -560,6 +597,14 @@ type SplitSpeakerPayload struct {
 	Speaker *transcript.Speaker `json:"speaker,omitempty"`
 	// The edit; null if nothing was to be changed, or if there are userErrors.
 	Edit *transcript.Edit `json:"edit,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of splitTheme.
+type SplitThemePayload struct {
+	// The theme as it is now; null if there are userErrors.
+	Theme *theme.Theme `json:"theme,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/deadletter"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
@@ -34,6 +35,8 @@ type (
 	InvitationEdge           = page.Edge[org.Invitation]
 	AuditEventConnection     = page.Connection[audit.Event]
 	AuditEventEdge           = page.Edge[audit.Event]
+	DeadLetterConnection     = page.Connection[deadletter.DeadLetter]
+	DeadLetterEdge           = page.Edge[deadletter.DeadLetter]
 	ClientConnection         = page.Connection[client.Client]
 	ClientEdge               = page.Edge[client.Client]
 	EngagementConnection     = page.Connection[engagement.Engagement]

@@ -1,4 +1,5 @@
 import clientPage from '../../docs/operations/client.graphql'
+import clientBrief from '../../docs/operations/client-brief.graphql'
 import dashboard from '../../docs/operations/dashboard.graphql'
 import home from '../../docs/operations/home.graphql'
 import importTranscript from '../../docs/operations/import-transcript.graphql'
@@ -34,6 +35,7 @@ export async function exampleTabs(request) {
   return [
     tab(home, {today: day(0), tomorrow: day(1)}),
     tab(clientPage, {id: first('clients', 'client_…')}),
+    tab(clientBrief, {clientId: first('clients', 'client_…')}),
     tab(session, {id: anySession}),
     tab(programme, {from: date(day(-180)), to: date(day(0))}),
     tab(settings),
@@ -46,7 +48,7 @@ export async function exampleTabs(request) {
   ]
 }
 
-/** Returns the tab that a link asks for, ?query=…&variables=…, or null. */
+/** Returns the tab that a link asks for, ?query=…&variables=… or the same behind a #, or null. */
 export function linkedTab(search) {
   const parameters = new URLSearchParams(search)
   const query = parameters.get('query')

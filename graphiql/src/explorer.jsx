@@ -6,7 +6,8 @@ import {exampleTabs, linkedTab} from './examples.js'
 import {graphiqlStorage, hasTabs} from './storage.js'
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin({showAttribution: false})]
-const linked = linkedTab(location.search)
+// What is secret stands behind the #.
+const linked = linkedTab(location.search) ?? linkedTab(location.hash.slice(1))
 
 export function Explorer({fetcher, request}) {
   const [examples, setExamples] = useState(null)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rapporthq/rapport/internal/app/apptest"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -250,5 +251,127 @@ func TestMetricsOfOthers(t *testing.T) {
 	sql(t, env, `UPDATE transcripts SET archived_at = now() WHERE session_id IN (SELECT id FROM sessions WHERE starts_at BETWEEN '2031-01-08' AND '2031-01-09')`)
 	if got := askSeries(t, ruth, "metric: SILENCE_SHARE, "+year).values(0)[0]; got != "0.3667/3" { // .3, .2 and .6
 		t.Errorf("January is %s", got)
+	}
+}
+
+// A winter of goals and actions, long over, small enough to be worked out by hand.
+func newWinter(t *testing.T) *apptest.Env {
+	t.Helper()
+	env := apptest.Demo(t)
+	const of = ` FROM clients c JOIN engagements e ON e.client_id = c.id WHERE c.name = `
+	for _, a := range [][6]string{ // of whom, added, due, where that day ends, state, since
+		{"Amara Okafor", "2021-01-05 09:00Z", "2021-01-10", "2021-01-11 00:00Z", "DONE", "2021-01-09 09:00Z"},
+		{"Amara Okafor", "2021-01-28 09:00Z", "2021-01-31", "2021-02-01 00:00Z", "DONE", "2021-02-03 09:00Z"}, // January's, and late
+		{"Jonas Lindqvist", "2021-01-02 09:00Z", "2021-01-15", "2021-01-16 00:00Z", "OPEN", "2021-01-02 09:00Z"},
+		{"Jonas Lindqvist", "2021-01-02 09:00Z", "2021-01-20", "2021-01-21 00:00Z", "WONT_DO", "2021-01-18 09:00Z"},
+		{"Mei Tanaka", "2021-01-11 10:00Z", "2021-01-21", "2021-01-22 00:00Z", "DONE", "2021-01-21 10:00Z"},
+		{"Mei Tanaka", "2021-01-11 10:00Z", "2021-01-22", "2021-01-23 00:00Z", "PROPOSED", "2021-01-11 10:00Z"},
+		{"Mei Tanaka", "2021-01-11 10:00Z", "2121-01-22", "2121-01-23 00:00Z", "OPEN", "2021-01-11 10:00Z"}, // not over
+	} {
+		sql(t, env, `INSERT INTO action_items (id, org_id, client_id, coach_id, engagement_id, created_by, title, created_at, due_on, due_at, status, status_changed_at, completed_at)
+			SELECT gen_random_uuid(), c.org_id, c.id, c.coach_id, e.id, c.coach_id, 'Winter', $2::timestamptz, $3::date, $4::timestamptz, $5, $6::timestamptz,
+				CASE WHEN $5 = 'DONE' THEN $6::timestamptz END`+of+`$1`, a[0], a[1], a[2], a[3], a[4], a[5])
+	}
+	for _, g := range [][3]string{{"Amara Okafor", "ACHIEVED", "2021-02-10"}, {"Jonas Lindqvist", "ABANDONED", "2021-02-11"}} {
+		sql(t, env, `INSERT INTO goals (id, org_id, client_id, coach_id, engagement_id, title, created_at, status, closed_at)
+			SELECT gen_random_uuid(), c.org_id, c.id, c.coach_id, CASE WHEN $2 = 'ACHIEVED' THEN e.id END, 'Winter', '2021-01-01', $2, $3::timestamptz`+of+`$1`, g[0], g[1], g[2])
+	}
+	sql(t, env, `INSERT INTO goal_check_ins (id, org_id, goal_id, score, author_id, as_of)
+		SELECT gen_random_uuid(), g.org_id, g.id, CASE WHEN g.status = 'ACHIEVED' THEN 9 ELSE 2 END, g.coach_id, '2021-01-20 10:00Z' FROM goals g WHERE g.title = 'Winter'`)
+	sql(t, env, `INSERT INTO goal_check_ins (id, org_id, goal_id, score, author_id, as_of, corrects_id)
+		SELECT gen_random_uuid(), org_id, goal_id, 6, author_id, as_of, id FROM goal_check_ins WHERE score = 9 AND as_of = '2021-01-20 10:00Z'`)
+	sql(t, env, `INSERT INTO action_assignees (id, org_id, action_id, user_id) SELECT gen_random_uuid(), a.org_id, a.id, u.id
+		FROM action_items a, users u WHERE a.title = 'Winter' AND u.email = '`+apptest.Coach2+`'`) // who helps, and measures nobody
+	return env
+}
+
+func TestMetricsOfGoalsAndActions(t *testing.T) {
+	t.Parallel()
+	env := newWinter(t)
+	ruth := env.Login(t, apptest.Coach)
+	const winter = `from: "2021-01-15", to: "2021-03-15"`
+	for metric, want := range map[string][]string{
+		"ACTIONS_DONE":          {"COUNT", "2/3", "1/1", "null/0"},
+		"ACTIONS_DONE_SHARE":    {"SHARE", "0.6/5", "null/0", "null/0"},
+		"ACTIONS_OVERDUE_SHARE": {"SHARE", "0.4/5", "null/0", "null/0"},
+		"ACTIONS_DAYS_TO_DONE":  {"DAYS", "7/2", "6/1", "null/0"},
+		"GOALS_ACHIEVED":        {"COUNT", "null/0", "1/2", "null/0"},
+		"GOAL_CHECK_IN_SCORE":   {"SCORE", "4/2", "null/0", "null/0"},
+		"GOALS_LETS_REFOCUS":    {"COUNT", "null/0", "null/0", "null/0"}, // nobody knows by now
+	} {
+		got := askSeries(t, ruth, "metric: "+metric+", "+winter)
+		if s := append([]string{got.Unit}, got.values(0)...); !slices.Equal(s, want) || got.DefinitionVersion != nil || got.LeftOut != 0 {
+			t.Errorf("%s is %v, want %v", metric, s, want)
+		}
+	}
+	mine := askSeries(t, ruth, `metric: ACTIONS_DONE_SHARE, groupBy: PERSON, compareTo: PROGRAMME, filter: {clientIds: ["`+
+		one(t, env, "client", `SELECT id FROM clients WHERE name = 'Jonas Lindqvist'`)+`"]}, `+winter)
+	if got, want := mine.values(0), []string{"0/2", "null/0", "null/0"}; !slices.Equal(got, want) {
+		t.Errorf("of what Jonas was to do, %v is done, want %v", got, want)
+	}
+	if p := mine.Groups[0].Points[0].Programme; say(p.Median) != "1" || say(p.P25) != "0" || *p.N != 5 {
+		t.Errorf("beside it stands %+v", p)
+	}
+	if p := mine.Groups[0].Points[1].Programme; p.Suppressed == nil || *p.Suppressed != "TOO_FEW" || p.Median != nil {
+		t.Errorf("nothing was due in February, and beside it stands %+v", p)
+	}
+	before := askSeries(t, ruth, `metric: ACTIONS_DAYS_TO_DONE, compareTo: PREVIOUS_PERIOD, from: "2021-02-01", to: "2021-02-28"`).Groups[0].Points[0]
+	if say(before.Value) != "6" || say(before.Previous.Value) != "7" {
+		t.Errorf("February took %s days, January %s", say(before.Value), say(before.Previous.Value))
+	}
+	// What stands beside the engagements is in none of their series.
+	if s := askSeries(t, ruth, `metric: GOALS_ACHIEVED, groupBy: ENGAGEMENT, `+winter); len(s.Groups) != 1 || s.Groups[0].Engagement == nil || s.values(0)[1] != "1/1" {
+		t.Errorf("by engagement: %+v", s.Groups)
+	}
+	// How goals are getting on is known of now alone, and is what each goal says.
+	now := time.Now()
+	months := fmt.Sprintf("from: %q, to: %q", now.AddDate(0, -2, 0).Format(time.DateOnly), now.Format(time.DateOnly))
+	var out struct {
+		Goals struct{ Nodes []struct{ Progress string } }
+	}
+	ruth.Must(t, `{ goals(filter: {statuses: [OPEN]}) { nodes { progress } } }`, nil, &out)
+	each := map[string]int{}
+	for _, g := range out.Goals.Nodes {
+		each[g.Progress]++
+	}
+	for _, p := range []string{"SOLID_MOMENTUM", "NEEDS_ATTENTION", "LETS_REFOCUS"} {
+		got := askSeries(t, ruth, "metric: GOALS_"+p+", compareTo: PREVIOUS_PERIOD, "+months).values(0)
+		if last := len(got) - 1; each[p] == 0 || got[last] != fmt.Sprintf("%d/%d", each[p], len(out.Goals.Nodes)) || slices.ContainsFunc(got[:last], func(v string) bool { return v != "null/0" }) {
+			t.Errorf("%s: %v, of the goals %v", p, got, each)
+		}
+	}
+	// Each is for who sees the goals and actions; owners have the counts.
+	counts := map[string]bool{"ACTIONS_DONE": true, "GOALS_ACHIEVED": true}
+	for _, metric := range []string{"ACTIONS_DONE", "ACTIONS_DONE_SHARE", "ACTIONS_OVERDUE_SHARE", "ACTIONS_DAYS_TO_DONE", "GOALS_ACHIEVED", "GOAL_CHECK_IN_SCORE", "GOALS_SOLID_MOMENTUM"} {
+		for who, sees := range map[string]bool{
+			apptest.Coach: true, apptest.Supervisor: true, apptest.ClientUser: true, apptest.Owner: counts[metric], apptest.Lumen: false,
+			apptest.Coach2: metric == "GOALS_SOLID_MOMENTUM", apptest.Sponsor: metric == "GOALS_SOLID_MOMENTUM",
+		} {
+			in := winter
+			if metric == "GOALS_SOLID_MOMENTUM" {
+				in = months
+			}
+			n, most := 0, 0
+			for _, by := range []string{"NONE", "PERSON", "COACH", "ENGAGEMENT"} {
+				for _, g := range askSeries(t, env.Login(t, who), "metric: "+metric+", groupBy: "+by+", compareTo: PROGRAMME, "+in).Groups {
+					for _, p := range g.Points {
+						n += p.N
+						most = max(most, p.N)
+						if !sees && (p.Value != nil || p.Programme.N != nil) {
+							t.Errorf("%s is told of %s", who, metric)
+						}
+					}
+				}
+			}
+			if (n > 0) != sees {
+				t.Errorf("%s for %s rests on %d", metric, who, n)
+			}
+			if one := who == apptest.Sponsor || who == apptest.Coach2; one && most > 1 {
+				t.Errorf("%s sees %d goals in %s", who, most, metric)
+			}
+			if who == apptest.ClientUser && most > 4 {
+				t.Errorf("a client sees %d in %s", most, metric)
+			}
+		}
 	}
 }

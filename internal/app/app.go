@@ -20,8 +20,10 @@ import (
 	"github.com/rapporthq/rapport/graphiql"
 	"github.com/rapporthq/rapport/internal/coaching/analytics"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/brief"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
+	"github.com/rapporthq/rapport/internal/coaching/deadletter"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
@@ -107,6 +109,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.reads = audit.NewReadLog(db, log)
 	a.sealer = audit.NewSealer(db, log)
 	a.services.Audit = audit.NewService(db)
+	a.services.DeadLetters = deadletter.NewService(db, aboutJobs...)
 	a.services.Orgs = org.NewService(db)
 	a.services.Clients = client.NewService(db)
 	a.services.Engagements = engagement.NewService(db, a.services.Clients)
@@ -116,13 +119,15 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Themes = theme.NewService(db)
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.services.Themes, a.stream)
 	a.services.GoalLinks = goal.NewLinks(a.services.Goals, linkable(a.services)...)
-	a.services.Analytics = analytics.NewService(db)
+	a.services.Analytics = analytics.NewService(db, a.services.Goals)
+	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights, a.services.Themes)
 	a.services.Notes = note.NewService(db, a.services.Orgs, a.services.Clients, a.services.Engagements, a.services.Sessions)
 	if a.mails, err = a.openMails(ctx); err != nil {
 		return nil, err
 	}
 	a.services.Notices = notice.NewService(notice.Options{
 		DB: db, Stream: a.stream, Sender: a.mails.sender, Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
+		Invitations: a.invitation,
 	})
 	a.services.Tags = tag.NewService(db, taggable(a.services)...)
 	a.services.Consents = consent.NewService(db, consenting(a.services)...)

@@ -113,6 +113,14 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 		const own = `SELECT id FROM tags WHERE owner_id = $1 ORDER BY id LIMIT 1 OFFSET $2`
 		return apptest.Coach, fmt.Sprintf(`intoId: %q, ids: [%q]`, one(t, w.env, "tag", own, w.person(t, apptest.Coach), 0), one(t, w.env, "tag", own, w.person(t, apptest.Coach), 1))
 	},
+	"mergeThemes": func(t *testing.T, w *world) (string, string) {
+		const own = `SELECT t.id FROM themes t JOIN sessions s ON s.id = $1 AND s.client_id = t.client_id AND s.coach_id = t.coach_id WHERE t.key = $2`
+		return apptest.Coach, fmt.Sprintf(`intoId: %q, ids: [%q]`, one(t, w.env, "theme", own, w.uuid(t, amara2.id(t, w.env)), "1"), one(t, w.env, "theme", own, w.uuid(t, amara2.id(t, w.env)), "2"))
+	},
+	"splitTheme": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`id: %q`, one(t, w.env, "theme", `SELECT t.id FROM themes t JOIN sessions s ON s.id = $1 AND s.client_id = t.client_id AND s.coach_id = t.coach_id
+			WHERE t.merged_into_id IS NOT NULL LIMIT 1`, w.uuid(t, amara2.id(t, w.env))))
+	},
 	"confirmSpeakerRoles": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach, fmt.Sprintf(`transcriptId: %q, roles: [{speakerId: %q, role: COACH}]`, w.transcript(t), w.voice(t, 0))
 	},

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -62,6 +63,66 @@ func TestFiftyWritersOfAGoal(t *testing.T) {
 	all.Wait()
 	if title, version := value[string](t, env, `SELECT title FROM goals WHERE id = $1`, uuid(t, goal)), value[int](t, env, `SELECT version FROM goals WHERE id = $1`, uuid(t, goal)); title != "50" || version != 51 {
 		t.Errorf("title is %s, version %d: an update is lost", title, version)
+	}
+}
+
+// TestFiftyPeopleAtAGoal lets fifty people check in, correct one check-in, link and do an action and change the goal, all at once:
+// what is added is there, one correction counts, and nobody hears of a deadlock.
+func TestFiftyPeopleAtAGoal(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, amara2.id(t, env)))
+	goal := does(t, coach, "createGoal", "goal", "id", apptest.Vars{"clientId": client, "title": "Together"})["id"].(string)
+	wrong := does(t, coach, "addCheckIn", "checkIn", "id", apptest.Vars{"goalId": goal, "score": 1})["id"]
+	action := does(t, coach, "createActionItem", "actionItem", "id", apptest.Vars{"clientId": client, "title": "Together"})["id"].(string)
+	var mu sync.Mutex
+	answers := map[string]int{}
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			var what string
+			var got changed
+			switch i % 5 {
+			case 0, 1:
+				what, got = "checkIn", change(t, coach, "addCheckIn", "checkIn", "id", apptest.Vars{"goalId": goal, "score": i % 11})
+			case 2:
+				what, got = "correct", change(t, coach, "addCheckIn", "checkIn", "id", apptest.Vars{"goalId": goal, "score": 9, "correctsId": wrong})
+			case 3:
+				mutation := []string{"linkGoal", "unlinkGoal"}[i%2]
+				what, got = "link", change(t, coach, mutation, "goal", "id", apptest.Vars{"goalId": goal, "entityId": action})
+			default:
+				what, got.response = "update", coach.Do(t, `mutation($id: ID!, $title: String) { updateGoal(input: {id: $id, expectedVersion: 1, title: $title}) { userErrors { code } } }`,
+					apptest.Vars{"id": goal, "title": fmt.Sprint(i)})
+				if i%2 == 0 {
+					what, got.response = "do", coach.Do(t, `mutation($id: ID!) { updateActionItem(input: {id: $id, expectedVersion: 1, status: IN_PROGRESS}) { userErrors { code } } }`,
+						apptest.Vars{"id": action})
+				}
+				if strings.Contains(string(got.response.Data), "CONFLICT") { // the payload carries what is there now, too
+					what += " CONFLICT"
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if answer := got.response.Code() + briefly(got.userErrors); answer != "" {
+				what += " " + answer
+			}
+			answers[what]++
+		})
+	}
+	all.Wait()
+	if answers["checkIn"] != 20 || answers["correct"] != 1 || answers["correct INVALID correctsId"] != 9 || answers["link"] != 10 ||
+		answers["update"] != 1 || answers["update CONFLICT"] != 4 || answers["do"]+answers["do CONFLICT"] != 5 {
+		t.Errorf("answers: %v", answers)
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM goal_check_ins WHERE goal_id = $1`, uuid(t, goal)); n != 22 {
+		t.Errorf("%d check-ins of 22", n)
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM audit_events WHERE action = 'goal.checkIn' AND entity_id = $1`, uuid(t, goal)); n != 22 {
+		t.Errorf("the trail knows %d check-ins of 22", n)
+	}
+	if n := value[int](t, env, `SELECT version FROM goals WHERE id = $1`, uuid(t, goal)); n != 2 {
+		t.Errorf("the goal is at version %d", n)
 	}
 }
 
@@ -155,6 +216,25 @@ func TestActionsAreDueWherePeopleAre(t *testing.T) {
 	}
 	own := does(t, amara, "createActionItem", "actionItem", "id", apptest.Vars{"clientId": client, "title": "My own"})["id"]
 	does(t, amara, "updateActionItem", "actionItem", "title", apptest.Vars{"id": own, "expectedVersion": 1, "title": "My very own"})
+}
+
+// TestOverdueFarFromHome: an action is overdue for who lives where the day is over, a day before it is for the last of all.
+func TestOverdueFarFromHome(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, amara := env.Login(t, apptest.Coach), env.Login(t, apptest.ClientUser)
+	client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, amara2.id(t, env)))
+	action := does(t, coach, "createActionItem", "actionItem", "id", apptest.Vars{"clientId": client, "title": "Far", "dueOn": "2031-01-15", "assigneeIds": []string{client}})["id"]
+	sql(t, env, `UPDATE action_items SET due_at = now() + interval '25 hours 59 minutes' WHERE title = 'Far'`)
+	sql(t, env, `UPDATE action_assignees SET due_at = now() - interval '1 second' FROM action_items a WHERE a.id = action_id AND a.title = 'Far'`)
+	for _, filter := range []string{`{overdue: true}`, fmt.Sprintf(`{dueBefore: %q}`, time.Now().Format(time.RFC3339Nano)), `{overdue: false}`} {
+		for who, c := range map[string]*apptest.Client{"the client": amara, "the coach": coach} {
+			r := c.Do(t, `{ actionItems(first: 100, filter: `+filter+`) { nodes { id overdue } } }`, nil)
+			if got, want := strings.Contains(string(r.Data), fmt.Sprint(action)), (who == "the client") != (filter == `{overdue: false}`); got != want || len(r.Errors) > 0 {
+				t.Errorf("%s for %s: it is there: %t", filter, who, got)
+			}
+		}
+	}
 }
 
 // TestAnInsightGivesOneAction accepts one commitment many times at once.

@@ -162,6 +162,19 @@ func (a *App) thing(key id.Any) string {
 	return a.explorer(fmt.Sprintf("{ node(id: %q) { __typename id } }", id.Format(key.Prefix, key.UUID)))
 }
 
+// invitation is what the mail that invites says. Its link carries the token behind a #, where it goes to no server and into no log.
+func (a *App) invitation(ctx context.Context, organization, key id.UUID) (*notice.Invited, error) {
+	m, err := a.services.Orgs.ForMail(ctx, organization, org.InvitationID{UUID: key})
+	if m == nil || err != nil {
+		return nil, err
+	}
+	link := url.Values{
+		"query":     {"mutation ($token: String!) { acceptInvitation(input: {token: $token}) { membership { roles } userErrors { message } } }"},
+		"variables": {fmt.Sprintf(`{"token": %q}`, m.Token)},
+	}
+	return &notice.Invited{Email: m.Email, Organization: m.Organization, By: m.By, Until: m.Until, URL: *a.url.Load() + "/#" + link.Encode()}, nil
+}
+
 func (a *App) explorer(query string) string {
 	return *a.url.Load() + "/?query=" + url.QueryEscape(query)
 }

@@ -147,7 +147,8 @@ func TestAssignedActionsAreTold(t *testing.T) {
 	// A commitment that becomes an action tells who has made it.
 	o.update(t, o.ruth, board, apptest.Vars{"status": "DONE"})
 	insight := one(t, o.Env, "insight", `SELECT i.id FROM insights i JOIN sessions s ON s.id = i.session_id
-		WHERE i.kind = 'COMMITMENT' AND s.client_id = $1 AND i.retracted_at IS NULL LIMIT 1`, uuid(t, o.client))
+		WHERE i.kind = 'COMMITMENT' AND s.client_id = $1 AND i.retracted_at IS NULL
+		AND NOT EXISTS (SELECT FROM action_items a WHERE a.source_insight_id = i.id) LIMIT 1`, uuid(t, o.client))
 	accept := apptest.Vars{"insightId": insight, "title": "Answer Petra", "assigneeIds": []string{o.client}}
 	for range 2 {
 		does(t, o.ruth, "acceptInsightAsAction", "actionItem", "id", accept)

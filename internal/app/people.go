@@ -14,7 +14,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
-// people are those whom the development issuer can sign in. It serves their list to the explorer's page.
+// people are those whom the development issuer can sign in: members, and who is invited and may do nothing but accept. It serves their list to the explorer's page.
 type people struct {
 	db     *pgxpool.Pool
 	issuer string
@@ -48,12 +48,19 @@ type person struct {
 
 func (p people) list(ctx context.Context) ([]person, error) {
 	rows, err := p.db.Query(ctx, `
-		SELECT u.email, u.name, m.roles, o.slug
-		FROM user_identities i
-		JOIN users u ON u.id = i.user_id
-		JOIN memberships m ON m.user_id = u.id AND m.status = 'ACTIVE'
-		JOIN organizations o ON o.id = m.org_id
-		WHERE i.issuer = $1 ORDER BY o.created_at, o.slug, m.created_at, u.email LIMIT 100`, p.issuer)
+		SELECT email, name, roles, slug FROM (
+			SELECT u.email, u.name, m.roles, o.slug, o.created_at AS since, m.created_at
+			FROM user_identities i
+			JOIN users u ON u.id = i.user_id
+			JOIN memberships m ON m.user_id = u.id AND m.status = 'ACTIVE'
+			JOIN organizations o ON o.id = m.org_id
+			WHERE i.issuer = $1
+			UNION ALL
+			SELECT n.email, 'Invited: ' || n.email, n.roles, o.slug, o.created_at, n.created_at
+			FROM invitations n JOIN organizations o ON o.id = n.org_id
+			WHERE n.accepted_at IS NULL AND n.revoked_at IS NULL AND n.expires_at > now()
+			  AND NOT EXISTS (SELECT FROM users u JOIN user_identities i ON i.user_id = u.id AND i.issuer = $1 WHERE lower(u.email) = lower(n.email))
+		) AS everybody ORDER BY since, slug, created_at, email LIMIT 100`, p.issuer)
 	if err != nil {
 		return nil, err
 	}

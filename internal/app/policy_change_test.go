@@ -23,6 +23,8 @@ var mutations = map[string]struct {
 	"resendInvitation":              {"Invitation", `id: $id`, []relation{admin}},
 	"revokeInvitation":              {"Invitation", `id: $id`, []relation{admin}},
 	"updateOrganization":            {"Organization", `id: $id, speakerRoles: DECIDE`, []relation{admin}},
+	"replayDeadLetters":             {"DeadLetter", `ids: [$id]`, []relation{admin}},
+	"discardDeadLetters":            {"DeadLetter", `ids: [$id]`, []relation{admin}},
 	"markNotificationsRead":         {"Notification", `ids: [$id]`, []relation{self}},
 	"markAllNotificationsRead":      {"", ``, nil},
 	"updateNotificationPreferences": {"", ``, nil},
@@ -50,6 +52,9 @@ var mutations = map[string]struct {
 	"createSavedFilter":             {"", ``, nil},
 	"updateSavedFilter":             {"SavedFilter", `id: $id, name: "Overwritten"`, []relation{self}},
 	"deleteSavedFilter":             {"SavedFilter", `id: $id`, []relation{self}},
+	"renameTheme":                   {"Theme", `id: $id, label: "Overwritten"`, []relation{coach}},
+	"mergeThemes":                   {"Theme", `intoId: $id, ids: [$id]`, []relation{coach}},
+	"splitTheme":                    {"Theme", `id: $id`, []relation{coach}},
 	"updateTag":                     {"Tag", `id: $id, name: "Overwritten"`, []relation{coach}},
 	"mergeTags":                     {"Tag", `intoId: $id, ids: [$id]`, []relation{coach}},
 	"deleteTag":                     {"Tag", `id: $id`, []relation{coach}},
@@ -207,11 +212,18 @@ func TestMutationsOfOthers(t *testing.T) {
 	for _, n := range tried {
 		sum += n
 	}
-	// What is removed can be changed no more.
-	last := func(name string) bool { return strings.HasPrefix(name, "remove") || strings.HasPrefix(name, "delete") }
-	for _, removing := range []bool{false, true} {
+	// What is put away, or replaced by another transcript, makes no theme; and what is removed can be changed no more.
+	turn := func(name string) int {
+		return 1 + slices.IndexFunc([]string{"archive import", "remove delete discard"}, func(verbs string) bool {
+			return slices.ContainsFunc(strings.Fields(verbs), func(verb string) bool { return strings.HasPrefix(name, verb) })
+		})
+	}
+	for now := range 3 {
+		if now == 2 { // what was replayed is given up again
+			w.exec(t, `UPDATE jobs SET state = 'DEAD' WHERE state = 'DONE' AND last_error_code = 'SUPERSEDED'`)
+		}
 		for name, do := range allowed {
-			if last(name) == removing {
+			if turn(name) == now {
 				do()
 			}
 		}

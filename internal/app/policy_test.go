@@ -39,9 +39,10 @@ func related(r relation, v *viewer, f *fact) bool {
 	case admin:
 		return v.is("OWNER", "ADMIN")
 	case coach:
-		return v.is("COACH") && slices.Contains(f.coaches, v.user)
+		return v.is("COACH") && (slices.Contains(f.coaches, v.user) || slices.Contains(f.supervises, v.user))
 	case supervisor:
-		return v.is("SUPERVISOR") && slices.ContainsFunc(f.coaches, func(c id.UUID) bool { return slices.Contains(v.coaches, c) })
+		return v.is("SUPERVISOR") && (slices.ContainsFunc(f.coaches, func(c id.UUID) bool { return slices.Contains(v.coaches, c) }) ||
+			f.typ == "User" && slices.Contains(v.coaches, f.self))
 	case client:
 		return v.is("CLIENT") && slices.Contains(f.clients, v.user)
 	case sponsor:
@@ -82,13 +83,13 @@ type decision struct {
 var decisions = map[string]decision{
 	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members consentTexts",
 		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}, "retentionReport": {admin}}},
-	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt",
-		only{"supervisors": {admin}, "supervises": {admin}}},
+	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt supervisors supervises", nil},
 	"Invitation": {opens{admin: all}, "id email roles status invitedBy expiresAt createdAt", nil},
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
 		only{"email": {self, admin}, "timeZone": {self, admin}}},
 
 	"AuditEvent": {opens{admin: all}, "id sequence at actor action kind entityId client fields request", nil},
+	"DeadLetter": {opens{admin: all}, "id kind entityId attempts errorCode since", nil},
 
 	"Client": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name coach user tags consents engagements sessions insights themes notes goals actionItems createdAt",
 		only{"goalCount": {admin}, "openActionCount": {admin}, "email": {admin, coach, client}, "legalHold": {admin}, "lifecycle": {admin, coach, supervisor}, "archivedAt": {admin, coach, supervisor}, "updatedAt": {admin, coach, supervisor}}},
@@ -148,14 +149,14 @@ var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer Page
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
 	Sponsorship EngagementReopening SessionCancellation SavedSessionFilter
 	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText StoreCount DataExport RetentionReport RetentionSweep
-	NoteConflict ActionAssignee MetricSeries MetricGroup MetricPoint MetricPrevious MetricDistribution
+	NoteConflict ActionAssignee ClientBrief MetricSeries MetricGroup MetricPoint MetricPrevious MetricDistribution
 	NotificationPreferences NotificationPreference QuietHours NotificationAdded NotificationsRead
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "invitations auditEvents verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem",
+	"Query":        "invitations auditEvents deadLetters verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights clientBrief notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "notificationEvents insightEvents",
 }
@@ -168,6 +169,7 @@ var filters = map[string]string{
 	"ActionItemFilter.assignedToMe": "", "ActionItemFilter.dueBefore": "", "ActionItemFilter.dueAfter": "", "ActionItemFilter.overdue": "",
 	"AuditEventFilter.actorIds": "", "AuditEventFilter.actions": "", "AuditEventFilter.kinds": "", "AuditEventFilter.entityIds": "", "AuditEventFilter.clientIds": "",
 	"AuditEventFilter.after": "", "AuditEventFilter.before": "",
+	"DeadLetterFilter.kinds": "", "DeadLetterFilter.errorCodes": "", "DeadLetterFilter.entityIds": "",
 	"NotificationFilter.unreadOnly": "", "NotificationFilter.types": "",
 	"ClientFilter.nameStartsWith": "", "ClientFilter.lifecycles": "lifecycle", "ClientFilter.coachIds": "", "ClientFilter.tagIds": "tags", "ClientFilter.includeArchived": "",
 	"EngagementFilter.clientIds": "", "EngagementFilter.coachIds": "", "EngagementFilter.statuses": "", "EngagementFilter.includeArchived": "",
@@ -352,6 +354,7 @@ func TestPolicy(t *testing.T) {
 		k.deep(t, v)
 	}
 	k.listsHaveAll(t)
+	k.briefs(t)
 	for _, v := range w.viewers {
 		k.leaks(t, v)
 	}

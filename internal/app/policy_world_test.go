@@ -47,6 +47,7 @@ type fact struct {
 	clients     []id.UUID // the logins of its clients
 	sponsors    []id.UUID
 	informed    []id.UUID // those of the sponsors who may see progress
+	supervises  []id.UUID // of a person, the coaches
 	consent     bool      // every client in the session agrees to supervision
 	shared      bool      // the transcript, with the client
 	accepted    bool      // the insight, and it is meant for the client
@@ -261,6 +262,11 @@ func (w *world) fill(t *testing.T) {
 	w.exec(t, `INSERT INTO invitations (id, org_id, email, roles, token_hash, invited_by, expires_at)
 		SELECT gen_random_uuid(), o.id, 'invited@' || o.slug || '.example', '{COACH}', sha256(o.slug::bytea),
 			(SELECT user_id FROM memberships m WHERE m.org_id = o.id ORDER BY created_at, id LIMIT 1), now() + interval '1 day' FROM organizations o`)
+	// Work was given up, about a transcript and about something that is gone.
+	w.exec(t, `INSERT INTO jobs (id, org_id, kind, entity_id, state, attempt, max_attempts, run_at, finished_at, last_error_code, last_error)
+		SELECT gen_random_uuid(), o.id, k.kind, coalesce((SELECT id FROM transcripts WHERE org_id = o.id AND k.kind = 'transcript.analyse' ORDER BY id LIMIT 1), gen_random_uuid()),
+			'DEAD', 10, 10, now(), now(), 'INTERNAL', 'for the test'
+		FROM organizations o CROSS JOIN (VALUES ('transcript.analyse'), ('notice.announce'), ('notice.announce')) AS k (kind)`)
 	// Some of the audit trail is sealed.
 	if _, err := w.env.App.Sealer().Seal(t.Context()); err != nil {
 		t.Fatal(err)
@@ -402,6 +408,7 @@ func (w *world) plan(t *testing.T) {
 	mei := id.Format("client", w.id(t, `SELECT id FROM clients WHERE name = 'Mei Tanaka'`))
 	made(w.env.Login(t, apptest.Coach2), "createGoal", "goal", apptest.Vars{"clientId": mei, "title": "The Tavistock stall"})
 	made(w.env.Login(t, apptest.Coach2), "createActionItem", "actionItem", apptest.Vars{"clientId": mei, "title": "Ring the Upwey bell"})
+	w.exec(t, `UPDATE goals SET created_at = created_at - interval '60 days'`) // old enough to slip
 }
 
 func (w *world) correct(t *testing.T, coach *apptest.Client, transcript id.UUID) {
@@ -462,6 +469,9 @@ var kinds = map[string]struct{ prefix, sql string }{
 	"Invitation": {"invitation", `SELECT i.id, i.org_id, NULL::uuid, ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = i.org_id),
 			ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = i.org_id), ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = i.org_id),
 			true, true, true, true, jsonb_build_object('email', email) FROM invitations i`},
+	"DeadLetter": {"deadletter", `SELECT j.id, j.org_id, NULL::uuid, ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = j.org_id),
+			ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = j.org_id), ARRAY(SELECT user_id FROM memberships m WHERE m.org_id = j.org_id),
+			true, true, true, true, '{}'::jsonb FROM jobs j WHERE j.state = 'DEAD'`},
 	"AuditEvent": {"audit", `SELECT a.id, a.org_id, NULL::uuid, array_remove(ARRAY[c.coach_id], NULL), array_remove(ARRAY[c.user_id], NULL),
 			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
 			true, true, true, true, '{}'::jsonb FROM audit_events a LEFT JOIN clients c ON c.id = a.client_id`},
@@ -596,6 +606,20 @@ func (w *world) look(t *testing.T) {
 	if _, err := pgx.ForEachRow(rows, []any{&engagement, &user}, func() error {
 		f := w.byID[id.Format("engagement", engagement)]
 		f.informed = append(f.informed, user)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if rows, err = w.env.DB.Query(t.Context(), `SELECT org_id, supervisor_id, coach_id FROM supervisions`); err != nil {
+		t.Fatal(err)
+	}
+	var in, by, of id.UUID
+	if _, err := pgx.ForEachRow(rows, []any{&in, &by, &of}, func() error {
+		for _, f := range w.facts {
+			if f.typ == "User" && f.org == in && f.self == by {
+				f.supervises = append(f.supervises, of)
+			}
+		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)

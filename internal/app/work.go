@@ -3,6 +3,11 @@ package app
 import (
 	"context"
 
+	"github.com/rapporthq/rapport/internal/coaching/consent"
+	"github.com/rapporthq/rapport/internal/coaching/deadletter"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
+	"github.com/rapporthq/rapport/internal/coaching/privacy"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
@@ -64,6 +69,19 @@ func (a *App) relay(ctx context.Context) error {
 		return nil
 	}
 	return queue.Relay(ctx, a.work.rows, a.work.sqs, a.config.Jobs.SQSResend, a.log)
+}
+
+// aboutJobs says what the kinds of jobs are about, for who looks at those that were given up. A mail (notice.JobDeliver) has no id that
+// anybody would know it by, and a sweep is about the organization, which every kind may be.
+var aboutJobs = []deadletter.About{
+	{Kind: transcript.JobParse, Prefix: "transcript", Table: "transcripts"},
+	{Kind: transcript.JobAnalyse, Prefix: "transcript", Table: "transcripts"},
+	{Kind: transcript.JobUnlink, Prefix: "transcript", Table: "transcripts"},
+	{Kind: consent.JobFollow, Prefix: "client", Table: "clients"},
+	{Kind: consent.JobFollow, Prefix: "participant", Table: "participants"},
+	{Kind: privacy.JobExport, Prefix: "request", Table: "data_requests"},
+	{Kind: privacy.JobErase, Prefix: "request", Table: "data_requests"},
+	{Kind: notice.JobAnnounce, Prefix: "notification", Table: "notifications"},
 }
 
 // perOrg keeps one organization's bulk import from taking every worker.

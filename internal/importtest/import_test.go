@@ -20,10 +20,10 @@ const module = "github.com/rapporthq/rapport"
 
 // order is the one order in which domains may know each other: each only those that stand after it. What goes upward is a
 // job, an event, or a small interface declared by the consumer.
-var order = []string{"privacy", "theme", "analytics", "insight", "goal", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
+var order = []string{"privacy", "brief", "theme", "analytics", "insight", "goal", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
 
 // beside the order stand what every domain may use and what uses none.
-var beside = []string{"audit", "notice", "personal"}
+var beside = []string{"audit", "deadletter", "notice", "personal"}
 
 // pure packages compute: what they need is handed to them.
 var pure = []string{"internal/coaching/conversation", "internal/coaching/coding", "internal/coaching/transcript/format"}
@@ -44,7 +44,7 @@ var homes = []struct {
 		"internal/platform/postgres", "internal/platform/postgres/local", "internal/platform/id", "internal/platform/page", "internal/platform/jobs",
 		"internal/platform/queue/postgres", "internal/platform/mail/ses", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest",
 		"internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
-		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/notice",
+		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/deadletter", "internal/coaching/notice",
 		"internal/coaching/note", "internal/coaching/analytics", "internal/coaching/theme", "internal/coaching/goal",
 		"internal/app", "internal/app/demo", "internal/app/apptest", "internal/testkit",
 	}, "SQL is written where rows are kept"},
@@ -100,7 +100,7 @@ func broken(from, to string, test bool) string {
 	case isAdapter(to):
 		if within(from, "internal/app") && from != "internal/app/demo" || within(from, "tools/bench") ||
 			test && within(from, "internal/platform") || // an adapter is tested beside the port
-			slices.Contains(servers, to) && (within(from, "internal/testkit") || from == "tools/testrun") {
+			slices.Contains(servers, to) && (within(from, "internal/testkit") || from == "tools/testrun" || from == "tools/runaws") {
 			return ""
 		}
 		return "only internal/app knows adapters: which one serves a port is configuration"
@@ -294,6 +294,7 @@ func TestRules(t *testing.T) {
 		{coaching + "session", coaching + "transcript", true, "only downward"},
 		{coaching + "insight", coaching + "session", false, ""},
 		{coaching + "tag", coaching + "client", false, "only downward"},
+		{coaching + "goal", coaching + "brief", false, "only downward"},
 		{coaching + "org", coaching + "audit", false, ""},
 		{coaching + "audit", coaching + "org", false, "knows none"},
 		{coaching + "notice", coaching + "audit", false, ""},

@@ -21,6 +21,11 @@ import (
 // dashboardRequest is the request as it goes over the wire, the same for every side.
 func (b *bench) dashboardRequest() []byte {
 	body, _ := json.Marshal(map[string]any{"query": seed.Dashboard, "variables": map[string]any{"first": 50}}) // strings and a number
+	return b.request(body)
+}
+
+// request is a body as it goes over the wire.
+func (b *bench) request(body []byte) []byte {
 	return fmt.Appendf(nil, "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: application/json\r\n"+
 		"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s", b.token, len(body), body)
 }

@@ -49,7 +49,9 @@ var sections = []struct {
 	{"page", measurePage},
 	{"statements", measureStatements},
 	{"dashboard", measureDashboard},
+	{"home", measureHome},
 	{"import", measureImport},
+	{"audit", measureAudit},
 	{"memory", measureMemory},
 }
 

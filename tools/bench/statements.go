@@ -49,10 +49,25 @@ func (r *recorder) switched(on bool) {
 
 // measureStatements tells what PostgreSQL needs for each statement of the dashboard, and for the floor's one.
 func measureStatements(ctx context.Context, b *bench) error {
-	seen := &recorder{}
-	db, err := postgres.Open(ctx, b.url, postgres.WithMaxConns(8), postgres.WithTracer(seen))
+	seen, err := b.statements(ctx, b.url, seed.Dashboard, map[string]any{"first": 50})
 	if err != nil {
 		return err
+	}
+	fmt.Fprintf(b.out, "\nStatements of the dashboard, in PostgreSQL\n")
+	_, err = b.explained(ctx, b.db, append(seen, pgx.TraceQueryStartData{SQL: floorSQL, Args: []any{"http://rapport.localhost/dev", seed.Coach, 50}}))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(b.out, "  the last is the floor's")
+	return nil
+}
+
+// statements asks the product once, in this process, and returns what it runs for the answer.
+func (b *bench) statements(ctx context.Context, url, query string, variables map[string]any) ([]pgx.TraceQueryStartData, error) {
+	seen := &recorder{}
+	db, err := postgres.Open(ctx, url, postgres.WithMaxConns(8), postgres.WithTracer(seen))
+	if err != nil {
+		return nil, err
 	}
 	defer db.Close()
 	cfg, err := config.Load(func(name string) (string, bool) {
@@ -60,16 +75,16 @@ func measureStatements(ctx context.Context, b *bench) error {
 		return v, ok
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a, err := app.New(ctx, cfg, slog.New(slog.DiscardHandler), db, app.WithLoaderWait(100*time.Millisecond)) // whole batches
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer a.Close()
-	body, err := json.Marshal(map[string]any{"query": seed.Dashboard, "variables": map[string]any{"first": 50}})
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/graphql", strings.NewReader(string(body)))
 	req.Header.Set("Content-Type", "application/json")
@@ -79,36 +94,37 @@ func measureStatements(ctx context.Context, b *bench) error {
 	a.Handler().ServeHTTP(answer, req)
 	seen.switched(false)
 	if answer.Code != http.StatusOK || strings.Contains(answer.Body.String(), `"errors"`) {
-		return fmt.Errorf("the answer is %d: %.500s", answer.Code, answer.Body)
+		return nil, fmt.Errorf("the answer is %d: %.500s", answer.Code, answer.Body)
 	}
-	all := append(seen.seen, pgx.TraceQueryStartData{SQL: floorSQL, Args: []any{"http://rapport.localhost/dev", seed.Coach, 50}})
-	fmt.Fprintf(b.out, "\nStatements of the dashboard, in PostgreSQL\n")
+	return seen.seen, nil
+}
+
+// explained prints what PostgreSQL needs for each statement, and returns what it needs for all: planning and executing, as
+// EXPLAIN ANALYZE says.
+func (b *bench) explained(ctx context.Context, db *pgxpool.Pool, all []pgx.TraceQueryStartData) (sum float64, err error) {
 	w := tabwriter.NewWriter(b.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "  planning ms\texecution ms\tprepared ms\tstatement")
 	for i, s := range all {
 		plan, took, err := explain(ctx, db, s.SQL, s.Args, b.runs)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		prepared, err := settledTime(ctx, db, s.SQL, s.Args, b.runs)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		text := strings.Join(strings.Fields(s.SQL), " ")
-		if i == len(all)-1 {
-			text = "(the floor's) " + text
-		}
-		fmt.Fprintf(w, "  %.2f\t%.2f\t%.2f\t%.110s\n", took.Planning, took.Execution, ms(prepared), text)
+		sum += took.Planning + took.Execution
+		fmt.Fprintf(w, "  %.2f\t%.2f\t%.2f\t%.110s\n", took.Planning, took.Execution, ms(prepared), strings.Join(strings.Fields(s.SQL), " "))
 		if b.profile != "" {
 			if err := os.MkdirAll(b.profile, 0o755); err != nil {
-				return err
+				return 0, err
 			}
-			if err := os.WriteFile(filepath.Join(b.profile, fmt.Sprintf("statement-%d.txt", i+1)), []byte(s.SQL+"\n\n"+plan), 0o644); err != nil {
-				return err
+			if err := os.WriteFile(filepath.Join(b.profile, fmt.Sprintf("statement-%d-of-%d.txt", i+1, len(all))), []byte(s.SQL+"\n\n"+plan), 0o644); err != nil {
+				return 0, err
 			}
 		}
 	}
-	return w.Flush()
+	return sum, w.Flush()
 }
 
 // settledTime is what a statement takes, round trip and reading included, on a connection that has run it so often that

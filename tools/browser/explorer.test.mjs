@@ -100,7 +100,7 @@ check('signs in as the demo coach and runs the first tab', async page => {
 })
 
 check('the examples name things that exist', async page => {
-  for (const [tab, field] of [['ClientPage', '"client"'], ['Session', '"session"'], ['Programme', '"held"'], ['Settings', '"viewer"'], ['ImportTranscript', '"importTranscript"'], ['ReviewInsight', '"reviewInsight"']]) {
+  for (const [tab, field] of [['ClientPage', '"client"'], ['ClientBrief', '"nextSession"'], ['Session', '"session"'], ['Programme', '"held"'], ['Settings', '"viewer"'], ['ImportTranscript', '"importTranscript"'], ['ReviewInsight', '"reviewInsight"']]) {
     await openTab(page, tab)
     await execute(page)
     await response(page).getByText(field).waitFor()

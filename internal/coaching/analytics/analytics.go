@@ -23,6 +23,8 @@ const (
 	Share        Unit = "SHARE"
 	Milliseconds Unit = "MILLISECONDS"
 	PerMinute    Unit = "PER_MINUTE"
+	Score        Unit = "SCORE"
+	Days         Unit = "DAYS"
 )
 
 // GroupBy is what has a series of its own.
@@ -59,9 +61,9 @@ const (
 // MaxPoints is how many points all series of one request have at most.
 const MaxPoints = 400
 
-// Fewer sessions, or of fewer people, are no programme: its distribution would tell of single ones.
+// Fewer sessions, goals, check-ins or actions, or of fewer people, are no programme: its distribution would tell of single ones.
 const (
-	minSessions = 5
+	minObserved = 5
 	minPeople   = 3
 )
 
@@ -125,6 +127,7 @@ type Suppression string
 // The reasons.
 const (
 	TooFewSessions Suppression = "TOO_FEW_SESSIONS"
+	TooFew         Suppression = "TOO_FEW" // of anything else
 	TooFewPeople   Suppression = "TOO_FEW_PEOPLE"
 )
 

@@ -12,8 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
-	"github.com/rapporthq/rapport/internal/coaching/insight"
-	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
@@ -22,10 +21,15 @@ import (
 )
 
 // Service computes series.
-type Service struct{ db *pgxpool.Pool }
+type Service struct {
+	db    *pgxpool.Pool
+	goals *goal.Service
+}
 
 // NewService returns a Service over db.
-func NewService(db *pgxpool.Pool) *Service { return &Service{db: db} }
+func NewService(db *pgxpool.Pool, goals *goal.Service) *Service {
+	return &Service{db: db, goals: goals}
+}
 
 // Series computes the series that a query asks for, of what the viewer may see. Who may see none of it gets a series without
 // values: it is not there.
@@ -68,7 +72,13 @@ func (s *Service) Series(ctx context.Context, q Query) (_ *Series, err error) {
 	if err := bounded(buckets, 1); err != nil {
 		return nil, err
 	}
-	cells, err := s.cells(ctx, v, m, q, edges)
+	o := observed{metric: m, viewer: v, edges: edges, zone: zone}
+	if m.from == pursued {
+		if o.goals, err = s.goals.Pursued(ctx); err != nil {
+			return nil, err
+		}
+	}
+	cells, err := s.cells(ctx, o, q)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +99,7 @@ func (s *Service) Series(ctx context.Context, q Query) (_ *Series, err error) {
 	}
 	var programme []Distribution
 	if q.CompareTo == Programme {
-		if programme, err = s.programme(ctx, v, m, q, edges); err != nil {
+		if programme, err = s.programme(ctx, o, q); err != nil {
 			return nil, err
 		}
 	}
@@ -136,23 +146,19 @@ func (s *Service) zone(ctx context.Context, v auth.Viewer) (*time.Location, erro
 	return time.LoadLocation(name)
 }
 
-// cell is an interval of a group that has sessions.
+// cell is an interval of a group in which something was observed.
 type cell struct {
 	bucket, n, leftOut int
 	group              id.UUID
 	value              *float64
 }
 
-// cells measures each interval of each group.
-func (s *Service) cells(ctx context.Context, v auth.Viewer, m metric, q Query, edges []time.Time) (cells []cell, err error) {
-	of := "avg"
-	if m.sum {
-		of = "sum"
-	}
-	group := map[GroupBy]string{All: "NULL::uuid", ByPerson: "s.client_id", ByCoach: "s.coach_id", ByEngagement: "s.engagement_id"}[q.GroupBy]
-	b := observations(v, m, q.Filter, edges)
-	rows, err := s.db.Query(ctx, `SELECT bucket, coalesce(key, '00000000-0000-0000-0000-000000000000'), `+of+`(value), count(value), count(*) FILTER (WHERE other)
-		FROM (SELECT `+group+` AS key, `+b.columns+`) o GROUP BY 1, 2`, b.args...)
+// cells measures each interval of each group. What belongs to no engagement is in none of theirs.
+func (s *Service) cells(ctx context.Context, o observed, q Query) (cells []cell, err error) {
+	group := map[GroupBy]string{All: "'00000000-0000-0000-0000-000000000000'::uuid", ByPerson: "client_id", ByCoach: "coach_id", ByEngagement: "engagement_id"}[q.GroupBy]
+	sql, args := o.query(q.Filter)
+	rows, err := s.db.Query(ctx, `SELECT bucket, `+group+`, `+string(o.of)+`, count(value), count(*) FILTER (WHERE other)
+		FROM (`+sql+`) o WHERE `+group+` IS NOT NULL GROUP BY 1, 2`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -167,32 +173,35 @@ func (s *Service) cells(ctx context.Context, v auth.Viewer, m metric, q Query, e
 
 // programme is the distribution in each interval of all that the viewer may see, whosever series is asked for: of the
 // filter only the coaches count. Of sums it is one of people.
-func (s *Service) programme(ctx context.Context, v auth.Viewer, m metric, q Query, edges []time.Time) ([]Distribution, error) {
+func (s *Service) programme(ctx context.Context, o observed, q Query) ([]Distribution, error) {
 	var coaches Filter
 	if q.Filter != nil {
 		coaches.CoachIds = q.Filter.CoachIds
 	}
-	b := observations(v, m, &coaches, edges)
-	values := `SELECT bucket, client_id, value, CASE WHEN value IS NULL THEN 0 ELSE 1 END AS n FROM (SELECT ` + b.columns + `) o`
-	if m.sum {
-		values = `SELECT bucket, client_id, sum(value) AS value, count(value) AS n FROM (SELECT ` + b.columns + `) o GROUP BY 1, 2`
+	sql, args := o.query(&coaches)
+	values := `SELECT bucket, client_id, value, CASE WHEN value IS NULL THEN 0 ELSE 1 END AS n FROM (` + sql + `) o`
+	if o.of == total {
+		values = `SELECT bucket, client_id, sum(value) AS value, count(value) AS n FROM (` + sql + `) o GROUP BY 1, 2`
 	}
 	rows, err := s.db.Query(ctx, `SELECT bucket, count(value), sum(n)::int, count(DISTINCT client_id) FILTER (WHERE value IS NOT NULL),
 			percentile_cont('{0.1, 0.25, 0.5, 0.75, 0.9}'::float8[]) WITHIN GROUP (ORDER BY value)
-		FROM (`+values+`) x GROUP BY 1`, b.args...)
+		FROM (`+values+`) x GROUP BY 1`, args...)
 	if err != nil {
 		return nil, err
 	}
-	tooFew := TooFewSessions
-	all := make([]Distribution, len(edges)-1)
+	tooFew := TooFew
+	if o.from.of == sessions.of {
+		tooFew = TooFewSessions
+	}
+	all := make([]Distribution, len(o.edges)-1)
 	for i := range all {
 		all[i].Suppressed = &tooFew
 	}
-	var bucket, n, sessions, people int
+	var bucket, n, observations, people int
 	var p []*float64
-	_, err = pgx.ForEachRow(rows, []any{&bucket, &n, &sessions, &people, &p}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&bucket, &n, &observations, &people, &p}, func() error {
 		switch {
-		case sessions < minSessions:
+		case observations < minObserved:
 		case people < minPeople:
 			reason := TooFewPeople
 			all[bucket].Suppressed = &reason
@@ -206,41 +215,68 @@ func (s *Service) programme(ctx context.Context, v auth.Viewer, m metric, q Quer
 	return all, err
 }
 
-// built is the rest of a SELECT with its arguments.
-type built struct {
-	columns string
-	args    []any
+// observed is what a metric observes in the intervals, as far as the viewer may see it.
+type observed struct {
+	metric
+	viewer auth.Viewer
+	edges  []time.Time
+	zone   *time.Location
+	goals  []*goal.Goal // if the metric is of those pursued
 }
 
-// observations selects one row for each session in the intervals that the viewer may see: bucket, client_id, value, and
-// whether it was measured by another definition, whose values do not compare.
-func observations(v auth.Viewer, m metric, f *Filter, edges []time.Time) built {
-	b := built{args: []any{v.Org, v.User, edges, edges[0], edges[len(edges)-1]}}
+// query selects a row for each observation: bucket, client_id, coach_id, engagement_id, value, and whether it was measured by
+// another definition, whose values do not compare.
+func (o observed) query(f *Filter) (sql string, args []any) {
+	args = []any{o.viewer.Org, o.viewer.User, o.edges, o.edges[0], o.edges[len(o.edges)-1]}
 	arg := func(value any) string {
-		b.args = append(b.args, value)
-		return "$" + strconv.Itoa(len(b.args))
+		args = append(args, value)
+		return "$" + strconv.Itoa(len(args))
 	}
-	scope, value, other, where := "", m.value, "false", []string{"s.archived_at IS NULL", "s.starts_at >= $4", "s.starts_at < $5"}
-	switch m.from {
-	case measures:
+	from, value, other := o.from.from, o.value, "false"
+	where := []string{o.from.where}
+	if o.from == pursued {
+		from = o.pursued(arg)
+		where = append(where, "$1::uuid IS NOT NULL AND $2::uuid IS NOT NULL")
+	} else {
+		where = append(where, o.from.scope(o.viewer).Where())
+	}
+	if o.from == measures {
 		version := arg(conversation.DefinitionVersion)
-		scope = insight.CoachScope(v, "m.org_id").Where()
 		value = "CASE WHEN m.definition_version = " + version + " THEN " + value + " END"
 		other = "m.definition_version <> " + version
-		where = append(where, transcript.Counts(v, "m.session_id", "m.transcript_id"))
-	case sessions:
-		scope = session.Scope(v).Where()
+		where = append(where, transcript.Counts(o.viewer, "m.session_id", "m.transcript_id"))
 	}
 	if f != nil && f.ClientIds != nil {
-		where = append(where, "s.client_id = ANY("+arg(f.ClientIds)+")")
+		where = append(where, o.from.of+".client_id = ANY("+arg(f.ClientIds)+")")
 	}
 	if f != nil && f.CoachIds != nil {
-		where = append(where, "s.coach_id = ANY("+arg(f.CoachIds)+")")
+		where = append(where, o.from.of+".coach_id = ANY("+arg(f.CoachIds)+")")
 	}
 	if f != nil && f.EngagementIds != nil {
-		where = append(where, "s.engagement_id = ANY("+arg(f.EngagementIds)+")")
+		where = append(where, o.from.of+".engagement_id = ANY("+arg(f.EngagementIds)+")")
 	}
-	b.columns = fmt.Sprintf("width_bucket(s.starts_at, $3::timestamptz[]) - 1 AS bucket, s.client_id, %s AS value, %s AS other FROM %s WHERE %s AND %s",
-		value, other, m.from, scope, strings.Join(where, " AND "))
-	return b
+	at := o.from.at
+	if strings.Contains(at, "%[1]s") {
+		at = fmt.Sprintf(at, arg(o.zone.String()))
+	}
+	where = append(where, at+" >= $4", at+" < $5")
+	return fmt.Sprintf("SELECT width_bucket(%s, $3::timestamptz[]) - 1 AS bucket, %[2]s.client_id, %[2]s.coach_id, %[2]s.engagement_id, %s AS value, %s AS other FROM %s WHERE %s",
+		at, o.from.of, value, other, from, strings.Join(where, " AND ")), args
+}
+
+// pursued are the goals that have been loaded, as rows.
+func (o observed) pursued(arg func(any) string) string {
+	var clients, coaches []id.UUID
+	var engagements []*id.UUID
+	var progress []string
+	for _, g := range o.goals {
+		clients, coaches, progress = append(clients, g.ClientID.UUID), append(coaches, g.CoachID.UUID), append(progress, string(*g.Progress()))
+		var e *id.UUID
+		if g.EngagementID != nil {
+			e = &g.EngagementID.UUID
+		}
+		engagements = append(engagements, e)
+	}
+	return fmt.Sprintf("unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[]) AS pursued (client_id, coach_id, engagement_id, progress)",
+		arg(clients), arg(coaches), arg(engagements), arg(progress))
 }

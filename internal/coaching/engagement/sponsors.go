@@ -119,6 +119,18 @@ func (s *Service) RemoveSponsor(ctx context.Context, in RemoveSponsorInput) (_ *
 	return s.Get(ctx, in.EngagementID)
 }
 
+// used counts the sessions of the engagement in a column that use up one of those agreed.
+func used(engagementColumn string) string {
+	return "(SELECT count(*) FROM sessions s WHERE s.org_id = $1 AND s.engagement_id = " + engagementColumn + " AND (s.status = 'COMPLETED' OR s.uses_session))"
+}
+
+// SessionsLeft is the SQL expression for how many of the sessions agreed the engagement in a column has left; NULL without an
+// agreed number.
+func SessionsLeft(engagementColumn string) string {
+	return "(SELECT greatest(0, e.sessions_included - " + used("e.id") + ") FROM engagements e WHERE e.org_id = $1 AND e.id = " + engagementColumn +
+		" AND e.sessions_included IS NOT NULL)"
+}
+
 // SessionsUsed counts what each engagement has used up of the sessions agreed, in the order of the engagements: those held,
 // and those that were not held but count. It is counted and not kept: a number beside the sessions could differ from them.
 // The ids are of engagements that the viewer has been shown.
@@ -128,8 +140,7 @@ func (s *Service) SessionsUsed(ctx context.Context, keys []id.UUID) ([]int, erro
 		return nil, err
 	}
 	rows, err := s.db.Query(ctx, `
-		SELECT (SELECT count(*) FROM sessions s
-			WHERE s.org_id = $1 AND s.engagement_id = k.engagement_id AND (s.status = 'COMPLETED' OR s.uses_session))
+		SELECT `+used("k.engagement_id")+`
 		FROM unnest($2::uuid[]) WITH ORDINALITY AS k(engagement_id, ord) ORDER BY k.ord`, v.Org, keys)
 	if err != nil {
 		return nil, err

@@ -27,6 +27,26 @@ func actionScope(v auth.Viewer) *page.Scope {
 	return s
 }
 
+// GoalCounts is the scope of goals g, for a statement of another domain that only counts them: of goals, owners and admins
+// see no more than that.
+func GoalCounts(v auth.Viewer) *page.Scope { return counted(v, scope(v)) }
+
+// ActionCounts is the scope of action_items ai, for one that only counts them.
+func ActionCounts(v auth.Viewer) *page.Scope { return counted(v, ActionWork(v)) }
+
+// CheckIns is the scope of the check-ins of goals g, for a statement of another domain.
+func CheckIns(v auth.Viewer) *page.Scope { return checkInScope(v) }
+
+// ActionWork is the scope of action_items ai for those who work on them together, without whoever else is to do something.
+func ActionWork(v auth.Viewer) *page.Scope { return work(v, "ai") }
+
+func counted(v auth.Viewer, s *page.Scope) *page.Scope {
+	if v.Has(auth.RoleOwner, auth.RoleAdmin) {
+		s.Allow(auth.AsAdmin, "true")
+	}
+	return s
+}
+
 // Visible is the SQL condition that the viewer may see the action whose id is in the column.
 func Visible(v auth.Viewer, column string) string {
 	return "EXISTS (SELECT FROM " + actions.From + " WHERE ai.id = " + column + " AND " + actionScope(v).Where() + ")"

@@ -102,6 +102,17 @@ func (s *Service) CountChildren(ctx context.Context, of Parent, parents []id.UUI
 	return page.CountChildren(ctx, s.db, v, of.table(), scope(v), f.where(), string(of), parents)
 }
 
+// Pursued returns all open goals that the viewer may see, but for those of archived clients: to tell how they are getting on.
+func (s *Service) Pursued(ctx context.Context) ([]*Goal, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var open page.Filter
+	open.And("g.status = 'OPEN' AND c.archived_at IS NULL")
+	return page.All(ctx, s.db, v, goals, scope(v), open, orderBy[OrderByCreatedAt])
+}
+
 // CountOfClients counts the goals of each client, whoever may read them, in the order of the clients. The ids are of clients
 // that the viewer has been shown; who may read the count is the schema's to say.
 func (s *Service) CountOfClients(ctx context.Context, clients []id.UUID) ([]int, error) {

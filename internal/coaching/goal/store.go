@@ -84,8 +84,11 @@ func (f *Filter) where() (w page.Filter) {
 // corrected: there is a check-in that corrects ck.
 const corrected = "EXISTS (SELECT FROM goal_check_ins later WHERE later.org_id = $1 AND later.corrects_id = ck.id)"
 
+// Uncorrected is the condition that a check-in ck counts, for a statement of another domain.
+const Uncorrected = "NOT " + corrected
+
 var checkIns = page.Table[CheckIn]{
-	From:    "goal_check_ins ck JOIN goals g ON g.org_id = $1 AND g.id = ck.goal_id",
+	From:    "goal_check_ins ck JOIN goals g ON ck.org_id = $1 AND g.org_id = $1 AND g.id = ck.goal_id",
 	ID:      "ck.id",
 	Columns: "ck.id, ck.goal_id, ck.score, ck.note, ck.author_id, ck.corrects_id, " + corrected + ", ck.as_of, ck.created_at",
 	Dest: func(k *CheckIn) []any {
@@ -99,14 +102,21 @@ var latestCheckInFirst = page.Order[CheckIn]{Name: "checkin", Keys: []page.Key[C
 	{SQL: "ck.id", Type: "uuid", Desc: true, Of: func(k *CheckIn) string { return k.ID.UUID.String() }},
 }}
 
+// own has with an action, as mine, the viewer's own part in it: a client is assigned as the client. Whose part it is does not
+// depend on the action, so that the few that the viewer has are found by an index.
+const own = `LEFT JOIN action_assignees mine ON mine.org_id = $1 AND mine.action_id = ai.id
+		AND (mine.user_id = $2 OR mine.client_id = ANY(ARRAY(SELECT me.id FROM clients me WHERE me.org_id = $1 AND me.user_id = $2)))`
+
 // due is when an action is due for the viewer.
 const due = "coalesce(mine.due_at, ai.due_at)"
 
+// apart is how much later than for the viewer an action may be due for the last of all: a day ends in UTC+14 first and in UTC-12
+// last, 26 hours after. Conditions on due go with one on ai.due_at that follows from it, for which there is an index.
+const apart = 26 * time.Hour
+
 var actions = page.Table[ActionItem]{
-	// mine is the viewer's own part in it: a client is assigned as the client.
-	From: `action_items ai JOIN clients c ON c.org_id = $1 AND c.id = ai.client_id
-		LEFT JOIN action_assignees mine ON mine.org_id = $1 AND mine.action_id = ai.id AND (mine.user_id = $2 OR mine.client_id = c.id AND c.user_id = $2)`,
-	ID: "ai.id",
+	From: `action_items ai JOIN clients c ON c.org_id = $1 AND c.id = ai.client_id ` + own,
+	ID:   "ai.id",
 	Columns: "ai.id, ai.client_id, ai.coach_id, ai.engagement_id, ai.session_id, ai.goal_id, ai.source_insight_id, ai.title, ai.description, ai.status, ai.due_on, " +
 		due + ", ai.created_by, ai.version, ai.started_at, ai.completed_at, ai.status_changed_at, ai.created_at, ai.updated_at, c.archived_at IS NOT NULL",
 	Dest: func(a *ActionItem) []any {
@@ -159,19 +169,24 @@ func (f *ActionFilter) where() (w page.Filter) {
 	}
 	if f.DueBefore != nil {
 		w.And(due+" < ?", *f.DueBefore)
+		w.And("ai.due_at < ?", f.DueBefore.Add(apart))
 	}
 	if f.DueAfter != nil {
 		w.And(due+" >= ?", *f.DueAfter)
+		w.And("ai.due_at >= ?", *f.DueAfter)
 	}
-	if f.Overdue != nil {
-		w.And("(ai.status IN ('OPEN', 'IN_PROGRESS') AND coalesce("+due+" <= now(), false)) = ?", *f.Overdue)
+	if f.Overdue != nil && *f.Overdue {
+		w.And("ai.status IN ('OPEN', 'IN_PROGRESS') AND " + due + " <= now()")
+		w.And("ai.due_at <= now() + ?::interval", apart)
+	}
+	if f.Overdue != nil && !*f.Overdue {
+		w.And("NOT (ai.status IN ('OPEN', 'IN_PROGRESS') AND coalesce(" + due + " <= now(), false))")
 	}
 	return w
 }
 
 var assignees = page.Table[Assignee]{
-	From: `action_assignees x JOIN action_items ai ON ai.org_id = $1 AND ai.id = x.action_id JOIN clients c ON c.org_id = $1 AND c.id = ai.client_id
-		LEFT JOIN action_assignees mine ON mine.org_id = $1 AND mine.action_id = ai.id AND (mine.user_id = $2 OR mine.client_id = c.id AND c.user_id = $2)`,
+	From:    `action_assignees x JOIN action_items ai ON x.org_id = $1 AND ai.org_id = $1 AND ai.id = x.action_id JOIN clients c ON c.org_id = $1 AND c.id = ai.client_id ` + own,
 	ID:      "x.id",
 	Columns: "x.user_id, x.client_id, x.due_at, x.created_at",
 	Dest:    func(a *Assignee) []any { return []any{&a.Grants, &a.UserID, &a.ClientID, &a.DueAt, &a.AssignedAt} },

@@ -31,11 +31,11 @@ const (
 
 // delivery is a mail to be sent.
 type delivery struct {
-	id        id.UUID
-	org, user id.UUID
-	typ       Type
-	createdAt time.Time
-	until     *time.Time
+	id, org    id.UUID
+	user       *id.UUID // to whom; nil for an invitation
+	invitation *id.UUID
+	typ        Type
+	until      *time.Time
 }
 
 // Deliver handles JobDeliver: it sends a mail, as it is to be told now. A process that dies between the sending and the
@@ -44,23 +44,26 @@ func (s *Service) Deliver(ctx context.Context, job jobs.Job) (err error) {
 	defer fault.Wrap(&err, "notice.Deliver(%s)", job.Entity)
 	d := delivery{id: job.Entity, org: job.Org}
 	err = s.db.QueryRow(ctx, `
-		SELECT d.user_id, d.type, d.created_at, (SELECT n.until FROM notifications n WHERE n.org_id = $1 AND n.delivery_id = d.id LIMIT 1)
+		SELECT d.user_id, d.invitation_id, d.type, (SELECT n.until FROM notifications n WHERE n.org_id = $1 AND n.delivery_id = d.id LIMIT 1)
 		FROM email_deliveries d WHERE d.org_id = $1 AND d.id = $2 AND d.state = 'QUEUED'`, d.org, d.id).
-		Scan(&d.user, &d.typ, &d.createdAt, &d.until)
+		Scan(&d.user, &d.invitation, &d.typ, &d.until)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil // sent, or gone
 	}
 	if err != nil {
 		return err
 	}
-	r, err := s.recipient(ctx, s.db, d.org, d.user)
+	if d.invitation != nil {
+		return s.deliverInvitation(ctx, d)
+	}
+	r, err := s.recipient(ctx, s.db, d.org, *d.user)
 	if err != nil {
 		return err
 	}
 	if why := s.refuse(d, r); why != "" {
 		return s.end(ctx, d, Suppressed, why)
 	}
-	if quiet := quietUntil(s.now(), r.settings.QuietHours, r.zone); !quiet.IsZero() && d.typ != Invitation {
+	if quiet := quietUntil(s.now(), r.settings.QuietHours, r.zone); !quiet.IsZero() {
 		return jobs.Snooze(quiet.Sub(s.now()))
 	}
 	m, err := s.compose(auth.WithViewer(ctx, r.viewer), d, r)
@@ -70,8 +73,13 @@ func (s *Service) Deliver(ctx context.Context, job jobs.Job) (err error) {
 	if m == nil {
 		return s.end(ctx, d, Suppressed, reasonNothing)
 	}
+	return s.send(ctx, d, *m)
+}
+
+// send sends a mail, and notes what has become of it.
+func (s *Service) send(ctx context.Context, d delivery, m mail.Message) error {
 	m.Org, m.Type = d.org, string(d.typ)
-	switch err := s.Sender.Send(ctx, *m); {
+	switch err := s.Sender.Send(ctx, m); {
 	case err == nil:
 		return s.end(ctx, d, Sent, "")
 	case errors.Is(err, mail.ErrSuppressed):
@@ -88,11 +96,11 @@ func (s *Service) Deliver(ctx context.Context, job jobs.Job) (err error) {
 // refuse says why a mail is not to be sent, "" if it is.
 func (s *Service) refuse(d delivery, r *recipient) string {
 	switch {
-	case r == nil || !r.active && d.typ != Invitation:
+	case r == nil || !r.active:
 		return reasonNoMember
 	case s.Sender == nil:
 		return reasonNoMailer
-	case r.settings.EmailSuppression != nil && (d.typ != Invitation || *r.settings.EmailSuppression != Unsubscribed):
+	case r.settings.EmailSuppression != nil:
 		return string(*r.settings.EmailSuppression)
 	case d.typ != dailyDigest && r.email(d.typ) == Off:
 		return reasonPreference
@@ -150,15 +158,10 @@ func (s *Service) compose(ctx context.Context, d delivery, r *recipient) (*mail.
 	if len(l.Items) == 0 && l.Unread == 0 {
 		return nil, nil
 	}
-	headers := map[string]string{}
-	if d.typ != Invitation {
-		if l.Unsubscribe, err = s.unsubscribeURL(ctx, d.org, d.user, d.typ); err != nil {
-			return nil, err
-		}
-		headers["List-Unsubscribe"] = "<" + l.Unsubscribe + ">"
-		headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+	if l.Unsubscribe, err = s.unsubscribeURL(ctx, d.org, *d.user, d.typ); err != nil {
+		return nil, err
 	}
-	return l.write(d.id, r.address, headers)
+	return l.write(d.id, r.address, map[string]string{"List-Unsubscribe": "<" + l.Unsubscribe + ">", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"})
 }
 
 // tale is a notification with what its recipient may know of it.

@@ -47,8 +47,14 @@ func phrase(name string, data any) string {
 }
 
 // line makes one line of a text that people have written: a control character in a name must break neither a header nor a
-// mail of plain text.
+// mail of plain text, and none that turns the direction of text around may turn around what stands after the name.
 func line(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
+			return -1
+		}
+		return r
+	}, s)
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	if runes := []rune(s); len(runes) > maxLine {
 		return string(runes[:maxLine-1]) + "…"
@@ -67,7 +73,10 @@ type letter struct {
 	Intro        string
 	Subject      string
 	Unsubscribe  string // "" where there is nothing to unsubscribe from
-	Preferences  string
+	Preferences  string // "" for who has none
+
+	// Of an invitation: who invites, until when it can be accepted, and at which address.
+	By, Until, Address string
 }
 
 type item struct{ Line, URL string }

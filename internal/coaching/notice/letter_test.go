@@ -60,9 +60,11 @@ func TestMails(t *testing.T) {
 		letters[typ] = letter{Items: items(typ)}
 	}
 	for typ, l := range letters {
-		l.Type, l.Name, l.Organization, l.Preferences = typ, "Ruth Adeyemi", "Harbor Coaching", "https://app.example.com/preferences"
-		if typ != Invitation {
-			l.Unsubscribe = "https://app.example.com/unsubscribe?t=abc"
+		l.Type, l.Organization = typ, "Harbor Coaching"
+		if typ == Invitation { // to somebody who is nobody yet
+			l.By, l.Until, l.Address = "Oona Harper", "Monday, 13 July 2026, 09:30 UTC", "ruth@harbor.example"
+		} else {
+			l.Name, l.Preferences, l.Unsubscribe = "Ruth Adeyemi", "https://app.example.com/preferences", "https://app.example.com/unsubscribe?t=abc"
 		}
 		m, err := l.write(id.UUID{1}, mail.Address{Email: "ruth@harbor.example"}, nil)
 		if err != nil {
@@ -81,7 +83,7 @@ func TestNamesInMails(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, "Eve\r\nBcc: victim@example.com", "Tab\tand\x00null\x1b[31m",
-		"נועה לוי", "أميرة 🦊", "👩‍💻", strings.Repeat("long ", 100), "{{.Unsubscribe}}", `O'Neil & "Kit"`,
+		"נועה לוי", "أميرة 🦊", "👩‍💻", strings.Repeat("long ", 100), "{{.Unsubscribe}}", "Eve\u202egpj.exe\u2066", `O'Neil & "Kit"`,
 	} {
 		at := time.Date(2026, 7, 6, 9, 30, 0, 0, time.UTC)
 		l := letter{Type: SessionScheduled, Name: name, Organization: name, Unsubscribe: "https://app.example.com/u", Preferences: "https://app.example.com/p",
@@ -97,7 +99,7 @@ func TestNamesInMails(t *testing.T) {
 		if head, _, _ := strings.Cut(string(raw), "\r\n\r\n"); strings.Contains(head, "\nBcc") {
 			t.Errorf("%q: %s", name, head)
 		}
-		if strings.Contains(m.HTML, "<script") || strings.Contains(m.HTML, "<img") || strings.ContainsAny(m.Text+m.Subject, "\x00\x1b\r") {
+		if strings.Contains(m.HTML, "<script") || strings.Contains(m.HTML, "<img") || strings.ContainsAny(m.Text+m.Subject+m.HTML+m.To.Name, "\x00\x1b\r\u202e\u2066") {
 			t.Errorf("%q: %s", name, m.HTML)
 		}
 		if visible := line(name); !strings.Contains(m.Text, "Hello "+visible) || len([]rune(m.Subject)) > maxLine {

@@ -46,7 +46,7 @@ const (
 	ActionAssigned     Type = "ACTION_ASSIGNED"
 	ActionDue          Type = "ACTION_DUE"
 	Mention            Type = "MENTION"
-	Invitation         Type = "INVITATION"    // transactional: always mailed at once, has no preference
+	Invitation         Type = "INVITATION"    // a mail to who is no member yet: at once, and without a preference
 	WeeklyDigest       Type = "WEEKLY_DIGEST" // a mail that tells of the week, and no notification
 
 	// dailyDigest is the mail that collects what its recipient wants in a digest: a type of deliveries alone.
@@ -92,7 +92,7 @@ func standard(t Type) (Preference, bool) {
 			return p, true
 		}
 	}
-	return Preference{t, false, Immediate}, t == Invitation
+	return Preference{}, false
 }
 
 // TimeOfDay is a minute of the local day, from 0 to 1439, written 21:30.

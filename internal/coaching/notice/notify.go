@@ -46,8 +46,8 @@ WITH told AS (
 	SELECT r.id, $1, m.user_id, $2, $3, $4, $5, $6, $7, $8, coalesce(p.in_app, $9), coalesce(p.email, $10),
 		CASE WHEN coalesce(p.email, $10) = 'IMMEDIATE' THEN r.delivery END, $11, now()
 	FROM unnest($12::uuid[], $13::uuid[], $14::uuid[]) AS r (id, delivery, user_id)
-	JOIN memberships m ON m.org_id = $1 AND m.user_id = r.user_id AND (m.status = 'ACTIVE' OR $2 = 'INVITATION')
-	LEFT JOIN notification_preferences p ON p.org_id = $1 AND p.user_id = m.user_id AND p.type = $2 AND $2 <> 'INVITATION'
+	JOIN memberships m ON m.org_id = $1 AND m.user_id = r.user_id AND m.status = 'ACTIVE'
+	LEFT JOIN notification_preferences p ON p.org_id = $1 AND p.user_id = m.user_id AND p.type = $2
 	WHERE coalesce(p.in_app, $9) OR coalesce(p.email, $10) <> 'OFF'
 	ORDER BY m.user_id
 	ON CONFLICT (org_id, user_id, type, dedup_key) DO NOTHING
@@ -101,6 +101,38 @@ func Notify(ctx context.Context, tx pgx.Tx, e Event) (err error) {
 		return err
 	}
 	return jobs.Enqueue(ctx, tx, work...)
+}
+
+// invitationsADay is how many mails invite an address to one organization within a day.
+const invitationsADay = 5
+
+// Invite has an invitation mailed, as part of the caller's transaction. It is no notification: who is invited is no member yet, has
+// nothing to read it in, and no preferences. A mail for the same invitation that still waits is not sent any more.
+//
+// An address is not mailed without end, for whoever it is has not asked for it: the fault is then a Conflict.
+func Invite(ctx context.Context, tx pgx.Tx, org, invitation id.UUID) (err error) {
+	defer fault.Wrap(&err, "notice.Invite(%s)", invitation)
+	var mailed int
+	if err := tx.QueryRow(ctx, `
+		SELECT count(*) FROM email_deliveries d JOIN invitations i ON i.org_id = $1 AND i.id = d.invitation_id
+		WHERE d.org_id = $1 AND d.created_at > now() - interval '1 day'
+		  AND lower(i.email) = (SELECT lower(this.email) FROM invitations this WHERE this.org_id = $1 AND this.id = $2)`, org, invitation).Scan(&mailed); err != nil {
+		return err
+	}
+	if mailed >= invitationsADay {
+		return fault.Conflict("the address was invited %d times within a day: wait until tomorrow", mailed).WithCode("INVITED_TOO_OFTEN")
+	}
+	if _, err := tx.Exec(ctx, `
+		UPDATE email_deliveries SET state = 'SUPPRESSED', reason = $3, finished_at = now() WHERE org_id = $1 AND invitation_id = $2 AND state = 'QUEUED'`,
+		org, invitation, reasonLate); err != nil {
+		return err
+	}
+	key := id.New()
+	if _, err := tx.Exec(ctx, `INSERT INTO email_deliveries (id, org_id, invitation_id, type, created_at) VALUES ($1, $2, $3, $4, now())`,
+		key, org, invitation, Invitation); err != nil {
+		return err
+	}
+	return jobs.Enqueue(ctx, tx, jobs.Job{Org: org, Kind: JobDeliver, Entity: key})
 }
 
 func orNull(u id.UUID) *id.UUID {

@@ -38,7 +38,7 @@ func (s *Service) recipient(ctx context.Context, db postgres.DB, org, user id.UU
 	err := db.QueryRow(ctx, `
 		SELECT m.roles, m.status = 'ACTIVE', u.email, u.name, u.time_zone, o.name, st.quiet_from, st.quiet_until, st.digest_hour,
 			(SELECT coalesce(jsonb_object_agg(p.type, to_jsonb(p)), '{}') FROM notification_preferences p WHERE p.org_id = $1 AND p.user_id = $2),
-			(SELECT x.reason FROM mail_suppressions x WHERE x.org_id = $1 AND x.address = sha256(convert_to(lower(u.email), 'UTF8')))
+			(`+suppressionOf("u.email")+`)
 		FROM memberships m
 		JOIN users u ON u.id = m.user_id
 		JOIN organizations o ON o.id = m.org_id
@@ -70,6 +70,11 @@ func (s *Service) recipient(ctx context.Context, db postgres.DB, org, user id.UU
 	return r, nil
 }
 
+// suppressionOf is the SQL query for why the address in a column gets no mail of the organization $1.
+func suppressionOf(column string) string {
+	return "SELECT x.reason FROM mail_suppressions x WHERE x.org_id = $1 AND x.address = sha256(convert_to(lower(" + column + "), 'UTF8'))"
+}
+
 // email is how the person wants the type mailed.
 func (r *recipient) email(t Type) Email {
 	for _, p := range r.settings.Types {
@@ -77,7 +82,7 @@ func (r *recipient) email(t Type) Email {
 			return p.Email
 		}
 	}
-	return Immediate // an invitation
+	return Off
 }
 
 // Suppress says that an address gets no mail of an organization any more: for who hears of bounces and complaints. What is

@@ -51,6 +51,8 @@ type Options struct {
 	Agenda Agenda
 	Pages  Pages
 	Now    func() time.Time // the clock
+
+	Invitations Invitations
 }
 
 // Pages are the addresses that mails lead to.
@@ -283,7 +285,7 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Settings, err 
 		twice[c.Type] = true
 		switch {
 		case c.Type == Invitation:
-			problems.Fail(field+"type", "an invitation is always mailed")
+			problems.Fail(field+"type", "an invitation goes to who is no member yet, and has no preference")
 		case c.Type == WeeklyDigest && c.InApp != nil && *c.InApp:
 			problems.Fail(field+"inApp", "the weekly digest is a mail alone")
 		case c.Type == WeeklyDigest && c.Email != nil && *c.Email == Immediate:

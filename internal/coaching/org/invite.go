@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -45,7 +46,8 @@ func (s *Service) InvitationsByIDs(ctx context.Context, ids []id.UUID) (map[id.U
 	return page.ByIDs(ctx, s.db, v, invitations, invitationScope(v), ids)
 }
 
-// Invite lets the person behind an address become a member. The token is theirs: it is returned once, and only its hash kept.
+// Invite lets the person behind an address become a member, and has them told by mail. The token is theirs: it is returned once, for
+// where no mail arrives, and only its hash kept.
 func (s *Service) Invite(ctx context.Context, in InviteInput) (_ Invited, err error) {
 	v, err := administrator(ctx, in.Roles)
 	if err != nil {
@@ -81,6 +83,9 @@ func (s *Service) Invite(ctx context.Context, in InviteInput) (_ Invited, err er
 		if tag.RowsAffected() == 0 {
 			return fault.Invalid("email", "is invited already: resend that invitation, or revoke it first").WithCode("ALREADY_INVITED")
 		}
+		if err := notice.Invite(ctx, tx, v.Org, key.UUID); err != nil {
+			return err
+		}
 		return audit.Record(ctx, tx, v, audit.Entry{Action: "invitation.create", Kind: "invitation", ID: key.UUID})
 	})
 	if err != nil {
@@ -89,7 +94,7 @@ func (s *Service) Invite(ctx context.Context, in InviteInput) (_ Invited, err er
 	return s.invited(ctx, v, key, token)
 }
 
-// Resend makes a new token for an invitation that nobody has accepted, valid anew; the old one is void.
+// Resend makes a new token for an invitation that nobody has accepted, valid anew, and mails it again; the old ones are void.
 func (s *Service) Resend(ctx context.Context, in InvitationInput) (_ Invited, err error) {
 	v, i, err := s.myInvitation(ctx, in.ID)
 	if err != nil {
@@ -100,9 +105,14 @@ func (s *Service) Resend(ctx context.Context, in InvitationInput) (_ Invited, er
 		return Invited{}, err
 	}
 	token := rand.Text()
-	err = s.changeInvitation(ctx, v, in.ID, "invitation.resend", `
-		UPDATE invitations SET token_hash = $3, expires_at = now() + $4::interval
-		WHERE org_id = $1 AND id = $2 AND accepted_at IS NULL AND revoked_at IS NULL`, hash(token), invitationValid)
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := changeInvitation(ctx, tx, v, in.ID, "invitation.resend", `
+			UPDATE invitations SET token_hash = $3, mailed_hashes = '{}', expires_at = now() + $4::interval
+			WHERE org_id = $1 AND id = $2 AND accepted_at IS NULL AND revoked_at IS NULL`, hash(token), invitationValid); err != nil {
+			return err
+		}
+		return notice.Invite(ctx, tx, v.Org, in.ID.UUID)
+	})
 	if err != nil {
 		return Invited{}, err
 	}
@@ -116,8 +126,10 @@ func (s *Service) RevokeInvitation(ctx context.Context, in InvitationInput) (_ *
 		return nil, err
 	}
 	defer fault.Wrap(&err, "org.RevokeInvitation(%s)", in.ID)
-	if err := s.changeInvitation(ctx, v, in.ID, "invitation.revoke", `
-		UPDATE invitations SET revoked_at = now() WHERE org_id = $1 AND id = $2 AND accepted_at IS NULL AND revoked_at IS NULL`); err != nil {
+	if err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		return changeInvitation(ctx, tx, v, in.ID, "invitation.revoke", `
+			UPDATE invitations SET revoked_at = now() WHERE org_id = $1 AND id = $2 AND accepted_at IS NULL AND revoked_at IS NULL`)
+	}); err != nil {
 		return nil, err
 	}
 	return page.Get(ctx, s.db, v, invitations, invitationScope(v), in.ID.UUID, "invitation")
@@ -132,17 +144,43 @@ func (s *Service) myInvitation(ctx context.Context, key InvitationID) (auth.View
 	return v, i, err
 }
 
-func (s *Service) changeInvitation(ctx context.Context, v auth.Viewer, key InvitationID, action, statement string, args ...any) error {
-	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, statement, append([]any{v.Org, key}, args...)...)
-		if err != nil {
-			return err
-		}
-		if tag.RowsAffected() == 0 {
-			return fault.Conflict("the invitation was accepted or revoked")
-		}
-		return audit.Record(ctx, tx, v, audit.Entry{Action: action, Kind: "invitation", ID: key.UUID})
-	})
+func changeInvitation(ctx context.Context, tx pgx.Tx, v auth.Viewer, key InvitationID, action, statement string, args ...any) error {
+	tag, err := tx.Exec(ctx, statement, append([]any{v.Org, key}, args...)...)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return fault.Conflict("the invitation was accepted or revoked")
+	}
+	return audit.Record(ctx, tx, v, audit.Entry{Action: action, Kind: "invitation", ID: key.UUID})
+}
+
+// Mailed is what the mail of an invitation is made of.
+type Mailed struct {
+	Email        string
+	Organization string
+	By           string // who invites; "" if they have left
+	Until        time.Time
+	Token        string
+}
+
+// ForMail makes a token for a mail that is about to leave, for the system and not for a viewer, and keeps its hash; nil if the
+// invitation cannot be accepted. Each attempt to send has a token of its own, and the last of them hold, for nobody knows which of the
+// attempts has arrived. So no token is kept until a mail is sent, and none after.
+func (s *Service) ForMail(ctx context.Context, organization id.UUID, key InvitationID) (_ *Mailed, err error) {
+	defer fault.Wrap(&err, "org.ForMail(%s)", key)
+	m := Mailed{Token: rand.Text()}
+	err = s.db.QueryRow(ctx, `
+		UPDATE invitations i SET mailed_hashes = i.mailed_hashes[greatest(cardinality(i.mailed_hashes) - 48, 1):] || $3::bytea
+		FROM organizations o
+		WHERE i.org_id = $1 AND i.id = $2 AND o.id = i.org_id AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > now()
+		RETURNING i.email, o.name, i.expires_at, coalesce((SELECT u.name FROM memberships m JOIN users u ON u.id = m.user_id
+			WHERE m.org_id = i.org_id AND m.user_id = i.invited_by AND m.status = 'ACTIVE'), '')`, organization, key, hash(m.Token)).
+		Scan(&m.Email, &m.Organization, &m.Until, &m.By)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return &m, err
 }
 
 func (s *Service) invited(ctx context.Context, v auth.Viewer, key InvitationID, token string) (Invited, error) {
@@ -178,7 +216,7 @@ func (s *Service) Accept(ctx context.Context, in AcceptInput) (_ *Membership, er
 		var email string
 		err := tx.QueryRow(ctx, `
 			SELECT id, org_id, email, roles FROM invitations
-			WHERE token_hash = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > now() FOR UPDATE`, hash(strings.TrimSpace(in.Token))).
+			WHERE (token_hash = $1 OR mailed_hashes @> ARRAY[$1::bytea]) AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > now() FOR UPDATE`, hash(strings.TrimSpace(in.Token))).
 			Scan(&invitation, &v.Org, &email, &v.Roles)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fault.Invalid("token", "is of no invitation that can be accepted: it was accepted, revoked, replaced by a newer one, or has expired").WithCode("INVITATION_INVALID")

@@ -30,7 +30,8 @@ func membershipScope(v auth.Viewer) *page.Scope {
 	return s
 }
 
-// userScope: everybody sees the people they are in a coaching relationship with, by name.
+// userScope: everybody sees the people they are in a coaching relationship with, by name; coaches also who supervises them, for these
+// read what is theirs, and supervisors whom they supervise.
 func userScope(v auth.Viewer) *page.Scope {
 	s := page.NewScope("m.org_id")
 	s.Allow(auth.AsSelf, "u.id = $2")
@@ -53,6 +54,12 @@ func userScope(v auth.Viewer) *page.Scope {
 				LEFT JOIN engagement_sponsors es ON es.org_id = $1 AND es.engagement_id = e.id
 				WHERE c.org_id = $1 AND u.id IN (c.coach_id, c.user_id, e.coach_id, es.user_id) AND `+r.relation+`)`)
 		}
+	}
+	if v.Has(auth.RoleCoach) {
+		s.Allow(auth.AsCoach, "EXISTS (SELECT FROM supervisions sv WHERE sv.org_id = $1 AND sv.supervisor_id = u.id AND sv.coach_id = $2)")
+	}
+	if v.Has(auth.RoleSupervisor) {
+		s.Allow(auth.AsSupervisor, Supervised("u.id"))
 	}
 	return s
 }

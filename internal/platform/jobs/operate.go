@@ -40,31 +40,40 @@ func Dead(ctx context.Context, db postgres.DB, org, before id.UUID, limit int) (
 	})
 }
 
-// Replay gives a dead job all its attempts again, from now on. If another job about the same entity waits already, that one
-// does the work and the dead one counts as done. A job that is not dead, or not of org, is not found.
-func Replay(ctx context.Context, tx pgx.Tx, org, jobID id.UUID) (err error) {
-	defer fault.Wrap(&err, "jobs.Replay(%s)", jobID)
-	// Enqueue has settled all questions of who waits already; so a replay enqueues, and retires the dead row.
-	var j Job
-	err = tx.QueryRow(ctx, `
-		UPDATE jobs SET state = 'DONE', finished_at = clock_timestamp(), last_error_code = $3
-		WHERE org_id = $1 AND id = $2 AND state = 'DEAD'
-		RETURNING org_id, kind, entity_id, max_attempts, coalesce(trace_context, '')`, org, jobID, CodeSuperseded,
-	).Scan(&j.Org, &j.Kind, &j.Entity, &j.MaxAttempts, &j.TraceContext)
-	if err == pgx.ErrNoRows {
-		return fault.NotFound("dead job")
-	}
+// Replay gives dead jobs all their attempts again, from now on. If another job about the same entity waits already, that one
+// does the work and the dead one counts as done. If one of them is not dead, or not of org, it is not found, and the
+// transaction is to be rolled back.
+func Replay(ctx context.Context, tx pgx.Tx, org id.UUID, ids ...id.UUID) (err error) {
+	defer fault.Wrap(&err, "jobs.Replay(%s)", org)
+	// Enqueue has settled all questions of who waits already; so a replay enqueues, and retires the dead rows.
+	rows, err := tx.Query(ctx, `
+		WITH dead AS (SELECT id FROM jobs WHERE org_id = $1 AND id = ANY ($2) AND state = 'DEAD' ORDER BY id FOR UPDATE)
+		UPDATE jobs j SET state = 'DONE', finished_at = clock_timestamp(), last_error_code = $3
+		FROM dead WHERE j.id = dead.id
+		RETURNING j.org_id, j.kind, j.entity_id, j.max_attempts, coalesce(j.trace_context, '')`, org, ids, CodeSuperseded)
 	if err != nil {
 		return err
 	}
-	return Enqueue(ctx, tx, j)
+	again, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (j Job, err error) {
+		return j, row.Scan(&j.Org, &j.Kind, &j.Entity, &j.MaxAttempts, &j.TraceContext)
+	})
+	if err != nil {
+		return err
+	}
+	if len(again) < len(ids) {
+		return fault.NotFound("dead job")
+	}
+	return Enqueue(ctx, tx, again...)
 }
 
-// Discard removes a dead job. A job that is not dead, or not of org, is not found.
-func Discard(ctx context.Context, db postgres.DB, org, jobID id.UUID) (err error) {
-	defer fault.Wrap(&err, "jobs.Discard(%s)", jobID)
-	tag, err := db.Exec(ctx, `DELETE FROM jobs WHERE org_id = $1 AND id = $2 AND state = 'DEAD'`, org, jobID)
-	if err == nil && tag.RowsAffected() == 0 {
+// Discard removes dead jobs. If one of them is not dead, or not of org, it is not found, and the transaction is to be rolled
+// back.
+func Discard(ctx context.Context, tx pgx.Tx, org id.UUID, ids ...id.UUID) (err error) {
+	defer fault.Wrap(&err, "jobs.Discard(%s)", org)
+	tag, err := tx.Exec(ctx, `
+		WITH dead AS (SELECT id FROM jobs WHERE org_id = $1 AND id = ANY ($2) AND state = 'DEAD' ORDER BY id FOR UPDATE)
+		DELETE FROM jobs j USING dead WHERE j.id = dead.id`, org, ids)
+	if err == nil && int(tag.RowsAffected()) < len(ids) {
 		return fault.NotFound("dead job")
 	}
 	return err

@@ -29,6 +29,11 @@ func (b *bundle) kill(t *testing.T, n int) []jobs.Job {
 	return killed
 }
 
+func (b *bundle) discard(t *testing.T, org, job id.UUID) error {
+	t.Helper()
+	return postgres.InTx(t.Context(), b.pool, func(tx pgx.Tx) error { return jobs.Discard(t.Context(), tx, org, job) })
+}
+
 func (b *bundle) replay(t *testing.T, org, job id.UUID) error {
 	t.Helper()
 	return postgres.InTx(t.Context(), b.pool, func(tx pgx.Tx) error { return jobs.Replay(t.Context(), tx, org, job) })
@@ -106,14 +111,14 @@ func TestDiscard(t *testing.T) {
 	b.enqueue(t, alive)
 	d := b.dead(t, b.org, id.UUID{}, 1)[0]
 	for name, err := range map[string]error{
-		"another organization's": jobs.Discard(t.Context(), b.pool, b.addOrg(t), d.ID),
-		"a living one":           jobs.Discard(t.Context(), b.pool, b.org, b.message(t, alive).ID),
+		"another organization's": b.discard(t, b.addOrg(t), d.ID),
+		"a living one":           b.discard(t, b.org, b.message(t, alive).ID),
 	} {
 		if fault.KindOf(err) != fault.KindNotFound {
 			t.Errorf("discarding %s returns %v, want NotFound", name, err)
 		}
 	}
-	if err := jobs.Discard(t.Context(), b.pool, b.org, d.ID); err != nil {
+	if err := b.discard(t, b.org, d.ID); err != nil {
 		t.Fatal(err)
 	}
 	if left := b.dead(t, b.org, id.UUID{}, 1); len(left) != 0 {

@@ -36,6 +36,9 @@ type Window struct {
 	after, before string
 }
 
+// First is the window of a list's first n, at most MaxSize, for who pages no further.
+func First(n int) Window { return Window{size: n} }
+
 // Window checks a. Cursors are checked when the order they belong to is known.
 func (a Args) Window() (Window, error) {
 	w := Window{size: DefaultSize}
