@@ -215,7 +215,9 @@ type ComplexityRoot struct {
 		OutputTokens  func(childComplexity int) int
 		PromptVersion func(childComplexity int) int
 		RejectedCount func(childComplexity int) int
+		ResumesAt     func(childComplexity int) int
 		Status        func(childComplexity int) int
+		WaitingFor    func(childComplexity int) int
 	}
 
 	AnalysisRunConnection struct {
@@ -2695,12 +2697,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AnalysisRun.RejectedCount(childComplexity), true
+	case "AnalysisRun.resumesAt":
+		if e.ComplexityRoot.AnalysisRun.ResumesAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnalysisRun.ResumesAt(childComplexity), true
 	case "AnalysisRun.status":
 		if e.ComplexityRoot.AnalysisRun.Status == nil {
 			break
 		}
 
 		return e.ComplexityRoot.AnalysisRun.Status(childComplexity), true
+	case "AnalysisRun.waitingFor":
+		if e.ComplexityRoot.AnalysisRun.WaitingFor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnalysisRun.WaitingFor(childComplexity), true
 
 	case "AnalysisRunConnection.edges":
 		if e.ComplexityRoot.AnalysisRunConnection.Edges == nil {
@@ -11646,6 +11660,16 @@ enum AnalysisStatus {
   SUPERSEDED
 }
 
+"What an analysis by a language model may have to wait for."
+enum AnalysisWait {
+  "The model's service is busy, cannot be reached, or does not take our requests. After a day the analysis is given up."
+  SERVICE
+  "Other analyses of the organization come first."
+  TURN
+  "What the organization may spend on models in a month is spent."
+  SPENDING_LIMIT
+}
+
 "One analysis of one transcript: what looked, and what it cost."
 type AnalysisRun implements Node @scope(to: [COACH, SUPERVISOR]) {
   "Its id."
@@ -11662,7 +11686,7 @@ type AnalysisRun implements Node @scope(to: [COACH, SUPERVISOR]) {
   promptVersion: String
   "How many insights it found that hold."
   insightCount: Int!
-  "How many findings were refused because their quote is not in the transcript."
+  "How many findings were refused: their quote is not in the transcript, or they could not be read."
   rejectedCount: Int!
   "Tokens read by the model."
   inputTokens: Int!
@@ -11672,6 +11696,10 @@ type AnalysisRun implements Node @scope(to: [COACH, SUPERVISOR]) {
   costMicros: Int!
   "Why it was given up, for programs."
   errorCode: String
+  "What it waits for, while RUNNING; it goes on by itself. Null while it works, and when it has ended."
+  waitingFor: AnalysisWait
+  "When it goes on, as far as one can know; null unless it waits. If the limit is raised it goes on within a quarter of an hour."
+  resumesAt: DateTime
   "When it began."
   createdAt: DateTime!
   "When it ended; null while at work."
@@ -15784,6 +15812,10 @@ func (ec *executionContext) childFields_AnalysisRun(ctx context.Context, field g
 		return ec.fieldContext_AnalysisRun_costMicros(ctx, field)
 	case "errorCode":
 		return ec.fieldContext_AnalysisRun_errorCode(ctx, field)
+	case "waitingFor":
+		return ec.fieldContext_AnalysisRun_waitingFor(ctx, field)
+	case "resumesAt":
+		return ec.fieldContext_AnalysisRun_resumesAt(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_AnalysisRun_createdAt(ctx, field)
 	case "finishedAt":
@@ -24001,6 +24033,52 @@ func (ec *executionContext) _AnalysisRun_errorCode(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_AnalysisRun_errorCode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("AnalysisRun", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AnalysisRun_waitingFor(ctx context.Context, field graphql.CollectedField, obj *insight.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnalysisRun_waitingFor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WaitingFor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Wait) graphql.Marshaler {
+			return ec.marshalOAnalysisWait2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐWait(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AnalysisRun_waitingFor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnalysisRun", field, false, false, errors.New("field of type AnalysisWait does not have child fields"))
+}
+
+func (ec *executionContext) _AnalysisRun_resumesAt(ctx context.Context, field graphql.CollectedField, obj *insight.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnalysisRun_resumesAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ResumesAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AnalysisRun_resumesAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnalysisRun", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _AnalysisRun_createdAt(ctx context.Context, field graphql.CollectedField, obj *insight.Run) (ret graphql.Marshaler) {
@@ -61568,6 +61646,16 @@ func (ec *executionContext) _AnalysisRun(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "waitingFor":
+			out.Values[i] = ec._AnalysisRun_waitingFor(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "resumesAt":
+			out.Values[i] = ec._AnalysisRun_resumesAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "createdAt":
 			out.Values[i] = ec._AnalysisRun_createdAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -84732,6 +84820,25 @@ func (ec *executionContext) marshalOAnalysisRun2ᚖgithubᚗcomᚋrapporthqᚋra
 		return graphql.Null
 	}
 	return ec._AnalysisRun(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOAnalysisWait2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐWait(ctx context.Context, v any) (*insight.Wait, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := insight.Wait(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOAnalysisWait2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐWait(ctx context.Context, sel ast.SelectionSet, v *insight.Wait) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) unmarshalOAuditEventFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋauditᚐFilter(ctx context.Context, v any) (*audit.Filter, error) {

@@ -27,7 +27,6 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
-	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -67,6 +66,7 @@ type App struct {
 	runner   *jobs.Runner
 	services loaders.Services
 	analyser insight.Analyser
+	analysis httpx.Check     // of what the analyser stands on
 	dev      *auth.DevIssuer // nil in production
 	ready    *httpx.Readiness
 	handler  http.Handler
@@ -90,13 +90,16 @@ func WithAnalyser(other insight.Analyser) Option { return func(a *App) { a.analy
 
 // New assembles the product over a migrated database. Close releases what it holds; the pool stays the caller's.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.Pool, opts ...Option) (*App, error) {
-	a := &App{config: cfg, log: log, db: db, analyser: rules.Analyser{}, streams: transport.NewStreams(), now: time.Now}
+	a := &App{config: cfg, log: log, db: db, streams: transport.NewStreams(), now: time.Now}
 	for _, o := range opts {
 		o(a)
 	}
 	a.ServedAt(cmp.Or(cfg.HTTP.PublicURL, "http://"+cfg.HTTP.Addr))
 	var err error
 	if a.files, err = a.openFiles(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.chooseAnalyser(); err != nil {
 		return nil, err
 	}
 	a.listener = postgres.Listen(context.WithoutCancel(ctx), db, log)
@@ -117,7 +120,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Goals = goal.NewService(db, a.services.Clients, a.services.Engagements, a.services.Sessions)
 	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream)
 	a.services.Themes = theme.NewService(db)
-	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.services.Themes, a.stream)
+	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.limits(), a.services.Themes, a.stream)
 	a.services.GoalLinks = goal.NewLinks(a.services.Goals, linkable(a.services)...)
 	a.services.Analytics = analytics.NewService(db, a.services.Goals)
 	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights, a.services.Themes)
@@ -153,6 +156,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
 		a.work.check,
 		a.files.check,
+		a.analysis,
 	}, a.mails.checks)...)
 	a.watched = make(chan struct{})
 	go a.reviewStreams(context.WithoutCancel(ctx))

@@ -115,7 +115,7 @@ var decisions = map[string]decision{
 	"SessionMetrics": {opens{coach: all, supervisor: consented},
 		"id definitionVersion basis durationMs silenceShare interactivityPerMin reflectionEvidence patienceMs responseLatencyMs dyad speakers coach client timeline quality", nil},
 	"AnalysisRun": {opens{coach: all, supervisor: consented},
-		"id status engine engineVersion model promptVersion insightCount rejectedCount inputTokens outputTokens costMicros errorCode createdAt finishedAt", nil},
+		"id status engine engineVersion model promptVersion insightCount rejectedCount inputTokens outputTokens costMicros errorCode waitingFor resumesAt createdAt finishedAt", nil},
 	"Insight": {opens{coach: all, supervisor: supervisory, client: accepted},
 		"id kind audience title body status reviewedBy reviewedAt citations session analysisRun tags commitment goals theme actionItem createdAt retractedAt",
 		only{"originalTitle": {coach, supervisor}, "originalBody": {coach, supervisor}, "confidence": {coach, supervisor}}},

@@ -312,7 +312,7 @@ func (w *world) fill(t *testing.T) {
 	w.exec(t, `UPDATE transcripts SET status = 'NEEDS_SPEAKERS' WHERE session_id = $1 AND version = 1`, w.session(t, amara, 2))
 	w.exec(t, `UPDATE transcripts SET status = 'FAILED', failure_code = 'TEST', failure_message = 'for the test' WHERE session_id = $1`, w.session(t, jonas, 5))
 	w.exec(t, `UPDATE transcripts SET warnings = '[{"line": 3, "code": "ODD", "message": "odd", "assumed": "even"}]' WHERE session_id = $1`, w.session(t, jonas, 3))
-	w.exec(t, `UPDATE analysis_runs SET model = 'm-1', prompt_version = 'p-1', error_code = 'E', finished_at = now()`)
+	w.exec(t, `UPDATE analysis_runs SET model = 'm-1', prompt_version = 'p-1', error_code = 'E', waiting_for = 'SERVICE', resumes_at = now(), finished_at = now()`)
 	w.exec(t, `INSERT INTO taggings (id, org_id, tag_id, insight_id) SELECT gen_random_uuid(), i.org_id, t.id, i.id
 		FROM insights i JOIN sessions s ON s.id = i.session_id JOIN tags t ON t.org_id = i.org_id AND t.owner_id = s.coach_id
 		WHERE i.ordinal < 4 AND t.name IN ('boundaries', 'feedback')`)

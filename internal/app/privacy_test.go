@@ -46,6 +46,8 @@ var kept = map[string]string{
 	"ses_messages":        "ids of mails",
 	"unsubscribe_keys":    "a secret of the organization",
 	"goose_db_version":    "goose's own",
+	"model_calls":         "tokens and money",
+	"model_spending":      "tokens and money",
 }
 
 // A table that keeps something of clients has a Store that empties it, or is emptied with the transcripts. A new table fails here until

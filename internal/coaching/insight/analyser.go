@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
+	"github.com/rapporthq/rapport/internal/platform/llm"
 )
 
 // Conversation is what an analyser gets to see: no names of organizations, no ids, no e-mail addresses.
@@ -127,6 +128,11 @@ type Report interface {
 	Codes([]Code) error // of some utterances, all of each
 	Point(Point) error
 	Evidence(Evidence) error
+
+	// Ask has a model answer on the account of the analysis. Whatever an analyser wants of a model it asks for here: this is where
+	// consent is looked at, limits are kept, costs are booked, and what was answered before is answered again for nothing. An
+	// error that is none of the model's (llm.Failure) ends the analysis.
+	Ask(ctx context.Context, m llm.Model, q llm.Request, call func(llm.Call) error) error
 }
 
 // Collection is a Report that keeps everything.
@@ -135,6 +141,7 @@ type Collection struct {
 	Coded    []Code
 	Points   []Point
 	Skills   []Evidence
+	Used     llm.Usage
 }
 
 // Insight implements Report.
@@ -148,6 +155,13 @@ func (c *Collection) Point(p Point) error { c.Points = append(c.Points, p); retu
 
 // Evidence implements Report.
 func (c *Collection) Evidence(e Evidence) error { c.Skills = append(c.Skills, e); return nil }
+
+// Ask implements Report.
+func (c *Collection) Ask(ctx context.Context, m llm.Model, q llm.Request, call func(llm.Call) error) error {
+	used, err := m.Answer(ctx, q, call)
+	c.Used.Add(used)
+	return err
+}
 
 // Engine identifies what produced an analysis; a change of any part of it makes a new analysis.
 type Engine struct {

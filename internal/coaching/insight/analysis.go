@@ -47,7 +47,7 @@ func (s *Service) Analyse(ctx context.Context, job jobs.Job) (err error) {
 		if errors.Is(err, errSuperseded) {
 			return nil
 		}
-		return err
+		return run.interrupted(ctx, job, err)
 	}
 	return run.finish(ctx)
 }
@@ -123,7 +123,7 @@ func (s *Service) begin(ctx context.Context, content *transcript.Content) (*run,
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
-			UPDATE analysis_runs SET status = 'SUPERSEDED', finished_at = coalesce(finished_at, now())
+			UPDATE analysis_runs SET status = 'SUPERSEDED', finished_at = coalesce(finished_at, now()), waiting_for = NULL, resumes_at = NULL
 			WHERE org_id = $1 AND transcript_id = $2 AND id <> $3 AND status IN ('RUNNING', 'SUCCEEDED')`, org, content.ID, r.id); err != nil {
 			return err
 		}
@@ -329,7 +329,7 @@ func (r *run) finish(ctx context.Context) error {
 			return fmt.Errorf("store digest: %w", err)
 		}
 		if _, err := tx.Exec(ctx, `
-			UPDATE analysis_runs SET status = 'SUCCEEDED', finished_at = now(), rejected_count = $3,
+			UPDATE analysis_runs SET status = 'SUCCEEDED', finished_at = now(), rejected_count = $3, waiting_for = NULL, resumes_at = NULL,
 				insight_count = (SELECT count(*) FROM insights WHERE org_id = $1 AND run_id = $2)
 			WHERE org_id = $1 AND id = $2`, org, r.id, r.rejected); err != nil {
 			return err
@@ -367,14 +367,16 @@ func (s *Service) AnalyseDied(ctx context.Context, tx pgx.Tx, job jobs.Job) (err
 	if status != transcript.Parsed && status != transcript.Analyzing {
 		return nil // all was done, only nobody lived to say so
 	}
+	code := codeFailed // also where no run has begun
 	rows, err := tx.Query(ctx, `
-		UPDATE analysis_runs SET status = 'FAILED', finished_at = now(), error_code = 'ANALYSIS_FAILED'
-		WHERE org_id = $1 AND transcript_id = $2 AND status = 'RUNNING' RETURNING id`, job.Org, key)
+		UPDATE analysis_runs SET status = 'FAILED', finished_at = now(), error_code = coalesce(error_code, $3), waiting_for = NULL, resumes_at = NULL
+		WHERE org_id = $1 AND transcript_id = $2 AND status = 'RUNNING' RETURNING id, error_code`, job.Org, key, codeFailed)
 	if err != nil {
 		return err
 	}
-	failed, err := pgx.CollectRows(rows, pgx.RowTo[RunID])
-	if err != nil {
+	var failed []RunID
+	var run RunID
+	if _, err := pgx.ForEachRow(rows, []any{&run, &code}, func() error { failed = append(failed, run); return nil }); err != nil {
 		return err
 	}
 	for _, run := range failed {
@@ -382,10 +384,7 @@ func (s *Service) AnalyseDied(ctx context.Context, tx pgx.Tx, job jobs.Job) (err
 			return err
 		}
 	}
-	_, err = s.transcripts.Fail(ctx, tx, ref, key, transcript.Failure{
-		Code:    "ANALYSIS_FAILED",
-		Message: "The transcript could be read but not analysed. What was said is all there; the analysis can be tried again.",
-	})
+	_, err = s.transcripts.Fail(ctx, tx, ref, key, transcript.Failure{Code: code, Message: said[code]})
 	return err
 }
 

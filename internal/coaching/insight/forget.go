@@ -17,6 +17,7 @@ import (
 var Derived = []transcript.Rows{
 	{Table: "citations", On: "x.transcript_id = d.id"},
 	{Table: "utterance_codes", On: "x.transcript_id = d.id"},
+	{Table: "model_answers", On: "x.transcript_id = d.id"},
 	{Table: "digests", On: "x.transcript_id = d.id"},
 	{Table: "session_metrics", On: "x.transcript_id = d.id"},
 	// A theme goes with the last of its insights: none of it or of what was merged into it is of another transcript.

@@ -190,6 +190,8 @@ type Run struct {
 	OutputTokens  int
 	CostMicros    int64 // millionths of a US dollar
 	ErrorCode     *string
+	WaitingFor    *Wait
+	ResumesAt     *time.Time
 	CreatedAt     time.Time
 	FinishedAt    *time.Time
 }

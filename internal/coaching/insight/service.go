@@ -29,6 +29,7 @@ type Service struct {
 	clients     *client.Service
 	goals       *goal.Service
 	analyser    Analyser
+	limits      Limits
 	themes      Themes
 	events      stream.Stream
 }
@@ -42,9 +43,10 @@ type Themes interface {
 	Hold(ctx context.Context, tx pgx.Tx, ref session.Ref) error
 }
 
-// NewService returns a Service over db that looks for insights with analyser, groups them by themes and tells events what it finds.
-func NewService(db *pgxpool.Pool, transcripts *transcript.Service, sessions *session.Service, clients *client.Service, goals *goal.Service, analyser Analyser, themes Themes, events stream.Stream) *Service {
-	return &Service{db: db, transcripts: transcripts, sessions: sessions, clients: clients, goals: goals, analyser: analyser, themes: themes, events: events}
+// NewService returns a Service over db that looks for insights with analyser, which may ask models within limits, groups them by themes
+// and tells events what it finds.
+func NewService(db *pgxpool.Pool, transcripts *transcript.Service, sessions *session.Service, clients *client.Service, goals *goal.Service, analyser Analyser, limits Limits, themes Themes, events stream.Stream) *Service {
+	return &Service{db: db, transcripts: transcripts, sessions: sessions, clients: clients, goals: goals, analyser: analyser, limits: limits, themes: themes, events: events}
 }
 
 // ByIDs returns those of the insights that the viewer may see, also retracted ones.

@@ -88,10 +88,10 @@ var runs = page.Table[Run]{
 	From: "analysis_runs r JOIN sessions s ON s.org_id = $1 AND s.id = r.session_id",
 	ID:   "r.id",
 	Columns: "r.id, r.transcript_id, r.session_id, r.status, r.engine, r.engine_version, r.model, r.prompt_version, r.insight_count, r.rejected_count, " +
-		"r.input_tokens, r.output_tokens, r.cost_micros, r.error_code, r.created_at, r.finished_at",
+		"r.input_tokens, r.output_tokens, r.cost_micros, r.error_code, r.waiting_for, r.resumes_at, r.created_at, r.finished_at",
 	Dest: func(r *Run) []any {
 		return []any{&r.Grants, &r.ID, &r.TranscriptID, &r.SessionID, &r.Status, &r.Engine, &r.EngineVersion, &r.Model, &r.PromptVersion, &r.InsightCount, &r.RejectedCount,
-			&r.InputTokens, &r.OutputTokens, &r.CostMicros, &r.ErrorCode, &r.CreatedAt, &r.FinishedAt}
+			&r.InputTokens, &r.OutputTokens, &r.CostMicros, &r.ErrorCode, &r.WaitingFor, &r.ResumesAt, &r.CreatedAt, &r.FinishedAt}
 	},
 	Key: func(r *Run) id.UUID { return r.ID.UUID },
 }

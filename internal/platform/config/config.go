@@ -65,6 +65,7 @@ type Config struct {
 	Stream   Stream
 	Mail     Mail
 	Files    Files
+	Analysis Analysis
 	Log      Log
 }
 
@@ -161,6 +162,34 @@ type Files struct {
 	S3Owner string `env:"RAPPORT_S3_OWNER"`
 	// The KMS key that encrypts files, by id or ARN. Without it the bucket's own encryption holds.
 	S3KMSKey string `env:"RAPPORT_S3_KMS_KEY"`
+}
+
+// Analyser is what looks for insights.
+type Analyser string
+
+// The analysers.
+const (
+	AnalyserRules  Analyser = "rules"
+	AnalyserOpenAI Analyser = "openai"
+)
+
+// Analysis is about what looks for insights. With `openai` what was said in a conversation is sent to the service, for organizations that
+// have analysis enabled and clients who consent to it.
+type Analysis struct {
+	// What looks for insights: `rules`, built in, or `openai`, a language model.
+	Analyser Analyser `env:"RAPPORT_ANALYSER" unset:"openai where RAPPORT_OPENAI_API_KEY is set, else rules"`
+	// The key of the account at OpenAI.
+	OpenAIKey Secret `env:"RAPPORT_OPENAI_API_KEY"`
+	// Where the service is: OpenAI, or what speaks its protocol. https, or http on this machine.
+	OpenAIURL string `env:"RAPPORT_OPENAI_BASE_URL, default=https://api.openai.com/v1"`
+	// The model that is asked. Only models whose price is known can be.
+	OpenAIModel string `env:"RAPPORT_OPENAI_MODEL, default=gpt-4-turbo"`
+	// How long the service may take for the first word of an answer, and be silent within one.
+	OpenAITimeout time.Duration `env:"RAPPORT_OPENAI_TIMEOUT, default=1m"`
+	// How many requests of one organization may be under way at the same time; 0 is no limit.
+	OpenAIConcurrency int `env:"RAPPORT_OPENAI_CONCURRENCY, default=4"`
+	// What one organization may spend on models in a calendar month (UTC), in US dollars; 0 is no limit. Then its analyses wait.
+	OpenAIMonthlyLimit int64 `env:"RAPPORT_OPENAI_MONTHLY_LIMIT, default=100"`
 }
 
 // Log is about the log. Lines go to standard error and hold ids, never content.

@@ -43,7 +43,9 @@ func TestDefaults(t *testing.T) {
 		Jobs:     Jobs{Concurrency: 4, Lease: time.Minute, SQSResend: 5 * time.Minute},
 		Stream:   Stream{Retention: 24 * time.Hour},
 		Mail:     Mail{From: "Rapport <rapport@localhost>"},
-		Log:      Log{Level: slog.LevelInfo, Format: LogText},
+		Analysis: Analysis{Analyser: AnalyserRules, OpenAIURL: "https://api.openai.com/v1", OpenAIModel: "gpt-4-turbo", OpenAITimeout: time.Minute,
+			OpenAIConcurrency: 4, OpenAIMonthlyLimit: 100},
+		Log: Log{Level: slog.LevelInfo, Format: LogText},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%v\nwant\n%v", got, want)
@@ -72,6 +74,9 @@ func TestLoad(t *testing.T) {
 		"a queue":                  {map[string]string{"RAPPORT_SQS_QUEUE_URL": "http://127.0.0.1:4566/123456789012/jobs"}, func(c Config) any { return c.Jobs.SQSQueueURL }, "http://127.0.0.1:4566/123456789012/jobs"},
 		"secret":                   {production(nil), func(c Config) any { return c.Database.URL.Reveal() }, "postgres://rapport:hunter2@db.internal:5432/rapport"},
 		"provider while here":      {map[string]string{"RAPPORT_AUTH_ISSUER": "x", "RAPPORT_AUTH_AUDIENCE": "y", "RAPPORT_AUTH_JWKS_URL": "http://127.0.0.1:1/jwks"}, func(c Config) any { return c.Auth.Enabled() }, true},
+		"a key is a choice":        {map[string]string{"RAPPORT_OPENAI_API_KEY": "sk-1"}, func(c Config) any { return c.Analysis.Analyser }, AnalyserOpenAI},
+		"which can be undone":      {map[string]string{"RAPPORT_OPENAI_API_KEY": "sk-1", "RAPPORT_ANALYSER": "rules"}, func(c Config) any { return c.Analysis.Analyser }, AnalyserRules},
+		"a model of one's own":     {map[string]string{"RAPPORT_OPENAI_BASE_URL": "http://localhost:9000/v1"}, func(c Config) any { return c.Analysis.OpenAIURL }, "http://localhost:9000/v1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -121,7 +126,13 @@ func TestLoadRefuses(t *testing.T) {
 		"production without a database": {without("DATABASE_URL"), []string{"DATABASE_URL"}},
 		"production without a provider": {map[string]string{"RAPPORT_MODE": "production", "DATABASE_URL": "postgres://x/y"}, []string{"RAPPORT_PUBLIC_URL", "RAPPORT_AUTH_ISSUER", "RAPPORT_AUTH_AUDIENCE", "RAPPORT_AUTH_JWKS_URL"}},
 		"production, keys over http":    {production(map[string]string{"RAPPORT_AUTH_JWKS_URL": "http://id.example.com/jwks"}), []string{"RAPPORT_AUTH_JWKS_URL"}},
-		"production with the demo":      {production(map[string]string{"RAPPORT_DEMO": "true"}), []string{"RAPPORT_DEMO"}},
+		"analyser":                      {map[string]string{"RAPPORT_ANALYSER": "guess"}, []string{"RAPPORT_ANALYSER"}},
+		"a model without a key":         {map[string]string{"RAPPORT_ANALYSER": "openai"}, []string{"RAPPORT_OPENAI_API_KEY"}},
+		"a model over http":             {map[string]string{"RAPPORT_OPENAI_BASE_URL": "http://models.example.com/v1"}, []string{"RAPPORT_OPENAI_BASE_URL"}},
+		"a model nowhere":               {map[string]string{"RAPPORT_OPENAI_BASE_URL": "/v1"}, []string{"RAPPORT_OPENAI_BASE_URL"}},
+		"less than nothing": {map[string]string{"RAPPORT_OPENAI_CONCURRENCY": "-1", "RAPPORT_OPENAI_MONTHLY_LIMIT": "-1", "RAPPORT_OPENAI_TIMEOUT": "1ms"},
+			[]string{"RAPPORT_OPENAI_CONCURRENCY", "RAPPORT_OPENAI_MONTHLY_LIMIT", "RAPPORT_OPENAI_TIMEOUT"}},
+		"production with the demo": {production(map[string]string{"RAPPORT_DEMO": "true"}), []string{"RAPPORT_DEMO"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -35,6 +35,12 @@ func Load(lookup Lookup) (Config, error) {
 	if _, set := env.Lookup("RAPPORT_DEMO"); !set {
 		c.Demo = c.Mode == Development
 	}
+	if c.Analysis.Analyser == "" {
+		c.Analysis.Analyser = AnalyserRules
+		if c.Analysis.OpenAIKey != "" {
+			c.Analysis.Analyser = AnalyserOpenAI
+		}
+	}
 	c.HTTP.CORSOrigins = trimmed(c.HTTP.CORSOrigins)
 	problems = append(problems, c.check()...)
 	if len(problems) > 0 {
@@ -180,6 +186,7 @@ func (c Config) check() (problems []error) {
 	c.checkMail(wrong)
 	c.checkAddr(wrong)
 	c.checkAuth(wrong)
+	c.checkAnalysis(wrong)
 	if c.Mode == Production {
 		if c.Database.URL == "" {
 			wrong("DATABASE_URL", "must be set in production")
@@ -246,10 +253,39 @@ func (c Config) checkAuth(wrong func(name, format string, args ...any)) {
 		wrong("RAPPORT_AUTH_JWKS_URL", "must be an absolute URL")
 		return
 	}
+	if !safe(u) {
+		wrong("RAPPORT_AUTH_JWKS_URL", "must be https: whoever can change the answer can sign in as anybody")
+	}
+}
+
+// safe tells whether nobody on the way can read or change what is sent to a URL.
+func safe(u *url.URL) bool {
 	ip := net.ParseIP(u.Hostname())
 	here := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-	if u.Scheme != "https" && (u.Scheme != "http" || !here) {
-		wrong("RAPPORT_AUTH_JWKS_URL", "must be https: whoever can change the answer can sign in as anybody")
+	return u.Scheme == "https" || u.Scheme == "http" && here
+}
+
+func (c Config) checkAnalysis(wrong func(name, format string, args ...any)) {
+	a := c.Analysis
+	switch {
+	case a.Analyser != AnalyserRules && a.Analyser != AnalyserOpenAI:
+		wrong("RAPPORT_ANALYSER", "must be %s or %s", AnalyserRules, AnalyserOpenAI)
+	case a.Analyser == AnalyserOpenAI && a.OpenAIKey == "":
+		wrong("RAPPORT_OPENAI_API_KEY", "must be set where RAPPORT_ANALYSER is %s", AnalyserOpenAI)
+	}
+	if u, err := url.Parse(a.OpenAIURL); err != nil || u.Host == "" {
+		wrong("RAPPORT_OPENAI_BASE_URL", "must be an absolute URL")
+	} else if !safe(u) {
+		wrong("RAPPORT_OPENAI_BASE_URL", "must be https: the key and what was said go there")
+	}
+	if a.OpenAITimeout < time.Second {
+		wrong("RAPPORT_OPENAI_TIMEOUT", "must be at least %s", time.Second)
+	}
+	if a.OpenAIConcurrency < 0 {
+		wrong("RAPPORT_OPENAI_CONCURRENCY", "must be at least 0")
+	}
+	if a.OpenAIMonthlyLimit < 0 {
+		wrong("RAPPORT_OPENAI_MONTHLY_LIMIT", "must be at least 0")
 	}
 }
 

@@ -48,7 +48,7 @@ func (t *talk) commitment(s *sentence) (candidate, bool) {
 	committed := &insight.Commitment{Speaker: s.speaker}
 	if when, dated := deadlines.find(s); dated {
 		committed.Due = s.due(when)
-		committed.DueOn = dueOn(committed.Due, t.On)
+		committed.DueOn = DueOn(committed.Due, t.On)
 		confidence += 0.15
 		why = append(why, fmt.Sprintf("they name a time (“%s”)", s.verbatim(when)))
 	} else if s.contains(isAlways) {

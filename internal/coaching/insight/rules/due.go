@@ -14,9 +14,9 @@ func (s *sentence) due(m match) string {
 	return s.text[s.tokens[m.at].start:s.tokens[last].end]
 }
 
-// dueOn is the day that words like "by Friday" mean when they are said on the given day, nil unless they mean one for sure:
+// DueOn is the day that words like "by Friday" mean when they are said on the given day, nil unless they mean one for sure:
 // people differ on whether "next Friday" is this week's, and "next week" is no day.
-func dueOn(words string, said time.Time) *time.Time {
+func DueOn(words string, said time.Time) *time.Time {
 	if said.IsZero() {
 		return nil
 	}

@@ -16,17 +16,17 @@ func TestDueOn(t *testing.T) {
 		"next Friday": "", "this week": "", "next week": "", "by the end of the week": "", "every morning": "", "by next": "", "": "", "on time": "",
 	} {
 		got := ""
-		if day := dueOn(words, said); day != nil {
+		if day := DueOn(words, said); day != nil {
 			got = day.Format(time.DateOnly)
 		}
 		if got != want {
 			t.Errorf("%q said on %s means %q, want %q", words, said.Format("Monday 2006-01-02"), got, want)
 		}
 	}
-	if day := dueOn("tomorrow", time.Time{}); day != nil {
+	if day := DueOn("tomorrow", time.Time{}); day != nil {
 		t.Errorf("nobody knows when it was said, but it means %s", day)
 	}
-	if day := dueOn("by the end of the month", time.Date(2028, 2, 10, 0, 0, 0, 0, time.UTC)); day.Day() != 29 {
+	if day := DueOn("by the end of the month", time.Date(2028, 2, 10, 0, 0, 0, 0, time.UTC)); day.Day() != 29 {
 		t.Errorf("a leap year's February ends on the %d", day.Day())
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
+	"github.com/rapporthq/rapport/internal/platform/llm"
 )
 
 const (
@@ -44,6 +45,9 @@ func (e emitting) Insight(f insight.Finding) error { return e(f) }
 func (emitting) Codes([]insight.Code) error        { return nil }
 func (emitting) Point(insight.Point) error         { return nil }
 func (emitting) Evidence(insight.Evidence) error   { return nil }
+func (emitting) Ask(context.Context, llm.Model, llm.Request, func(llm.Call) error) error {
+	return errors.New("rules ask nobody")
+}
 
 // verify checks what every finding promises.
 func verify(t *testing.T, c insight.Conversation, f insight.Finding) {

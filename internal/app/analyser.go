@@ -1,0 +1,46 @@
+package app
+
+import (
+	"context"
+
+	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/insight/prompted"
+	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
+	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/httpx"
+	"github.com/rapporthq/rapport/internal/platform/llm/openai"
+)
+
+// chooseAnalyser takes the configured analyser, unless a test has brought one.
+func (a *App) chooseAnalyser() error {
+	c := a.config.Analysis
+	a.analysis = httpx.Check{Name: "analyser", Adapter: string(config.AnalyserRules), Optional: true, Probe: func(context.Context) error { return nil }}
+	switch {
+	case a.analyser != nil:
+	case c.Analyser == config.AnalyserOpenAI:
+		model, err := openai.New(openai.Options{Key: c.OpenAIKey, BaseURL: c.OpenAIURL, Model: c.OpenAIModel, Silence: c.OpenAITimeout})
+		if err != nil {
+			return err
+		}
+		a.analyser = prompted.New(string(config.AnalyserOpenAI), model)
+		a.analysis.Adapter, a.analysis.Probe = string(config.AnalyserOpenAI), model.Probe
+	default:
+		a.analyser = rules.Analyser{}
+	}
+	return nil
+}
+
+// limits are what each organization may ask of models.
+func (a *App) limits() insight.Limits {
+	c := a.config.Analysis
+	return insight.Limits{MonthlyMicros: c.OpenAIMonthlyLimit * 1_000_000, Calls: c.OpenAIConcurrency}
+}
+
+// analyses says for people what looks for insights.
+func (a *App) analyses() string {
+	e := a.analyser.Engine()
+	if e.Model == "" {
+		return e.Name + " (built in)"
+	}
+	return e.Name + " (" + e.Model + ", prompts " + e.PromptVersion + ")"
+}

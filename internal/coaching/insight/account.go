@@ -1,0 +1,287 @@
+package insight
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/jobs"
+	"github.com/rapporthq/rapport/internal/platform/llm"
+	"github.com/rapporthq/rapport/internal/platform/postgres"
+)
+
+// Limits are what an organization may ask of models that are paid by the token.
+type Limits struct {
+	MonthlyMicros int64 // millionths of a US dollar in a calendar month, UTC; 0 is no limit
+	Calls         int   // at once; 0 is no limit
+}
+
+// Wait is what an analysis waits for.
+type Wait string
+
+// What an analysis may wait for. It goes on by itself.
+const (
+	WaitsForService  Wait = "SERVICE"        // the model's service is busy, down, or does not take our requests
+	WaitsForTurn     Wait = "TURN"           // as many of the organization's calls as may be are under way
+	WaitsForSpending Wait = "SPENDING_LIMIT" // the organization's month is spent
+)
+
+// errWaits says that a call may not be made now.
+type errWaits struct {
+	what  Wait
+	until time.Time // when it can be made, as far as one can know
+}
+
+func (e *errWaits) Error() string { return "waits for " + string(e.what) }
+
+// callLasts is more than a job may work: a call that is older was made by a process that is no more.
+const callLasts = 20 * time.Minute
+
+// Ask implements Report. A call is made on the organization's account, and for this transcript once: its answer is kept.
+func (r report) Ask(ctx context.Context, m llm.Model, q llm.Request, call func(llm.Call) error) error {
+	key, err := requestHash(m, q)
+	if err != nil {
+		return err
+	}
+	known, unreadable, err := r.recall(ctx, key)
+	if err != nil {
+		return err
+	}
+	if known != nil {
+		r.rejected += unreadable
+		for _, c := range known {
+			if err := call(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	under, err := r.admit(ctx, m, q)
+	if err != nil {
+		return err
+	}
+	answer := []llm.Call{}
+	used, failed := m.Answer(ctx, q, func(c llm.Call) error {
+		answer = append(answer, c)
+		return call(c)
+	})
+	if err := r.book(ctx, under, m, used); err != nil {
+		return errors.Join(failed, err)
+	}
+	r.rejected += used.Unreadable
+	if failed != nil {
+		return failed
+	}
+	return r.remember(ctx, key, answer, used.Unreadable)
+}
+
+func requestHash(m llm.Model, q llm.Request) ([]byte, error) {
+	whole, err := json.Marshal(struct {
+		Model string
+		llm.Request
+	}{m.Name(), q})
+	sum := sha256.Sum256(whole)
+	return sum[:], err
+}
+
+// recall is the answer that was given before, nil if there is none.
+func (r *run) recall(ctx context.Context, key []byte) (calls []llm.Call, unreadable int, err error) {
+	err = r.db.QueryRow(ctx, `SELECT calls, unreadable FROM model_answers WHERE org_id = $1 AND transcript_id = $2 AND request_hash = $3`,
+		r.content.Session.Org, r.content.ID, key).Scan(&calls, &unreadable)
+	if err == pgx.ErrNoRows {
+		err = nil
+	}
+	return calls, unreadable, err
+}
+
+// remember keeps an answer.
+func (r *run) remember(ctx context.Context, key []byte, calls []llm.Call, unreadable int) error {
+	return postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
+		if err := r.holdRunning(ctx, tx); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO model_answers (org_id, transcript_id, request_hash, calls, unreadable) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT DO NOTHING`, r.content.Session.Org, r.content.ID, key, calls, unreadable)
+		return err
+	})
+}
+
+// admit opens a call on the organization's account, if all clients still consent, it is this run's to make, and the limits allow it.
+// What is under way counts with the most that it can cost, so that calls at the same time cannot overrun the limit together.
+func (r *run) admit(ctx context.Context, m llm.Model, q llm.Request) (call id.UUID, err error) {
+	org, most := r.content.Session.Org, m.Estimate(q)
+	err = postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
+		if err := r.holdRunning(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `SELECT FROM organizations WHERE id = $1 FOR NO KEY UPDATE`, org); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			WITH lost AS (DELETE FROM model_calls WHERE org_id = $1 AND expires_at < now() RETURNING *)
+			INSERT INTO model_spending AS s (org_id, month, model, calls, input_tokens, output_tokens, cost_micros)
+			SELECT org_id, `+thisMonth+`, model, count(*), sum(input_tokens), sum(output_tokens), sum(cost_micros) FROM lost GROUP BY org_id, model
+			ON CONFLICT (org_id, month, model) DO UPDATE SET `+addUp, org); err != nil {
+			return err
+		}
+		var under int
+		var spent int64
+		if err := tx.QueryRow(ctx, `
+			SELECT count(*), coalesce(sum(cost_micros), 0)::bigint
+				+ coalesce((SELECT sum(cost_micros) FROM model_spending WHERE org_id = $1 AND month = `+thisMonth+`), 0)::bigint
+			FROM model_calls WHERE org_id = $1`, org).Scan(&under, &spent); err != nil {
+			return err
+		}
+		now := time.Now().UTC()
+		if l := r.limits.MonthlyMicros; l > 0 && spent+most.CostMicros > l {
+			return &errWaits{WaitsForSpending, time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC)}
+		}
+		if l := r.limits.Calls; l > 0 && under >= l {
+			return &errWaits{WaitsForTurn, now.Add(5*time.Second + rand.N(25*time.Second))}
+		}
+		call = id.New()
+		if _, err := tx.Exec(ctx, `
+			INSERT INTO model_calls (id, org_id, model, input_tokens, output_tokens, cost_micros, expires_at)
+			VALUES ($1, $2, $3, $4, $5, $6, now() + $7::interval)`,
+			call, org, m.Name(), most.InputTokens, most.OutputTokens, most.CostMicros, callLasts); err != nil {
+			return err
+		}
+		return r.goesOn(ctx, tx)
+	})
+	return call, err
+}
+
+const (
+	thisMonth = `date_trunc('month', now() AT TIME ZONE 'UTC')::date`
+	addUp     = `calls = s.calls + excluded.calls, input_tokens = s.input_tokens + excluded.input_tokens,
+		output_tokens = s.output_tokens + excluded.output_tokens, cost_micros = s.cost_micros + excluded.cost_micros`
+)
+
+// book closes a call with what it has cost, whatever became of it: also if the job is to end, and if the run is gone meanwhile.
+func (r *run) book(ctx context.Context, call id.UUID, m llm.Model, used llm.Usage) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	org := r.content.Session.Org
+	err := postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			UPDATE analysis_runs SET input_tokens = input_tokens + $3, output_tokens = output_tokens + $4, cost_micros = cost_micros + $5
+			WHERE org_id = $1 AND id = $2`, org, r.id, used.InputTokens, used.OutputTokens, used.CostMicros); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM model_calls WHERE org_id = $1 AND id = $2`, org, call); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO model_spending AS s (org_id, month, model, calls, input_tokens, output_tokens, cost_micros)
+			VALUES ($1, `+thisMonth+`, $2, 1, $3, $4, $5) ON CONFLICT (org_id, month, model) DO UPDATE SET `+addUp,
+			org, m.Name(), used.InputTokens, used.OutputTokens, used.CostMicros)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("book a call: %w", err)
+	}
+	return nil
+}
+
+// goesOn says of a run that waited that it goes on. The run's row is locked.
+func (r *run) goesOn(ctx context.Context, tx pgx.Tx) error {
+	tag, err := tx.Exec(ctx, `
+		UPDATE analysis_runs SET waiting_for = NULL, resumes_at = NULL WHERE org_id = $1 AND id = $2 AND waiting_for IS NOT NULL`,
+		r.content.Session.Org, r.id)
+	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	return r.publish(ctx, tx, r.content.Session, eventProgressed, subject{Run: &r.id})
+}
+
+// How long a job waits before it tries again, and for how long in all.
+const (
+	leastWait = 15 * time.Second
+	mostWait  = 15 * time.Minute // for a service, and between two looks at what is left of a month
+	givesUp   = 24 * time.Hour   // after which a service is not waited for any more
+)
+
+// interrupted decides what becomes of a run that could not go on because of the model. What it has found so far stays, what it has
+// paid for is kept, and it can be taken up: by its job, or when somebody asks for it.
+func (r *run) interrupted(ctx context.Context, job jobs.Job, err error) error {
+	var waits *errWaits
+	failed := llm.Failure(err)
+	switch {
+	case errors.As(err, &waits):
+		return r.wait(ctx, waits, min(time.Until(waits.until), mostWait))
+	case failed == nil:
+		return err
+	}
+	switch failed.Kind {
+	case llm.Unavailable, llm.Denied:
+		age := time.Since(job.CreatedAt)
+		if age > givesUp {
+			return r.blame(ctx, err, codeUnavailable)
+		}
+		d := min(max(age/4, leastWait), mostWait)
+		d = max(d/2+rand.N(d), failed.After)
+		return r.wait(ctx, &errWaits{WaitsForService, time.Now().Add(d)}, d)
+	case llm.Refused:
+		return r.blame(ctx, err, codeRefused)
+	}
+	if job.Attempt < 3 { // every attempt costs
+		return err
+	}
+	return r.blame(ctx, err, codeUnreadable)
+}
+
+// wait says what the run waits for, and has its job come back. To wait is no attempt.
+func (r *run) wait(ctx context.Context, what *errWaits, d time.Duration) error {
+	err := postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
+		if err := r.holdRunning(ctx, tx); err != nil {
+			return err
+		}
+		var changed bool
+		if err := tx.QueryRow(ctx, `
+			UPDATE analysis_runs r SET waiting_for = $3, resumes_at = $4 FROM analysis_runs before
+			WHERE r.org_id = $1 AND r.id = $2 AND before.id = r.id RETURNING before.waiting_for IS DISTINCT FROM $3`,
+			r.content.Session.Org, r.id, what.what, what.until).Scan(&changed); err != nil || !changed {
+			return err
+		}
+		return r.publish(ctx, tx, r.content.Session, eventProgressed, subject{Run: &r.id})
+	})
+	if errors.Is(err, errSuperseded) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return jobs.Snooze(d)
+}
+
+// Why an analysis is given up, beside codeFailed, which is anything else.
+const (
+	codeFailed      = "ANALYSIS_FAILED"
+	codeUnavailable = "ANALYSIS_UNAVAILABLE"
+	codeRefused     = "ANALYSIS_REFUSED"
+	codeUnreadable  = "ANALYSIS_UNREADABLE"
+)
+
+// said is what people are told of it.
+var said = map[string]string{
+	codeFailed:      "The transcript could be read but not analysed. What was said is all there; the analysis can be tried again.",
+	codeUnavailable: "The service that analyses conversations could not be reached for a day. What was said is all there; the analysis can be tried again.",
+	codeRefused:     "The service that analyses conversations declined to analyse this one, or a part of it. What was said is all there, and so is what was found.",
+	codeUnreadable:  "The service that analyses conversations gave answers that could not be read. What was said is all there; the analysis can be tried again.",
+}
+
+// blame notes why the run is given up, for AnalyseDied to find, and ends its job.
+func (r *run) blame(ctx context.Context, why error, code string) error {
+	if _, err := r.db.Exec(ctx, `UPDATE analysis_runs SET error_code = $3 WHERE org_id = $1 AND id = $2 AND status = 'RUNNING'`,
+		r.content.Session.Org, r.id, code); err != nil {
+		return err
+	}
+	return jobs.Permanent(why, code)
+}
