@@ -43,7 +43,6 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/httpx"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
-	"github.com/rapporthq/rapport/internal/platform/mail"
 	"github.com/rapporthq/rapport/internal/platform/mail/devbox"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
@@ -62,7 +61,7 @@ type App struct {
 	files    files
 	aws      *aws.Config            // nil until somebody needs it
 	url      atomic.Pointer[string] // how people reach the server
-	mails    *devbox.Box            // nil in production
+	mails    mails
 	now      func() time.Time
 	runner   *jobs.Runner
 	services loaders.Services
@@ -126,22 +125,16 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Analytics = analytics.NewService(db, a.services.Goals)
 	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights, a.services.Themes)
 	a.services.Notes = note.NewService(db, a.services.Orgs, a.services.Clients, a.services.Engagements, a.services.Sessions)
-	if cfg.Mode == config.Development {
-		from, err := mail.ParseAddress(cfg.Mail.From)
-		if err != nil {
-			return nil, err
-		}
-		if a.mails, err = devbox.Open(cfg.Home, from); err != nil {
-			return nil, err
-		}
+	if a.mails, err = a.openMails(ctx); err != nil {
+		return nil, err
 	}
 	a.services.Notices = notice.NewService(notice.Options{
-		DB: db, Stream: a.stream, Sender: a.sender(), Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
+		DB: db, Stream: a.stream, Sender: a.mails.sender, Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
 		Invitations: a.invitation,
 	})
 	a.services.Tags = tag.NewService(db, taggable(a.services)...)
 	a.services.Consents = consent.NewService(db, consenting(a.services)...)
-	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mailbox(), Personal())
+	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal())
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.work.queue(), Log: log,
@@ -158,13 +151,13 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.runner.Handle(notice.JobAnnounce, a.services.Notices.Announce)
 	a.runner.Handle(notice.JobDeliver, a.services.Notices.Deliver, jobs.OnDead(a.services.Notices.DeliverDied))
 
-	a.ready = httpx.Ready(log,
-		httpx.Check{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
-		httpx.Check{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
+	a.ready = httpx.Ready(log, slices.Concat([]httpx.Check{
+		{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
+		{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
 		a.work.check,
 		a.files.check,
 		a.analysis,
-	)
+	}, a.mails.checks)...)
 	a.watched = make(chan struct{})
 	go a.reviewStreams(context.WithoutCancel(ctx))
 	if a.handler, err = a.routes(); err != nil {
@@ -172,22 +165,6 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		return nil, err
 	}
 	return a, nil
-}
-
-// sender is what mails leave through, nil where nothing sends them.
-func (a *App) sender() mail.Sender {
-	if a.mails == nil {
-		return nil
-	}
-	return a.mails
-}
-
-// mailbox is what keeps mails that were sent, nil where nothing does.
-func (a *App) mailbox() privacy.Mails {
-	if a.mails == nil {
-		return nil
-	}
-	return a.mails
 }
 
 // Close ends subscriptions, writes down what was read, and releases connections. Run has ended before.
@@ -374,9 +351,9 @@ func (a *App) routes() (http.Handler, error) {
 	mux.Handle("/graphql", httpx.Chain(a.graphQL(who), sameOrigin, who.Middleware))
 	mux.Handle("/", httpx.PageHeaders(graphiql.Handler(graphiql.Options{})))
 	mux.Handle(notice.UnsubscribePath, a.services.Notices.UnsubscribeHandler())
-	if a.mails != nil {
-		mux.Handle("GET "+devbox.Path, auth.LocalOnly(a.mails.Handler()))
-		mux.Handle("GET "+devbox.Path+"/", auth.LocalOnly(a.mails.Handler()))
+	if a.mails.box != nil {
+		mux.Handle("GET "+devbox.Path, auth.LocalOnly(a.mails.box.Handler()))
+		mux.Handle("GET "+devbox.Path+"/", auth.LocalOnly(a.mails.box.Handler()))
 	}
 	if a.dev != nil {
 		mux.Handle("/dev/login", a.dev.LoginHandler(people{a.db, a.dev.Issuer().Name}))

@@ -37,7 +37,7 @@ type office struct {
 	client  id.UUID
 }
 
-func newOffice(t *testing.T) *office {
+func newOffice(t *testing.T, opts ...apptest.Option) *office {
 	t.Helper()
 	o := &office{}
 	var err error
@@ -50,7 +50,7 @@ func newOffice(t *testing.T) *office {
 	}
 	o.noon = time.Date(day.Year(), day.Month(), day.Day(), 12, 0, 0, 0, o.berlin)
 	o.at(o.noon)
-	o.Env = apptest.Demo(t, apptest.AppOptions(app.WithClock(func() time.Time { return *o.clock.Load() })))
+	o.Env = apptest.Demo(t, append(opts, apptest.AppOptions(app.WithClock(func() time.Time { return *o.clock.Load() })))...)
 	sql(t, o.Env, `UPDATE users SET time_zone = 'Europe/Berlin'`)
 	sql(t, o.Env, `UPDATE sessions SET status = 'COMPLETED'`) // nothing of the demo's own is to come
 	sql(t, o.Env, `UPDATE action_items SET due_on = NULL, due_at = NULL`)

@@ -43,6 +43,7 @@ var kept = map[string]string{
 	"audit_events":        "ids and names of fields, for good",
 	"audit_seals":         "hashes of those",
 	"mail_suppressions":   "hashes of addresses that want no mail",
+	"ses_messages":        "ids of mails",
 	"unsubscribe_keys":    "a secret of the organization",
 	"goose_db_version":    "goose's own",
 	"model_calls":         "tokens and money",

@@ -80,6 +80,7 @@ func (s *Service) Deliver(ctx context.Context, job jobs.Job) (err error) {
 
 // send sends a mail, and notes what has become of it.
 func (s *Service) send(ctx context.Context, d delivery, m mail.Message) error {
+	m.Org, m.Type = d.org, string(d.typ)
 	switch err := s.Sender.Send(ctx, m); {
 	case err == nil:
 		return s.end(ctx, d, Sent, "")

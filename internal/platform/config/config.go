@@ -142,10 +142,15 @@ type Stream struct {
 }
 
 // Mail is about the mails that people are told by. In development they go into a folder of RAPPORT_HOME and onto the page
-// /dev/mail; nothing sends them in production yet.
+// /dev/mail; in production Amazon SES sends them.
 type Mail struct {
-	// Who mails come from: `Rapport <coaching@example.com>`.
+	// Who mails come from: `Rapport <coaching@example.com>`. With SES an address that it knows, or of a domain that it knows.
 	From string `env:"RAPPORT_MAIL_FROM, default=Rapport <rapport@localhost>"`
+	// The configuration set of Amazon SES that mails are sent with. Without it nothing sends mails in production. AWS is reached
+	// as its SDKs reach it everywhere: `AWS_REGION`, a role or `AWS_PROFILE`, `AWS_ENDPOINT_URL_SESV2` for an emulator.
+	SESConfigurationSet string `env:"RAPPORT_SES_CONFIGURATION_SET"`
+	// Where answers to mails go, if not to RAPPORT_MAIL_FROM: `Harbor Coaching <hello@example.com>`.
+	SESReplyTo string `env:"RAPPORT_SES_REPLY_TO"`
 }
 
 // Files is about what is kept outside the database: transcripts that were uploaded, and exports.

@@ -183,9 +183,7 @@ func (c Config) check() (problems []error) {
 	} else if c.Mode == Production {
 		wrong("RAPPORT_PUBLIC_URL", "must be set in production")
 	}
-	if _, err := mail.ParseAddress(c.Mail.From); err != nil {
-		wrong("RAPPORT_MAIL_FROM", "must be an address like Rapport <coaching@example.com>")
-	}
+	c.checkMail(wrong)
 	c.checkAddr(wrong)
 	c.checkAuth(wrong)
 	c.checkAnalysis(wrong)
@@ -198,6 +196,25 @@ func (c Config) check() (problems []error) {
 		}
 	}
 	return problems
+}
+
+func (c Config) checkMail(wrong func(name, format string, args ...any)) {
+	m := c.Mail
+	const like = "must be an address like Rapport <coaching@example.com>"
+	from, err := mail.ParseAddress(m.From)
+	if err != nil {
+		wrong("RAPPORT_MAIL_FROM", like)
+	} else if m.SESConfigurationSet != "" && strings.HasSuffix(from.Address, "@localhost") {
+		wrong("RAPPORT_MAIL_FROM", "must be set to an address that SES knows where RAPPORT_SES_CONFIGURATION_SET is set")
+	}
+	if m.SESReplyTo != "" {
+		if m.SESConfigurationSet == "" {
+			wrong("RAPPORT_SES_CONFIGURATION_SET", "must be set where another RAPPORT_SES_ variable is")
+		}
+		if _, err := mail.ParseAddress(m.SESReplyTo); err != nil {
+			wrong("RAPPORT_SES_REPLY_TO", like)
+		}
+	}
 }
 
 func (c Config) checkAddr(wrong func(name, format string, args ...any)) {

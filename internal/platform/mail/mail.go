@@ -17,6 +17,7 @@ import (
 	"unicode"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
 )
 
 // Errors of Sender that are not worth another attempt.
@@ -60,7 +61,9 @@ func ParseAddress(s string) (Address, error) {
 
 // Message is one mail to one person.
 type Message struct {
-	ID      string // names it for good: 1 to 64 letters, digits, hyphens and underscores
+	ID      string  // names it for good: 1 to 64 letters, digits, hyphens and underscores
+	Org     id.UUID // whose mail it is
+	Type    string  // what it is, as a code, for who counts mails: capital letters and underscores; may be ""
 	To      Address
 	Subject string
 	Text    string
@@ -74,6 +77,9 @@ func (m Message) Check() error {
 	bad := func(what string) error { return fmt.Errorf("%s: %w", what, ErrRejected) }
 	if len(m.ID) == 0 || len(m.ID) > 64 || strings.Trim(strings.ToLower(m.ID), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 		return bad("the id")
+	}
+	if strings.Trim(m.Type, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != "" {
+		return bad("the type")
 	}
 	if a, err := mail.ParseAddress(m.To.Email); err != nil || a.Address != m.To.Email || a.Name != "" {
 		return bad("the address")

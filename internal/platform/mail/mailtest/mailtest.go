@@ -9,22 +9,25 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/mail"
 )
 
 // Fixture is a sender, and what it has sent.
 type Fixture struct {
+	// Org is an organization that may send.
+	Org    id.UUID
 	Sender mail.Sender
 	// Reopen returns the sender as the process that starts next has it.
 	Reopen func(t *testing.T) mail.Sender
-	// Sent returns what was sent, in any order, as the recipient's program shows it.
+	// Sent returns what was sent, in any order, as the recipient's program shows it: without Org and Type.
 	Sent func(t *testing.T) []mail.Message
 }
 
 // Message is one that can be sent.
 func Message(id string) mail.Message {
 	return mail.Message{
-		ID: id, To: mail.Address{Name: "Amara Okafor", Email: "amara@example.com"}, Subject: "Your session was moved",
+		ID: id, Type: "SESSION_RESCHEDULED", To: mail.Address{Name: "Amara Okafor", Email: "amara@example.com"}, Subject: "Your session was moved",
 		Text: "Tuesday at ten.\n", HTML: "<p>Tuesday at ten.</p>\n",
 		Headers: map[string]string{"List-Unsubscribe": "<https://app.example.com/unsubscribe/x>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
 	}
@@ -41,9 +44,11 @@ func Run(t *testing.T, setup func(t *testing.T) Fixture) {
 			{ID: "letters", To: mail.Address{Name: "נועה לוי 👩‍💻", Email: "noa@example.com"}, Subject: "מחר ב־10:00 👋", Text: "שלום\n.\n..\nFrom here\n", HTML: "<p dir=\"rtl\">שלום &lt;b&gt;</p>\n"},
 			{ID: "long", To: mail.Address{Name: `O'Neil, "Kit" <x@y>`, Email: "kit@example.com"}, Subject: strings.TrimSpace(long), Text: long + "\n", HTML: "<p>" + long + "</p>\n"},
 		} {
+			m.Org = f.Org
 			if err := f.Sender.Send(t.Context(), m); err != nil {
 				t.Fatal(err)
 			}
+			m.Org, m.Type = id.UUID{}, ""
 			sent := f.Sent(t)
 			if len(sent) != i+1 {
 				t.Fatalf("%d were sent, want %d", len(sent), i+1)
@@ -71,16 +76,18 @@ func Run(t *testing.T, setup func(t *testing.T) Fixture) {
 	t.Run("sends an id once", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t)
+		m := Message("one")
+		m.Org = f.Org
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				if err := f.Sender.Send(t.Context(), Message("one")); err != nil {
+				if err := f.Sender.Send(t.Context(), m); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		all.Wait()
-		if err := f.Reopen(t).Send(t.Context(), Message("one")); err != nil {
+		if err := f.Reopen(t).Send(t.Context(), m); err != nil {
 			t.Error(err)
 		}
 		if n := len(f.Sent(t)); n != 1 {
@@ -101,10 +108,12 @@ func Run(t *testing.T, setup func(t *testing.T) Fixture) {
 			"a header in a header":    func(m *mail.Message) { m.Headers = map[string]string{"List-Unsubscribe": "<x>\r\nBcc: b@example.com"} },
 			"a header's name":         func(m *mail.Message) { m.Headers = map[string]string{"X: y\r\nBcc": "b@example.com"} },
 			"another sender":          func(m *mail.Message) { m.Headers = map[string]string{"from": "b@example.com"} },
+			"a type that is a text":   func(m *mail.Message) { m.Type = "Amara's session" },
 			"no text":                 func(m *mail.Message) { m.Text = "" },
 			"no HTML":                 func(m *mail.Message) { m.HTML = "" },
 		} {
 			m := Message("bad")
+			m.Org = f.Org
 			change(&m)
 			err := f.Sender.Send(t.Context(), m)
 			if !errors.Is(err, mail.ErrRejected) || strings.Contains(err.Error(), "example.com") {
@@ -120,7 +129,9 @@ func Run(t *testing.T, setup func(t *testing.T) Fixture) {
 		f := setup(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := f.Sender.Send(ctx, Message("late")); err == nil || len(f.Sent(t)) != 0 {
+		m := Message("late")
+		m.Org = f.Org
+		if err := f.Sender.Send(ctx, m); err == nil || len(f.Sent(t)) != 0 {
 			t.Errorf("sent: %v", err)
 		}
 	})
