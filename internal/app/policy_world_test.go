@@ -262,6 +262,8 @@ func (w *world) fill(t *testing.T) {
 	w.exec(t, `INSERT INTO invitations (id, org_id, email, roles, token_hash, invited_by, expires_at)
 		SELECT gen_random_uuid(), o.id, 'invited@' || o.slug || '.example', '{COACH}', sha256(o.slug::bytea),
 			(SELECT user_id FROM memberships m WHERE m.org_id = o.id ORDER BY created_at, id LIMIT 1), now() + interval '1 day' FROM organizations o`)
+	w.exec(t, `INSERT INTO email_deliveries (id, org_id, invitation_id, type, state, reason, created_at, finished_at)
+		SELECT gen_random_uuid(), org_id, id, 'INVITATION', 'SUPPRESSED', 'NO_MAILER', now(), now() FROM invitations`)
 	// Work was given up, about a transcript and about something that is gone.
 	w.exec(t, `INSERT INTO jobs (id, org_id, kind, entity_id, state, attempt, max_attempts, run_at, finished_at, last_error_code, last_error)
 		SELECT gen_random_uuid(), o.id, k.kind, coalesce((SELECT id FROM transcripts WHERE org_id = o.id AND k.kind = 'transcript.analyse' ORDER BY id LIMIT 1), gen_random_uuid()),
