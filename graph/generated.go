@@ -11767,6 +11767,8 @@ input InsightFilter {
 enum InsightOrderField {
   "By when it was found."
   CREATED_AT
+  "By when the session began in which it was said: of transcripts that are imported long after, too, the latest conversation comes first."
+  SESSION_STARTS_AT
 }
 
 "The order of insights."

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ import (
 
 // screens are the queries of docs/operations that a front end shows a screen by, and how many statements each takes at most,
 // identity included.
-var screens = map[string]int{"home": 10, "client": 25, "client-brief": 11, "session": 18, "programme": 17, "settings": 9}
+var screens = map[string]int{"home": 10, "client": 25, "client-brief": 12, "session": 18, "programme": 17, "settings": 9}
 
 func operation(t testing.TB, name string) string {
 	t.Helper()
@@ -102,6 +103,43 @@ func TestOperations(t *testing.T) {
 		if !strings.Contains(string(shown), "'../../docs/operations/"+filepath.Base(file)+"'") {
 			t.Errorf("the explorer has no tab for %s", filepath.Base(file))
 		}
+	}
+}
+
+// What is to be reviewed comes from the latest conversation first, whenever it was analysed, over all pages.
+func TestInsightsBySession(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	sql(t, env, `UPDATE insights i SET created_at = now() + (now() - s.starts_at) FROM sessions s WHERE s.id = i.session_id`) // the oldest was found last
+	var out struct {
+		Insights struct {
+			Nodes []struct {
+				ID      string
+				Session struct{ StartsAt time.Time }
+			}
+			TotalCount int
+			PageInfo   struct {
+				HasNextPage bool
+				EndCursor   *string
+			}
+		}
+	}
+	var after *string
+	seen, starts := map[string]bool{}, []time.Time{}
+	for {
+		coach.Must(t, `query($after: String) { insights(first: 7, after: $after, orderBy: {field: SESSION_STARTS_AT, direction: DESC}) {
+			nodes { id session { startsAt } } totalCount pageInfo { hasNextPage endCursor } } }`, apptest.Vars{"after": after}, &out)
+		for _, i := range out.Insights.Nodes {
+			seen[i.ID], starts = true, append(starts, i.Session.StartsAt)
+		}
+		if after = out.Insights.PageInfo.EndCursor; !out.Insights.PageInfo.HasNextPage {
+			break
+		}
+	}
+	latestFirst := slices.IsSortedFunc(starts, func(a, b time.Time) int { return b.Compare(a) })
+	if !latestFirst || len(seen) != out.Insights.TotalCount || len(starts) != len(seen) || starts[0].Equal(starts[len(starts)-1]) {
+		t.Errorf("%d of %d, %d of them different: %v", len(starts), out.Insights.TotalCount, len(seen), starts)
 	}
 }
 

@@ -50,7 +50,7 @@ func measureHome(ctx context.Context, b *bench) error {
 			return err
 		}
 	}
-	seen, err := b.statements(ctx, at, string(query), map[string]any{"today": day, "tomorrow": day.AddDate(0, 0, 1)})
+	seen, err := b.statements(ctx, at, string(query), map[string]any{"today": day, "tomorrow": day.AddDate(0, 0, 1), "soon": day.AddDate(0, 0, 8)})
 	if err != nil {
 		return err
 	}

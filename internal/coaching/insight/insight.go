@@ -122,6 +122,8 @@ type Insight struct {
 	CommittedID   *transcript.SpeakerID // who is going to do it
 	Due           *string               // when, in the words that were said
 	DueOn         *time.Time            // the day those mean, as midnight UTC
+
+	saidAt time.Time // when the session began
 }
 
 // Committed is who is going to do what, and when if that was said.
@@ -242,8 +244,11 @@ type Filter struct {
 // OrderField is what insights can be ordered by.
 type OrderField string
 
-// OrderByCreatedAt orders by when an insight was found.
-const OrderByCreatedAt OrderField = "CREATED_AT"
+// The orders: by when an insight was found, or by when the session began in which it was said.
+const (
+	OrderByCreatedAt OrderField = "CREATED_AT"
+	OrderBySession   OrderField = "SESSION_STARTS_AT"
+)
 
 // OrderBy is an order of insights.
 type OrderBy struct {

@@ -12,21 +12,26 @@ var insights = page.Table[Insight]{
 	From: "insights i JOIN sessions s ON s.org_id = $1 AND s.id = i.session_id",
 	ID:   "i.id",
 	Columns: "i.id, i.session_id, i.transcript_id, i.run_id, i.kind, i.audience, i.title, i.body, i.original_title, i.original_body, " +
-		"i.confidence, i.status, i.reviewed_by, i.reviewed_at, i.retracted_at, i.created_at, i.committed_speaker_id, i.due, i.due_on",
+		"i.confidence, i.status, i.reviewed_by, i.reviewed_at, i.retracted_at, i.created_at, i.committed_speaker_id, i.due, i.due_on, s.starts_at",
 	Dest: func(i *Insight) []any {
 		return []any{&i.Grants, &i.ID, &i.SessionID, &i.TranscriptID, &i.RunID, &i.Kind, &i.Audience, &i.Title, &i.Body, &i.OriginalTitle, &i.OriginalBody,
 			&i.Confidence, &i.Status, &i.ReviewedByID, &i.ReviewedAt, &i.RetractedAt, &i.CreatedAt,
-			&i.CommittedID, &i.Due, &i.DueOn}
+			&i.CommittedID, &i.Due, &i.DueOn, &i.saidAt}
 	},
 	Key: func(i *Insight) id.UUID { return i.ID.UUID },
 }
 
-var orderBy = map[OrderField]page.Order[Insight]{
-	OrderByCreatedAt: {Name: "insight-created", Keys: []page.Key[Insight]{
-		{SQL: "i.created_at", Type: "timestamptz", Of: func(i *Insight) string { return page.Time(i.CreatedAt) }},
-		{SQL: "i.id", Type: "uuid", Of: func(i *Insight) string { return i.ID.UUID.String() }},
-	}},
-}
+var (
+	keyID   = page.Key[Insight]{SQL: "i.id", Type: "uuid", Of: func(i *Insight) string { return i.ID.UUID.String() }}
+	orderBy = map[OrderField]page.Order[Insight]{
+		OrderByCreatedAt: {Name: "insight-created", Keys: []page.Key[Insight]{
+			{SQL: "i.created_at", Type: "timestamptz", Of: func(i *Insight) string { return page.Time(i.CreatedAt) }}, keyID,
+		}},
+		OrderBySession: {Name: "insight-session", Keys: []page.Key[Insight]{
+			{SQL: "s.starts_at", Type: "timestamptz", Of: func(i *Insight) string { return page.Time(i.saidAt) }}, keyID,
+		}},
+	}
+)
 
 func (o *OrderBy) order() page.Order[Insight] {
 	if o == nil {

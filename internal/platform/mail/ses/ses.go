@@ -157,12 +157,6 @@ const (
 	tagMessage      = "message"
 )
 
-// find returns the message that SES knows by a name of its own.
-func (s *Sender) find(ctx context.Context, sesID string) (org id.UUID, message string, err error) {
-	err = s.db.QueryRow(ctx, `SELECT org_id, id FROM ses_messages WHERE ses_id = $1`, sesID).Scan(&org, &message)
-	return org, message, err
-}
-
 // Prune forgets what was sent before.
 func (s *Sender) Prune(ctx context.Context, before time.Time) error {
 	_, err := s.db.Exec(ctx, `
