@@ -215,10 +215,20 @@ func TestMembers(t *testing.T) {
 	var both struct {
 		Coach, Supervisor struct{ Supervisors, Supervises []struct{ ID string } }
 	}
-	owner.Must(t, `query($c: ID!, $s: ID!) {coach: node(id: $c) {... on Membership {supervisors {id} supervises {id}}} supervisor: node(id: $s) {... on Membership {supervisors {id} supervises {id}}}}`,
-		apptest.Vars{"c": membership(t, w.env, apptest.Coach2, "harbor"), "s": membership(t, w.env, apptest.Supervisor, "harbor")}, &both)
+	supervisor := membership(t, w.env, apptest.Supervisor, "harbor")
+	look := func() {
+		owner.Must(t, `query($c: ID!, $s: ID!) {coach: node(id: $c) {... on Membership {supervisors {id} supervises {id}}} supervisor: node(id: $s) {... on Membership {supervisors {id} supervises {id}}}}`,
+			apptest.Vars{"c": membership(t, w.env, apptest.Coach2, "harbor"), "s": supervisor}, &both)
+	}
+	look()
 	if s := fmt.Sprint(both.Coach.Supervisors); !strings.Contains(s, ines) || !strings.Contains(fmt.Sprint(both.Supervisor.Supervises), coach2) {
 		t.Errorf("%+v", both)
+	}
+	// Who is no supervisor any more supervises nobody.
+	does(t, owner, "updateMember", "membership", "id", apptest.Vars{"id": supervisor, "roles": []string{"ADMIN"}})
+	look()
+	if strings.Contains(fmt.Sprint(both.Coach.Supervisors), ines) || len(both.Supervisor.Supervises) != 0 {
+		t.Errorf("without the role: %+v", both)
 	}
 }
 

@@ -205,7 +205,7 @@ func (s *Service) memberOf(ctx context.Context, v auth.Viewer, user UserID) (*Me
 }
 
 // Supervisors returns who supervises each person, in the order of the people. They are those whose memberships the viewer has
-// been shown; which of the supervisors the viewer may see is UsersByIDs' to say.
+// been shown; which of the supervisors the viewer may see is UsersByIDs' to say. Who has the role no longer supervises nobody.
 func (s *Service) Supervisors(ctx context.Context, people []id.UUID) ([][]UserID, error) {
 	return s.supervisions(ctx, people, "coach_id", "supervisor_id")
 }
@@ -222,7 +222,9 @@ func (s *Service) supervisions(ctx context.Context, people []id.UUID, of, wanted
 	}
 	rows, err := s.db.Query(ctx, `
 		SELECT k.ord, sv.`+wanted+` FROM unnest($2::uuid[]) WITH ORDINALITY AS k (person, ord)
-		JOIN supervisions sv ON sv.org_id = $1 AND sv.`+of+` = k.person ORDER BY k.ord, sv.created_at, sv.`+wanted, v.Org, people)
+		JOIN supervisions sv ON sv.org_id = $1 AND sv.`+of+` = k.person
+		JOIN memberships m ON m.org_id = $1 AND m.user_id = sv.supervisor_id AND m.status = 'ACTIVE' AND 'SUPERVISOR' = ANY(m.roles)
+		ORDER BY k.ord, sv.created_at, sv.`+wanted, v.Org, people)
 	if err != nil {
 		return nil, err
 	}
