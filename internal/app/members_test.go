@@ -230,6 +230,11 @@ func TestMembers(t *testing.T) {
 	if strings.Contains(fmt.Sprint(both.Coach.Supervisors), ines) || len(both.Supervisor.Supervises) != 0 {
 		t.Errorf("without the role: %+v", both)
 	}
+	does(t, owner, "updateMember", "membership", "id", apptest.Vars{"id": supervisor, "roles": []string{"SUPERVISOR"}})
+	look()
+	if len(both.Supervisor.Supervises) != 0 {
+		t.Errorf("with the role again: %+v", both)
+	}
 }
 
 // A revoked member's streams close at once, also those of other processes; whose roles change comes back.

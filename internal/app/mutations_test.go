@@ -145,6 +145,9 @@ func TestClientsEngagementsSessions(t *testing.T) {
 
 	second := one(t, env, "session", `SELECT id FROM sessions WHERE engagement_id = $1 AND number = 2`, uuid(t, engagement))
 	has(t, does(t, coach, "completeSession", "session", "status", apptest.Vars{"id": second}), apptest.Vars{"status": "COMPLETED"})
+	if got := change(t, coach, "updateSession", "session", "id", apptest.Vars{"id": second, "startsAt": time.Now().AddDate(0, 1, 0)}); briefly(got.userErrors) != "INVALID startsAt" {
+		t.Errorf("a session that was held is yet to come: %s", got.response.Body)
+	}
 
 	// The states of an engagement: the only way back from an end is a reopening.
 	for _, step := range []struct{ to, want string }{

@@ -314,6 +314,23 @@ func TestErasure(t *testing.T) {
 	if in := importInto(t, coach, session, "A: Once more.\nB: Yes.\n", nil); briefly(in.UserErrors) != "CONSENT_MISSING sessionId" {
 		t.Errorf("imported after the erasure: %+v", in)
 	}
+	engagement := one(t, env, "engagement", `SELECT engagement_id FROM sessions WHERE id = $1`, uuid(t, session))
+	before := rowCounts(t, env)
+	for what, got := range map[string]changed{
+		"a name":        change(t, coach, "updateClient", "client", "id", apptest.Vars{"id": her, "name": "Amara"}),
+		"a return":      change(t, coach, "archiveClient", "client", "id", apptest.Vars{"id": her, "archived": false}),
+		"a consent":     change(t, coach, "giveConsent", "subject", "__typename", apptest.Vars{"subjectId": her, "scopes": []string{"TRANSCRIPTION"}}),
+		"an engagement": change(t, coach, "createEngagement", "engagement", "id", apptest.Vars{"clientId": her, "title": "Again"}),
+		"a session":     change(t, coach, "createSession", "session", "id", apptest.Vars{"engagementId": engagement, "startsAt": time.Now().Add(time.Hour)}),
+		"a goal":        change(t, coach, "createGoal", "goal", "id", apptest.Vars{"clientId": her, "title": "Again"}),
+		"an action":     change(t, coach, "createActionItem", "actionItem", "id", apptest.Vars{"clientId": her, "title": "Again"}),
+		"a note":        change(t, coach, "createNote", "note", "id", apptest.Vars{"entityId": session, "body": "Again"}),
+	} {
+		if briefly(got.userErrors) != "ERASED " {
+			t.Errorf("%s is written about whom was erased: %s", what, got.response.Body)
+		}
+	}
+	sameRows(t, before, rowCounts(t, env))
 }
 
 // A server that is killed in the midst of an erasure goes on with it after the restart, and the receipt says what was erased, no more and no

@@ -10,6 +10,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -99,6 +100,9 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Engagement, er
 	}
 	if !c.Any(auth.AsCoach | auth.AsAdmin) {
 		return nil, fault.Forbidden("only the client's coach, an owner or an admin can begin an engagement")
+	}
+	if err := personal.RequireKept(ctx, s.db, v.Org, in.ClientID.UUID); err != nil {
+		return nil, err
 	}
 	coach := c.CoachID
 	if in.CoachID != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
@@ -157,6 +158,9 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Note, err erro
 	}
 	if !n.Any(auth.AsCoach | auth.AsClient | auth.AsSupervisor | auth.AsAdmin) {
 		return nil, fault.Forbidden("sponsors write no notes")
+	}
+	if err := personal.RequireKept(ctx, s.db, v.Org, n.ClientID.UUID); err != nil {
+		return nil, err
 	}
 	var problems check.Input
 	problems.Document("body", in.Body, MaxBytes)

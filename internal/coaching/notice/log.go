@@ -37,10 +37,11 @@ var latestDeliveryFirst = page.Order[Delivery]{Name: "delivery-created", Keys: [
 	{SQL: "d.id", Type: "uuid", Desc: true, Of: func(d *Delivery) string { return d.ID.String() }},
 }}
 
-// deliveryScope: everybody sees the mails to themselves, owners and admins those that invite.
+// deliveryScope: everybody sees the mails to themselves, owners and admins those that invite. A mail that had nothing to say was none: of
+// something that the person may not see it would tell that it is there.
 func deliveryScope(v auth.Viewer) *page.Scope {
 	s := page.NewScope("d.org_id")
-	s.Allow(auth.AsSelf, "d.user_id = $2")
+	s.Allow(auth.AsSelf, "d.user_id = $2 AND d.reason IS DISTINCT FROM 'NOTHING'")
 	if v.Has(auth.RoleOwner, auth.RoleAdmin) {
 		s.Allow(auth.AsAdmin, "d.invitation_id IS NOT NULL")
 	}

@@ -124,6 +124,16 @@ func (s *Service) changeMember(ctx context.Context, key MembershipID, action str
 		if m.Status == before.Status {
 			fields = []string{"roles"}
 		}
+		if slices.Contains(before.Roles, auth.RoleSupervisor) && !slices.Contains(m.Roles, auth.RoleSupervisor) {
+			// Who is a supervisor again later begins with nobody.
+			tag, err := tx.Exec(ctx, `DELETE FROM supervisions WHERE org_id = $1 AND supervisor_id = $2`, v.Org, m.UserID)
+			if err != nil {
+				return err
+			}
+			if tag.RowsAffected() > 0 {
+				fields = append(fields, "supervises")
+			}
+		}
 		if err := audit.Record(ctx, tx, v, audit.Entry{Action: action, Kind: "member", ID: key.UUID, Fields: fields}); err != nil {
 			return err
 		}
@@ -187,7 +197,10 @@ func (s *Service) supervise(ctx context.Context, in SupervisionInput, action str
 			audit.Entry{Action: action, Kind: "member", ID: coach.ID.UUID, Fields: []string{"supervisors"}},
 			audit.Entry{Action: action, Kind: "user", ID: in.SupervisorID.UUID, Fields: []string{"supervises"}})
 	})
-	return coach, err
+	if err != nil {
+		return nil, err
+	}
+	return coach, nil
 }
 
 // memberOf returns a person's membership, if the viewer may see it.

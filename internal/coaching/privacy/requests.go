@@ -10,6 +10,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -257,7 +258,7 @@ func (s *Service) Download(ctx context.Context, in DownloadInput) (_ *Link, err 
 	if r.Kind != Export || r.Status != Completed {
 		return nil, fault.Conflict("there is no copy: the request is of kind %s and %s", r.Kind, r.Status)
 	}
-	if s.now().After(*r.ExpiresAt) {
+	if personal.RequireKept(ctx, s.db, v.Org, r.ClientID.UUID) != nil || s.now().After(*r.ExpiresAt) {
 		return nil, fault.Conflict("the copy has expired: ask for another").WithCode("EXPIRED")
 	}
 	name := "rapport-copy-" + r.CreatedAt.UTC().Format(time.DateOnly) + ".zip"

@@ -9,6 +9,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -134,6 +135,9 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Session, err e
 	if !e.Any(auth.AsCoach | auth.AsAdmin) {
 		return nil, fault.Forbidden("only the coach, an owner or an admin can add a session")
 	}
+	if err := personal.RequireKept(ctx, s.db, v.Org, e.ClientID.UUID); err != nil {
+		return nil, err
+	}
 	var problems check.Input
 	title := problems.LineOrNil("title", in.Title, 200)
 	problems.Time("startsAt", in.StartsAt)
@@ -190,6 +194,9 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Session, err e
 		startsAt := check.NotNull(&problems, "startsAt", in.StartsAt)
 		if startsAt != nil {
 			problems.Time("startsAt", *startsAt)
+			if (c.Status == Completed || c.Status == NoShow) && startsAt.After(c.at.Add(early)) {
+				problems.Fail("startsAt", "must not lie ahead: the session is %s", c.Status)
+			}
 			c.StartsAt = *startsAt
 		}
 		minutes := check.NotNull(&problems, "durationMinutes", in.DurationMinutes)
