@@ -369,10 +369,13 @@ func settled(t testing.TB, env *apptest.Env, transcript string) {
 	quiet(t, env, transcript)
 }
 
+// recovery is how long a job may take that somebody has let go of: its lease of 30 s, and the work.
+const recovery = 90 * time.Second
+
 // quiet waits until nothing is to be done about a transcript.
 func quiet(t testing.TB, env *apptest.Env, transcript string) {
 	t.Helper()
-	testkit.Eventually(t, 30*time.Second, func() error {
+	testkit.Eventually(t, recovery, func() error {
 		if n := value[int](t, env, `SELECT count(*) FROM jobs WHERE entity_id = $1 AND state <> 'DONE'`, uuid(t, transcript)); n > 0 {
 			return fmt.Errorf("%d jobs are not done", n)
 		}

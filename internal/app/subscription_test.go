@@ -77,7 +77,7 @@ func cursors(events []event) (all []string) {
 
 func ready(t testing.TB, env *apptest.Env, transcript string) {
 	t.Helper()
-	testkit.Eventually(t, 30*time.Second, func() error {
+	testkit.Eventually(t, recovery, func() error {
 		if status := value[string](t, env, `SELECT status FROM transcripts WHERE id = $1`, uuid(t, transcript)); status != "READY" {
 			return fmt.Errorf("the transcript is %s", status)
 		}

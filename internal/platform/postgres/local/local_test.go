@@ -757,7 +757,15 @@ func TestStartTellsWhyItFailed(t *testing.T) {
 	if err := gone(filepath.Join(home, "postgres.url")); err != nil {
 		t.Error(err)
 	}
-	start(t, local.Config{Home: home}) // nothing is held or half made
+	// Nothing is held or half made, as soon as the guard of the one that failed has noticed.
+	cfg = local.Config{Home: home, Binaries: binaries(t)}
+	testkit.Eventually(t, patience, func() error {
+		s, err := local.Start(t.Context(), cfg)
+		if err == nil {
+			t.Cleanup(func() { stop(t, s) })
+		}
+		return err
+	})
 }
 
 func TestLostPasswordIsExplained(t *testing.T) {
