@@ -132,7 +132,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		DB: db, Stream: a.stream, Sender: a.mails.sender, Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
 		Invitations: a.invitation,
 	})
-	a.services.Tags = tag.NewService(db, taggable(a.services)...)
+	a.services.Tags = tag.NewService(db, session.ReplaceTags, taggable(a.services)...)
 	a.services.Consents = consent.NewService(db, consenting(a.services)...)
 	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal())
 
