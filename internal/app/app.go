@@ -213,6 +213,7 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 		g.Go(func() error { return a.sweep(ctx) })
 		g.Go(func() error { return a.sealer.Run(ctx) })
 		g.Go(func() error { return a.watchTheClock(ctx) })
+		g.Go(func() error { return a.hearOfMails(ctx) })
 	}
 	return g.Wait()
 }
@@ -242,6 +243,9 @@ func (a *App) sweep(ctx context.Context) error {
 		}
 		if err := a.services.Notices.Prune(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot prune notifications", "err", err)
+		}
+		if err := a.mails.prune(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot prune mails", "err", err)
 		}
 		if a.files.disk != nil { // a bucket sweeps itself
 			if _, err := a.files.disk.Sweep(ctx); err != nil && ctx.Err() == nil {

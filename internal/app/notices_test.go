@@ -396,7 +396,7 @@ func TestUnsubscribe(t *testing.T) {
 		t.Error("the log holds a token or an address")
 	}
 	// Bounces and complaints hold, whatever is asked for.
-	if err := notice.Suppress(t.Context(), o.DB, o.org, strings.ToUpper(apptest.ClientUser), notice.Bounced); err != nil {
+	if _, err := notice.Suppress(t.Context(), o.DB, []id.UUID{o.org}, strings.ToUpper(apptest.ClientUser), notice.Bounced, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	clients.Must(t, `mutation {updateNotificationPreferences(input: {types: [{type: SESSION_CANCELLED, email: IMMEDIATE}]}) {userErrors {code}}}`, nil, nil)
