@@ -45,6 +45,7 @@ var kept = map[string]string{
 	"mail_suppressions":   "hashes of addresses that want no mail",
 	"ses_messages":        "ids of mails",
 	"unsubscribe_keys":    "a secret of the organization",
+	"stream_keys":         "a secret of the organization",
 	"goose_db_version":    "goose's own",
 	"model_calls":         "tokens and money",
 	"model_spending":      "tokens and money",
