@@ -67,6 +67,12 @@ var commands = []command{
 		prepare:  verifyAudit,
 	},
 	{
+		name:     "events",
+		synopsis: "[--retry | --discard]",
+		about:    "say which events wait to be published and which were given up, and try those anew, or forget them",
+		prepare:  lookAfterEvents,
+	},
+	{
 		name:    "migrate",
 		about:   "bring the database to this version",
 		prepare: migrate,

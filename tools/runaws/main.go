@@ -1,5 +1,5 @@
-// Command runaws runs the product as it runs on AWS, on this machine and without an account: files in S3, jobs through SQS, both of
-// an emulator, and a worker in a process of its own. `make run-aws` starts it.
+// Command runaws runs the product as it runs on AWS, on this machine and without an account: files in S3, jobs through SQS, events
+// to SNS, all of an emulator, and a worker in a process of its own. `make run-aws` starts it.
 //
 // It is the server itself. The worker is this program again, and is started anew if it dies. Whatever ends the server, by
 // kill -9 too, ends the worker and the emulator: their input ends.
@@ -60,11 +60,11 @@ func serve(ctx context.Context) error {
 		"AWS_SESSION_TOKEN", "", "AWS_PROFILE", ""); err != nil {
 		return err
 	}
-	queue, err := app.CreateInAWS(ctx, "rapport")
+	queue, topic, err := app.CreateInAWS(ctx, "rapport")
 	if err != nil {
 		return err
 	}
-	if err := set("RAPPORT_S3_BUCKET", "rapport", "RAPPORT_SQS_QUEUE_URL", queue, "RAPPORT_ROLE", string(config.Server)); err != nil {
+	if err := set("RAPPORT_S3_BUCKET", "rapport", "RAPPORT_SQS_QUEUE_URL", queue, "RAPPORT_SNS_TOPIC_ARN", topic, "RAPPORT_ROLE", string(config.Server)); err != nil {
 		return err
 	}
 

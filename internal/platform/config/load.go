@@ -18,7 +18,10 @@ import (
 	"github.com/sethvargo/go-envconfig"
 )
 
-var accounts = regexp.MustCompile(`^[0-9]{12}$`)
+var (
+	accounts = regexp.MustCompile(`^[0-9]{12}$`)
+	topics   = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,251}(\.fifo)?$`)
+)
 
 // Lookup returns the value of a variable and whether it is set: os.LookupEnv, or a map in a test.
 type Lookup func(name string) (string, bool)
@@ -158,6 +161,9 @@ func (c Config) check() (problems []error) {
 		} else if strings.HasSuffix(u.Path, ".fifo") {
 			wrong("RAPPORT_SQS_QUEUE_URL", "must be a standard queue: the order of jobs is kept by the database")
 		}
+	}
+	if t := c.Events.SNSTopicARN; t != "" && !topics.MatchString(t) {
+		wrong("RAPPORT_SNS_TOPIC_ARN", "must be a topic's ARN, like arn:aws:sns:eu-west-1:123456789012:rapport-events")
 	}
 	if f := c.Files; f.S3Bucket == "" && f.S3Owner+f.S3KMSKey != "" {
 		wrong("RAPPORT_S3_BUCKET", "must be set where another RAPPORT_S3_ variable is")

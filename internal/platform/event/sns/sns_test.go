@@ -201,6 +201,7 @@ func TestFilterPolicies(t *testing.T) {
 		"a type":                {`{"type":["transcript.ready"]}`, "", 4, nil},
 		"types of a domain":     {`{"type":[{"prefix":"session."}]}`, "", 21, nil},
 		"all but a type":        {`{"type":[{"anything-but":["session.cancelled"]}]}`, "", 15, nil},
+		"all but a domain":      {`{"type":[{"anything-but":{"prefix":"session."}}]}`, "", 4, nil},
 		"of an organization":    {fmt.Sprintf(`{"type":[{"prefix":"session."}],"organization":[%q]}`, id.Format("org", other)), "", 1, nil},
 		"what is in the event":  {fmt.Sprintf(`{"subject":[%q]}`, held[3].Subject), "MessageBody", 1, nil},
 		"what is in its data":   {`{"type":["session.held"],"data":{"n":[{"numeric":["<",3]}]}}`, "MessageBody", 4, nil},
