@@ -129,7 +129,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		return nil, err
 	}
 	a.services.Notices = notice.NewService(notice.Options{
-		DB: db, Stream: a.stream, Sender: a.mails.sender, Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
+		DB: db, Stream: a.stream, Sender: a.mails.sender, Limits: notice.Limits{Person: cfg.Mail.PersonLimit, Organization: cfg.Mail.OrganizationLimit}, Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
 		Invitations: a.invitation,
 	})
 	a.services.Tags = tag.NewService(db, taggable(a.services)...)
