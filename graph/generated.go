@@ -10334,9 +10334,12 @@ enum EngagementStatus {
 
 "What a sponsor may see beside the engagement itself: whose it is, where it stands, and its first and last day."
 enum SponsorGrant {
-  "Its sessions: when they are and where they stand; never what is said in them."
+  """
+  Its sessions: when they are, where they stand and whether each counts, so that who adds up knows how many are used; never what is said
+  in them.
+  """
   SESSION_DATES
-  "How many sessions were agreed, and how many are used."
+  "How many sessions were agreed, and how many are used, without each of them."
   PROGRESS
   "Those of its goals that are shared with the sponsor."
   GOALS
@@ -14063,7 +14066,7 @@ type Mutation {
     "What to change."
     input: UpdateTagInput!
   ): UpdateTagPayload!
-  "Put one tag in the place of others, which are deleted: what had any of them has the one. For their owner."
+  "Put one tag in the place of others, which are deleted: what had any of them has the one, and saved filters follow. For their owner."
   mergeTags(
     "Which ones."
     input: MergeTagsInput!
