@@ -1101,6 +1101,7 @@ type ComplexityRoot struct {
 		CreatedAt       func(childComplexity int) int
 		ID              func(childComplexity int) int
 		Members         func(childComplexity int, first *int, after *string, last *int, before *string) int
+		ModelSees       func(childComplexity int) int
 		Name            func(childComplexity int) int
 		RetentionDays   func(childComplexity int) int
 		RetentionReport func(childComplexity int, days *int) int
@@ -2255,6 +2256,7 @@ type UpdateOrganizationInputResolver interface {
 	Name(ctx context.Context, obj *org.UpdateInput, data *string) error
 	RetentionDays(ctx context.Context, obj *org.UpdateInput, data *int) error
 	AiEnabled(ctx context.Context, obj *org.UpdateInput, data *bool) error
+	ModelSees(ctx context.Context, obj *org.UpdateInput, data *org.ModelSees) error
 }
 type UpdateParticipantInputResolver interface {
 	Name(ctx context.Context, obj *session.UpdateParticipantInput, data *string) error
@@ -6701,6 +6703,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Organization.Members(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Organization.modelSees":
+		if e.ComplexityRoot.Organization.ModelSees == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Organization.ModelSees(childComplexity), true
 	case "Organization.name":
 		if e.ComplexityRoot.Organization.Name == nil {
 			break
@@ -10007,6 +10015,17 @@ enum SpeakerRolesSetting {
   DECIDE
 }
 
+"What a language model is shown of who people are, where one looks for insights."
+enum ModelSeesSetting {
+  "Names, e-mail addresses and phone numbers as they were said."
+  NAMES
+  """
+  Placeholders instead: of the names of those who take part, and of what looks like an e-mail address or a phone number. What the model
+  finds is shown with the real ones. docs/analysis.md says what this cannot catch.
+  """
+  PLACEHOLDERS
+}
+
 "A coaching practice or company; nothing is shared between two of them."
 type Organization implements Node @scope(to: [SELF, ADMIN]) {
   "Its id."
@@ -10029,6 +10048,8 @@ type Organization implements Node @scope(to: [SELF, ADMIN]) {
   aiEnabled: Boolean @access(to: [ADMIN])
   "What becomes of a transcript when nobody can be sure who is who. For owners and admins."
   speakerRoles: SpeakerRolesSetting @access(to: [ADMIN])
+  "What a language model is shown of who people are, if one looks for insights. For owners and admins; an owner decides."
+  modelSees: ModelSeesSetting @access(to: [ADMIN])
   "What people are asked to agree to now, one text a scope. An owner or admin publishes others: publishConsentText."
   consentTexts: [ConsentText!]!
   "When it was set up."
@@ -10313,9 +10334,12 @@ enum EngagementStatus {
 
 "What a sponsor may see beside the engagement itself: whose it is, where it stands, and its first and last day."
 enum SponsorGrant {
-  "Its sessions: when they are and where they stand; never what is said in them."
+  """
+  Its sessions: when they are, where they stand and whether each counts, so that who adds up knows how many are used; never what is said
+  in them.
+  """
   SESSION_DATES
-  "How many sessions were agreed, and how many are used."
+  "How many sessions were agreed, and how many are used, without each of them."
   PROGRESS
   "Those of its goals that are shared with the sponsor."
   GOALS
@@ -12783,15 +12807,19 @@ enum NotificationEmail {
 enum EmailState {
   "It is to be sent, when quiet hours or the hour of digests allow."
   QUEUED
-  "It was handed over for delivery."
+  "It was handed over for delivery, and nothing else was heard of it."
   SENT
   "It could not be sent."
   FAILED
   "It was not to be sent after all: unsubscribed, no news any more, or no longer for the person to see."
   SUPPRESSED
+  "It was sent, and did not arrive."
+  BOUNCED
+  "It has arrived, and its recipient has called it spam."
+  COMPLAINED
 }
 
-"Why a mail was not sent."
+"Why a mail was not sent, or what has become of it."
 enum EmailReason {
   "The person has left the organization."
   NO_MEMBER
@@ -12803,9 +12831,11 @@ enum EmailReason {
   LATE
   "There was nothing left to tell, or nothing that the person may see."
   NOTHING
-  "Mails to the address come back."
+  "Mails to the address come back: this one, if it was sent, else one before it."
   BOUNCED
-  "The person has called a mail spam."
+  "It came back, as it does when a box is full; the next may arrive, and is sent."
+  BOUNCED_ONCE
+  "The person has called a mail spam: this one, if it was sent, else one before it."
   COMPLAINED
   "The person wants no mails."
   UNSUBSCRIBED
@@ -12823,7 +12853,7 @@ type EmailDelivery {
   type: NotificationType
   "What has become of it. That it was handed over for delivery does not say that it has arrived."
   state: EmailState!
-  "Why it was not sent; null if it was, or is to be."
+  "Why it was not sent, or did not arrive; null if it was sent and nothing else was heard of it, or is to be sent."
   reason: EmailReason
   "Why the address gets no mails, as of now: one that has bounced after it was sent is seen here. Null if it gets them."
   suppression: EmailSuppression
@@ -12853,7 +12883,7 @@ type EmailDeliveryEdge {
   node: EmailDelivery!
 }
 
-"Why no mails are sent to a person at all."
+"Why no mails are sent to a person at all. Bounces and complaints hold in every organization; whoever runs Rapport can lift them."
 enum EmailSuppression {
   "Mails to the address come back."
   BOUNCED
@@ -14032,7 +14062,7 @@ type Mutation {
     "What to change."
     input: UpdateTagInput!
   ): UpdateTagPayload!
-  "Put one tag in the place of others, which are deleted: what had any of them has the one. For their owner."
+  "Put one tag in the place of others, which are deleted: what had any of them has the one, and saved filters follow. For their owner."
   mergeTags(
     "Which ones."
     input: MergeTagsInput!
@@ -14056,6 +14086,8 @@ input UpdateOrganizationInput {
   retentionDays: Int
   "Whether conversations may be analysed at all."
   aiEnabled: Boolean
+  "What a language model is shown of who people are; holds for analyses from now on. For owners: FORBIDDEN for admins."
+  modelSees: ModelSeesSetting
 }
 
 "Whom to invite."
@@ -17543,6 +17575,8 @@ func (ec *executionContext) childFields_Organization(ctx context.Context, field 
 		return ec.fieldContext_Organization_aiEnabled(ctx, field)
 	case "speakerRoles":
 		return ec.fieldContext_Organization_speakerRoles(ctx, field)
+	case "modelSees":
+		return ec.fieldContext_Organization_modelSees(ctx, field)
 	case "consentTexts":
 		return ec.fieldContext_Organization_consentTexts(ctx, field)
 	case "createdAt":
@@ -41716,6 +41750,47 @@ func (ec *executionContext) fieldContext_Organization_speakerRoles(_ context.Con
 	return graphql.NewScalarFieldContext("Organization", field, false, false, errors.New("field of type SpeakerRolesSetting does not have child fields"))
 }
 
+func (ec *executionContext) _Organization_modelSees(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Organization_modelSees(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ModelSees, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
+				if err != nil {
+					var zeroVal org.ModelSees
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal org.ModelSees
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v org.ModelSees) graphql.Marshaler {
+			return ec.marshalOModelSeesSetting2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐModelSees(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Organization_modelSees(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Organization", field, false, false, errors.New("field of type ModelSeesSetting does not have child fields"))
+}
+
 func (ec *executionContext) _Organization_consentTexts(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -60392,7 +60467,7 @@ func (ec *executionContext) unmarshalInputUpdateOrganizationInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "speakerRoles", "name", "retentionDays", "aiEnabled"}
+	fieldsInOrder := [...]string{"id", "speakerRoles", "name", "retentionDays", "aiEnabled", "modelSees"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -60440,6 +60515,15 @@ func (ec *executionContext) unmarshalInputUpdateOrganizationInput(ctx context.Co
 				return it, err
 			}
 			if err = ec.Resolvers.UpdateOrganizationInput().AiEnabled(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "modelSees":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("modelSees"))
+			data, err := ec.unmarshalOModelSeesSetting2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐModelSees(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateOrganizationInput().ModelSees(ctx, &it, data); err != nil {
 				return it, err
 			}
 		}
@@ -72036,6 +72120,11 @@ func (ec *executionContext) _Organization(ctx context.Context, sel ast.Selection
 			}
 		case "speakerRoles":
 			out.Values[i] = ec._Organization_speakerRoles(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "modelSees":
+			out.Values[i] = ec._Organization_modelSees(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -87105,6 +87194,38 @@ func (ec *executionContext) unmarshalOMetricSuppression2ᚖgithubᚗcomᚋrappor
 }
 
 func (ec *executionContext) marshalOMetricSuppression2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋanalyticsᚐSuppression(ctx context.Context, sel ast.SelectionSet, v *analytics.Suppression) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) unmarshalOModelSeesSetting2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐModelSees(ctx context.Context, v any) (org.ModelSees, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := org.ModelSees(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOModelSeesSetting2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐModelSees(ctx context.Context, sel ast.SelectionSet, v org.ModelSees) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(v))
+	return res
+}
+
+func (ec *executionContext) unmarshalOModelSeesSetting2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐModelSees(ctx context.Context, v any) (*org.ModelSees, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := org.ModelSees(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOModelSeesSetting2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐModelSees(ctx context.Context, sel ast.SelectionSet, v *org.ModelSees) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

@@ -117,6 +117,10 @@ func given[T any](field ***T, value *T) error {
 	return nil
 }
 
+func (updateOrganizationInput) ModelSees(_ context.Context, in *org.UpdateInput, v *org.ModelSees) error {
+	return given(&in.ModelSees, v)
+}
+
 func (updateOrganizationInput) SpeakerRoles(_ context.Context, in *org.UpdateInput, v *org.SpeakerRoles) error {
 	return given(&in.SpeakerRoles, v)
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/llm"
 )
 
-// Conversation is what an analyser gets to see: no names of organizations, no ids, no e-mail addresses.
+// Conversation is what an analyser gets to see: no names of organizations, no ids, no e-mail addresses but those that were said. Where
+// the organization wants it so, one that asks a model sees placeholders for those, too, and for the names of people.
 type Conversation struct {
 	Language   string
 	On         time.Time // the day of the session where the coach is, as midnight UTC; zero if unknown

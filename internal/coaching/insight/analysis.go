@@ -13,6 +13,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/coding"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
+	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -75,7 +76,8 @@ type run struct {
 	id        RunID
 	content   *transcript.Content
 	aiEnabled bool
-	rejected  int // proposals whose quotes are not in the transcript
+	hidden    []string // the names that the analyser is not to see; nil if it may see all
+	rejected  int      // proposals whose quotes are not in the transcript
 	ordinal   int
 	points    []digestPoint
 	skills    []digestSkill
@@ -84,18 +86,26 @@ type run struct {
 // begin opens the run, or takes up an interrupted one, and stores the measures. It returns nil if there is nothing to do.
 func (s *Service) begin(ctx context.Context, content *transcript.Content) (*run, error) {
 	r := &run{Service: s, content: content}
-	org, ref := content.Session.Org, content.Session
+	ref := content.Session
 	var done bool
 	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		done = false
 		if err := permitted(ctx, tx, ref); err != nil {
 			return err
 		}
-		if _, _, err := s.transcripts.Hold(ctx, tx, org, content.ID); err != nil {
+		if _, _, err := s.transcripts.Hold(ctx, tx, ref.Org, content.ID); err != nil {
 			return err
 		}
-		if err := tx.QueryRow(ctx, `SELECT ai_enabled FROM organizations WHERE id = $1`, org).Scan(&r.aiEnabled); err != nil {
+		var sees org.ModelSees
+		if err := tx.QueryRow(ctx, `SELECT ai_enabled, model_sees FROM organizations WHERE id = $1`, ref.Org).Scan(&r.aiEnabled, &sees); err != nil {
 			return err
+		}
+		r.hidden = nil
+		if sees == org.SeesPlaceholders && s.analyser.Engine().Model != "" {
+			var err error
+			if r.hidden, err = r.namesToHide(ctx, tx); err != nil {
+				return fmt.Errorf("names: %w", err)
+			}
 		}
 		hash, err := r.inputHash()
 		if err != nil {
@@ -113,7 +123,7 @@ func (s *Service) begin(ctx context.Context, content *transcript.Content) (*run,
 				finished_at = CASE WHEN analysis_runs.status = 'SUCCEEDED' THEN analysis_runs.finished_at END,
 				error_code = NULL
 			RETURNING id, (SELECT status FROM before)`,
-			id.New(), org, content.ID, ref.ID, engine.Name, engine.Version, engine.Model, engine.PromptVersion, hash).
+			id.New(), ref.Org, content.ID, ref.ID, engine.Name, engine.Version, engine.Model, engine.PromptVersion, hash).
 			Scan(&r.id, &before); err != nil {
 			return fmt.Errorf("open run: %w", err)
 		}
@@ -124,7 +134,7 @@ func (s *Service) begin(ctx context.Context, content *transcript.Content) (*run,
 		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE analysis_runs SET status = 'SUPERSEDED', finished_at = coalesce(finished_at, now()), waiting_for = NULL, resumes_at = NULL
-			WHERE org_id = $1 AND transcript_id = $2 AND id <> $3 AND status IN ('RUNNING', 'SUCCEEDED')`, org, content.ID, r.id); err != nil {
+			WHERE org_id = $1 AND transcript_id = $2 AND id <> $3 AND status IN ('RUNNING', 'SUCCEEDED')`, ref.Org, content.ID, r.id); err != nil {
 			return err
 		}
 		if err := r.storeMetrics(ctx, tx); err != nil {
@@ -161,12 +171,13 @@ func (r *run) inputHash() ([]byte, error) {
 		Metrics    int
 		Coding     int
 		AIEnabled  bool
+		Hidden     []string `json:",omitempty"`
 		Language   string
 		On         time.Time
 		Speakers   []conversation.Speaker
 		Utterances []conversation.Utterance
 	}{
-		r.analyser.Engine(), conversation.DefinitionVersion, coding.Version, r.aiEnabled, r.content.Language, r.content.On,
+		r.analyser.Engine(), conversation.DefinitionVersion, coding.Version, r.aiEnabled, r.hidden, r.content.Language, r.content.On,
 		r.content.Speakers, r.content.Utterances,
 	})
 	if err != nil {
@@ -236,12 +247,16 @@ func (r *run) work(ctx context.Context) error {
 	if !r.aiEnabled {
 		return nil
 	}
-	return r.analyser.Analyse(ctx, Conversation{
+	c, to := Conversation{
 		Language:   r.content.Language,
 		On:         r.content.On,
 		Speakers:   r.content.Speakers,
 		Utterances: r.content.Utterances,
-	}, report{ctx, r})
+	}, Report(report{ctx, r})
+	if r.hidden != nil {
+		c, to = disguise(c, to, r.hidden)
+	}
+	return r.analyser.Analyse(ctx, c, to)
 }
 
 // report takes in what the analyser proposes. What cites words that nobody said is refused.

@@ -51,6 +51,7 @@ type Organization struct {
 	RetentionDays *int // nil keeps conversations for good
 	AIEnabled     bool
 	SpeakerRoles  SpeakerRoles
+	ModelSees     ModelSees
 	CreatedAt     time.Time
 }
 
@@ -63,6 +64,15 @@ const (
 	DecideRoles SpeakerRoles = "DECIDE" // for the likeliest
 )
 
+// ModelSees says what a language model is shown of who people are.
+type ModelSees string
+
+// The settings.
+const (
+	SeesNames        ModelSees = "NAMES" // as they were said
+	SeesPlaceholders ModelSees = "PLACEHOLDERS"
+)
+
 // UpdateInput changes an organization; nil leaves a setting as it is.
 type UpdateInput struct {
 	ID           ID
@@ -71,6 +81,7 @@ type UpdateInput struct {
 	// RetentionDays may be nil: for good.
 	RetentionDays **int
 	AIEnabled     **bool
+	ModelSees     **ModelSees // an owner's to say
 }
 
 // User is a person; one person may belong to several organizations.

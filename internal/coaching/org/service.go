@@ -87,6 +87,9 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Organization, 
 	if !o.Any(auth.AsAdmin) {
 		return nil, fault.Forbidden("only an owner or an admin can change the organization")
 	}
+	if in.ModelSees != nil && !v.Has(auth.RoleOwner) {
+		return nil, fault.Forbidden("only an owner can change what a language model is shown")
+	}
 	var problems check.Input
 	roles := check.NotNull(&problems, "speakerRoles", in.SpeakerRoles)
 	name := check.NotNull(&problems, "name", in.Name)
@@ -100,6 +103,7 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Organization, 
 		}
 	}
 	analysed := check.NotNull(&problems, "aiEnabled", in.AIEnabled)
+	sees := check.NotNull(&problems, "modelSees", in.ModelSees)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
@@ -109,8 +113,9 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Organization, 
 				speaker_roles = coalesce($2, speaker_roles),
 				name = coalesce($3, name),
 				retention_days = CASE WHEN $4 THEN $5 ELSE retention_days END,
-				ai_enabled = coalesce($6, ai_enabled)
-			WHERE id = $1`, v.Org, roles, name, in.RetentionDays != nil, days, analysed); err != nil {
+				ai_enabled = coalesce($6, ai_enabled),
+				model_sees = coalesce($7, model_sees)
+			WHERE id = $1`, v.Org, roles, name, in.RetentionDays != nil, days, analysed, sees); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, v, audit.Entry{Action: "org.update", Kind: "org", ID: v.Org, Fields: audit.Given(in)})

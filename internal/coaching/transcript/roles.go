@@ -124,6 +124,19 @@ func people(ctx context.Context, tx pgx.Tx, ref session.Ref) (p conversation.Peo
 	return p, err
 }
 
+// Names are all that is known of how those who take part in a session are called.
+func (s *Service) Names(ctx context.Context, db page.Querier, ref session.Ref) ([]string, error) {
+	rows, err := db.Query(ctx, `
+		SELECT name FROM users WHERE id = $4
+		UNION ALL SELECT name FROM clients WHERE org_id = $1 AND id = $3
+		UNION ALL SELECT u.name FROM clients c JOIN users u ON u.id = c.user_id WHERE c.org_id = $1 AND c.id = $3
+		UNION ALL (SELECT name FROM participants WHERE org_id = $1 AND session_id = $2 ORDER BY id)`, ref.Org, ref.ID, ref.ClientID, ref.CoachID)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
 // Question asks the coach who is who, while results that depend on it wait.
 type Question struct {
 	Message  string

@@ -10,7 +10,7 @@ import (
 )
 
 // PromptVersion is raised whenever anything changes that the model is told: the files of prompts/, or a tool. A test keeps it.
-const PromptVersion = "1"
+const PromptVersion = "2"
 
 var (
 	//go:embed prompts/findings.md
