@@ -416,3 +416,44 @@ func difference(got, want string) string {
 	}
 	return b.String()
 }
+
+// The database's clock is an hour ahead of the server's, or behind: what is due is due by the database's alone, a lease that ends in an hour by
+// one clock is not over by the other, and an import ends as ever, also when its server is killed in the midst of it.
+func TestAClockThatIsAnHourOff(t *testing.T) {
+	t.Parallel()
+	for _, off := range []string{"1 hour", "-1 hour"} {
+		t.Run(off, func(t *testing.T) {
+			t.Parallel()
+			env := apptest.Demo(t)
+			coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+			here := imports(t, coach, session, conversation(t))
+			env.Work(t)
+			settled(t, env, here)
+			want := outcome(t, env, here)
+			// For whoever connects from now on. What a table fills in by itself keeps the right time, which is off the more.
+			sql(t, env, `CREATE SCHEMA skew`)
+			for _, clock := range []string{"now", "clock_timestamp"} {
+				sql(t, env, `CREATE FUNCTION skew.`+clock+`() RETURNS timestamptz LANGUAGE sql STABLE AS $$ SELECT pg_catalog.`+clock+`() + interval '`+off+`' $$`)
+			}
+			sql(t, env, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, skew, pg_catalog', current_database()); END $$`)
+			p := startProcess(t, env, "RAPPORT_JOB_LEASE=5s")
+			copied := func(n int) string { return conversation(t) + fmt.Sprintf("\nNOTE copy %d\n", n) }
+			undisturbed := imports(t, p.With(coach.Token), session, copied(1))
+			settled(t, env, undisturbed)
+			if got := outcome(t, env, undisturbed); got != want {
+				t.Errorf("another outcome:\n%s", difference(got, want))
+			}
+			gate := shut(t, env, `INSERT ON citations FOR EACH ROW`)
+			killed := imports(t, p.With(coach.Token), session, copied(2))
+			gate.somebody()
+			p.kill()
+			gate.release()
+			sql(t, env, `DROP TRIGGER gate ON citations`)
+			startProcess(t, env, "RAPPORT_JOB_LEASE=5s") // which waits for the end of the lease
+			settled(t, env, killed)
+			if got := outcome(t, env, killed); got != want {
+				t.Errorf("another outcome after a kill:\n%s", difference(got, want))
+			}
+		})
+	}
+}
