@@ -16,10 +16,11 @@ import (
 // Made is what CreateInAWS has made, as the configuration names it.
 type Made struct {
 	QueueURL    string
+	EventsURL   string // of the queue that the bucket tells of files
 	DatabaseURL string // refers to the secret
 }
 
-// CreateInAWS makes a bucket and a queue with its dead-letter queue of the given name, and a secret that holds the database's address:
+// CreateInAWS makes a bucket, a queue for jobs and one that the bucket tells of files, each with its dead-letter queue, and a secret that holds the database's address:
 // for an emulator. Where it is, the SDK finds out from the environment.
 func CreateInAWS(ctx context.Context, name, databaseURL string) (m Made, err error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx)
@@ -33,10 +34,20 @@ func CreateInAWS(ctx context.Context, name, databaseURL string) (m Made, err err
 	if err != nil {
 		return m, err
 	}
+	events, err := sqsqueue.Create(ctx, cfg, name+"-files")
+	if err != nil {
+		return m, err
+	}
+	if err := sqsqueue.Admit(ctx, cfg, events, name); err != nil {
+		return m, err
+	}
+	if err := s3blob.Announce(ctx, cfg, name, events.ARN); err != nil {
+		return m, err
+	}
 	ref := secret.Ref{Source: secret.SecretsManager, Name: name + "/database", Key: "url"}
 	content, err := json.Marshal(map[string]string{ref.Key: databaseURL})
 	if err != nil {
 		return m, err
 	}
-	return Made{QueueURL: queues.URL, DatabaseURL: ref.String()}, secretsmanager.Put(ctx, cfg, ref.Name, string(content))
+	return Made{QueueURL: queues.URL, EventsURL: events.URL, DatabaseURL: ref.String()}, secretsmanager.Put(ctx, cfg, ref.Name, string(content))
 }

@@ -60,6 +60,7 @@ var homes = []struct {
 	{"github.com/aws/aws-sdk-go-v2/service/secretsmanager", []string{"internal/platform/secret/secretsmanager"}, "a service of AWS is one adapter's"},
 	{"github.com/aws/aws-sdk-go-v2/service/sqs", []string{"internal/platform/queue/sqs"}, "a service of AWS is one adapter's"},
 	{"github.com/aws/aws-sdk-go-v2", []string{"internal/platform/blob/s3", "internal/platform/mail/ses", "internal/platform/queue/sqs", "internal/platform/secret/secretsmanager", "internal/app"}, "AWS is known to its adapters, and to app, which says how it is reached"},
+	{"github.com/aws/aws-lambda-go", []string{"internal/app"}, "Lambda is one way in"},
 	{"github.com/aws/smithy-go", []string{"internal/platform/blob/s3", "internal/platform/mail/ses", "internal/platform/queue/sqs", "internal/platform/secret/secretsmanager"}, "AWS is known to its adapters"},
 	{"github.com/sashabaranov/go-openai", []string{"internal/platform/llm/openai"}, "OpenAI is known to its adapter"},
 	{"github.com/pkoukk", []string{"internal/platform/llm/openai"}, "tokens are counted as a model counts them"},
