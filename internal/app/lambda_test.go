@@ -123,7 +123,7 @@ func TestLambdaTakesABatch(t *testing.T) {
 	if got := outcome(t, env, there); got != want {
 		t.Errorf("another outcome:\n%s", difference(got, want))
 	}
-	if n := value[int](t, env, `SELECT attempt FROM jobs WHERE entity_id = $1`, uuid(t, there)); n != 1 {
+	if n := value[int](t, env, `SELECT attempt FROM jobs WHERE kind = 'transcript.analyse' AND entity_id = $1`, uuid(t, there)); n != 1 {
 		t.Errorf("%d attempts", n)
 	}
 	if got := once(t, env, up); got != "1 read, system" {
@@ -179,7 +179,7 @@ func TestLambdaRunsOutOfTime(t *testing.T) {
 		t.Errorf("%+v, %v, %v", answer, err, ctx.Err())
 	}
 	<-p.began
-	if got := value[string](t, env, `SELECT concat(state, ' ', attempt) FROM jobs WHERE entity_id = $1`, uuid(t, transcript)); got != "PENDING 0" {
+	if got := value[string](t, env, `SELECT concat(state, ' ', attempt) FROM jobs WHERE kind = 'transcript.analyse' AND entity_id = $1`, uuid(t, transcript)); got != "PENDING 0" {
 		t.Errorf("the job is %s", got)
 	}
 }
