@@ -81,6 +81,11 @@ func jobOf(t testing.TB, env *apptest.Env, kind, transcript string) string {
 	return fmt.Sprintf(`{"kind":%q,"id":%q}`, kind, value[id.UUID](t, env, `SELECT id FROM jobs WHERE kind = $1 AND entity_id = $2 ORDER BY id DESC`, kind, uuid(t, transcript)))
 }
 
+func stateOf(t testing.TB, env *apptest.Env, kind, transcript string) string {
+	t.Helper()
+	return value[string](t, env, `SELECT state FROM jobs WHERE kind = $1 AND entity_id = $2`, kind, uuid(t, transcript))
+}
+
 // failures are the messages that are to come again.
 func failures(t testing.TB, answer any) string {
 	t.Helper()
@@ -120,6 +125,10 @@ func TestLambdaTakesABatch(t *testing.T) {
 			t.Fatalf("%+v, %v", answer, err)
 		}
 	}
+	if got := stateOf(t, env, "transcript.analyse", there); got != "DONE" {
+		t.Errorf("the job is %s", got)
+	}
+	server.Work(t) // on what was not in the batch
 	if got := outcome(t, env, there); got != want {
 		t.Errorf("another outcome:\n%s", difference(got, want))
 	}
@@ -321,7 +330,9 @@ func TestLambdaProcess(t *testing.T) {
 	if got != `response {"batchItemFailures":[{"itemIdentifier":"two"}]}` {
 		t.Errorf("a batch: %s", got)
 	}
-	settled(t, env, transcript)
+	if got := stateOf(t, env, "transcript.analyse", transcript); got != "DONE" {
+		t.Errorf("the job is %s", got)
+	}
 	if got := s.invoke(t, []byte(`{"Records":[{"eventSource":"something private"}]}`)); !strings.HasPrefix(got, "error ") || !strings.Contains(got, "the event is none of SQS, S3 or SES") || strings.Contains(got, "private") {
 		t.Errorf("a stranger: %s", got)
 	}
