@@ -8,6 +8,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	s3blob "github.com/rapporthq/rapport/internal/platform/blob/s3"
+	snsevent "github.com/rapporthq/rapport/internal/platform/event/sns"
 	sqsqueue "github.com/rapporthq/rapport/internal/platform/queue/sqs"
 	"github.com/rapporthq/rapport/internal/platform/secret"
 	"github.com/rapporthq/rapport/internal/platform/secret/secretsmanager"
@@ -17,11 +18,12 @@ import (
 type Made struct {
 	QueueURL    string
 	EventsURL   string // of the queue that the bucket tells of files
+	TopicARN    string
 	DatabaseURL string // refers to the secret
 }
 
-// CreateInAWS makes a bucket, a queue for jobs and one that the bucket tells of files, each with its dead-letter queue, and a secret that holds the database's address:
-// for an emulator. Where it is, the SDK finds out from the environment.
+// CreateInAWS makes a bucket, a queue for jobs and one that the bucket tells of files, each with its dead-letter queue, a topic, and a
+// secret that holds the database's address: for an emulator. Where it is, the SDK finds out from the environment.
 func CreateInAWS(ctx context.Context, name, databaseURL string) (m Made, err error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
@@ -44,10 +46,14 @@ func CreateInAWS(ctx context.Context, name, databaseURL string) (m Made, err err
 	if err := s3blob.Announce(ctx, cfg, name, events.ARN); err != nil {
 		return m, err
 	}
+	topic, err := snsevent.Create(ctx, cfg, name+"-events")
+	if err != nil {
+		return m, err
+	}
 	ref := secret.Ref{Source: secret.SecretsManager, Name: name + "/database", Key: "url"}
 	content, err := json.Marshal(map[string]string{ref.Key: databaseURL})
 	if err != nil {
 		return m, err
 	}
-	return Made{QueueURL: queues.URL, EventsURL: events.URL, DatabaseURL: ref.String()}, secretsmanager.Put(ctx, cfg, ref.Name, string(content))
+	return Made{QueueURL: queues.URL, EventsURL: events.URL, TopicARN: topic, DatabaseURL: ref.String()}, secretsmanager.Put(ctx, cfg, ref.Name, string(content))
 }

@@ -177,6 +177,9 @@ func (c Config) check() (problems []error) {
 	if q := c.Files.S3EventsQueueURL; q != "" && q == c.Jobs.SQSQueueURL {
 		wrong("RAPPORT_S3_EVENTS_QUEUE_URL", "must be another queue than RAPPORT_SQS_QUEUE_URL")
 	}
+	if t := c.Events.SNSTopicARN; t != "" && !topics.MatchString(strings.TrimSuffix(t, ".fifo")) {
+		wrong("RAPPORT_SNS_TOPIC_ARN", "must be a topic's ARN, like arn:aws:sns:eu-west-1:123456789012:rapport-events")
+	}
 	if f := c.Files; f.S3Bucket == "" && f.S3Owner+f.S3KMSKey+f.S3EventsQueueURL != "" {
 		wrong("RAPPORT_S3_BUCKET", "must be set where another RAPPORT_S3_ variable is")
 	}
