@@ -507,3 +507,56 @@ func TestLimitsOfOpenAI(t *testing.T) {
 		t.Errorf("spent %v, want %v", months, want)
 	}
 }
+
+// Where nobody could tell who is who, the model proposes and the coach says; where the organization lets roles be decided, the proposal counts.
+func TestRolesByOpenAI(t *testing.T) {
+	t.Parallel()
+	s := llmtest.Serve(t, func(r llmtest.Request) llmtest.Answer {
+		if r.Offers("propose_roles") {
+			return llmtest.Answer{Calls: []llmtest.Call{{Tool: "propose_roles", Arguments: `{"roles":[{"speaker":"S1","role":"COACH","confidence":0.95},{"speaker":"S2","role":"CLIENT","confidence":0.9}]}`}},
+				InputTokens: 500, OutputTokens: 50}
+		}
+		return good(r)
+	})
+	env := apptest.Demo(t, atOpenAI(s))
+	unnamed := strings.NewReplacer("Ruth:", "Speaker 1:", "Amara:", "Speaker 2:")
+	c := correcting(t, env, unnamed.Replace(evenings(1)))
+	v := c.view()
+	if v.Status != "NEEDS_SPEAKERS" || v.SpeakerQuestion == nil || v.roles() != "COACH CLIENT" || len(s.Requests()) != 2 {
+		t.Fatalf("%d requests: %+v", len(s.Requests()), v)
+	}
+	for i, q := range v.SpeakerQuestion.Speakers {
+		if q.SuggestedRole != []string{"COACH", "CLIENT"}[i] || *q.Confidence >= 0.7 || q.Reason == nil || !strings.Contains(*q.Reason, "language model") {
+			t.Errorf("suggested: %+v", q)
+		}
+	}
+	if strings.Contains(s.Requests()[1].Material, `"COACH"`) || v.Metrics.Coach != nil {
+		t.Error("a proposal counts before anybody has said so")
+	}
+	// A correction asks nothing of it again; the coach's word ends the question.
+	c.undo(c.do("renameSpeaker", apptest.Vars{"speakerId": c.speaker(1), "displayName": "Somebody"}))
+	env.Work(t)
+	if again := c.view(); again.Status != "NEEDS_SPEAKERS" || again.roles() != "COACH CLIENT" || len(s.Requests()) != 2 {
+		t.Errorf("after a correction and %d requests: %+v", len(s.Requests()), again)
+	}
+	c.do("confirmSpeakerRoles", apptest.Vars{"transcriptId": c.id, "roles": []apptest.Vars{{"speakerId": c.speaker(0), "role": "COACH"}, {"speakerId": c.speaker(1), "role": "CLIENT"}}})
+	env.Work(t)
+	if v := c.view(); v.Status != "READY" || v.Metrics.Coach == nil || len(s.Requests()) != 4 {
+		t.Errorf("after the answer and %d requests: %+v", len(s.Requests()), v)
+	}
+	sound(t, env)
+
+	org := one(t, env, "org", `SELECT id FROM organizations WHERE slug = 'harbor'`)
+	does(t, env.Login(t, apptest.Owner), "updateOrganization", "organization", "id", apptest.Vars{"id": org, "speakerRoles": "DECIDE"})
+	asked := len(s.Requests())
+	c = correcting(t, env, unnamed.Replace(evenings(2)))
+	if v := c.view(); v.Status != "READY" || v.roles() != "COACH CLIENT" || v.Metrics.Coach == nil || len(v.AnalysisRuns.Nodes) != 2 || len(s.Requests()) != asked+3 {
+		t.Errorf("decided after %d requests: %+v", len(s.Requests())-asked, v)
+	}
+	sound(t, env)
+	_, _ = consents(t, c.coach, "withdrawConsent", apptest.Vars{"subjectId": clientOf(t, env, amara5.id(t, env)), "scopes": []string{"AI_ANALYSIS"}})
+	env.Work(t)
+	if n := value[int](t, env, `SELECT count(*) FROM speakers WHERE proposed_role IS NOT NULL OR role_reason ~ 'model'`); n > 0 {
+		t.Errorf("%d proposals outlive the consent", n)
+	}
+}

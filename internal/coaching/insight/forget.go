@@ -74,6 +74,9 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 	if err := transcript.Delete(ctx, tx, organization, key, Derived, counts); err != nil {
 		return err
 	}
+	if err := s.transcripts.ForgetRoles(ctx, tx, ref, key); err != nil {
+		return err
+	}
 	for _, about := range gone {
 		if err := s.publish(ctx, tx, ref, eventRemoved, about); err != nil {
 			return err
