@@ -955,6 +955,7 @@ type ComplexityRoot struct {
 		RescheduleSession             func(childComplexity int, input session.RescheduleInput) int
 		ResendInvitation              func(childComplexity int, input org.InvitationInput) int
 		RestoreNoteVersion            func(childComplexity int, input note.RestoreInput) int
+		RetryAnalysis                 func(childComplexity int, input insight.RetryInput) int
 		ReviewInsight                 func(childComplexity int, input insight.ReviewInput) int
 		ReviseUtterance               func(childComplexity int, input transcript.ReviseInput) int
 		RevokeInvitation              func(childComplexity int, input org.InvitationInput) int
@@ -1272,6 +1273,11 @@ type ComplexityRoot struct {
 		Days       func(childComplexity int) int
 		FinishedAt func(childComplexity int) int
 		Stores     func(childComplexity int) int
+	}
+
+	RetryAnalysisPayload struct {
+		Transcript func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	ReviewInsightPayload struct {
@@ -2046,6 +2052,7 @@ type MutationResolver interface {
 	RenameSpeaker(ctx context.Context, input transcript.RenameSpeakerInput) (*model.RenameSpeakerPayload, error)
 	SetSpeakerRole(ctx context.Context, input transcript.SetSpeakerRoleInput) (*model.SetSpeakerRolePayload, error)
 	ConfirmSpeakerRoles(ctx context.Context, input transcript.ConfirmRolesInput) (*model.ConfirmSpeakerRolesPayload, error)
+	RetryAnalysis(ctx context.Context, input insight.RetryInput) (*model.RetryAnalysisPayload, error)
 	MergeSpeakers(ctx context.Context, input transcript.MergeSpeakersInput) (*model.MergeSpeakersPayload, error)
 	SplitSpeaker(ctx context.Context, input transcript.SplitSpeakerInput) (*model.SplitSpeakerPayload, error)
 	ReassignUtterances(ctx context.Context, input transcript.ReassignInput) (*model.ReassignUtterancesPayload, error)
@@ -5917,6 +5924,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RestoreNoteVersion(childComplexity, args["input"].(note.RestoreInput)), true
+	case "Mutation.retryAnalysis":
+		if e.ComplexityRoot.Mutation.RetryAnalysis == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_retryAnalysis_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RetryAnalysis(childComplexity, args["input"].(insight.RetryInput)), true
 	case "Mutation.reviewInsight":
 		if e.ComplexityRoot.Mutation.ReviewInsight == nil {
 			break
@@ -7415,6 +7433,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RetentionSweep.Stores(childComplexity), true
+
+	case "RetryAnalysisPayload.transcript":
+		if e.ComplexityRoot.RetryAnalysisPayload.Transcript == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryAnalysisPayload.Transcript(childComplexity), true
+	case "RetryAnalysisPayload.userErrors":
+		if e.ComplexityRoot.RetryAnalysisPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryAnalysisPayload.UserErrors(childComplexity), true
 
 	case "ReviewInsightPayload.insight":
 		if e.ComplexityRoot.ReviewInsightPayload.Insight == nil {
@@ -9723,6 +9754,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRescheduleSessionInput,
 		ec.unmarshalInputResendInvitationInput,
 		ec.unmarshalInputRestoreNoteVersionInput,
+		ec.unmarshalInputRetryAnalysisInput,
 		ec.unmarshalInputReviewInsightInput,
 		ec.unmarshalInputReviseUtteranceInput,
 		ec.unmarshalInputRevokeInvitationInput,
@@ -13934,6 +13966,15 @@ type Mutation {
     "Which transcript, and the roles."
     input: ConfirmSpeakerRolesInput!
   ): ConfirmSpeakerRolesPayload!
+  """
+  Try an analysis again that was given up, or now what waits for the model's service or for money. What the model has answered already is not asked, and
+  not paid, again. What is at work, or done, is left as it is. CONFLICT on transcriptId if the file itself was not read, CONSENT_MISSING
+  without a client's consent to AI_ANALYSIS. For the coach.
+  """
+  retryAnalysis(
+    "Which transcript."
+    input: RetryAnalysisInput!
+  ): RetryAnalysisPayload!
   "Make several speakers one. Their lines become the one's; the others are kept with mergedInto, and leave the list of speakers."
   mergeSpeakers(
     "Which speakers, and into whom."
@@ -15157,6 +15198,20 @@ type ConfirmSpeakerRolesPayload {
   transcript: Transcript
   "The edit; null if nothing was to be changed, or if there are userErrors."
   edit: TranscriptEdit
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Whose analysis to try again."
+input RetryAnalysisInput {
+  "Which transcript."
+  transcriptId: ID!
+}
+
+"What became of retryAnalysis."
+type RetryAnalysisPayload {
+  "The transcript as it is now; the analysis follows; null if there are userErrors."
+  transcript: Transcript
   "What to correct; empty if it was done."
   userErrors: [UserError!]!
 }
@@ -17854,6 +17909,16 @@ func (ec *executionContext) childFields_RetentionSweep(ctx context.Context, fiel
 		return ec.fieldContext_RetentionSweep_stores(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RetentionSweep", field.Name)
+}
+
+func (ec *executionContext) childFields_RetryAnalysisPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "transcript":
+		return ec.fieldContext_RetryAnalysisPayload_transcript(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RetryAnalysisPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetryAnalysisPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ReviewInsightPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -20578,6 +20643,20 @@ func (ec *executionContext) field_Mutation_restoreNoteVersion_args(ctx context.C
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (note.RestoreInput, error) {
 			return ec.unmarshalNRestoreNoteVersionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐRestoreInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_retryAnalysis_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (insight.RetryInput, error) {
+			return ec.unmarshalNRetryAnalysisInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRetryInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -38645,6 +38724,50 @@ func (ec *executionContext) fieldContext_Mutation_confirmSpeakerRoles(ctx contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_retryAnalysis(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_retryAnalysis(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RetryAnalysis(ctx, fc.Args["input"].(insight.RetryInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RetryAnalysisPayload) graphql.Marshaler {
+			return ec.marshalNRetryAnalysisPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRetryAnalysisPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_retryAnalysis(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetryAnalysisPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_retryAnalysis_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_mergeSpeakers(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -44877,6 +45000,70 @@ func (ec *executionContext) fieldContext_RetentionSweep_stores(_ context.Context
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_StoreCount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryAnalysisPayload_transcript(ctx context.Context, field graphql.CollectedField, obj *model.RetryAnalysisPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryAnalysisPayload_transcript(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Transcript, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
+			return ec.marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetryAnalysisPayload_transcript(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryAnalysisPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Transcript(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryAnalysisPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RetryAnalysisPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryAnalysisPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryAnalysisPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryAnalysisPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -59158,6 +59345,36 @@ func (ec *executionContext) unmarshalInputRestoreNoteVersionInput(ctx context.Co
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputRetryAnalysisInput(ctx context.Context, obj any) (insight.RetryInput, error) {
+	var it insight.RetryInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"transcriptId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "transcriptId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("transcriptId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TranscriptID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputReviewInsightInput(ctx context.Context, obj any) (insight.ReviewInput, error) {
 	var it insight.ReviewInput
 	if obj == nil {
@@ -70530,6 +70747,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "retryAnalysis":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_retryAnalysis(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "mergeSpeakers":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_mergeSpeakers(ctx, field)
@@ -73984,6 +74208,49 @@ func (ec *executionContext) _RetentionSweep(ctx context.Context, sel ast.Selecti
 			}
 		case "stores":
 			out.Values[i] = ec._RetentionSweep_stores(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var retryAnalysisPayloadImplementors = []string{"RetryAnalysisPayload"}
+
+func (ec *executionContext) _RetryAnalysisPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RetryAnalysisPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retryAnalysisPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetryAnalysisPayload")
+		case "transcript":
+			out.Values[i] = ec._RetryAnalysisPayload_transcript(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RetryAnalysisPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -84121,6 +84388,21 @@ func (ec *executionContext) marshalNRestoreNoteVersionPayload2ᚖgithubᚗcomᚋ
 		return graphql.Null
 	}
 	return ec._RestoreNoteVersionPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRetryAnalysisInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRetryInput(ctx context.Context, v any) (insight.RetryInput, error) {
+	res, err := ec.unmarshalInputRetryAnalysisInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRetryAnalysisPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRetryAnalysisPayload(ctx context.Context, sel ast.SelectionSet, v *model.RetryAnalysisPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RetryAnalysisPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNReviewInsightInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐReviewInput(ctx context.Context, v any) (insight.ReviewInput, error) {

@@ -560,3 +560,74 @@ func TestRolesByOpenAI(t *testing.T) {
 		t.Errorf("%d proposals outlive the consent", n)
 	}
 }
+
+// What was given up is tried again by whom it concerns, and pays only for what it has no answer to; what waits goes on at once; what is done
+// or at work is left alone.
+func TestRetryAnalysis(t *testing.T) {
+	t.Parallel()
+	refuses := func(r llmtest.Request) llmtest.Answer {
+		if r.Offers("code_utterances") {
+			return llmtest.Answer{Refusal: "I would rather not.", InputTokens: 900, OutputTokens: 5}
+		}
+		return good(r)
+	}
+	s := llmtest.Serve(t, refuses)
+	env := apptest.Demo(t, atOpenAI(s))
+	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+	transcript := imports(t, coach, session, evenings(1))
+	env.Work(t)
+	if got := seen(t, coach, transcript).brief(); got != "FAILED ANALYSIS_REFUSED, FAILED ANALYSIS_REFUSED 0/0" || titles(t, env, transcript) != allTitles {
+		t.Fatalf("%s: %s", got, titles(t, env, transcript))
+	}
+	retry := func() string {
+		t.Helper()
+		return does(t, coach, "retryAnalysis", "transcript", "status", apptest.Vars{"transcriptId": transcript})["status"].(string)
+	}
+	const waiting = `SELECT count(*) FROM jobs WHERE entity_id = $1 AND state IN ('PENDING', 'DEAD')`
+	s.Answers(good)
+	asked := len(s.Requests())
+	if a, b := retry(), retry(); a != "ANALYZING" || b != "ANALYZING" || value[int](t, env, waiting, uuid(t, transcript)) != 1 {
+		t.Errorf("%s, then %s, and %d jobs", a, b, value[int](t, env, waiting, uuid(t, transcript)))
+	}
+	env.Work(t)
+	if got := seen(t, coach, transcript); got.brief() != "READY, SUCCEEDED 3/0" || len(s.Requests()) != asked+1 || titles(t, env, transcript) != allTitles {
+		t.Errorf("%d requests, %s", len(s.Requests())-asked, got.brief())
+	}
+	trail := value[int](t, env, `SELECT count(*) FROM audit_events WHERE action = 'transcript.retry'`)
+	if got := retry(); got != "READY" || value[int](t, env, waiting, uuid(t, transcript)) != 0 || trail != 2 || value[int](t, env, `SELECT count(*) FROM audit_events WHERE action = 'transcript.retry'`) != trail {
+		t.Errorf("what is done is done again: %s", got)
+	}
+	sound(t, env)
+
+	// A service that wants to be left alone for long is asked at once.
+	s.Answers(of(llmtest.Answer{Status: 429, RetryAfter: "3600"}))
+	transcript = imports(t, coach, session, evenings(2))
+	env.Work(t)
+	if got := seen(t, coach, transcript).brief(); got != "ANALYZING, RUNNING SERVICE 0/0" {
+		t.Fatal(got)
+	}
+	s.Answers(good)
+	other := env.Another(t, atOpenAI(s)) // which has not been told to wait
+	other.Work(t)
+	if got := seen(t, coach, transcript).brief(); got != "ANALYZING, RUNNING SERVICE 0/0" {
+		t.Errorf("it goes on before its time: %s", got)
+	}
+	retry()
+	other.Work(t)
+	if got := seen(t, coach, transcript).brief(); got != "READY, SUCCEEDED 3/0" {
+		t.Errorf("asked at once: %s", got)
+	}
+
+	// Where there is nothing to analyse, or it is not to be, that is said.
+	sql(t, env, `UPDATE transcripts SET status = 'FAILED', failure_code = 'ANALYSIS_FAILED', failure_message = 'x' WHERE id = $1`, uuid(t, transcript))
+	_, _ = consents(t, coach, "withdrawConsent", apptest.Vars{"subjectId": clientOf(t, env, session), "scopes": []string{"AI_ANALYSIS"}})
+	other.Work(t)
+	if got := change(t, coach, "retryAnalysis", "transcript", "id", apptest.Vars{"transcriptId": transcript}); briefly(got.userErrors) != "CONSENT_MISSING transcriptId" {
+		t.Errorf("without consent: %s", got.response.Body)
+	}
+	_, _ = consents(t, coach, "giveConsent", apptest.Vars{"subjectId": clientOf(t, env, session), "scopes": []string{"AI_ANALYSIS"}})
+	sql(t, env, `DELETE FROM utterances WHERE transcript_id = $1`, uuid(t, transcript))
+	if got := change(t, coach, "retryAnalysis", "transcript", "id", apptest.Vars{"transcriptId": transcript}); briefly(got.userErrors) != "CONFLICT transcriptId" {
+		t.Errorf("a file that was not read: %s", got.response.Body)
+	}
+}
