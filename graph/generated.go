@@ -10366,9 +10366,12 @@ enum EngagementStatus {
 
 "What a sponsor may see beside the engagement itself: whose it is, where it stands, and its first and last day."
 enum SponsorGrant {
-  "Its sessions: when they are and where they stand; never what is said in them."
+  """
+  Its sessions: when they are, where they stand and whether each counts, so that who adds up knows how many are used; never what is said
+  in them.
+  """
   SESSION_DATES
-  "How many sessions were agreed, and how many are used."
+  "How many sessions were agreed, and how many are used, without each of them."
   PROGRESS
   "Those of its goals that are shared with the sponsor."
   GOALS
@@ -12836,15 +12839,19 @@ enum NotificationEmail {
 enum EmailState {
   "It is to be sent, when quiet hours or the hour of digests allow."
   QUEUED
-  "It was handed over for delivery."
+  "It was handed over for delivery, and nothing else was heard of it."
   SENT
   "It could not be sent."
   FAILED
   "It was not to be sent after all: unsubscribed, no news any more, or no longer for the person to see."
   SUPPRESSED
+  "It was sent, and did not arrive."
+  BOUNCED
+  "It has arrived, and its recipient has called it spam."
+  COMPLAINED
 }
 
-"Why a mail was not sent."
+"Why a mail was not sent, or what has become of it."
 enum EmailReason {
   "The person has left the organization."
   NO_MEMBER
@@ -12856,9 +12863,11 @@ enum EmailReason {
   LATE
   "There was nothing left to tell, or nothing that the person may see."
   NOTHING
-  "Mails to the address come back."
+  "Mails to the address come back: this one, if it was sent, else one before it."
   BOUNCED
-  "The person has called a mail spam."
+  "It came back, as it does when a box is full; the next may arrive, and is sent."
+  BOUNCED_ONCE
+  "The person has called a mail spam: this one, if it was sent, else one before it."
   COMPLAINED
   "The person wants no mails."
   UNSUBSCRIBED
@@ -12876,7 +12885,7 @@ type EmailDelivery {
   type: NotificationType
   "What has become of it. That it was handed over for delivery does not say that it has arrived."
   state: EmailState!
-  "Why it was not sent; null if it was, or is to be."
+  "Why it was not sent, or did not arrive; null if it was sent and nothing else was heard of it, or is to be sent."
   reason: EmailReason
   "Why the address gets no mails, as of now: one that has bounced after it was sent is seen here. Null if it gets them."
   suppression: EmailSuppression
@@ -12906,7 +12915,7 @@ type EmailDeliveryEdge {
   node: EmailDelivery!
 }
 
-"Why no mails are sent to a person at all."
+"Why no mails are sent to a person at all. Bounces and complaints hold in every organization; whoever runs Rapport can lift them."
 enum EmailSuppression {
   "Mails to the address come back."
   BOUNCED
@@ -14094,7 +14103,7 @@ type Mutation {
     "What to change."
     input: UpdateTagInput!
   ): UpdateTagPayload!
-  "Put one tag in the place of others, which are deleted: what had any of them has the one. For their owner."
+  "Put one tag in the place of others, which are deleted: what had any of them has the one, and saved filters follow. For their owner."
   mergeTags(
     "Which ones."
     input: MergeTagsInput!

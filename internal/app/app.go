@@ -132,7 +132,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		DB: db, Stream: a.stream, Sender: a.mails.sender, Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
 		Invitations: a.invitation,
 	})
-	a.services.Tags = tag.NewService(db, taggable(a.services)...)
+	a.services.Tags = tag.NewService(db, session.ReplaceTags, taggable(a.services)...)
 	a.services.Consents = consent.NewService(db, consenting(a.services)...)
 	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal())
 
@@ -212,6 +212,7 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 		g.Go(func() error { return a.sweep(ctx) })
 		g.Go(func() error { return a.sealer.Run(ctx) })
 		g.Go(func() error { return a.watchTheClock(ctx) })
+		g.Go(func() error { return a.hearOfMails(ctx) })
 	}
 	return g.Wait()
 }
@@ -238,6 +239,9 @@ func (a *App) sweep(ctx context.Context) error {
 		}
 		if err := a.services.Notices.Prune(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot prune notifications", "err", err)
+		}
+		if err := a.mails.prune(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot prune mails", "err", err)
 		}
 		if a.files.disk != nil { // a bucket sweeps itself
 			if _, err := a.files.disk.Sweep(ctx); err != nil && ctx.Err() == nil {

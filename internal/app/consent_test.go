@@ -236,7 +236,22 @@ func TestWithdrawalOfAnalysis(t *testing.T) {
 		t.Fatalf("the test says little: %d of %d insights are the client's", accepted, all)
 	}
 
+	ready := func() (n int) {
+		for _, told := range notices(t, env.Login(t, apptest.Coach), "types: [INSIGHTS_READY]").Viewer.Notifications.Nodes {
+			if told.Session != nil && told.Session.ID == session {
+				n++
+			}
+		}
+		return n
+	}
+	if ready() != 1 {
+		t.Fatalf("the coach is told %d times", ready())
+	}
+
 	_, _ = consents(t, amara, "withdrawConsent", apptest.Vars{"subjectId": clientOf(t, env, session), "scopes": []string{"AI_ANALYSIS"}})
+	if n := ready(); n != 0 {
+		t.Errorf("the coach is still told %d times of insights that are not there", n)
+	}
 	var seen struct {
 		Session struct {
 			InsightCount *int

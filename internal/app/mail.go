@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/platform/config"
@@ -10,6 +13,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/mail"
 	"github.com/rapporthq/rapport/internal/platform/mail/devbox"
 	sesmail "github.com/rapporthq/rapport/internal/platform/mail/ses"
+	sqsqueue "github.com/rapporthq/rapport/internal/platform/queue/sqs"
 )
 
 // mails is what mails leave through: SES, or in development a folder and a page of this machine. In production without SES
@@ -18,8 +22,9 @@ type mails struct {
 	sender mail.Sender // nil where nothing sends
 	box    *devbox.Box
 	ses    *sesmail.Sender
-	where  string        // for people
-	checks []httpx.Check // none where nothing can fail
+	inbox  *sqsqueue.Inbox // of what has become of mails; nil where nobody tells
+	where  string          // for people
+	checks []httpx.Check   // none where nothing can fail
 }
 
 func (a *App) openMails(ctx context.Context) (m mails, err error) {
@@ -51,6 +56,9 @@ func (a *App) openMails(ctx context.Context) (m mails, err error) {
 			}
 			return err
 		}}}
+		if c.SESFeedbackQueueURL != "" {
+			a.openInbox(cfg, &m)
+		}
 	case a.config.Mode == config.Development:
 		if m.box, err = devbox.Open(a.config.Home, from); err != nil {
 			return m, err
@@ -60,6 +68,41 @@ func (a *App) openMails(ctx context.Context) (m mails, err error) {
 		m.where = "none: mails are not sent"
 	}
 	return m, nil
+}
+
+// openInbox has what SES tells of mails heard.
+func (a *App) openInbox(cfg aws.Config, m *mails) {
+	feedback := sesmail.NewFeedback(cfg, m.ses, a.config.Mail.SESFeedbackTopicARN)
+	m.inbox = sqsqueue.NewInbox(cfg, sqsqueue.InboxOptions{
+		URL: a.config.Mail.SESFeedbackQueueURL, Name: "what SES tells of mails", Log: a.log,
+		Handle: func(ctx context.Context, body string) error {
+			o, err := feedback.Read(ctx, body)
+			if o == nil || err != nil {
+				return err
+			}
+			return a.services.Notices.Hear(ctx, *o)
+		},
+	})
+	m.checks = append(m.checks, httpx.Check{Name: "mail-feedback", Adapter: "sqs", Optional: true, Probe: queueIsThere(m.inbox.Reach)})
+}
+
+// hearOfMails takes in what has become of mails until ctx ends.
+func (a *App) hearOfMails(ctx context.Context) error {
+	if a.mails.inbox == nil {
+		return nil
+	}
+	return a.mails.inbox.Run(ctx)
+}
+
+// keepSent is how long it is known which mails SES was given: longer than it may take to tell of one.
+const keepSent = 30 * 24 * time.Hour
+
+// prune forgets mails that were sent long ago.
+func (m mails) prune(ctx context.Context) error {
+	if m.ses == nil {
+		return nil
+	}
+	return m.ses.Prune(ctx, time.Now().Add(-keepSent))
 }
 
 // mailbox is what keeps mails that were sent, nil where nothing does.

@@ -204,10 +204,13 @@ func TestMembers(t *testing.T) {
 		fmt.Sprintf(`supervisorId: %q, coachId: %q`, ines, ines):   "INVALID coachId",
 	} {
 		var out struct {
-			AssignSupervisor struct{ UserErrors []userError }
+			AssignSupervisor struct {
+				Membership *struct{ ID string }
+				UserErrors []userError
+			}
 		}
-		owner.Must(t, `mutation {assignSupervisor(input: {`+input+`}) {userErrors {code field message}}}`, nil, &out)
-		if briefly(out.AssignSupervisor.UserErrors) != want {
+		owner.Must(t, `mutation {assignSupervisor(input: {`+input+`}) {membership {id} userErrors {code field message}}}`, nil, &out)
+		if briefly(out.AssignSupervisor.UserErrors) != want || out.AssignSupervisor.Membership != nil {
 			t.Errorf("%s: %v", input, out)
 		}
 	}

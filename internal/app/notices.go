@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/goal"
+	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -26,7 +27,7 @@ func (a *App) notifiable() []notice.Kind {
 				return nil, err
 			}
 			return describeSessions(ctx, a.services, found)
-		}},
+		}, Of: map[notice.Type]func(auth.Viewer, string) string{notice.InsightsReady: insight.InSession}},
 		{Prefix: "note", Visible: note.Visible, Describe: func(ctx context.Context, ids []id.UUID) (map[id.UUID]notice.Subject, error) {
 			found, err := a.services.Notes.ByIDs(ctx, ids)
 			if err != nil {

@@ -149,7 +149,7 @@ func TestInvitationsAreMailed(t *testing.T) {
 		},
 		"taken@haddad.example": func(key string) { does(t, owner, "revokeInvitation", "invitation", "id", apptest.Vars{"id": key}) },
 		"gone@haddad.example": func(string) {
-			if err := notice.Suppress(t.Context(), o.DB, o.org, "Gone@haddad.example", notice.Bounced); err != nil {
+			if _, err := notice.Suppress(t.Context(), o.DB, []id.UUID{o.org}, "Gone@haddad.example", notice.Bounced, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 		},

@@ -396,7 +396,7 @@ func TestUnsubscribe(t *testing.T) {
 		t.Error("the log holds a token or an address")
 	}
 	// Bounces and complaints hold, whatever is asked for.
-	if err := notice.Suppress(t.Context(), o.DB, o.org, strings.ToUpper(apptest.ClientUser), notice.Bounced); err != nil {
+	if _, err := notice.Suppress(t.Context(), o.DB, []id.UUID{o.org}, strings.ToUpper(apptest.ClientUser), notice.Bounced, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	clients.Must(t, `mutation {updateNotificationPreferences(input: {types: [{type: SESSION_CANCELLED, email: IMMEDIATE}]}) {userErrors {code}}}`, nil, nil)
@@ -749,10 +749,22 @@ func TestMentionsAreTold(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	coach, clients := o.Login(t, apptest.Coach), o.Login(t, apptest.ClientUser)
+	clients.Must(t, `mutation {updateNotificationPreferences(input: {types: [{type: MENTION, email: IMMEDIATE}]}) {userErrors {code}}}`, nil, nil)
 	note := does(t, coach, "createNote", "note", "id version", apptest.Vars{"entityId": id.Format("session", o.session),
 		"visibility": "PRIVATE", "body": "Ask about the Wexcombe orchard", "mentionIds": []string{id.Format("user", o.client)}})
 	if n := notices(t, clients, "").Viewer; n.UnreadNotificationCount != 0 || n.Notifications.TotalCount != 0 {
 		t.Errorf("told of a private note: %+v", n)
+	}
+	o.work(t)
+	mailed := func() (n int) {
+		var out struct {
+			Viewer struct{ EmailDeliveries struct{ TotalCount int } }
+		}
+		clients.Must(t, `{viewer {emailDeliveries {totalCount}}}`, nil, &out)
+		return out.Viewer.EmailDeliveries.TotalCount
+	}
+	if !strings.Contains(o.deliveries(t), "SUPPRESSED NOTHING") || mailed() != 0 {
+		t.Errorf("%d mails are in the log, of %s", mailed(), o.deliveries(t))
 	}
 	does(t, coach, "saveNote", "note", "id", apptest.Vars{"id": note["id"], "expectedVersion": note["version"], "visibility": "SHARED_WITH_CLIENT", "body": "Ask about the Wexcombe orchard"})
 	n := notices(t, clients, "").Viewer.Notifications

@@ -12,12 +12,14 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -26,6 +28,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/mail"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/postgres/local"
 )
@@ -65,6 +68,13 @@ var commands = []command{
 		about:    "check that nobody has changed the audit trail, and print where each organization's ends",
 		operands: 1,
 		prepare:  verifyAudit,
+	},
+	{
+		name:     "unsuppress",
+		synopsis: "ADDRESS",
+		about:    "mail an address again to which mails came back, or whose owner called one spam",
+		operands: 1,
+		prepare:  unsuppress,
 	},
 	{
 		name:    "migrate",
@@ -237,6 +247,36 @@ func migrate(*flag.FlagSet) action {
 			fmt.Fprintf(o.out, "the database is at version %d\n", v.Current)
 		}
 		return errors.Join(err, closeDB())
+	}
+}
+
+// unsuppress takes an address off the lists of those that get no mail: the organizations' and SES's. What the address's owner wanted stays.
+func unsuppress(*flag.FlagSet) action {
+	return func(ctx context.Context, o *operator, operands []string) (err error) {
+		to, err := mail.ParseAddress(operands[0])
+		if err != nil {
+			return err
+		}
+		db, _, closeDB, err := o.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, closeDB()) }()
+		a, err := New(ctx, o.cfg, NewLogger(o.cfg, o.errs), db)
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		if a.mails.ses != nil {
+			if err := a.mails.ses.Forgive(ctx, to.Email); err != nil {
+				return err
+			}
+		}
+		orgs, err := notice.Unsuppress(ctx, db, to.Email, time.Now())
+		if err == nil {
+			fmt.Fprintf(o.out, "%d organizations mail the address again\n", len(orgs))
+		}
+		return err
 	}
 }
 

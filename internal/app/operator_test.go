@@ -12,7 +12,7 @@ import (
 // Whoever asks for help gets it, whatever the configuration; whoever is wrong learns what is wrong and how it is said.
 func TestOperatorUsage(t *testing.T) {
 	t.Parallel()
-	everything := []string{"rapport init --organization SLUG", "rapport import FILE", "rapport audit verify", "rapport migrate", "Exit status: 0 done, 1 failed, 2 wrong usage"}
+	everything := []string{"rapport init --organization SLUG", "rapport import FILE", "rapport audit verify", "rapport unsuppress ADDRESS", "rapport migrate", "Exit status: 0 done, 1 failed, 2 wrong usage"}
 	flags := []string{"--organization ", "--owner ", "--name ", "--owner-name ", "--coach ", "--issuer ", "--subject ", "Exit status"}
 	for _, tc := range []struct {
 		args string
@@ -43,6 +43,7 @@ func TestOperatorUsage(t *testing.T) {
 		{"audit erase", false, []string{`what is "erase"?`}},
 		{"audit verify --after 1:x", false, []string{"--after goes with --organization"}},
 		{"audit verify --organization harbor --after 1:x", false, []string{"--after: "}},
+		{"unsuppress", false, []string{"ADDRESS is missing"}},
 		{"migrate now", false, []string{`what is "now"?`}},
 	} {
 		t.Run(tc.args, func(t *testing.T) {

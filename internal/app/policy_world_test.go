@@ -557,9 +557,12 @@ var kinds = map[string]struct{ prefix, sql string }{
 	"DataRequest": {"request", `SELECT r.id, r.org_id, NULL::uuid, ARRAY[c.coach_id], array_remove(ARRAY[c.user_id], NULL),
 			ARRAY(SELECT es.user_id FROM engagements e JOIN engagement_sponsors es ON es.engagement_id = e.id WHERE e.client_id = c.id),
 			false, false, false, false, '{}'::jsonb FROM data_requests r JOIN clients c ON c.id = r.client_id`},
-	// A notification is its recipient's as long as they are in the session that it is about.
+	// A notification is its recipient's as long as they are in the session that it is about, and what it tells of is there.
 	"Notification": {"notification", meetings + `SELECT n.id, n.org_id, CASE WHEN n.user_id = ANY(m.coaches || m.clients || m.sponsors) THEN n.user_id END, m.coaches, m.clients, m.sponsors,
-			false, false, false, false, '{}'::jsonb FROM notifications n JOIN meeting m ON m.id = n.subject_id WHERE n.in_app`},
+			false, false, false, false, '{}'::jsonb FROM notifications n JOIN meeting m ON m.id = n.subject_id
+			WHERE n.in_app AND (n.type <> 'INSIGHTS_READY' OR EXISTS (SELECT FROM insights i
+				WHERE i.session_id = m.id AND i.retracted_at IS NULL AND i.transcript_id = (SELECT id FROM transcripts WHERE session_id = m.id AND archived_at IS NULL AND utterance_count > 0 ORDER BY version DESC LIMIT 1))
+				AND NOT EXISTS (SELECT FROM sessions s WHERE s.id = m.id AND s.archived_at IS NOT NULL))`},
 	"Tag": {"tag", `SELECT id, org_id, NULL::uuid, ARRAY[owner_id], '{}'::uuid[], '{}'::uuid[], false, false, false, false, jsonb_build_object('name', name) FROM tags`},
 }
 

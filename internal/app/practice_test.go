@@ -287,6 +287,42 @@ func TestAgendasCarryOver(t *testing.T) {
 	p.refused("CONFLICT", "addAgendaTopic", "topic", apptest.Vars{"sessionId": third, "title": "too many"})
 }
 
+// What was carried over several sessions that were called off comes back from all of them, unless somebody has touched it on the way.
+func TestAgendasComeBackAllTheWay(t *testing.T) {
+	t.Parallel()
+	p := newPractice(t)
+	first, second, third := p.session(24*time.Hour), p.session(48*time.Hour), p.session(72*time.Hour)
+	p.topic(first, "plain")
+	p.topic(first, "touched")
+	cancel := func(session string) {
+		p.Helper()
+		p.does("cancelSession", "session", "id", apptest.Vars{"id": session, "by": "COACH"})
+	}
+	again := func(session string, in time.Duration) {
+		p.Helper()
+		p.does("rescheduleSession", "session", "id", apptest.Vars{"id": session, "startsAt": time.Now().Add(in).Format(time.RFC3339)})
+	}
+	cancel(first)
+	p.does("updateAgendaTopic", "topic", "id", apptest.Vars{"id": one(t, p.env, "topic", `SELECT id FROM agenda_topics WHERE session_id = $1 AND title = 'touched'`, uuid(t, second)), "notes": "Bring it."})
+	cancel(second)
+	p.wants(third, "plain OPEN from 2; touched OPEN from 2")
+	again(first, 25*time.Hour)
+	p.wants(first, "plain OPEN; touched OPEN")
+	p.wants(second, "touched OPEN from 1")
+	p.wants(third, "touched OPEN from 2")
+
+	// Also from one that waits for a next session, when the first is planned behind it.
+	cancel(third)
+	cancel(first)
+	p.wants(second, "touched OPEN from 1")
+	again(third, 73*time.Hour)
+	p.wants(third, "touched OPEN from 2; plain OPEN from 1")
+	cancel(third)
+	again(first, 96*time.Hour)
+	p.wants(first, "plain OPEN; touched OPEN; touched OPEN from 3")
+	p.wants(third, "touched OPEN from 2")
+}
+
 // A client adds to the agenda, and changes only what they added, as long as nobody has dealt with it.
 func TestClientsTopics(t *testing.T) {
 	t.Parallel()
@@ -630,6 +666,17 @@ func TestSavedFilters(t *testing.T) {
 			t.Errorf("%s: %s", who, got)
 		}
 	}
+	// Where a tag is merged into another, what is kept by it is kept by the other, once.
+	var tags []string
+	for _, name := range []string{"grit", "pluck", "nerve"} {
+		tags = append(tags, does(t, coach, "tag", "tag", "id", apptest.Vars{"entityId": amara2.id(t, env), "name": name})["id"].(string))
+	}
+	byTag := does(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": "brave", "filter": apptest.Vars{"tagIds": []string{tags[0], tag, tags[1]}}})["id"].(string)
+	does(t, coach, "mergeTags", "tag", "id", apptest.Vars{"intoId": tags[2], "ids": []string{tags[1], tags[0]}})
+	if r := coach.Do(t, `query($id: ID!) {node(id: $id) {... on SavedFilter {filter {tagIds}}}}`, apptest.Vars{"id": byTag}); string(r.Data) != `{"node":{"filter":{"tagIds":["`+tags[2]+`","`+tag+`"]}}}` {
+		t.Errorf("after the merge: %s", r.Body)
+	}
+	does(t, coach, "deleteSavedFilter", "savedFilter", "name", apptest.Vars{"id": byTag})
 	long := strings.Fields(strings.Repeat(client+" ", 101))
 	for _, tc := range []struct {
 		want  string

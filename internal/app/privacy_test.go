@@ -240,6 +240,7 @@ func lived(t *testing.T, env *apptest.Env) (her string) {
 		SELECT gen_random_uuid(), org_id, id, coach_id, coach_id, 'Ring up Wendlebury' FROM clients WHERE id = $1`, uuid(t, her))
 	sql(t, env, `INSERT INTO invitations (id, org_id, email, roles, token_hash, invited_by, expires_at)
 		SELECT gen_random_uuid(), org_id, email, '{CLIENT}', sha256('her'), coach_id, now() FROM clients WHERE id = $1`, uuid(t, her))
+	coach.Must(t, `mutation($filter: SessionFilter!) {createSavedFilter(input: {name: "Only Amara Okafor", filter: $filter}) {userErrors {code}}}`, apptest.Vars{"filter": apptest.Vars{"clientIds": []string{her}}}, nil)
 	env.Work(t)
 	return her
 }
@@ -487,6 +488,19 @@ func TestDataExport(t *testing.T) {
 	coach.Must(t, download, apptest.Vars{"id": asked.ID}, &early)
 	if briefly(early.DownloadDataExport.UserErrors) != "EXPIRED " {
 		t.Errorf("expired: %+v", early)
+	}
+	// Nor does anybody get a link to what an erasure has removed.
+	asked, _ = ask(t, coach, "requestDataExport", apptest.Vars{"clientId": mei})
+	env.Work(t)
+	_ = fetch(coach, asked.ID)
+	if erased, errs := ask(t, owner, "requestErasure", apptest.Vars{"clientId": mei, "confirm": "Mei Tanaka"}); len(errs) > 0 {
+		t.Fatalf("%+v %+v", erased, errs)
+	}
+	env.Work(t)
+	early.DownloadDataExport.UserErrors = nil
+	coach.Must(t, download, apptest.Vars{"id": asked.ID}, &early)
+	if briefly(early.DownloadDataExport.UserErrors) != "EXPIRED " {
+		t.Errorf("of an erased copy: %+v", early)
 	}
 }
 

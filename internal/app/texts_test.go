@@ -33,8 +33,9 @@ func TestTextsOfEveryInput(t *testing.T) {
 		{"markup", `<script>alert("x")</script> & 'b' \ %s {{.}}`, false, false},
 		{"right-to-left and emoji", "میخواهم 👩‍💻 שלום", false, false},
 		{"NUL", "a\x00b", true, true},
-		{"a bell", "a\x07b", true, false},
-		{"text turned round", "safe\u202efdp.exe", true, false},
+		{"control characters", "a\x07\x1b[1m\tb", false, false},
+		{"text turned round", "safe\u202efdp.exe", false, false},
+		{"two lines", "a\r\nBcc: b", true, false},
 		{"a megabyte", strings.Repeat("long ", big/5), true, true},
 	}
 	tried, kept := 0, 0

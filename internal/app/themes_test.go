@@ -236,3 +236,33 @@ func TestThemeMergesAtTheSameMoment(t *testing.T) {
 		}
 	}
 }
+
+// Two who merge along one way at the same moment both have what they wanted, whoever comes first: the first theme is the second, so what is
+// merged into the first is the second, too.
+func TestNoThemeMergeUndoesAnother(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	ruth := env.Login(t, apptest.Coach)
+	client := clientOf(t, env, amara2.id(t, env))
+	var keys []string
+	for _, th := range themesOf(t, ruth, client, nil) {
+		keys = append(keys, th.ID)
+	}
+	for range 20 {
+		var wg sync.WaitGroup
+		for _, pair := range [][2]string{{keys[1], keys[0]}, {keys[0], keys[2]}} {
+			wg.Go(func() {
+				if got := change(t, ruth, "mergeThemes", "theme", "id", apptest.Vars{"intoId": pair[0], "ids": pair[1:]}); got.entity == nil {
+					t.Errorf("%s", got.response.Body)
+				}
+			})
+		}
+		wg.Wait()
+		if n := value[int](t, env, `SELECT count(*) FROM themes WHERE merged_into_id = $1 AND id IN ($2, $3)`, uuid(t, keys[1]), uuid(t, keys[0]), uuid(t, keys[2])); n != 2 {
+			t.Fatalf("%d of two are merged", n)
+		}
+		for _, key := range []string{keys[0], keys[2]} {
+			does(t, ruth, "splitTheme", "theme", "id", apptest.Vars{"id": key})
+		}
+	}
+}

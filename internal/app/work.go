@@ -36,16 +36,21 @@ func (a *App) openWork(ctx context.Context) (w work, err error) {
 		w.sqs = sqsqueue.New(cfg, sqsqueue.Options{URL: url, Log: a.log})
 		w.where = "sqs (" + url + ")"
 		w.check.Adapter = "sqs"
-		w.check.Probe = func(ctx context.Context) error {
-			err := w.sqs.Reach(ctx)
-			if err != nil && fault.KindOf(err) != fault.KindUnavailable {
-				err = fault.Unavailable("cannot reach the queue").Because(err)
-			}
-			return err
-		}
+		w.check.Probe = queueIsThere(w.sqs.Reach)
 	}
 	w.rows = pgqueue.New(a.db, a.listener, pgqueue.Options{PerOrg: perOrg(a.config)})
 	return w, nil
+}
+
+// queueIsThere is reach, saying in few words to anybody what is wrong with a queue.
+func queueIsThere(reach func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := reach(ctx)
+		if err != nil && fault.KindOf(err) != fault.KindUnavailable {
+			err = fault.Unavailable("cannot reach the queue").Because(err)
+		}
+		return err
+	}
 }
 
 // queue is where the process's runner hears of jobs.

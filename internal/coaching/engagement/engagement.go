@@ -89,7 +89,7 @@ type Grant string
 
 // The grants.
 const (
-	SessionDates Grant = "SESSION_DATES" // its sessions: when they are and where they stand
+	SessionDates Grant = "SESSION_DATES" // its sessions: when they are, where they stand, and whether each counts
 	Progress     Grant = "PROGRESS"      // how many sessions were agreed and used
 	Goals        Grant = "GOALS"         // those of its goals that are shared with the sponsor
 )

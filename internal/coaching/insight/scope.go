@@ -27,6 +27,12 @@ func Shown(v auth.Viewer) (*page.Scope, string) {
 // standing is the condition on an insight i of a session s that it is still found, and the session not put away.
 const standing = "i.retracted_at IS NULL AND s.archived_at IS NULL"
 
+// InSession is the SQL condition that there is an insight for the viewer in the session whose id is in the column.
+func InSession(v auth.Viewer, column string) string {
+	_, shown := Shown(v)
+	return "EXISTS (SELECT FROM insights i JOIN sessions s ON s.org_id = $1 AND s.id = i.session_id WHERE i.session_id = " + column + " AND " + shown + ")"
+}
+
 // CoachScope is the scope of what measures the coach, and of how it came about: the coach and the coach's supervisor.
 func CoachScope(v auth.Viewer, orgColumn string) *page.Scope {
 	return session.ConversationScope(v, orgColumn, session.ToAnalyse, "true", "false")

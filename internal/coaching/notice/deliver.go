@@ -17,7 +17,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
-// Reason says why a mail was not sent after all: one of these, or why the address gets none.
+// Reason says why a mail was not sent after all, or what became of it: one of these, or why the address gets none.
 type Reason string
 
 const (
@@ -29,6 +29,8 @@ const (
 	reasonProvider   Reason = "PROVIDER"    // whoever sends knows that the address wants none
 	reasonRejected   Reason = "REJECTED"    // the message or the address is wrong
 	reasonGaveUp     Reason = "UNREACHABLE" // every attempt has failed
+
+	reasonBouncedOnce Reason = "BOUNCED_ONCE" // it came back, and the next may arrive
 )
 
 // delivery is a mail to be sent.

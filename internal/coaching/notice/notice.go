@@ -153,6 +153,8 @@ const (
 	Sent       DeliveryState = "SENT"
 	Failed     DeliveryState = "FAILED"
 	Suppressed DeliveryState = "SUPPRESSED" // was not to be sent after all
+	CameBack   DeliveryState = "BOUNCED"    // was sent, and did not arrive
+	CalledSpam DeliveryState = "COMPLAINED" // has arrived, and is unwanted
 )
 
 // Notification is what one person is told.

@@ -2,9 +2,7 @@ package notice
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -70,11 +68,6 @@ func (s *Service) recipient(ctx context.Context, db postgres.DB, org, user id.UU
 	return r, nil
 }
 
-// suppressionOf is the SQL query for why the address in a column gets no mail of the organization $1.
-func suppressionOf(column string) string {
-	return "SELECT x.reason FROM mail_suppressions x WHERE x.org_id = $1 AND x.address = sha256(convert_to(lower(" + column + "), 'UTF8'))"
-}
-
 // email is how the person wants the type mailed.
 func (r *recipient) email(t Type) Email {
 	for _, p := range r.settings.Types {
@@ -83,22 +76,4 @@ func (r *recipient) email(t Type) Email {
 		}
 	}
 	return Off
-}
-
-// Suppress says that an address gets no mail of an organization any more: for who hears of bounces and complaints. What is
-// known already stays.
-func Suppress(ctx context.Context, db postgres.DB, org id.UUID, address string, why Suppression) error {
-	sum := sha256.Sum256([]byte(strings.ToLower(address)))
-	_, err := db.Exec(ctx, `
-		INSERT INTO mail_suppressions AS s (org_id, address, reason) VALUES ($1, $2, $3)
-		ON CONFLICT (org_id, address) DO UPDATE SET reason = excluded.reason WHERE s.reason = 'UNSUBSCRIBED'`, org, sum[:], why)
-	return err
-}
-
-// lift takes back what a person has said of all mails. A bounce or a complaint stays: it is not theirs to take back here.
-func (s *Service) lift(ctx context.Context, db postgres.DB, org, user id.UUID) error {
-	_, err := db.Exec(ctx, `
-		DELETE FROM mail_suppressions x USING users u
-		WHERE u.id = $2 AND x.org_id = $1 AND x.reason = 'UNSUBSCRIBED' AND x.address = sha256(convert_to(lower(u.email), 'UTF8'))`, org, user)
-	return err
 }

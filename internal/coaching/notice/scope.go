@@ -1,6 +1,8 @@
 package notice
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -24,7 +26,11 @@ func (s *Service) mailScope(v auth.Viewer) *page.Scope {
 func (s *Service) visible(v auth.Viewer) string {
 	conditions := []string{"false"}
 	for _, k := range s.kinds {
-		conditions = append(conditions, "nt.subject = '"+k.Prefix+"' AND "+k.Visible(v, "nt.subject_id"))
+		condition := "nt.subject = '" + k.Prefix + "' AND " + k.Visible(v, "nt.subject_id")
+		for _, t := range slices.Sorted(maps.Keys(k.Of)) {
+			condition += " AND (nt.type <> '" + string(t) + "' OR " + k.Of[t](v, "nt.subject_id") + ")"
+		}
+		conditions = append(conditions, condition)
 	}
 	return "(" + strings.Join(conditions, " OR ") + ")"
 }

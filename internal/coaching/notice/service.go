@@ -27,6 +27,9 @@ type Kind struct {
 	Visible func(v auth.Viewer, column string) string
 	// Describe says what the viewer in ctx may know of the things, by id. What is missing is not theirs to see.
 	Describe func(ctx context.Context, ids []id.UUID) (map[id.UUID]Subject, error)
+	// Of are conditions as Visible's for notifications of one type: that there still is what they tell of, where that is not the
+	// thing itself.
+	Of map[Type]func(v auth.Viewer, column string) string
 }
 
 // Subject is what a notification is about, as its recipient may see it.

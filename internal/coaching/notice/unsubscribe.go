@@ -90,7 +90,7 @@ func (s *Service) unsubscribe(ctx context.Context, sub subscription, all bool) e
 			return err
 		}
 		if all {
-			if err := Suppress(ctx, tx, sub.org, r.address.Email, Unsubscribed); err != nil {
+			if _, err := Suppress(ctx, tx, []id.UUID{sub.org}, r.address.Email, Unsubscribed, s.now()); err != nil {
 				return err
 			}
 		} else {

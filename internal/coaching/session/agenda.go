@@ -364,17 +364,24 @@ func carryOver(ctx context.Context, tx pgx.Tx, v auth.Viewer, key engagement.ID)
 	return err
 }
 
-// takeBack undoes carryOver for a session that is planned anew: its topics are its own again, and what nobody has touched of
-// them elsewhere goes. The engagement is locked.
+// takeBack undoes carryOver for a session that is planned anew: its topics are its own again, and what was made of them further on goes,
+// through all sessions that they were carried over, too. A topic that somebody has touched on the way, or that was on the agenda of a session
+// that was held, has become that session's, and stays carried. The engagement is locked.
 func takeBack(ctx context.Context, tx pgx.Tx, v auth.Viewer, key ID) error {
 	_, err := tx.Exec(ctx, `
-		WITH gone AS (
-			DELETE FROM agenda_topics c USING agenda_topics a, sessions s
-			WHERE a.org_id = $1 AND a.session_id = $2 AND c.org_id = $1 AND c.carried_from = a.id AND c.status = 'OPEN'
-				AND c.updated_at = c.created_at AND c.carried_at IS NULL
-				AND s.org_id = $1 AND s.id = c.session_id AND s.status IN ('SCHEDULED', 'IN_PROGRESS')
-			RETURNING a.id)
-		UPDATE agenda_topics a SET carried_at = NULL FROM gone WHERE a.org_id = $1 AND a.id = gone.id`, v.Org, key)
+		WITH RECURSIVE way AS (
+			SELECT a.id AS origin, c.* FROM agenda_topics a JOIN agenda_topics c ON c.org_id = $1 AND c.carried_from = a.id
+			WHERE a.org_id = $1 AND a.session_id = $2
+			UNION ALL
+			SELECT w.origin, c.* FROM way w JOIN agenda_topics c ON c.org_id = $1 AND c.carried_from = w.id
+		), back AS (
+			SELECT w.origin FROM way w JOIN sessions s ON s.org_id = $1 AND s.id = w.session_id
+			GROUP BY w.origin
+			HAVING bool_and(w.status = 'OPEN' AND w.updated_at = w.created_at AND s.status <> 'COMPLETED') AND bool_or(w.carried_at IS NULL)
+		), gone AS (
+			DELETE FROM agenda_topics c USING way w JOIN back b ON b.origin = w.origin WHERE c.org_id = $1 AND c.id = w.id
+		)
+		UPDATE agenda_topics a SET carried_at = NULL FROM back b WHERE a.org_id = $1 AND a.id = b.origin`, v.Org, key)
 	return err
 }
 

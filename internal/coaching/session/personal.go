@@ -7,7 +7,9 @@ import (
 
 // Personal is what this domain keeps of a client. That a session was held, when and how long, stays.
 var Personal = []personal.Store{
-	{Table: "saved_filters", Of: "x.owner_id = $3"},
+	// Whoever looks for the client by name has most often given the filter that name.
+	{Table: "saved_filters", Of: `x.owner_id = $3 OR x.filter->'clientIds' ? $2::text OR x.filter->'engagementIds' ?| ARRAY(
+		SELECT e.id::text FROM engagements e WHERE e.org_id = $1 AND e.client_id = $2)`},
 	{Table: "agenda_topics", Of: personal.OfSession("x.session_id"), Copy: "session_id, title, notes, status, created_at"},
 	{
 		Table: "participants", Of: "x.client_id = $2", Clear: "name = '" + client.Erased + "', user_id = NULL", Dirty: "x.name <> '" + client.Erased + "'",

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -238,6 +239,33 @@ func (s *Service) DeleteSaved(ctx context.Context, in DeleteSavedFilterInput) (w
 		return audit.Record(ctx, tx, v, audit.Entry{Action: "filter.delete", Kind: "filter", ID: in.ID.UUID})
 	})
 	return was, err
+}
+
+// ReplaceTags puts one tag in the place of others in what the viewer has saved; for tag.Service.
+func ReplaceTags(ctx context.Context, tx pgx.Tx, v auth.Viewer, gone []tag.ID, by tag.ID) error {
+	keys := make([]string, len(gone)) // as they are kept
+	for i, key := range gone {
+		keys[i] = key.UUID.String()
+	}
+	rows, err := tx.Query(ctx, `
+		UPDATE saved_filters f SET updated_at = now(), filter = jsonb_set(f.filter, '{tagIds}', (
+			SELECT jsonb_agg(key ORDER BY place) FROM (
+				SELECT CASE WHEN key = ANY($3) THEN $4 ELSE key END AS key, min(place) AS place
+				FROM jsonb_array_elements_text(f.filter->'tagIds') WITH ORDINALITY AS t(key, place) GROUP BY 1) AS replaced))
+		WHERE f.org_id = $1 AND f.owner_id = $2 AND f.filter->'tagIds' ?| $3 AND f.version <= $5
+		RETURNING f.id`, v.Org, v.User, keys, by.UUID.String(), filterVersion)
+	if err != nil {
+		return err
+	}
+	changed, err := pgx.CollectRows(rows, pgx.RowTo[id.UUID])
+	if err != nil || len(changed) == 0 {
+		return err
+	}
+	entries := make([]audit.Entry, len(changed))
+	for i, key := range changed {
+		entries[i] = audit.Entry{Action: "filter.update", Kind: "filter", ID: key, Fields: []string{"filter"}}
+	}
+	return audit.Record(ctx, tx, v, entries...)
 }
 
 // store checks a filter that is to be kept, and writes it as it is kept.

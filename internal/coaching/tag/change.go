@@ -67,7 +67,8 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Tag, err error
 	return page.Get(ctx, s.db, v, tags, scope(v), in.ID.UUID, "tag")
 }
 
-// Merge puts one tag in the place of others, which go. What had several of them has the one, once.
+// Merge puts one tag in the place of others, which go. What had several of them has the one, once, and what was kept by them is kept by
+// the one (Replaced).
 func (s *Service) Merge(ctx context.Context, in MergeInput) (_ *Tag, err error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
@@ -122,6 +123,9 @@ func (s *Service) Merge(ctx context.Context, in MergeInput) (_ *Tag, err error) 
 			SELECT gen_random_uuid(), $1, $2, `+things+`, min(created_at) FROM taggings WHERE org_id = $1 AND tag_id = ANY($3)
 			GROUP BY `+things+`
 			ON CONFLICT DO NOTHING`, v.Org, in.IntoID, keys); err != nil {
+			return err
+		}
+		if err := s.replaced(ctx, tx, v, in.Ids, in.IntoID); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM tags WHERE org_id = $1 AND id = ANY($2)`, v.Org, keys); err != nil { // and their taggings with them

@@ -26,15 +26,20 @@ type Kind struct {
 	Get func(ctx context.Context, key id.UUID) (Taggable, error)
 }
 
+// Replaced is told, in the transaction, that tags of the viewer's go and one takes their place: whoever keeps ids of tags elsewhere than on
+// things lets them follow.
+type Replaced func(ctx context.Context, tx pgx.Tx, v auth.Viewer, gone []ID, by ID) error
+
 // Service tags things.
 type Service struct {
-	db    *pgxpool.Pool
-	kinds map[string]Kind
+	db       *pgxpool.Pool
+	kinds    map[string]Kind
+	replaced Replaced
 }
 
 // NewService returns a Service for the given kinds of things.
-func NewService(db *pgxpool.Pool, kinds ...Kind) *Service {
-	s := &Service{db: db, kinds: map[string]Kind{}}
+func NewService(db *pgxpool.Pool, replaced Replaced, kinds ...Kind) *Service {
+	s := &Service{db: db, kinds: map[string]Kind{}, replaced: replaced}
 	for _, k := range kinds {
 		s.kinds[k.Prefix] = k
 	}

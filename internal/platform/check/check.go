@@ -6,6 +6,7 @@ import (
 	"net/mail"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/language"
@@ -35,8 +36,7 @@ func (in *Input) Line(field, value string, limit int) string {
 
 // OptionalLine checks a line of text of at most limit characters, which may be empty, and returns it trimmed.
 func (in *Input) OptionalLine(field, value string, limit int) string {
-	value = in.text(field, value, limit)
-	in.visible(field, value)
+	value = in.Text(field, value, limit)
 	if strings.ContainsAny(value, lineBreaks) {
 		in.Fail(field, "must be a single line")
 	}
@@ -54,8 +54,15 @@ func (in *Input) LineOrNil(field string, value *string, limit int) *string {
 }
 
 // Text checks a text of at most limit characters, which may be empty and have several lines, and returns it trimmed.
+//
+// Between its ends a text is kept as it is given. What a person pastes from a word processor, or writes in a right-to-left
+// script, holds characters that nobody sees; whoever shows a text makes it harmless where it is shown, as package notice does
+// for mails.
 func (in *Input) Text(field, value string, limit int) string {
-	value = in.text(field, value, limit)
+	value = Trim(value)
+	if n := utf8.RuneCountInString(value); n > limit {
+		in.Fail(field, "must have at most %d characters, has %d", limit, n)
+	}
 	in.storable(field, value)
 	return value
 }
@@ -72,44 +79,10 @@ func (in *Input) Document(field, value string, limit int) {
 	}
 }
 
-func (in *Input) text(field, value string, limit int) string {
-	value = Trim(value)
-	if n := utf8.RuneCountInString(value); n > limit {
-		in.Fail(field, "must have at most %d characters, has %d", limit, n)
-	}
-	return value
-}
-
-// visible checks that a line holds nothing unwanted.
-func (in *Input) visible(field, value string) {
-	in.none(field, value, func(r rune) string {
-		if strings.ContainsRune(lineBreaks, r) {
-			return "" // which has a message of its own
-		}
-		return unwanted(r)
-	})
-}
-
-// storable checks that a text of several lines holds no NUL, which PostgreSQL has no place for. All else is kept as it is given:
-// what a person pastes from a word processor or in a right-to-left script holds characters that nobody sees.
+// storable checks that a text holds no NUL, the one character that PostgreSQL has no place for.
 func (in *Input) storable(field, value string) {
-	in.none(field, value, func(r rune) string {
-		if r == 0 {
-			return "control"
-		}
-		return ""
-	})
-}
-
-// none checks that a text holds no character that a kind of what must not be there is named for.
-func (in *Input) none(field, value string, kind func(rune) string) {
-	place := 0
-	for _, r := range value {
-		place++
-		if k := kind(r); k != "" {
-			in.Fail(field, "must not contain the %s character U+%04X, which is character %d", k, r, place)
-			break
-		}
+	if before, _, found := strings.Cut(value, "\x00"); found {
+		in.Fail(field, "must not contain the control character U+0000, which is character %d", utf8.RuneCountInString(before)+1)
 	}
 }
 
@@ -125,10 +98,12 @@ func NotNull[T any](in *Input, field string, change **T) *T {
 	return *change
 }
 
-// Email checks an e-mail address as in RFC 5322, without a display name.
+// Email checks an e-mail address as in RFC 5322, without a display name. Unlike in a text, all of it must be seen: two addresses
+// that look the same are the same.
 func (in *Input) Email(field, value string) string {
 	value = in.OptionalLine(field, value, 254)
-	if a, err := mail.ParseAddress(value); err != nil || a.Address != value {
+	unseen := strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) })
+	if a, err := mail.ParseAddress(value); err != nil || a.Address != value || unseen {
 		in.Fail(field, "is not an e-mail address")
 	}
 	return value

@@ -33,8 +33,8 @@ func TestLine(t *testing.T) {
 		{"a\u0085b", "", "must be a single line"},
 		{"a\x00b", "", "must not contain the control character U+0000, which is character 2"},
 		{"\x00", "", "must not contain the control character U+0000, which is character 1"},
-		{"a\tb", "", "must not contain the control character U+0009, which is character 2"},
-		{"a\u009fb", "", "must not contain the control character U+009F, which is character 2"},
+		{"a\tb", "a\tb", ""},
+		{"a\u009fb", "a\u009fb", ""},
 
 		// Nothing to see is nothing.
 		{"\u200b\ufeff", "", "must not be empty"},
@@ -43,20 +43,15 @@ func TestLine(t *testing.T) {
 		{"\u3164", "", "must not be empty"},
 		{"\u2800 \u2800", "", "must not be empty"},
 
-		// What copying leaves at the ends goes; inside it is refused, by name and place.
+		// What copying leaves at the ends goes; between them all stays.
 		{"\ufeffAmara\u200b", "Amara", ""},
 		{"\u202a+49 30 1\u202c", "+49 30 1", ""},
 		{"\u2068Amara\u2069", "Amara", ""},
-		{"Am\u200bara", "", "must not contain the invisible character U+200B, which is character 3"},
-		{"Am\u00adara", "", "must not contain the invisible character U+00AD, which is character 3"},
-		{"Am\ufeffara", "", "must not contain the invisible character U+FEFF, which is character 3"},
-		{"Am\u2060ara", "", "must not contain the invisible character U+2060, which is character 3"},
-		{"Am\u3164ara", "", "must not contain the invisible character U+3164, which is character 3"},
-		{"A\U000e0041\U000e0042b", "", "must not contain the invisible character U+E0041, which is character 2"},
-		{"x\u202etxt.exe", "", "must not contain the text-reordering character U+202E, which is character 2"},
-		{"é\u2066x\u2069y", "", "must not contain the text-reordering character U+2066, which is character 2"},
+		{"Am\u200bara", "Am\u200bara", ""},
+		{"x\u202etxt.exe", "x\u202etxt.exe", ""},
+		{"a\x07\x1b[1mb", "a\x07\x1b[1mb", ""},
 
-		// What writing needs stays.
+		// As does what writing needs.
 		{"می\u200cخواهم", "می\u200cخواهم", ""},                                   // Persian
 		{"അവന്\u200d", "അവന്\u200d", ""},                                         // Malayalam, at the end
 		{"👩\u200d💻 ❤\ufe0f", "👩\u200d💻 ❤\ufe0f", ""},                             // one emoji of two, and a red heart

@@ -151,6 +151,12 @@ type Mail struct {
 	SESConfigurationSet string `env:"RAPPORT_SES_CONFIGURATION_SET"`
 	// Where answers to mails go, if not to RAPPORT_MAIL_FROM: `Harbor Coaching <hello@example.com>`.
 	SESReplyTo string `env:"RAPPORT_SES_REPLY_TO"`
+	// The URL of a standard queue of Amazon SQS, with a dead-letter queue, into which bounces and complaints come. Without it Rapport
+	// goes on mailing addresses at which nothing arrives.
+	SESFeedbackQueueURL string `env:"RAPPORT_SES_FEEDBACK_QUEUE_URL"`
+	// The topic of Amazon SNS that the configuration set tells of bounces, complaints and rejects, and that the queue is subscribed to.
+	// What another has signed is not believed.
+	SESFeedbackTopicARN string `env:"RAPPORT_SES_FEEDBACK_TOPIC_ARN"`
 }
 
 // Files is about what is kept outside the database: transcripts that were uploaded, and exports.

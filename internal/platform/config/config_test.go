@@ -12,6 +12,11 @@ import (
 	"time"
 )
 
+const (
+	feedbackQueue = "https://sqs.eu-west-1.amazonaws.com/123456789012/mail"
+	feedbackTopic = "arn:aws:sns:eu-west-1:123456789012:mail"
+)
+
 func from(env map[string]string) Lookup {
 	return func(name string) (string, bool) { v, ok := env[name]; return v, ok }
 }
@@ -116,6 +121,10 @@ func TestLoadRefuses(t *testing.T) {
 		"SES without a sender":          {map[string]string{"RAPPORT_SES_CONFIGURATION_SET": "rapport"}, []string{"RAPPORT_MAIL_FROM"}},
 		"answers without SES":           {map[string]string{"RAPPORT_SES_REPLY_TO": "hello@example.com"}, []string{"RAPPORT_SES_CONFIGURATION_SET"}},
 		"answers to nobody":             {map[string]string{"RAPPORT_SES_CONFIGURATION_SET": "rapport", "RAPPORT_MAIL_FROM": "a@example.com", "RAPPORT_SES_REPLY_TO": "hello"}, []string{"RAPPORT_SES_REPLY_TO"}},
+		"bounces without SES":           {map[string]string{"RAPPORT_SES_FEEDBACK_QUEUE_URL": feedbackQueue, "RAPPORT_SES_FEEDBACK_TOPIC_ARN": feedbackTopic}, []string{"RAPPORT_SES_CONFIGURATION_SET"}},
+		"bounces of no topic":           {map[string]string{"RAPPORT_SES_CONFIGURATION_SET": "rapport", "RAPPORT_MAIL_FROM": "a@example.com", "RAPPORT_SES_FEEDBACK_QUEUE_URL": feedbackQueue}, []string{"RAPPORT_SES_FEEDBACK_TOPIC_ARN"}},
+		"bounces in no queue":           {map[string]string{"RAPPORT_SES_CONFIGURATION_SET": "rapport", "RAPPORT_MAIL_FROM": "a@example.com", "RAPPORT_SES_FEEDBACK_TOPIC_ARN": feedbackTopic}, []string{"RAPPORT_SES_FEEDBACK_QUEUE_URL"}},
+		"a topic's name":                {map[string]string{"RAPPORT_SES_CONFIGURATION_SET": "rapport", "RAPPORT_MAIL_FROM": "a@example.com", "RAPPORT_SES_FEEDBACK_QUEUE_URL": "mail.fifo", "RAPPORT_SES_FEEDBACK_TOPIC_ARN": "mail"}, []string{"RAPPORT_SES_FEEDBACK_QUEUE_URL", "RAPPORT_SES_FEEDBACK_TOPIC_ARN"}},
 		"role":                          {map[string]string{"RAPPORT_ROLE": "lambda"}, []string{"RAPPORT_ROLE"}},
 		"a queue's name":                {map[string]string{"RAPPORT_SQS_QUEUE_URL": "rapport-jobs"}, []string{"RAPPORT_SQS_QUEUE_URL"}},
 		"a queue with an order":         {map[string]string{"RAPPORT_SQS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs.fifo"}, []string{"RAPPORT_SQS_QUEUE_URL"}},

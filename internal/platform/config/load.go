@@ -152,13 +152,7 @@ func (c Config) check() (problems []error) {
 	lasts("RAPPORT_JOB_LEASE", c.Jobs.Lease, 5*time.Second)
 	lasts("RAPPORT_STREAM_RETENTION", c.Stream.Retention, time.Minute)
 	lasts("RAPPORT_SQS_RESEND", c.Jobs.SQSResend, time.Second)
-	if q := c.Jobs.SQSQueueURL; q != "" {
-		if u, err := url.Parse(q); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Count(u.Path, "/") != 2 {
-			wrong("RAPPORT_SQS_QUEUE_URL", "must be a queue's URL, like https://sqs.eu-west-1.amazonaws.com/123456789012/rapport-jobs")
-		} else if strings.HasSuffix(u.Path, ".fifo") {
-			wrong("RAPPORT_SQS_QUEUE_URL", "must be a standard queue: the order of jobs is kept by the database")
-		}
-	}
+	checkQueue(wrong, "RAPPORT_SQS_QUEUE_URL", c.Jobs.SQSQueueURL)
 	if f := c.Files; f.S3Bucket == "" && f.S3Owner+f.S3KMSKey != "" {
 		wrong("RAPPORT_S3_BUCKET", "must be set where another RAPPORT_S3_ variable is")
 	}
@@ -198,6 +192,19 @@ func (c Config) check() (problems []error) {
 	return problems
 }
 
+var topics = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$`)
+
+func checkQueue(wrong func(name, format string, args ...any), name, queue string) {
+	if queue == "" {
+		return
+	}
+	if u, err := url.Parse(queue); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Count(u.Path, "/") != 2 {
+		wrong(name, "must be a queue's URL, like https://sqs.eu-west-1.amazonaws.com/123456789012/rapport-jobs")
+	} else if strings.HasSuffix(u.Path, ".fifo") {
+		wrong(name, "must be a standard queue: nothing here depends on the order of messages")
+	}
+}
+
 func (c Config) checkMail(wrong func(name, format string, args ...any)) {
 	m := c.Mail
 	const like = "must be an address like Rapport <coaching@example.com>"
@@ -207,10 +214,19 @@ func (c Config) checkMail(wrong func(name, format string, args ...any)) {
 	} else if m.SESConfigurationSet != "" && strings.HasSuffix(from.Address, "@localhost") {
 		wrong("RAPPORT_MAIL_FROM", "must be set to an address that SES knows where RAPPORT_SES_CONFIGURATION_SET is set")
 	}
+	if m.SESConfigurationSet == "" && m.SESReplyTo+m.SESFeedbackQueueURL+m.SESFeedbackTopicARN != "" {
+		wrong("RAPPORT_SES_CONFIGURATION_SET", "must be set where another RAPPORT_SES_ variable is")
+	}
+	checkQueue(wrong, "RAPPORT_SES_FEEDBACK_QUEUE_URL", m.SESFeedbackQueueURL)
+	switch topic := m.SESFeedbackTopicARN; {
+	case topic != "" && !topics.MatchString(topic):
+		wrong("RAPPORT_SES_FEEDBACK_TOPIC_ARN", "must be a topic's ARN, like arn:aws:sns:eu-west-1:123456789012:rapport-mail")
+	case topic == "" && m.SESFeedbackQueueURL != "":
+		wrong("RAPPORT_SES_FEEDBACK_TOPIC_ARN", "must be set where RAPPORT_SES_FEEDBACK_QUEUE_URL is")
+	case topic != "" && m.SESFeedbackQueueURL == "":
+		wrong("RAPPORT_SES_FEEDBACK_QUEUE_URL", "must be set where RAPPORT_SES_FEEDBACK_TOPIC_ARN is")
+	}
 	if m.SESReplyTo != "" {
-		if m.SESConfigurationSet == "" {
-			wrong("RAPPORT_SES_CONFIGURATION_SET", "must be set where another RAPPORT_SES_ variable is")
-		}
 		if _, err := mail.ParseAddress(m.SESReplyTo); err != nil {
 			wrong("RAPPORT_SES_REPLY_TO", like)
 		}

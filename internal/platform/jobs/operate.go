@@ -11,35 +11,6 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
-// DeadJob is a job that was given up, and why.
-type DeadJob struct {
-	Job
-	Code       string
-	Reason     string // for operators; about ids, never content
-	FinishedAt time.Time
-}
-
-// Dead lists the dead jobs of an organization, the newest first: up to limit of those enqueued before the job named by
-// before, a zero before standing for the beginning.
-func Dead(ctx context.Context, db postgres.DB, org, before id.UUID, limit int) (_ []DeadJob, err error) {
-	defer fault.Wrap(&err, "jobs.Dead(%s)", org)
-	if before.IsZero() {
-		for i := range before {
-			before[i] = 0xff
-		}
-	}
-	rows, err := db.Query(ctx, `
-		SELECT `+jobColumns+`, coalesce(last_error_code, ''), coalesce(last_error, ''), finished_at
-		FROM jobs j WHERE org_id = $1 AND state = 'DEAD' AND id < $2
-		ORDER BY id DESC LIMIT $3`, org, before, limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d DeadJob, err error) {
-		return d, row.Scan(append(d.dest(), &d.Code, &d.Reason, &d.FinishedAt)...)
-	})
-}
-
 // Replay gives dead jobs all their attempts again, from now on. If another job about the same entity waits already, that one
 // does the work and the dead one counts as done. If one of them is not dead, or not of org, it is not found, and the
 // transaction is to be rolled back.

@@ -156,6 +156,17 @@ const (
 	tagMessage      = "message"
 )
 
+// Forgive takes an address off SES's own list of those that it sends nothing to, where it puts one by itself after a bounce or a complaint. It
+// is no error if the address is not there.
+func (s *Sender) Forgive(ctx context.Context, address string) error {
+	_, err := s.client.DeleteSuppressedDestination(ctx, &sesv2.DeleteSuppressedDestinationInput{EmailAddress: &address})
+	var none *types.NotFoundException
+	if err == nil || errors.As(err, &none) {
+		return nil
+	}
+	return classify(err)
+}
+
 // Prune forgets what was sent before.
 func (s *Sender) Prune(ctx context.Context, before time.Time) error {
 	_, err := s.db.Exec(ctx, `

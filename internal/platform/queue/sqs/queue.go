@@ -69,20 +69,8 @@ func New(cfg aws.Config, o Options) *Queue {
 // Close waits until what was acknowledged is deleted.
 func (q *Queue) Close() { q.calls.Wait() }
 
-// Reach says whether the queue is there, may be used, and has a dead-letter queue: without one, what nobody can read would
-// come again until its retention ends.
-func (q *Queue) Reach(ctx context.Context) error {
-	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &q.options.URL, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameRedrivePolicy},
-	})
-	if err != nil {
-		return wrap(err)
-	}
-	if out.Attributes[string(types.QueueAttributeNameRedrivePolicy)] == "" {
-		return fault.Unavailable("the queue has no dead-letter queue")
-	}
-	return nil
-}
+// Reach says whether the queue is there, may be used, and has a dead-letter queue.
+func (q *Queue) Reach(ctx context.Context) error { return reach(ctx, q.client, q.options.URL) }
 
 // body is a message as it travels; the trace context is an attribute beside it, as W3C has it.
 type body struct {
