@@ -897,6 +897,32 @@ type ComplexityRoot struct {
 		Unit              func(childComplexity int) int
 	}
 
+	ModelCost struct {
+		Calls        func(childComplexity int) int
+		CostMicros   func(childComplexity int) int
+		InputTokens  func(childComplexity int) int
+		Model        func(childComplexity int) int
+		OutputTokens func(childComplexity int) int
+	}
+
+	ModelSpending struct {
+		CallLimit           func(childComplexity int) int
+		CallsUnderWay       func(childComplexity int) int
+		LeftMicros          func(childComplexity int) int
+		LimitMicros         func(childComplexity int) int
+		Month               func(childComplexity int) int
+		Months              func(childComplexity int) int
+		OperatorLimitMicros func(childComplexity int) int
+		ReservedMicros      func(childComplexity int) int
+		SpentMicros         func(childComplexity int) int
+	}
+
+	ModelSpendingMonth struct {
+		CostMicros func(childComplexity int) int
+		Models     func(childComplexity int) int
+		Month      func(childComplexity int) int
+	}
+
 	Mutation struct {
 		AcceptInsightAsAction         func(childComplexity int, input insight.AcceptInput) int
 		AcceptInvitation              func(childComplexity int, input org.AcceptInput) int
@@ -1097,17 +1123,19 @@ type ComplexityRoot struct {
 	}
 
 	Organization struct {
-		AIEnabled       func(childComplexity int) int
-		ConsentTexts    func(childComplexity int) int
-		CreatedAt       func(childComplexity int) int
-		ID              func(childComplexity int) int
-		Members         func(childComplexity int, first *int, after *string, last *int, before *string) int
-		ModelSees       func(childComplexity int) int
-		Name            func(childComplexity int) int
-		RetentionDays   func(childComplexity int) int
-		RetentionReport func(childComplexity int, days *int) int
-		Slug            func(childComplexity int) int
-		SpeakerRoles    func(childComplexity int) int
+		AIEnabled               func(childComplexity int) int
+		ConsentTexts            func(childComplexity int) int
+		CreatedAt               func(childComplexity int) int
+		ID                      func(childComplexity int) int
+		Members                 func(childComplexity int, first *int, after *string, last *int, before *string) int
+		ModelMonthlyLimitMicros func(childComplexity int) int
+		ModelSees               func(childComplexity int) int
+		ModelSpending           func(childComplexity int) int
+		Name                    func(childComplexity int) int
+		RetentionDays           func(childComplexity int) int
+		RetentionReport         func(childComplexity int, days *int) int
+		Slug                    func(childComplexity int) int
+		SpeakerRoles            func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -2101,6 +2129,7 @@ type NotificationResolver interface {
 type OrganizationResolver interface {
 	RetentionReport(ctx context.Context, obj *org.Organization, days *int) (*privacy.Report, error)
 
+	ModelSpending(ctx context.Context, obj *org.Organization) (*insight.Spending, error)
 	ConsentTexts(ctx context.Context, obj *org.Organization) ([]*consent.Text, error)
 
 	Members(ctx context.Context, obj *org.Organization, first *int, after *string, last *int, before *string) (*page.Connection[org.Membership], error)
@@ -2264,6 +2293,7 @@ type UpdateOrganizationInputResolver interface {
 	RetentionDays(ctx context.Context, obj *org.UpdateInput, data *int) error
 	AiEnabled(ctx context.Context, obj *org.UpdateInput, data *bool) error
 	ModelSees(ctx context.Context, obj *org.UpdateInput, data *org.ModelSees) error
+	ModelMonthlyLimitMicros(ctx context.Context, obj *org.UpdateInput, data *int64) error
 }
 type UpdateParticipantInputResolver interface {
 	Name(ctx context.Context, obj *session.UpdateParticipantInput, data *string) error
@@ -5297,6 +5327,111 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MetricSeries.Unit(childComplexity), true
 
+	case "ModelCost.calls":
+		if e.ComplexityRoot.ModelCost.Calls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelCost.Calls(childComplexity), true
+	case "ModelCost.costMicros":
+		if e.ComplexityRoot.ModelCost.CostMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelCost.CostMicros(childComplexity), true
+	case "ModelCost.inputTokens":
+		if e.ComplexityRoot.ModelCost.InputTokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelCost.InputTokens(childComplexity), true
+	case "ModelCost.model":
+		if e.ComplexityRoot.ModelCost.Model == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelCost.Model(childComplexity), true
+	case "ModelCost.outputTokens":
+		if e.ComplexityRoot.ModelCost.OutputTokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelCost.OutputTokens(childComplexity), true
+
+	case "ModelSpending.callLimit":
+		if e.ComplexityRoot.ModelSpending.CallLimit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.CallLimit(childComplexity), true
+	case "ModelSpending.callsUnderWay":
+		if e.ComplexityRoot.ModelSpending.CallsUnderWay == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.CallsUnderWay(childComplexity), true
+	case "ModelSpending.leftMicros":
+		if e.ComplexityRoot.ModelSpending.LeftMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.LeftMicros(childComplexity), true
+	case "ModelSpending.limitMicros":
+		if e.ComplexityRoot.ModelSpending.LimitMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.LimitMicros(childComplexity), true
+	case "ModelSpending.month":
+		if e.ComplexityRoot.ModelSpending.Month == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.Month(childComplexity), true
+	case "ModelSpending.months":
+		if e.ComplexityRoot.ModelSpending.Months == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.Months(childComplexity), true
+	case "ModelSpending.operatorLimitMicros":
+		if e.ComplexityRoot.ModelSpending.OperatorLimitMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.OperatorLimitMicros(childComplexity), true
+	case "ModelSpending.reservedMicros":
+		if e.ComplexityRoot.ModelSpending.ReservedMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.ReservedMicros(childComplexity), true
+	case "ModelSpending.spentMicros":
+		if e.ComplexityRoot.ModelSpending.SpentMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.SpentMicros(childComplexity), true
+
+	case "ModelSpendingMonth.costMicros":
+		if e.ComplexityRoot.ModelSpendingMonth.CostMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpendingMonth.CostMicros(childComplexity), true
+	case "ModelSpendingMonth.models":
+		if e.ComplexityRoot.ModelSpendingMonth.Models == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpendingMonth.Models(childComplexity), true
+	case "ModelSpendingMonth.month":
+		if e.ComplexityRoot.ModelSpendingMonth.Month == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpendingMonth.Month(childComplexity), true
+
 	case "Mutation.acceptInsightAsAction":
 		if e.ComplexityRoot.Mutation.AcceptInsightAsAction == nil {
 			break
@@ -6721,12 +6856,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Organization.Members(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Organization.modelMonthlyLimitMicros":
+		if e.ComplexityRoot.Organization.ModelMonthlyLimitMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Organization.ModelMonthlyLimitMicros(childComplexity), true
 	case "Organization.modelSees":
 		if e.ComplexityRoot.Organization.ModelSees == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Organization.ModelSees(childComplexity), true
+	case "Organization.modelSpending":
+		if e.ComplexityRoot.Organization.ModelSpending == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Organization.ModelSpending(childComplexity), true
 	case "Organization.name":
 		if e.ComplexityRoot.Organization.Name == nil {
 			break
@@ -9924,6 +10071,9 @@ scalar DateTime
 "A day of the calendar: 2026-03-02."
 scalar Date
 
+"Money in millionths of a US dollar: a whole number, which may be larger than an Int. 26000 is 2.6 cents."
+scalar Micros
+
 "Anything with an id that can be fetched by it."
 interface Node {
   "A TypeID: what it is, an underscore, and 26 characters: session_01h455vb4pex5vsknk084sn02q."
@@ -10047,6 +10197,52 @@ enum SpeakerRolesSetting {
   DECIDE
 }
 
+"What an organization's use of language models has cost, and may cost. Amounts are by the price list in the program."
+type ModelSpending {
+  "The first day of the month that the amounts are of: this one, UTC."
+  month: Date!
+  "What was spent in it."
+  spentMicros: Micros!
+  "The most that the requests under way can still cost. It counts as spent until they end."
+  reservedMicros: Micros!
+  "What may be spent in it: the lower of the organization's limit and the operator's; null is no limit."
+  limitMicros: Micros
+  "The operator's limit for each organization; null is no limit."
+  operatorLimitMicros: Micros
+  "What is left of the limit; null if there is none."
+  leftMicros: Micros
+  "How many requests are under way."
+  callsUnderWay: Int!
+  "How many may be under way at the same time; null is no limit."
+  callLimit: Int
+  "This month and the eleven before, as far as anything was spent in them, the latest first."
+  months: [ModelSpendingMonth!]!
+}
+
+"What language models have cost in a month."
+type ModelSpendingMonth {
+  "Its first day."
+  month: Date!
+  "What they have cost together."
+  costMicros: Micros!
+  "Each model, the dearest first."
+  models: [ModelCost!]!
+}
+
+"What one language model has cost in a month."
+type ModelCost {
+  "Its name."
+  model: String!
+  "How many requests were made."
+  calls: Int!
+  "Tokens read by it."
+  inputTokens: Int!
+  "Tokens written by it."
+  outputTokens: Int!
+  "What it has cost, also for what failed."
+  costMicros: Micros!
+}
+
 "What a language model is shown of who people are, where one looks for insights."
 enum ModelSeesSetting {
   "Names, e-mail addresses and phone numbers as they were said."
@@ -10082,6 +10278,13 @@ type Organization implements Node @scope(to: [SELF, ADMIN]) {
   speakerRoles: SpeakerRolesSetting @access(to: [ADMIN])
   "What a language model is shown of who people are, if one looks for insights. For owners and admins; an owner decides."
   modelSees: ModelSeesSetting @access(to: [ADMIN])
+  """
+  What language models may cost in a calendar month (UTC), as its owners say; null leaves it to the operator's limit, which holds in any
+  case. An analysis that would cost more waits for the next month, or for a higher limit. For owners and admins; an owner decides.
+  """
+  modelMonthlyLimitMicros: Micros @access(to: [ADMIN])
+  "What language models have cost, and may cost. For owners and admins."
+  modelSpending: ModelSpending @access(to: [ADMIN])
   "What people are asked to agree to now, one text a scope. An owner or admin publishes others: publishConsentText."
   consentTexts: [ConsentText!]!
   "When it was set up."
@@ -14115,7 +14318,10 @@ type Mutation {
   ): DeleteTagPayload!
 }
 
-"Changes of an organization. What is left out stays as it is; null is INVALID, but for retentionDays, where it is never."
+"""
+Changes of an organization. What is left out stays as it is; null is INVALID, but for retentionDays, where it is never, and modelMonthlyLimitMicros, where it is
+the operator's.
+"""
 input UpdateOrganizationInput {
   "Which organization: the viewer's own."
   id: ID!
@@ -14129,6 +14335,11 @@ input UpdateOrganizationInput {
   aiEnabled: Boolean
   "What a language model is shown of who people are; holds for analyses from now on. For owners: FORBIDDEN for admins."
   modelSees: ModelSeesSetting
+  """
+  What language models may cost in a calendar month, from 0, which is nothing at all, to a million dollars; null leaves it to the operator's
+  limit. What waits for money looks again within a quarter of an hour. For owners: FORBIDDEN for admins.
+  """
+  modelMonthlyLimitMicros: Micros
 }
 
 "Whom to invite."
@@ -17424,6 +17635,58 @@ func (ec *executionContext) childFields_MetricSeries(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type MetricSeries", field.Name)
 }
 
+func (ec *executionContext) childFields_ModelCost(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "model":
+		return ec.fieldContext_ModelCost_model(ctx, field)
+	case "calls":
+		return ec.fieldContext_ModelCost_calls(ctx, field)
+	case "inputTokens":
+		return ec.fieldContext_ModelCost_inputTokens(ctx, field)
+	case "outputTokens":
+		return ec.fieldContext_ModelCost_outputTokens(ctx, field)
+	case "costMicros":
+		return ec.fieldContext_ModelCost_costMicros(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ModelCost", field.Name)
+}
+
+func (ec *executionContext) childFields_ModelSpending(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "month":
+		return ec.fieldContext_ModelSpending_month(ctx, field)
+	case "spentMicros":
+		return ec.fieldContext_ModelSpending_spentMicros(ctx, field)
+	case "reservedMicros":
+		return ec.fieldContext_ModelSpending_reservedMicros(ctx, field)
+	case "limitMicros":
+		return ec.fieldContext_ModelSpending_limitMicros(ctx, field)
+	case "operatorLimitMicros":
+		return ec.fieldContext_ModelSpending_operatorLimitMicros(ctx, field)
+	case "leftMicros":
+		return ec.fieldContext_ModelSpending_leftMicros(ctx, field)
+	case "callsUnderWay":
+		return ec.fieldContext_ModelSpending_callsUnderWay(ctx, field)
+	case "callLimit":
+		return ec.fieldContext_ModelSpending_callLimit(ctx, field)
+	case "months":
+		return ec.fieldContext_ModelSpending_months(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ModelSpending", field.Name)
+}
+
+func (ec *executionContext) childFields_ModelSpendingMonth(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "month":
+		return ec.fieldContext_ModelSpendingMonth_month(ctx, field)
+	case "costMicros":
+		return ec.fieldContext_ModelSpendingMonth_costMicros(ctx, field)
+	case "models":
+		return ec.fieldContext_ModelSpendingMonth_models(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ModelSpendingMonth", field.Name)
+}
+
 func (ec *executionContext) childFields_Note(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -17632,6 +17895,10 @@ func (ec *executionContext) childFields_Organization(ctx context.Context, field 
 		return ec.fieldContext_Organization_speakerRoles(ctx, field)
 	case "modelSees":
 		return ec.fieldContext_Organization_modelSees(ctx, field)
+	case "modelMonthlyLimitMicros":
+		return ec.fieldContext_Organization_modelMonthlyLimitMicros(ctx, field)
+	case "modelSpending":
+		return ec.fieldContext_Organization_modelSpending(ctx, field)
 	case "consentTexts":
 		return ec.fieldContext_Organization_consentTexts(ctx, field)
 	case "createdAt":
@@ -35917,6 +36184,415 @@ func (ec *executionContext) fieldContext_MetricSeries_groups(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _ModelCost_model(ctx context.Context, field graphql.CollectedField, obj *insight.ModelCost) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelCost_model(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Model, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelCost_model(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelCost", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ModelCost_calls(ctx context.Context, field graphql.CollectedField, obj *insight.ModelCost) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelCost_calls(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Calls, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelCost_calls(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelCost", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ModelCost_inputTokens(ctx context.Context, field graphql.CollectedField, obj *insight.ModelCost) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelCost_inputTokens(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InputTokens, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelCost_inputTokens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelCost", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ModelCost_outputTokens(ctx context.Context, field graphql.CollectedField, obj *insight.ModelCost) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelCost_outputTokens(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OutputTokens, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelCost_outputTokens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelCost", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ModelCost_costMicros(ctx context.Context, field graphql.CollectedField, obj *insight.ModelCost) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelCost_costMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CostMicros, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNMicros2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelCost_costMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelCost", field, false, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_month(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_month(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Month, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDate2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_month(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_spentMicros(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_spentMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SpentMicros, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNMicros2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_spentMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_reservedMicros(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_reservedMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReservedMicros, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNMicros2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_reservedMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_limitMicros(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_limitMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LimitMicros, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOMicros2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_limitMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_operatorLimitMicros(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_operatorLimitMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OperatorLimitMicros, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOMicros2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_operatorLimitMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_leftMicros(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_leftMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LeftMicros(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOMicros2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_leftMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, true, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_callsUnderWay(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_callsUnderWay(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CallsUnderWay, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_callsUnderWay(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_callLimit(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_callLimit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CallLimit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_callLimit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_months(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_months(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Months, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.SpendingMonth) graphql.Marshaler {
+			return ec.marshalNModelSpendingMonth2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSpendingMonthᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_months(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ModelSpending",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ModelSpendingMonth(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ModelSpendingMonth_month(ctx context.Context, field graphql.CollectedField, obj *insight.SpendingMonth) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpendingMonth_month(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Month, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDate2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpendingMonth_month(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpendingMonth", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpendingMonth_costMicros(ctx context.Context, field graphql.CollectedField, obj *insight.SpendingMonth) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpendingMonth_costMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CostMicros(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNMicros2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpendingMonth_costMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpendingMonth", field, true, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpendingMonth_models(ctx context.Context, field graphql.CollectedField, obj *insight.SpendingMonth) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpendingMonth_models(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Models, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.ModelCost) graphql.Marshaler {
+			return ec.marshalNModelCost2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐModelCostᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpendingMonth_models(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ModelSpendingMonth",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ModelCost(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_requestDataExport(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -41912,6 +42588,97 @@ func (ec *executionContext) _Organization_modelSees(ctx context.Context, field g
 }
 func (ec *executionContext) fieldContext_Organization_modelSees(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Organization", field, false, false, errors.New("field of type ModelSeesSetting does not have child fields"))
+}
+
+func (ec *executionContext) _Organization_modelMonthlyLimitMicros(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Organization_modelMonthlyLimitMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ModelMonthlyLimitMicros, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
+				if err != nil {
+					var zeroVal *int64
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *int64
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOMicros2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Organization_modelMonthlyLimitMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Organization", field, false, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _Organization_modelSpending(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Organization_modelSpending(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Organization().ModelSpending(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
+				if err != nil {
+					var zeroVal *insight.Spending
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *insight.Spending
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Spending) graphql.Marshaler {
+			return ec.marshalOModelSpending2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSpending(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Organization_modelSpending(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Organization",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ModelSpending(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Organization_consentTexts(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
@@ -60684,7 +61451,7 @@ func (ec *executionContext) unmarshalInputUpdateOrganizationInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "speakerRoles", "name", "retentionDays", "aiEnabled", "modelSees"}
+	fieldsInOrder := [...]string{"id", "speakerRoles", "name", "retentionDays", "aiEnabled", "modelSees", "modelMonthlyLimitMicros"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -60741,6 +61508,15 @@ func (ec *executionContext) unmarshalInputUpdateOrganizationInput(ctx context.Co
 				return it, err
 			}
 			if err = ec.Resolvers.UpdateOrganizationInput().ModelSees(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "modelMonthlyLimitMicros":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("modelMonthlyLimitMicros"))
+			data, err := ec.unmarshalOMicros2ᚖint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateOrganizationInput().ModelMonthlyLimitMicros(ctx, &it, data); err != nil {
 				return it, err
 			}
 		}
@@ -70288,6 +71064,190 @@ func (ec *executionContext) _MetricSeries(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var modelCostImplementors = []string{"ModelCost"}
+
+func (ec *executionContext) _ModelCost(ctx context.Context, sel ast.SelectionSet, obj *insight.ModelCost) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, modelCostImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ModelCost")
+		case "model":
+			out.Values[i] = ec._ModelCost_model(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "calls":
+			out.Values[i] = ec._ModelCost_calls(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "inputTokens":
+			out.Values[i] = ec._ModelCost_inputTokens(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "outputTokens":
+			out.Values[i] = ec._ModelCost_outputTokens(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "costMicros":
+			out.Values[i] = ec._ModelCost_costMicros(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var modelSpendingImplementors = []string{"ModelSpending"}
+
+func (ec *executionContext) _ModelSpending(ctx context.Context, sel ast.SelectionSet, obj *insight.Spending) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, modelSpendingImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ModelSpending")
+		case "month":
+			out.Values[i] = ec._ModelSpending_month(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "spentMicros":
+			out.Values[i] = ec._ModelSpending_spentMicros(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reservedMicros":
+			out.Values[i] = ec._ModelSpending_reservedMicros(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "limitMicros":
+			out.Values[i] = ec._ModelSpending_limitMicros(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "operatorLimitMicros":
+			out.Values[i] = ec._ModelSpending_operatorLimitMicros(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "leftMicros":
+			out.Values[i] = ec._ModelSpending_leftMicros(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "callsUnderWay":
+			out.Values[i] = ec._ModelSpending_callsUnderWay(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "callLimit":
+			out.Values[i] = ec._ModelSpending_callLimit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "months":
+			out.Values[i] = ec._ModelSpending_months(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var modelSpendingMonthImplementors = []string{"ModelSpendingMonth"}
+
+func (ec *executionContext) _ModelSpendingMonth(ctx context.Context, sel ast.SelectionSet, obj *insight.SpendingMonth) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, modelSpendingMonthImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ModelSpendingMonth")
+		case "month":
+			out.Values[i] = ec._ModelSpendingMonth_month(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "costMicros":
+			out.Values[i] = ec._ModelSpendingMonth_costMicros(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "models":
+			out.Values[i] = ec._ModelSpendingMonth_models(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var mutationImplementors = []string{"Mutation"}
 
 func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -72352,6 +73312,49 @@ func (ec *executionContext) _Organization(ctx context.Context, sel ast.Selection
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "modelMonthlyLimitMicros":
+			out.Values[i] = ec._Organization_modelMonthlyLimitMicros(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "modelSpending":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Organization_modelSpending(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "consentTexts":
 			field := field
 
@@ -83719,6 +84722,74 @@ func (ec *executionContext) marshalNMetricUnit2githubᚗcomᚋrapporthqᚋrappor
 	return res
 }
 
+func (ec *executionContext) unmarshalNMicros2int64(ctx context.Context, v any) (int64, error) {
+	res, err := graphql.UnmarshalInt64(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMicros2int64(ctx context.Context, sel ast.SelectionSet, v int64) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalInt64(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNModelCost2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐModelCostᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.ModelCost) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNModelCost2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐModelCost(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNModelCost2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐModelCost(ctx context.Context, sel ast.SelectionSet, v *insight.ModelCost) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ModelCost(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNModelSpendingMonth2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSpendingMonthᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.SpendingMonth) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNModelSpendingMonth2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSpendingMonth(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNModelSpendingMonth2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSpendingMonth(ctx context.Context, sel ast.SelectionSet, v *insight.SpendingMonth) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ModelSpendingMonth(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐNode(ctx context.Context, sel ast.SelectionSet, v []model.Node) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -87485,6 +88556,24 @@ func (ec *executionContext) marshalOMetricSuppression2ᚖgithubᚗcomᚋrapporth
 	return res
 }
 
+func (ec *executionContext) unmarshalOMicros2ᚖint64(ctx context.Context, v any) (*int64, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalInt64(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOMicros2ᚖint64(ctx context.Context, sel ast.SelectionSet, v *int64) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalInt64(*v)
+	return res
+}
+
 func (ec *executionContext) unmarshalOModelSeesSetting2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐModelSees(ctx context.Context, v any) (org.ModelSees, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := org.ModelSees(tmp)
@@ -87515,6 +88604,13 @@ func (ec *executionContext) marshalOModelSeesSetting2ᚖgithubᚗcomᚋrapporthq
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) marshalOModelSpending2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSpending(ctx context.Context, sel ast.SelectionSet, v *insight.Spending) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ModelSpending(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalONode2githubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐNode(ctx context.Context, sel ast.SelectionSet, v model.Node) graphql.Marshaler {

@@ -631,3 +631,91 @@ func TestRetryAnalysis(t *testing.T) {
 		t.Errorf("a file that was not read: %s", got.response.Body)
 	}
 }
+
+// Owners see what models cost, and say what they may cost; the operator's limit holds all the same.
+func TestSpendingOnModels(t *testing.T) {
+	t.Parallel()
+	s := llmtest.Serve(t, good)
+	env := apptest.Demo(t, atOpenAI(s, func(a *config.Analysis) { a.OpenAIMonthlyLimit = 2 }))
+	owner, coach, session := env.Login(t, apptest.Owner), env.Login(t, apptest.Coach), amara5.id(t, env)
+	organization := one(t, env, "org", `SELECT org_id FROM sessions WHERE id = $1`, uuid(t, session))
+	type spending struct {
+		Month                                        string
+		SpentMicros, ReservedMicros                  int64
+		LimitMicros, OperatorLimitMicros, LeftMicros *int64
+		CallsUnderWay                                int
+		CallLimit                                    *int
+		Months                                       []struct {
+			Month      string
+			CostMicros int64
+			Models     []struct {
+				Model                            string
+				Calls, InputTokens, OutputTokens int
+				CostMicros                       int64
+			}
+		}
+	}
+	look := func(c *apptest.Client) *spending {
+		t.Helper()
+		var out struct {
+			Viewer struct {
+				Organization struct{ ModelSpending *spending }
+			}
+		}
+		c.Must(t, `{viewer {organization {modelSpending {month spentMicros reservedMicros limitMicros operatorLimitMicros leftMicros callsUnderWay callLimit
+			months {month costMicros models {model calls inputTokens outputTokens costMicros}}}}}}`, nil, &out)
+		return out.Viewer.Organization.ModelSpending
+	}
+	if got := look(owner); got.SpentMicros != 0 || len(got.Months) != 0 || *got.LimitMicros != 2_000_000 || *got.LeftMicros != 2_000_000 || *got.CallLimit != 4 {
+		t.Errorf("at first: %+v", got)
+	}
+	transcript := imports(t, coach, session, evenings(1))
+	env.Work(t)
+	sql(t, env, `INSERT INTO model_spending (org_id, month, model, calls, input_tokens, output_tokens, cost_micros) VALUES
+		($1, date_trunc('month', now() AT TIME ZONE 'UTC')::date, 'gpt-4o', 1, 10, 1, 1000), ($1, (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '11 months')::date, 'gpt-4o', 9, 10, 1, 5000000000),
+		($1, (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '12 months')::date, 'gpt-4o', 9, 10, 1, 7)`, uuid(t, organization))
+	sql(t, env, `INSERT INTO model_calls (id, org_id, model, input_tokens, output_tokens, cost_micros, expires_at) VALUES (gen_random_uuid(), $1, 'gpt-4-turbo', 70, 7, 700, now() + interval '1 minute')`, uuid(t, organization))
+	got := look(owner)
+	if got.SpentMicros != 27_000 || got.ReservedMicros != 700 || *got.LeftMicros != 2_000_000-27_700 || got.CallsUnderWay != 1 || len(got.Months) != 2 ||
+		got.Months[0].Month != got.Month || got.Months[0].CostMicros != 27_000 || got.Months[0].Models[0].Model != "gpt-4-turbo" || got.Months[0].Models[0].Calls != 2 ||
+		got.Months[0].Models[0].InputTokens != 2000 || got.Months[1].CostMicros != 5_000_000_000 {
+		t.Errorf("later: %+v", got)
+	}
+	if look(coach) != nil {
+		t.Error("a coach sees what it costs")
+	}
+	if other := look(env.Login(t, apptest.Lumen)); other != nil && (other.SpentMicros != 0 || len(other.Months) != 0) {
+		t.Errorf("another organization's: %+v", other)
+	}
+
+	limit := func(micros any) changed {
+		t.Helper()
+		return change(t, owner, "updateOrganization", "organization", "modelMonthlyLimitMicros", apptest.Vars{"id": organization, "modelMonthlyLimitMicros": micros})
+	}
+	sql(t, env, `UPDATE memberships SET roles = roles || '{ADMIN}' WHERE user_id = (SELECT coach_id FROM sessions WHERE id = $1)`, uuid(t, session))
+	if got := change(t, env.Login(t, apptest.Coach), "updateOrganization", "organization", "id", apptest.Vars{"id": organization, "modelMonthlyLimitMicros": 1}); got.response.Code() != "FORBIDDEN" {
+		t.Errorf("by an admin: %s", got.response.Body)
+	}
+	for _, wrong := range []int64{-1, 1_000_000_000_001} {
+		if got := limit(wrong); briefly(got.userErrors) != "INVALID modelMonthlyLimitMicros" {
+			t.Errorf("%d: %s", wrong, got.response.Body)
+		}
+	}
+	limit(int64(9_000_000))
+	if got := look(owner); *got.LimitMicros != 2_000_000 || *got.OperatorLimitMicros != 2_000_000 {
+		t.Errorf("above the operator's: %+v", got)
+	}
+	limit(0)
+	asked := len(s.Requests())
+	transcript = imports(t, coach, session, evenings(2))
+	env.Work(t)
+	if got := seen(t, coach, transcript).brief(); got != "ANALYZING, RUNNING SPENDING_LIMIT 0/0" || len(s.Requests()) != asked || *look(owner).LeftMicros != 0 {
+		t.Errorf("nothing may be spent: %s", got)
+	}
+	limit(nil)
+	does(t, coach, "retryAnalysis", "transcript", "id", apptest.Vars{"transcriptId": transcript})
+	env.Work(t)
+	if got := seen(t, coach, transcript).brief(); got != "READY, SUCCEEDED 3/0" {
+		t.Errorf("without the owner's limit: %s", got)
+	}
+}

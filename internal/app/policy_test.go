@@ -82,7 +82,7 @@ type decision struct {
 // fails the test: somebody has to decide.
 var decisions = map[string]decision{
 	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members consentTexts",
-		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}, "modelSees": {admin}, "retentionReport": {admin}}},
+		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}, "modelSees": {admin}, "modelMonthlyLimitMicros": {admin}, "modelSpending": {admin}, "retentionReport": {admin}}},
 	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt supervisors supervises", nil},
 	"Invitation": {opens{admin: all}, "id email roles status invitedBy expiresAt createdAt emailDelivery", nil},
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
@@ -148,7 +148,7 @@ var decisions = map[string]decision{
 var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
 	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
 	Sponsorship EngagementReopening SessionCancellation SavedSessionFilter
-	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText StoreCount DataExport RetentionReport RetentionSweep
+	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText StoreCount DataExport RetentionReport RetentionSweep ModelSpending ModelSpendingMonth ModelCost
 	NoteConflict ActionAssignee ClientBrief MetricSeries MetricGroup MetricPoint MetricPrevious MetricDistribution
 	NotificationPreferences NotificationPreference QuietHours EmailDelivery NotificationAdded NotificationsRead
 	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
