@@ -129,7 +129,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		return nil, err
 	}
 	a.services.Notices = notice.NewService(notice.Options{
-		DB: db, Stream: a.stream, Sender: a.mails.sender, Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
+		DB: db, Stream: a.stream, Sender: a.mails.sender, Limits: notice.Limits{Person: cfg.Mail.PersonLimit, Organization: cfg.Mail.OrganizationLimit}, Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
 		Invitations: a.invitation,
 	})
 	a.services.Tags = tag.NewService(db, session.ReplaceTags, taggable(a.services)...)
@@ -142,6 +142,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	})
 	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse, jobs.OnDead(a.services.Transcripts.ParseDied))
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))
+	a.runner.Handle(transcript.JobKeep, a.services.Transcripts.Keep)
 	a.runner.Handle(transcript.JobUnlink, a.services.Transcripts.Unlink)
 	a.runner.Handle(consent.JobFollow, a.services.Privacy.Follow)
 	a.runner.Handle(privacy.JobSweep, a.services.Privacy.Sweep)
@@ -230,6 +231,9 @@ func (a *App) sweep(ctx context.Context) error {
 		}
 		if _, _, err := a.services.Transcripts.SweepUploads(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot sweep uploads", "err", err)
+		}
+		if _, err := a.services.Transcripts.SweepOriginals(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot see to originals that are not in the store", "err", err)
 		}
 		if err := a.services.Transcripts.SweepExports(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot sweep exports", "err", err)

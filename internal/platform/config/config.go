@@ -146,6 +146,11 @@ type Stream struct {
 type Mail struct {
 	// Who mails come from: `Rapport <coaching@example.com>`. With SES an address that it knows, or of a domain that it knows.
 	From string `env:"RAPPORT_MAIL_FROM, default=Rapport <rapport@localhost>"`
+	// How many mails one organization sends to one person within 24 hours; 0 is no limit. What is beyond goes into the next digest.
+	PersonLimit int `env:"RAPPORT_MAIL_PERSON_LIMIT, default=20"`
+	// How many mails one organization sends within an hour; 0 is no limit. What is beyond waits for the next hour. The last tenth is
+	// for invitations.
+	OrganizationLimit int `env:"RAPPORT_MAIL_ORGANIZATION_LIMIT, default=1000"`
 	// The configuration set of Amazon SES that mails are sent with. Without it nothing sends mails in production. AWS is reached
 	// as its SDKs reach it everywhere: `AWS_REGION`, a role or `AWS_PROFILE`, `AWS_ENDPOINT_URL_SESV2` for an emulator.
 	SESConfigurationSet string `env:"RAPPORT_SES_CONFIGURATION_SET"`

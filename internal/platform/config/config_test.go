@@ -124,6 +124,7 @@ func TestLoadRefuses(t *testing.T) {
 		"bounces without SES":           {map[string]string{"RAPPORT_SES_FEEDBACK_QUEUE_URL": feedbackQueue, "RAPPORT_SES_FEEDBACK_TOPIC_ARN": feedbackTopic}, []string{"RAPPORT_SES_CONFIGURATION_SET"}},
 		"bounces of no topic":           {map[string]string{"RAPPORT_SES_CONFIGURATION_SET": "rapport", "RAPPORT_MAIL_FROM": "a@example.com", "RAPPORT_SES_FEEDBACK_QUEUE_URL": feedbackQueue}, []string{"RAPPORT_SES_FEEDBACK_TOPIC_ARN"}},
 		"bounces in no queue":           {map[string]string{"RAPPORT_SES_CONFIGURATION_SET": "rapport", "RAPPORT_MAIL_FROM": "a@example.com", "RAPPORT_SES_FEEDBACK_TOPIC_ARN": feedbackTopic}, []string{"RAPPORT_SES_FEEDBACK_QUEUE_URL"}},
+		"fewer mails than none":         {map[string]string{"RAPPORT_MAIL_PERSON_LIMIT": "-1", "RAPPORT_MAIL_ORGANIZATION_LIMIT": "-1"}, []string{"RAPPORT_MAIL_ORGANIZATION_LIMIT", "RAPPORT_MAIL_PERSON_LIMIT"}},
 		"a topic's name":                {map[string]string{"RAPPORT_SES_CONFIGURATION_SET": "rapport", "RAPPORT_MAIL_FROM": "a@example.com", "RAPPORT_SES_FEEDBACK_QUEUE_URL": "mail.fifo", "RAPPORT_SES_FEEDBACK_TOPIC_ARN": "mail"}, []string{"RAPPORT_SES_FEEDBACK_QUEUE_URL", "RAPPORT_SES_FEEDBACK_TOPIC_ARN"}},
 		"role":                          {map[string]string{"RAPPORT_ROLE": "lambda"}, []string{"RAPPORT_ROLE"}},
 		"a queue's name":                {map[string]string{"RAPPORT_SQS_QUEUE_URL": "rapport-jobs"}, []string{"RAPPORT_SQS_QUEUE_URL"}},

@@ -214,6 +214,12 @@ func (c Config) checkMail(wrong func(name, format string, args ...any)) {
 	} else if m.SESConfigurationSet != "" && strings.HasSuffix(from.Address, "@localhost") {
 		wrong("RAPPORT_MAIL_FROM", "must be set to an address that SES knows where RAPPORT_SES_CONFIGURATION_SET is set")
 	}
+	if m.PersonLimit < 0 {
+		wrong("RAPPORT_MAIL_PERSON_LIMIT", "must be at least 0")
+	}
+	if m.OrganizationLimit < 0 {
+		wrong("RAPPORT_MAIL_ORGANIZATION_LIMIT", "must be at least 0")
+	}
 	if m.SESConfigurationSet == "" && m.SESReplyTo+m.SESFeedbackQueueURL+m.SESFeedbackTopicARN != "" {
 		wrong("RAPPORT_SES_CONFIGURATION_SET", "must be set where another RAPPORT_SES_ variable is")
 	}
