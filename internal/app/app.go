@@ -45,6 +45,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/jobs"
 	"github.com/rapporthq/rapport/internal/platform/mail/devbox"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
+	"github.com/rapporthq/rapport/internal/platform/secret"
 	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
 	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
@@ -59,7 +60,8 @@ type App struct {
 	work     work
 	stream   *pgstream.Stream
 	files    files
-	aws      *aws.Config            // nil until somebody needs it
+	aws      *aws.Config // nil until somebody needs it
+	secrets  *secret.Keeper
 	url      atomic.Pointer[string] // how people reach the server
 	mails    mails
 	now      func() time.Time
@@ -99,7 +101,12 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	if a.files, err = a.openFiles(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.chooseAnalyser(); err != nil {
+	if a.secrets == nil {
+		if a.secrets, err = OpenSecrets(ctx, cfg, nil, log); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.chooseAnalyser(ctx); err != nil {
 		return nil, err
 	}
 	a.listener = postgres.Listen(context.WithoutCancel(ctx), db, log)

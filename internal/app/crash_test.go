@@ -39,6 +39,7 @@ func serve() int {
 type process struct {
 	*apptest.Env // over the same database, at the process's address
 	cmd          *exec.Cmd
+	log          *bytes.Buffer // what it wrote to stderr; to be read when it has ended
 }
 
 var readyAt = regexp.MustCompile(`Rapport.* is ready.*(http://\S+)`)
@@ -58,7 +59,7 @@ func startProcess(t testing.TB, env *apptest.Env, more ...string) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: cmd}
+	p := &process{cmd: cmd, log: &stderr}
 	t.Cleanup(p.kill)
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
