@@ -51,8 +51,8 @@ DATA   ?= ../shared/data/annomi/dev.csv
 FORMAT ?= text
 
 .PHONY: evaluate
-evaluate: ## Compare utterance codes with human annotation: DATA=<csv>, FORMAT=json for a last line of JSON
-	@go run ./tools/evaluate -data "$(DATA)" -format "$(FORMAT)"
+evaluate: ## Compare utterance codes with human annotation: DATA=<csv>, FORMAT=json for a last line of JSON, LLM=openai SPEND=<dollars>
+	@go run ./tools/evaluate -data "$(DATA)" -format "$(FORMAT)" $(if $(LLM),-llm "$(LLM)") $(if $(SPEND),-spend "$(SPEND)")
 
 .PHONY: generate
 generate: ## Generate graph/ from the schema and docs/configuration.md from the config struct
