@@ -62,9 +62,10 @@ generate: ## Generate graph/ from the schema and docs/configuration.md from the 
 FUZZTIME ?= 60s
 
 .PHONY: fuzz
-fuzz: ## Fuzz readers, exports and cursors, each for FUZZTIME; a find becomes a file under testdata/fuzz, to be committed
+fuzz: ## Fuzz readers, exports, placeholders and cursors, each for FUZZTIME; a find becomes a file under testdata/fuzz, to be committed
 	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/coaching/transcript/format
 	go test -run '^$$' -fuzz '^FuzzRoundTrip$$' -fuzztime $(FUZZTIME) ./internal/coaching/transcript/format
+	go test -run '^$$' -fuzz '^FuzzRestore$$' -fuzztime $(FUZZTIME) ./internal/coaching/insight/pseudonym
 	go test -run '^$$' -fuzz '^FuzzCursor$$' -fuzztime $(FUZZTIME) ./internal/platform/stream
 
 .PHONY: graphiql

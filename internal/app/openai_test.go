@@ -255,6 +255,27 @@ func TestAnalysedByOpenAI(t *testing.T) {
 	}
 }
 
+// An answer as it comes over the line, in the pieces in which a model writes, with all that stands around them.
+func TestRecordedAnswers(t *testing.T) {
+	t.Parallel()
+	s := llmtest.Serve(t, llmtest.Recorded(t, map[string]string{"record_insight": "testdata/openai/findings.sse", "code_utterances": "testdata/openai/codes.sse"}))
+	env := apptest.Demo(t, atOpenAI(s))
+	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+	transcript := imports(t, coach, session, evenings(1))
+	env.Work(t)
+	got := seen(t, coach, transcript)
+	if got.brief() != "READY, SUCCEEDED 3/0" || titles(t, env, transcript) != allTitles || got.Summary == nil {
+		t.Fatalf("%s: %s", got.brief(), titles(t, env, transcript))
+	}
+	if r := got.AnalysisRuns.Nodes[0]; r.InputTokens != 1731+913 || r.OutputTokens != 388+121 || r.CostMicros != 10*(1731+913)+30*(388+121) {
+		t.Errorf("run: %+v", r)
+	}
+	if c := got.Utterances.Nodes[2].Codes; len(c) != 1 || c[0].Code != "REFLECTION" {
+		t.Errorf("codes: %+v", c)
+	}
+	sound(t, env)
+}
+
 // Whatever goes wrong at the service, the coach sees a true state, nothing that was never said is kept, what was used is booked, and
 // when the service is well again the analysis comes to the same end as one that nothing happened to.
 func TestFaultsOfOpenAI(t *testing.T) {
@@ -283,6 +304,8 @@ func TestFaultsOfOpenAI(t *testing.T) {
 		{name: "duplicate calls", script: of(llmtest.Answer{Calls: append(append([]llmtest.Call{}, noted...), noted...)}), first: "READY, SUCCEEDED 3/0", titles: allTitles},
 		{name: "a refusal", script: of(llmtest.Answer{Refusal: "I would rather not.", InputTokens: 900, OutputTokens: 5}), first: "FAILED ANALYSIS_REFUSED, FAILED ANALYSIS_REFUSED 0/0", spent: true},
 		{name: "words instead", script: of(llmtest.Answer{Text: "I'm sorry, but I can't help with that.", InputTokens: 900, OutputTokens: 5}), first: "FAILED ANALYSIS_REFUSED, FAILED ANALYSIS_REFUSED 0/0", spent: true},
+		{name: "a content filter", script: of(llmtest.Answer{Calls: noted[:1], Finish: "content_filter", InputTokens: 900, OutputTokens: 50}),
+			first: "FAILED ANALYSIS_REFUSED, FAILED ANALYSIS_REFUSED 0/0", titles: "The nights", spent: true},
 		{name: "an answer cut off", script: func(r llmtest.Request) llmtest.Answer {
 			if r.N == 1 {
 				return llmtest.Answer{Calls: noted[:1], Finish: "length", InputTokens: 900, OutputTokens: 4096}

@@ -3,11 +3,13 @@
 package llmtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -101,6 +103,34 @@ func Serve(t testing.TB, script func(Request) Answer) *Server {
 // InTurn answers the first request with the first answer, and so on; the last is repeated.
 func InTurn(answers ...Answer) func(Request) Answer {
 	return func(r Request) Answer { return answers[min(r.N, len(answers))-1] }
+}
+
+// Recorded answers by what stands in files: events as they come over the line, one file for the requests that offer one tool. They are played byte by
+// byte as they are, with all that a service writes around what is of use.
+func Recorded(t testing.TB, fileFor map[string]string) func(Request) Answer {
+	t.Helper()
+	events := map[string][]byte{}
+	for tool, file := range fileFor {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events[tool] = raw
+	}
+	return func(r Request) Answer {
+		for tool, raw := range events {
+			if r.Offers(tool) {
+				return Answer{Raw: func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+					for line := range bytes.Lines(raw) {
+						_, _ = w.Write(line)
+						flush(w)
+					}
+				}}
+			}
+		}
+		return Answer{Status: http.StatusNotFound}
+	}
 }
 
 // Answers changes the script.
