@@ -36,6 +36,9 @@ type Options struct {
 	BaseURL string // …/v1
 	Model   string
 
+	// Dimension is how long the vectors are to be; 0 for as long as the model makes them. Shorter ones say less and take less room.
+	Dimension int
+
 	// Timeout is how long the service may take for one request.
 	Timeout time.Duration
 
@@ -86,6 +89,12 @@ func New(o Options) (*Embedder, error) {
 	if !known {
 		return nil, fault.Invalid("", "the prices of the model %q are not known: take one of %s", o.Model, strings.Join(slices.Sorted(maps.Keys(models)), ", "))
 	}
+	if o.Dimension < 0 || o.Dimension > s.dimension {
+		return nil, fault.Invalid("", "vectors of %s are at most %d long", o.Model, s.dimension)
+	}
+	if o.Dimension == 0 {
+		o.Dimension = s.dimension
+	}
 	if o.Timeout <= 0 {
 		o.Timeout = time.Minute
 	}
@@ -111,10 +120,10 @@ func New(o Options) (*Embedder, error) {
 }
 
 // Name implements embed.Embedder.
-func (e *Embedder) Name() string { return e.options.Model }
+func (e *Embedder) Name() string { return fmt.Sprintf("%s/%d", e.options.Model, e.options.Dimension) }
 
 // Dimension implements embed.Embedder.
-func (e *Embedder) Dimension() int { return e.spec.dimension }
+func (e *Embedder) Dimension() int { return e.options.Dimension }
 
 // Estimate implements embed.Embedder: no byte is more than a token.
 func (e *Embedder) Estimate(texts []string) llm.Usage {
@@ -156,7 +165,7 @@ func (e *Embedder) Embed(ctx context.Context, texts []string) (_ [][]float32, us
 	}
 	for i, text := range texts {
 		if strings.TrimSpace(text) == "" {
-			vectors[i] = make([]float32, e.spec.dimension)
+			vectors[i] = make([]float32, e.options.Dimension)
 			continue
 		}
 		if len(batch) == maxInputs || size+len(text) > maxBytes {
@@ -178,7 +187,7 @@ func (e *Embedder) ask(ctx context.Context, texts []string, batch []int) ([][]fl
 	for i, at := range batch {
 		inputs[i] = strings.ToValidUTF8(texts[at], "\ufffd")
 	}
-	body, err := json.Marshal(map[string]any{"model": e.options.Model, "input": inputs, "encoding_format": "float", "dimensions": e.spec.dimension})
+	body, err := json.Marshal(map[string]any{"model": e.options.Model, "input": inputs, "encoding_format": "float", "dimensions": e.options.Dimension})
 	if err != nil {
 		panic(err) // plain strings
 	}
@@ -186,7 +195,7 @@ func (e *Embedder) ask(ctx context.Context, texts []string, batch []int) ([][]fl
 		got, err := e.attempt(ctx, body)
 		used := e.usage(got.Usage.PromptTokens)
 		if err == nil {
-			vectors, ok := got.vectors(len(inputs), e.spec.dimension)
+			vectors, ok := got.vectors(len(inputs), e.options.Dimension)
 			if !ok {
 				return nil, used, &llm.Error{Kind: llm.Malformed, Reason: "the vectors are not those that were asked for"}
 			}

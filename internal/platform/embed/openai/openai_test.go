@@ -15,9 +15,12 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/secret"
 )
 
+// dimension is small: a vector is a long text on its way.
+const dimension = 32
+
 func at(t *testing.T, o openai.Options) *openai.Embedder {
 	t.Helper()
-	o.Key, o.Model = secret.Fixed(llmtest.Key), "text-embedding-3-small"
+	o.Key, o.Model, o.Dimension = secret.Fixed(llmtest.Key), "text-embedding-3-small", dimension
 	if o.Pause == nil {
 		o.Pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	}
@@ -84,8 +87,8 @@ func TestFailures(t *testing.T) {
 		"no answer":          {[]llmtest.Answer{{Stop: llmtest.Garbage}}, llm.Unavailable, 3},
 		"silent":             {[]llmtest.Answer{{Stop: llmtest.Hang}}, llm.Unavailable, 3},
 		"another dimension":  {[]llmtest.Answer{{Vectors: [][]float32{{1, 2}, {1, 2}}}}, llm.Malformed, 1},
-		"too few":            {[]llmtest.Answer{{Vectors: [][]float32{make([]float32, 1536)}}}, llm.Malformed, 1},
-		"nothing but zeroes": {[]llmtest.Answer{{Vectors: [][]float32{make([]float32, 1536), make([]float32, 1536)}}}, llm.Malformed, 1},
+		"too few":            {[]llmtest.Answer{{Vectors: [][]float32{make([]float32, dimension)}}}, llm.Malformed, 1},
+		"nothing but zeroes": {[]llmtest.Answer{{Vectors: [][]float32{make([]float32, dimension), make([]float32, dimension)}}}, llm.Malformed, 1},
 		"another service": {[]llmtest.Answer{{Raw: func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
 		}}}, llm.Denied, 1},
@@ -114,7 +117,12 @@ func TestFailures(t *testing.T) {
 	if n := len(s.Requests()); n != 5 {
 		t.Errorf("a service that is down is asked %d times", n)
 	}
-	if _, err := openai.New(openai.Options{Model: "gpt-4-turbo"}); err == nil {
-		t.Error("a model without a price is taken")
+	for _, o := range []openai.Options{{Model: "gpt-4-turbo"}, {Model: "text-embedding-3-small", Dimension: 1537}} {
+		if _, err := openai.New(o); err == nil {
+			t.Errorf("%+v is taken", o)
+		}
+	}
+	if whole, err := openai.New(openai.Options{Model: "text-embedding-3-large"}); err != nil || whole.Dimension() != 3072 {
+		t.Errorf("by itself: %v", err)
 	}
 }
