@@ -44,6 +44,8 @@ var kept = map[string]string{
 	"audit_seals":         "hashes of those",
 	"mail_suppressions":   "hashes of addresses that want no mail",
 	"ses_messages":        "ids of mails",
+	"outbox":              "kinds, ids and codes, until they are published",
+	"dev_events":          "kinds, ids and codes",
 	"unsubscribe_keys":    "a secret of the organization",
 	"goose_db_version":    "goose's own",
 	"model_calls":         "tokens and money",

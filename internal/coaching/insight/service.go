@@ -14,6 +14,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -32,6 +33,7 @@ type Service struct {
 	limits      Limits
 	themes      Themes
 	events      stream.Stream
+	outbox      *event.Outbox
 }
 
 // Themes groups the insights of kind THEME by their topics.
@@ -44,9 +46,9 @@ type Themes interface {
 }
 
 // NewService returns a Service over db that looks for insights with analyser, which may ask models within limits, groups them by themes
-// and tells events what it finds.
-func NewService(db *pgxpool.Pool, transcripts *transcript.Service, sessions *session.Service, clients *client.Service, goals *goal.Service, analyser Analyser, limits Limits, themes Themes, events stream.Stream) *Service {
-	return &Service{db: db, transcripts: transcripts, sessions: sessions, clients: clients, goals: goals, analyser: analyser, limits: limits, themes: themes, events: events}
+// and tells events, and other systems, what it finds.
+func NewService(db *pgxpool.Pool, transcripts *transcript.Service, sessions *session.Service, clients *client.Service, goals *goal.Service, analyser Analyser, limits Limits, themes Themes, events stream.Stream, outbox *event.Outbox) *Service {
+	return &Service{db: db, transcripts: transcripts, sessions: sessions, clients: clients, goals: goals, analyser: analyser, limits: limits, themes: themes, events: events, outbox: outbox}
 }
 
 // ByIDs returns those of the insights that the viewer may see, also retracted ones.
@@ -264,6 +266,10 @@ func (s *Service) Review(ctx context.Context, in ReviewInput) (_ *Insight, err e
 			Action: "insight.review", Kind: "insight", ID: in.InsightID.UUID, ClientID: meeting.ClientID.UUID,
 			Fields: append(audit.Given(in), "status"),
 		}); err != nil {
+			return err
+		}
+		i.Status = status
+		if err := s.announce(ctx, tx, meeting.Ref(v.Org), i.reviewed()...); err != nil {
 			return err
 		}
 		return s.publish(ctx, tx, meeting.Ref(v.Org), eventRevised, subject{Insight: &in.InsightID})

@@ -261,7 +261,7 @@ func (s *Service) Reorder(ctx context.Context, in ReorderInput) (_ *Session, err
 			WHERE a.org_id = $1 AND a.session_id = $2 AND a.id = k.id`, v.Org, in.SessionID, order); err != nil {
 			return err
 		}
-		return s.moved(ctx, tx, v, "session.reorder", []string{"agenda"}, found)
+		return s.moved(ctx, tx, v, "session.reorder", []string{"agenda"}, "", found)
 	})
 	if err != nil {
 		return nil, err

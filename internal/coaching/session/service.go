@@ -12,6 +12,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -22,11 +23,12 @@ import (
 type Service struct {
 	db          *pgxpool.Pool
 	engagements *engagement.Service
+	outbox      *event.Outbox
 }
 
-// NewService returns a Service over db.
-func NewService(db *pgxpool.Pool, engagements *engagement.Service) *Service {
-	s := &Service{db: db, engagements: engagements}
+// NewService returns a Service over db that tells other systems what it does.
+func NewService(db *pgxpool.Pool, engagements *engagement.Service, outbox *event.Outbox) *Service {
+	s := &Service{db: db, engagements: engagements, outbox: outbox}
 	engagements.OnEnd(s.engagementEnds)
 	return s
 }
@@ -173,7 +175,7 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Session, err e
 		if err := carryOver(ctx, tx, v, in.EngagementID); err != nil {
 			return err
 		}
-		return s.moved(ctx, tx, v, "session.create", nil, &Session{ID: key, ClientID: e.ClientID})
+		return s.moved(ctx, tx, v, "session.create", nil, "session.scheduled", &Session{ID: key, EngagementID: e.ID, ClientID: e.ClientID, CoachID: e.CoachID})
 	})
 	if err != nil {
 		return nil, err

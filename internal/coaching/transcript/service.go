@@ -14,6 +14,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/blob"
 	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -27,11 +28,12 @@ type Service struct {
 	sessions *session.Service
 	files    blob.Store
 	events   stream.Stream
+	outbox   *event.Outbox
 }
 
-// NewService returns a Service over db that keeps larger files in files and tells events what it does.
-func NewService(db *pgxpool.Pool, sessions *session.Service, files blob.Store, events stream.Stream) *Service {
-	return &Service{db: db, sessions: sessions, files: files, events: events}
+// NewService returns a Service over db that keeps larger files in files and tells events, and other systems, what it does.
+func NewService(db *pgxpool.Pool, sessions *session.Service, files blob.Store, events stream.Stream, outbox *event.Outbox) *Service {
+	return &Service{db: db, sessions: sessions, files: files, events: events, outbox: outbox}
 }
 
 // ByIDs returns those of the transcripts that the viewer may see.
@@ -388,5 +390,21 @@ func (s *Service) advance(ctx context.Context, tx pgx.Tx, ref session.Ref, key I
 	if err != nil || tag.RowsAffected() == 0 {
 		return false, err
 	}
+	if what := becoming[to]; what != "" {
+		e := news(what, ref, key)
+		if why != nil {
+			e.Data["code"] = why.Code
+		}
+		if err := s.outbox.Add(ctx, tx, ref.Org, e); err != nil {
+			return false, err
+		}
+	}
 	return true, s.publishState(ctx, tx, ref, key)
+}
+
+// becoming is what other systems are told of a transcript that comes into a state. On its way there they need not know where it is.
+var becoming = map[Status]string{Ready: "transcript.ready", NeedsSpeakers: "transcript.needs_speakers", Failed: "transcript.failed"}
+
+func news(what string, ref session.Ref, key ID) event.News {
+	return event.News{Type: what, Subject: key, Data: event.Data{"transcriptId": key, "sessionId": ref.ID, "clientId": ref.ClientID, "coachId": ref.CoachID}}
 }
