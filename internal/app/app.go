@@ -335,7 +335,7 @@ func taggable(s loaders.Services) []tag.Kind {
 		}},
 		{Prefix: "note", Column: "note_id", Get: func(ctx context.Context, key id.UUID) (tag.Taggable, error) {
 			return s.Notes.Get(ctx, note.ID{UUID: key})
-		}},
+		}, Secret: func(t tag.Taggable) bool { return t.(*note.Note).Visibility == note.Private }},
 	}
 }
 

@@ -47,6 +47,7 @@ var kept = map[string]string{
 	"outbox":              "kinds, ids and codes, until they are published",
 	"dev_events":          "kinds, ids and codes",
 	"unsubscribe_keys":    "a secret of the organization",
+	"stream_keys":         "a secret of the organization",
 	"goose_db_version":    "goose's own",
 	"model_calls":         "tokens and money",
 	"model_spending":      "tokens and money",

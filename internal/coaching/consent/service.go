@@ -64,12 +64,15 @@ func (s *Service) OfParticipants(ctx context.Context, participants []id.UUID) ([
 	return s.of(ctx, "cs.participant_id", participants)
 }
 
+// maxRecords are the latest of a person's consents, which are shown without pages.
+const maxRecords = 50
+
 func (s *Service) of(ctx context.Context, column string, parents []id.UUID) ([][]*Consent, error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, consents, scope(v), page.Filter{}, latestFirst, column, parents)
+	return page.AllChildren(ctx, s.db, v, consents, scope(v), page.Filter{}, latestFirst, column, parents, maxRecords)
 }
 
 // CurrentTexts returns what people of the viewer's organization are asked to agree to now, one text a scope.

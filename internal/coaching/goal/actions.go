@@ -34,7 +34,7 @@ func (s *Service) ActionsOfInsights(ctx context.Context, insights []id.UUID) (ma
 	if err != nil {
 		return nil, err
 	}
-	rows, err := page.AllChildren(ctx, s.db, v, actions, actionScope(v), page.Filter{}, actionOrders[OrderActionsByCreatedAt], "ai.source_insight_id", insights)
+	rows, err := page.AllChildren(ctx, s.db, v, actions, actionScope(v), page.Filter{}, actionOrders[OrderActionsByCreatedAt], "ai.source_insight_id", insights, page.MaxSize)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (s *Service) Assignees(ctx context.Context, actions []id.UUID) ([][]*Assign
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, assignees, actionScope(v), page.Filter{}, assigneesInOrder, "x.action_id", actions)
+	return page.AllChildren(ctx, s.db, v, assignees, actionScope(v), page.Filter{}, assigneesInOrder, "x.action_id", actions, maxAssignees)
 }
 
 // CreateAction adds an action for a client: a coach of theirs, or the client.
@@ -410,7 +410,7 @@ func lockAction(ctx context.Context, tx pgx.Tx, v auth.Viewer, key ActionID) (*A
 	if !a.Any(auth.AsCoach | auth.AsClient | auth.AsSelf) {
 		return nil, nil, fault.Forbidden("only those who work on the action can change it")
 	}
-	all, err := page.AllChildren(ctx, tx, v, assignees, actionScope(v), page.Filter{}, assigneesInOrder, "x.action_id", []id.UUID{key.UUID})
+	all, err := page.AllChildren(ctx, tx, v, assignees, actionScope(v), page.Filter{}, assigneesInOrder, "x.action_id", []id.UUID{key.UUID}, maxAssignees)
 	if err != nil {
 		return nil, nil, err
 	}

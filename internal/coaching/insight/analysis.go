@@ -342,6 +342,7 @@ func (r report) Evidence(e Evidence) error {
 // verify finds the words that a proposal cites. It is false, and the proposal counted as rejected, if it cites nothing or
 // any words that are not there.
 func (r *run) verify(citations []Quote) ([]found, bool) {
+	citations = citations[:min(len(citations), maxCitations)] // more would prove no more
 	quotes := make([]found, len(citations))
 	for i, q := range citations {
 		var ok bool

@@ -123,7 +123,7 @@ func (s *Service) CountOfSessions(ctx context.Context, sessions []id.UUID) ([]in
 	}
 	rows, err := s.db.Query(ctx, `
 		SELECT (SELECT count(*) FROM insights i
-			WHERE i.org_id = $1 AND i.session_id = k.id AND i.retracted_at IS NULL AND `+string(session.ToAnalyse)+` AND `+transcript.Counts(v, "i.session_id", "i.transcript_id")+`)
+			WHERE i.org_id = $1 AND i.session_id = k.id AND i.retracted_at IS NULL AND i.kind <> 'COACH_SKILL' AND `+string(session.ToAnalyse)+` AND `+transcript.Counts(v, "i.session_id", "i.transcript_id")+`)
 		FROM unnest($3::uuid[]) WITH ORDINALITY AS k(id, ord) LEFT JOIN sessions s ON s.org_id = $1 AND s.id = k.id AND $2::uuid IS NOT NULL
 		ORDER BY k.ord`, v.Org, v.User, sessions)
 	if err != nil {
@@ -132,13 +132,16 @@ func (s *Service) CountOfSessions(ctx context.Context, sessions []id.UUID) ([]in
 	return pgx.CollectRows(rows, pgx.RowTo[int])
 }
 
+// maxCitations is how many an insight has at most: they are read without pages.
+const maxCitations = 10
+
 // Citations returns what each insight rests on, in the order of the insights.
 func (s *Service) Citations(ctx context.Context, insights []id.UUID) ([][]*Citation, error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
-	found, err := page.AllChildren(ctx, s.db, v, citations, scope(v, "c.org_id"), page.Filter{}, citationsInOrder, "c.insight_id", insights)
+	found, err := page.AllChildren(ctx, s.db, v, citations, scope(v, "c.org_id"), page.Filter{}, citationsInOrder, "c.insight_id", insights, maxCitations)
 	for _, of := range found {
 		for _, c := range of {
 			c.shown(ctx, v)
@@ -207,7 +210,7 @@ func (s *Service) MetricsOfTranscripts(ctx context.Context, transcripts []id.UUI
 	if err != nil {
 		return nil, err
 	}
-	rows, err := page.AllChildren(ctx, s.db, v, measures, CoachScope(v, "m.org_id"), page.Filter{}, measuresInOrder, "m.transcript_id", transcripts)
+	rows, err := page.AllChildren(ctx, s.db, v, measures, CoachScope(v, "m.org_id"), page.Filter{}, measuresInOrder, "m.transcript_id", transcripts, page.MaxSize)
 	if err != nil {
 		return nil, err
 	}

@@ -104,7 +104,7 @@ func (s *Service) Agendas(ctx context.Context, sessions []id.UUID) ([][]*Topic, 
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, topics, innerScope(v, "a.org_id"), page.Filter{}, topicsInOrder, "a.session_id", sessions)
+	return page.AllChildren(ctx, s.db, v, topics, innerScope(v, "a.org_id"), page.Filter{}, topicsInOrder, "a.session_id", sessions, maxTopics)
 }
 
 // TopicsByIDs returns those of the topics that the viewer may see.

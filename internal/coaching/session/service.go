@@ -68,6 +68,8 @@ func (s *Service) list(ctx context.Context, v auth.Viewer, f page.Filter, o *Ord
 	return page.List(ctx, s.db, v, sessions, scope(v), f, o.order(), w)
 }
 
+const maxOverlaps = 10
+
 // Overlaps returns what else each session's coach has planned in its time, as far as the viewer sees it, in the order of the
 // sessions. Such a plan is allowed, because calendars are full of the tentative, and shown, because most of it is a slip.
 func (s *Service) Overlaps(ctx context.Context, keys []id.UUID) ([][]*Session, error) {
@@ -75,7 +77,7 @@ func (s *Service) Overlaps(ctx context.Context, keys []id.UUID) ([][]*Session, e
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, overlapping, scope(v), page.Filter{}, (&OrderBy{Field: OrderByStartsAt, Direction: page.Ascending}).order(), "o.id", keys)
+	return page.AllChildren(ctx, s.db, v, overlapping, scope(v), page.Filter{}, (&OrderBy{Field: OrderByStartsAt, Direction: page.Ascending}).order(), "o.id", keys, maxOverlaps)
 }
 
 // Parent is what sessions are children of.
@@ -111,7 +113,7 @@ func (s *Service) Participants(ctx context.Context, sessions []id.UUID) ([][]*Pa
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, participants, innerScope(v, "p.org_id"), page.Filter{}, participantsInOrder, "p.session_id", sessions)
+	return page.AllChildren(ctx, s.db, v, participants, innerScope(v, "p.org_id"), page.Filter{}, participantsInOrder, "p.session_id", sessions, maxParticipants)
 }
 
 // ParticipantsByIDs returns those of the participants that the viewer may see.

@@ -63,7 +63,7 @@ func (s *Service) CurrentOf(ctx context.Context, sessions []id.UUID) (map[id.UUI
 	}
 	var counts page.Filter
 	counts.And(Counts(v, "t.session_id", "t.id"))
-	rows, err := page.AllChildren(ctx, s.db, v, transcripts, scope(v, "t.org_id"), counts, latestFirst, "t.session_id", sessions)
+	rows, err := page.AllChildren(ctx, s.db, v, transcripts, scope(v, "t.org_id"), counts, latestFirst, "t.session_id", sessions, page.MaxSize)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (s *Service) Speakers(ctx context.Context, transcripts []id.UUID) ([][]*Spe
 	}
 	var present page.Filter
 	present.And("sp.merged_into IS NULL")
-	return page.AllChildren(ctx, s.db, v, speakers, scope(v, "sp.org_id"), present, speakersInOrder, "sp.transcript_id", transcripts)
+	return page.AllChildren(ctx, s.db, v, speakers, scope(v, "sp.org_id"), present, speakersInOrder, "sp.transcript_id", transcripts, maxSpeakers)
 }
 
 // SpeakersByIDs returns those of the speakers that the viewer may see.
@@ -156,6 +156,11 @@ func (s *Service) UtterancesByIDs(ctx context.Context, ids []id.UUID) (map[id.UU
 	return found, err
 }
 
+const (
+	maxSpeakers = 100 // that a transcript shows as a list, by first words; each utterance knows its own
+	maxSpan     = 20  // utterances of a citation
+)
+
 // UtterancesIn returns the utterances of each span that the viewer may see, in the order of the spans.
 func (s *Service) UtterancesIn(ctx context.Context, spans []Span) ([][]*Utterance, error) {
 	v, err := auth.FromContext(ctx)
@@ -169,7 +174,7 @@ func (s *Service) UtterancesIn(ctx context.Context, spans []Span) ([][]*Utteranc
 	}
 	var within page.Filter
 	within.And("u.index BETWEEN (?::int[])[k.ord] AND (?::int[])[k.ord]", first, last)
-	found, err := page.AllChildren(ctx, s.db, v, utterances, scope(v, "u.org_id"), within, utterancesInOrder, "u.transcript_id", parents)
+	found, err := page.AllChildren(ctx, s.db, v, utterances, scope(v, "u.org_id"), within, utterancesInOrder, "u.transcript_id", parents, maxSpan)
 	for _, span := range found {
 		for _, u := range span {
 			u.shown(ctx, v)
