@@ -215,13 +215,17 @@ func (s *Service) Commit(ctx context.Context, tx pgx.Tx, v auth.Viewer, c Commit
 	if len(known) > 0 {
 		return known[0], nil
 	}
+	who, err := c.Assignees()
+	if err != nil {
+		return key, err
+	}
 	var problems check.Input
 	a := draft{
 		ActionItem: ActionItem{
 			ID: ActionID{id.New()}, ClientID: c.Session.ClientID, CoachID: c.Session.CoachID, EngagementID: &c.Session.EngagementID, SessionID: &c.Session.ID,
 			GoalID: c.GoalID, SourceInsightID: &c.InsightID, Title: problems.Line("title", c.Title, titleLimit), Status: ToDo, DueOn: c.DueOn,
 		},
-		assignees: c.Assignees,
+		assignees: who,
 		planned:   c.Chosen,
 	}
 	if c.GoalID != nil {
