@@ -10091,7 +10091,7 @@ type Membership implements Node @scope(to: [SELF, ADMIN]) {
   status: MembershipStatus!
   "Since when."
   createdAt: DateTime!
-  "Who supervises the person as a coach, and so reads the evidence of the coach's skill and what clients have consented to."
+  "Who supervises the person as a coach, and so reads the evidence of the coach's skill and what those in a session have consented to."
   supervisors: [User!]!
   "Which coaches the person supervises."
   supervises: [User!]!
@@ -10565,8 +10565,8 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
   "What else the coach has planned in its time, by when it begins, as far as the viewer may see it. Allowed, and most often a slip."
   overlaps: [Session!]!
   """
-  What all the clients in it have consented to, which is what may be done with the conversation. Without TRANSCRIPTION no transcript can
-  be imported or read, without AI_ANALYSIS none is analysed.
+  What everybody in it but the coach has consented to, client or not, which is what may be done with the conversation. Without
+  TRANSCRIPTION no transcript can be imported or read, without AI_ANALYSIS none is analysed.
   """
   consents: [ConsentScope!] @access(to: [COACH, SUPERVISOR, CLIENT])
   "The engagement it belongs to."
@@ -10946,7 +10946,7 @@ enum TranscriptStatus {
   rest waits until somebody says who is who: speakerQuestion asks, confirmSpeakerRoles answers.
   """
   NEEDS_SPEAKERS
-  "All is there that may be: without the clients' consent to AI_ANALYSIS the words alone."
+  "All is there that may be: without everybody's consent to AI_ANALYSIS the words alone."
   READY
   "It could not be finished; failure says why."
   FAILED
@@ -13786,7 +13786,10 @@ type Mutation {
     "What to change."
     input: UpdateParticipantInput!
   ): UpdateParticipantPayload!
-  "Take somebody out of a session. For its coach; the session keeps its coach and its client."
+  """
+  Take somebody out of a session. For its coach; the session keeps its coach and its client, and as long as it has a transcript whoever
+  has taken a consent back.
+  """
   removeParticipant(
     "Whom."
     input: RemoveParticipantInput!
@@ -14619,7 +14622,11 @@ input AcceptInsightAsActionInput {
   title: String
   "The day by which it is to be done, not past; the day that was said if left out, also if it is past."
   dueOn: Date
-  "Who is to do it; who said so if left out."
+  """
+  Who is to do it. If left out, who said so: the client or the coach if the session has one of them and the transcript one speaker, else the
+  participant who is called what the speaker is called. If neither tells, or the action cannot be theirs, assigneeIds is INVALID
+  until it is given; an empty list leaves it open.
+  """
   assigneeIds: [ID!]
   "For which goal of the client."
   goalId: ID
