@@ -284,8 +284,6 @@ func optionalZone(problems *check.Input, zone *string) string {
 	if zone == nil {
 		return "UTC"
 	}
-	if _, err := time.LoadLocation(*zone); err != nil || *zone == "" || *zone == "Local" {
-		problems.Fail("timeZone", "is not in the IANA time zone database")
-	}
+	problems.Zone("timeZone", *zone)
 	return *zone
 }
