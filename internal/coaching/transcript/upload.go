@@ -279,6 +279,9 @@ func (s *Service) Parse(ctx context.Context, job jobs.Job) (err error) {
 		if err := storeWords(ctx, tx, ref, key, doc); err != nil {
 			return err
 		}
+		if err := audit.RecordSystem(ctx, tx, job.Org, entry("transcript.parse", key, ref)); err != nil {
+			return err
+		}
 		return jobs.Enqueue(ctx, tx, jobs.Job{Org: job.Org, Kind: JobAnalyse, Entity: key.UUID})
 	})
 }
