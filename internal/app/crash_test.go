@@ -28,6 +28,10 @@ import (
 const asServer = "RAPPORT_TEST_AS_SERVER"
 
 func serve() int {
+	if os.Getenv(asServer) == "lambda" {
+		fmt.Fprintln(os.Stderr, app.Lambda(context.Background(), os.LookupEnv))
+		return 1
+	}
 	if err := app.Serve(context.Background(), os.LookupEnv, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
