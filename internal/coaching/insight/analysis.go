@@ -58,7 +58,7 @@ func (s *Service) Analyse(ctx context.Context, job jobs.Job) (err error) {
 // errSuperseded says that another run has taken over, or that there must not be one any more.
 var errSuperseded = errors.New("superseded by another run")
 
-// errWithdrawn says that somebody in the session has not consented to analysis.
+// errWithdrawn says that a client has not consented to analysis.
 var errWithdrawn = errors.New("without consent to analysis")
 
 // permitted checks the consents of those in the session, and keeps them from changing until the transaction ends: who withdraws one waits for what

@@ -83,16 +83,16 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 	if err := s.announce(ctx, tx, ref, out...); err != nil {
 		return err
 	}
+	for _, about := range gone {
+		if err := s.publish(ctx, tx, ref, eventRemoved, about); err != nil {
+			return err
+		}
+	}
 	for table, n := range removed {
 		counts[table] += n
 	}
 	if len(removed) > 0 {
 		if err := audit.RecordSystem(ctx, tx, organization, audit.Entry{Action: "analysis.remove", Kind: "transcript", ID: of.UUID, ClientID: ref.ClientID.UUID}); err != nil {
-			return err
-		}
-	}
-	for _, about := range gone {
-		if err := s.publish(ctx, tx, ref, eventRemoved, about); err != nil {
 			return err
 		}
 	}
