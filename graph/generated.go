@@ -10562,7 +10562,7 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
   usesSession: Boolean!
   "How it was called off; null if it was not."
   cancellation: SessionCancellation @access(to: [COACH, SUPERVISOR, CLIENT])
-  "What else the coach has planned in its time, by when it begins, as far as the viewer may see it. Allowed, and most often a slip."
+  "What else the coach has planned in its time, by when it begins, as far as the viewer may see it: the first ten. Allowed, and most often a slip."
   overlaps: [Session!]!
   """
   What everybody in it but the coach has consented to, client or not, which is what may be done with the conversation. Without
@@ -10614,7 +10614,7 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
     "Only what comes before this cursor."
     before: String
   ): InsightConnection!
-  "How many insights the transcript that counts has in all. Owners and admins see this count and nothing of what is in them."
+  "How many insights the transcript that counts has, without evidence of the coach's skill. Owners and admins see this count and nothing of what is in them."
   insightCount: Int @access(to: [ADMIN, COACH])
   "The notes on this session that the viewer may see."
   notes(
@@ -11839,8 +11839,8 @@ type AnalysisRun implements Node @scope(to: [COACH, SUPERVISOR]) {
   model: String
   "The version of the prompts, if a model was asked."
   promptVersion: String
-  "How many insights it found that hold."
-  insightCount: Int!
+  "How many insights it found that hold, those for the coach alone included."
+  insightCount: Int @access(to: [COACH])
   "How many findings were refused: their quote is not in the transcript, or they could not be read."
   rejectedCount: Int!
   "Tokens read by the model."
@@ -12805,13 +12805,13 @@ enum NotificationEmail {
 
 "What has become of a mail."
 enum EmailState {
-  "It is to be sent, when quiet hours or the hour of digests allow."
+  "It is to be sent, when quiet hours, the hour of digests and the limits on mails allow."
   QUEUED
   "It was handed over for delivery, and nothing else was heard of it."
   SENT
   "It could not be sent."
   FAILED
-  "It was not to be sent after all: unsubscribed, no news any more, or no longer for the person to see."
+  "It was not to be sent after all: unsubscribed, no news any more, no longer for the person to see, or told by a digest instead."
   SUPPRESSED
   "It was sent, and did not arrive."
   BOUNCED
@@ -12819,7 +12819,7 @@ enum EmailState {
   COMPLAINED
 }
 
-"Why a mail was not sent, or what has become of it."
+"Why a mail was not sent, or waits, or what has become of it."
 enum EmailReason {
   "The person has left the organization."
   NO_MEMBER
@@ -12845,6 +12845,10 @@ enum EmailReason {
   REJECTED
   "Every attempt has failed."
   UNREACHABLE
+  "The person had got as many mails as one gets in a day: the next digest tells it."
+  DIGEST
+  "The organization has sent as many mails as it may in an hour: it waits for the next."
+  LIMITED
 }
 
 "A mail and what has become of it. What it says is not kept."
@@ -12853,7 +12857,7 @@ type EmailDelivery {
   type: NotificationType
   "What has become of it. That it was handed over for delivery does not say that it has arrived."
   state: EmailState!
-  "Why it was not sent, or did not arrive; null if it was sent and nothing else was heard of it, or is to be sent."
+  "Why it was not sent, did not arrive, or waits for others; null if it was sent and nothing else was heard of it, or is to be sent."
   reason: EmailReason
   "Why the address gets no mails, as of now: one that has bounced after it was sent is seen here. Null if it gets them."
   suppression: EmailSuppression
@@ -14264,8 +14268,9 @@ input CreateClientInput {
   "The client's name."
   name: String!
   """
-  The client's e-mail address. Somebody who signs in with it, and has the role CLIENT, is this client; so no other client of the same
-  coach, archived ones aside, may have it: EMAIL_TAKEN.
+  The client's e-mail address. The member with the role CLIENT who has it is this client, and sees what is the client's: at once, or as soon
+  as somebody accepts an invitation to it or is given that role. So no other client of the same coach, archived ones aside, may have
+  it: EMAIL_TAKEN.
   """
   email: String
   "Where the client stands with the practice."
@@ -14291,7 +14296,7 @@ input UpdateClientInput {
   id: ID!
   "The client's name."
   name: String
-  "The client's e-mail address."
+  "The client's e-mail address; a client without a login gets one by it, as in createClient."
   email: String
   "Where the client stands with the practice."
   lifecycle: ClientLifecycle
@@ -24228,12 +24233,30 @@ func (ec *executionContext) _AnalysisRun_insightCount(ctx context.Context, field
 		func(ctx context.Context) (any, error) {
 			return obj.InsightCount, nil
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH"})
+				if err != nil {
+					var zeroVal int
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal int
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
+			return ec.marshalOInt2int(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_AnalysisRun_insightCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -62376,7 +62399,7 @@ func (ec *executionContext) _AnalysisRun(ctx context.Context, sel ast.SelectionS
 			}
 		case "insightCount":
 			out.Values[i] = ec._AnalysisRun_insightCount(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "rejectedCount":
