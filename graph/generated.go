@@ -10326,7 +10326,7 @@ type Membership implements Node @scope(to: [SELF, ADMIN]) {
   status: MembershipStatus!
   "Since when."
   createdAt: DateTime!
-  "Who supervises the person as a coach, and so reads the evidence of the coach's skill and what clients have consented to."
+  "Who supervises the person as a coach, and so reads the evidence of the coach's skill and what those in a session have consented to."
   supervisors: [User!]!
   "Which coaches the person supervises."
   supervises: [User!]!
@@ -10800,8 +10800,8 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
   "What else the coach has planned in its time, by when it begins, as far as the viewer may see it: the first ten. Allowed, and most often a slip."
   overlaps: [Session!]!
   """
-  What all the clients in it have consented to, which is what may be done with the conversation. Without TRANSCRIPTION no transcript can
-  be imported or read, without AI_ANALYSIS none is analysed.
+  What everybody in it but the coach has consented to, client or not, which is what may be done with the conversation. Without
+  TRANSCRIPTION no transcript can be imported or read, without AI_ANALYSIS none is analysed.
   """
   consents: [ConsentScope!] @access(to: [COACH, SUPERVISOR, CLIENT])
   "The engagement it belongs to."
@@ -11181,7 +11181,7 @@ enum TranscriptStatus {
   rest waits until somebody says who is who: speakerQuestion asks, confirmSpeakerRoles answers.
   """
   NEEDS_SPEAKERS
-  "All is there that may be: without the clients' consent to AI_ANALYSIS the words alone."
+  "All is there that may be: without everybody's consent to AI_ANALYSIS the words alone."
   READY
   "It could not be finished; failure says why."
   FAILED
@@ -14025,7 +14025,10 @@ type Mutation {
     "What to change."
     input: UpdateParticipantInput!
   ): UpdateParticipantPayload!
-  "Take somebody out of a session. For its coach; the session keeps its coach and its client."
+  """
+  Take somebody out of a session. For its coach; the session keeps its coach and its client, and as long as it has a transcript whoever
+  has taken a consent back.
+  """
   removeParticipant(
     "Whom."
     input: RemoveParticipantInput!
@@ -14517,8 +14520,9 @@ input CreateClientInput {
   "The client's name."
   name: String!
   """
-  The client's e-mail address. Somebody who signs in with it, and has the role CLIENT, is this client; so no other client of the same
-  coach, archived ones aside, may have it: EMAIL_TAKEN.
+  The client's e-mail address. The member with the role CLIENT who has it is this client, and sees what is the client's: at once, or as soon
+  as somebody accepts an invitation to it or is given that role. So no other client of the same coach, archived ones aside, may have
+  it: EMAIL_TAKEN.
   """
   email: String
   "Where the client stands with the practice."
@@ -14544,7 +14548,7 @@ input UpdateClientInput {
   id: ID!
   "The client's name."
   name: String
-  "The client's e-mail address."
+  "The client's e-mail address; a client without a login gets one by it, as in createClient."
   email: String
   "Where the client stands with the practice."
   lifecycle: ClientLifecycle
@@ -14875,7 +14879,11 @@ input AcceptInsightAsActionInput {
   title: String
   "The day by which it is to be done, not past; the day that was said if left out, also if it is past."
   dueOn: Date
-  "Who is to do it; who said so if left out."
+  """
+  Who is to do it. If left out, who said so: the client or the coach if the session has one of them and the transcript one speaker, else the
+  participant who is called what the speaker is called. If neither tells, or the action cannot be theirs, assigneeIds is INVALID
+  until it is given; an empty list leaves it open.
+  """
   assigneeIds: [ID!]
   "For which goal of the client."
   goalId: ID
