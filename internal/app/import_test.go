@@ -253,7 +253,7 @@ func TestImportAtTheSameMoment(t *testing.T) {
 			if len(transcripts) != tc.want || fresh != tc.want || len(versions) != tc.want || !versions[1] || !versions[tc.want] {
 				t.Errorf("%d transcripts, %d new, versions %v; want %d", len(transcripts), fresh, versions, tc.want)
 			}
-			if jobs := value[int](t, env, `SELECT count(*) FROM jobs WHERE entity_id IN (SELECT id FROM transcripts WHERE session_id = $1)`, uuid(t, tc.session)); jobs != tc.want {
+			if jobs := value[int](t, env, `SELECT count(*) FROM jobs WHERE kind = 'transcript.analyse' AND entity_id IN (SELECT id FROM transcripts WHERE session_id = $1)`, uuid(t, tc.session)); jobs != tc.want {
 				t.Errorf("%d jobs", jobs)
 			}
 		})
@@ -395,7 +395,7 @@ func TestAnalysisGivenUp(t *testing.T) {
 	other := imports(t, coach, session, sample(t, "zoom.vtt"))
 	sql(t, env, `DELETE FROM transcripts WHERE id = $1`, uuid(t, other))
 	env.Work(t)
-	if n := value[int](t, env, `SELECT count(*) FROM jobs WHERE entity_id = $1 AND state = 'DONE'`, uuid(t, other)); n != 1 {
-		t.Error("the job about nothing is not done")
+	if n := value[int](t, env, `SELECT count(*) FROM jobs WHERE entity_id = $1 AND state = 'DONE'`, uuid(t, other)); n != 2 {
+		t.Errorf("of the jobs about nothing %d are done", n)
 	}
 }

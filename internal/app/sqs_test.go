@@ -244,7 +244,7 @@ func TestAnotherWorkerFinishes(t *testing.T) {
 	if got := outcome(t, env, transcript); got != want {
 		t.Errorf("another outcome:\n%s", difference(got, want))
 	}
-	if n := value[int](t, env, `SELECT attempt FROM jobs WHERE entity_id = $1`, uuid(t, transcript)); n != 2 {
+	if n := value[int](t, env, `SELECT attempt FROM jobs WHERE entity_id = $1 AND kind = 'transcript.analyse'`, uuid(t, transcript)); n != 2 {
 		t.Errorf("%d attempts, want 2", n)
 	}
 }

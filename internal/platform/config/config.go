@@ -91,7 +91,7 @@ type HTTP struct {
 	MaxQueryTokens int `env:"RAPPORT_MAX_QUERY_TOKENS, default=2000"`
 	// The most fields that a query may be estimated to answer: each field counts one, times the sizes of the pages it lies
 	// in.
-	MaxQueryCost int `env:"RAPPORT_MAX_QUERY_COST, default=50000"`
+	MaxQueryCost int `env:"RAPPORT_MAX_QUERY_COST, default=100000"`
 	// The number of subscriptions that one WebSocket may hold open.
 	MaxSubscriptionsPerSocket int `env:"RAPPORT_MAX_SUBSCRIPTIONS_PER_SOCKET, default=100"`
 	// How long requests are still taken after readiness was turned off, so that a load balancer can notice. Behind one,
