@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -29,6 +30,9 @@ func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 	}
 	addresses, login, err := s.close(ctx, job.Org, r)
 	if err != nil {
+		return err
+	}
+	if err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error { return audit.Settle(ctx, tx, job.Org, r.ClientID.UUID) }); err != nil {
 		return err
 	}
 	if s.mails != nil {
@@ -129,6 +133,10 @@ func (s *Service) empty(ctx context.Context, organization id.UUID, r *Request, l
 		which += ` AND ` + store.Dirty
 		change = `UPDATE ` + store.Table
 	}
+	secret := "false"
+	if store.Secret != "" {
+		secret = "(" + store.Secret + ")"
+	}
 	set := ""
 	if store.Clear != "" {
 		set = ` SET ` + store.Clear
@@ -136,15 +144,13 @@ func (s *Service) empty(ctx context.Context, organization id.UUID, r *Request, l
 	for {
 		var n int
 		err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-			tag, err := tx.Exec(ctx, change+` x`+set+` WHERE x.ctid = ANY(ARRAY(SELECT x.ctid FROM `+store.Table+which+fmt.Sprintf(` LIMIT %d FOR UPDATE))`, batch),
-				organization, r.ClientID, login)
-			if err != nil {
+			var told int
+			if err := tx.QueryRow(ctx, `WITH gone AS (`+change+` x`+set+` WHERE x.ctid = ANY(ARRAY(SELECT x.ctid FROM `+store.Table+which+
+				fmt.Sprintf(` LIMIT %d FOR UPDATE)) RETURNING %s AS secret) SELECT count(*), count(*) FILTER (WHERE NOT secret) FROM gone`, batch, secret),
+				organization, r.ClientID, login).Scan(&n, &told); err != nil || told == 0 {
 				return err
 			}
-			if n = int(tag.RowsAffected()); n == 0 {
-				return nil
-			}
-			return receipt(tx, map[string]int{store.Table: n})
+			return receipt(tx, map[string]int{store.Table: told})
 		})
 		if err != nil || n == 0 {
 			return err

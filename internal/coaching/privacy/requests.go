@@ -10,7 +10,6 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
-	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -135,9 +134,11 @@ func (s *Service) ask(ctx context.Context, v auth.Viewer, c *client.Client, kind
 		} else if err != nil {
 			return err
 		}
-		if err := audit.Record(ctx, tx, v, audit.Entry{
-			Action: "privacy.request" + map[Kind]string{Export: "Export", Erasure: "Erasure"}[kind], Kind: "request", ID: key.UUID, ClientID: c.ID.UUID,
-		}); err != nil || status != Running {
+		action, record := "privacy.requestExport", audit.Record
+		if kind == Erasure {
+			action, record = "privacy.requestErasure", audit.RecordErasing
+		}
+		if err := record(ctx, tx, v, audit.Entry{Action: action, Kind: "request", ID: key.UUID, ClientID: c.ID.UUID}); err != nil || status != Running {
 			return err
 		}
 		return enqueue(ctx, tx, v.Org, jobOf[kind], key.UUID)
@@ -196,7 +197,7 @@ func (s *Service) Decide(ctx context.Context, in DecideInput) (_ *Request, err e
 			}
 			return fault.Conflict("the request is %s", r.Status)
 		}
-		if err := audit.Record(ctx, tx, v, audit.Entry{Action: action, Kind: "request", ID: r.ID.UUID, ClientID: r.ClientID.UUID}); err != nil || to != Running {
+		if err := audit.RecordErasing(ctx, tx, v, audit.Entry{Action: action, Kind: "request", ID: r.ID.UUID, ClientID: r.ClientID.UUID}); err != nil || to != Running {
 			return err
 		}
 		return enqueue(ctx, tx, v.Org, JobErase, r.ID.UUID)
@@ -258,18 +259,26 @@ func (s *Service) Download(ctx context.Context, in DownloadInput) (_ *Link, err 
 	if r.Kind != Export || r.Status != Completed {
 		return nil, fault.Conflict("there is no copy: the request is of kind %s and %s", r.Kind, r.Status)
 	}
-	if personal.RequireKept(ctx, s.db, v.Org, r.ClientID.UUID) != nil || s.now().After(*r.ExpiresAt) {
-		return nil, fault.Conflict("the copy has expired: ask for another").WithCode("EXPIRED")
+	if s.now().After(*r.ExpiresAt) {
+		return nil, errExpired
 	}
 	name := "rapport-copy-" + r.CreatedAt.UTC().Format(time.DateOnly) + ".zip"
 	l, err := s.files.DownloadLink(ctx, copyKey(v.Org, r.ID.UUID), name, "application/zip", linkValid)
 	if err != nil {
 		return nil, err
 	}
-	return &Link{URL: l.URL, Filename: name, ExpiresAt: l.ExpiresAt}, postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		return audit.Record(ctx, tx, v, audit.Entry{Action: "privacy.download", Kind: "request", ID: r.ID.UUID, ClientID: r.ClientID.UUID})
 	})
+	if why := (*fault.Error)(nil); errors.As(err, &why) && why.Code == audit.CodeErased {
+		return nil, errExpired // the copy went with the client
+	} else if err != nil {
+		return nil, err
+	}
+	return &Link{URL: l.URL, Filename: name, ExpiresAt: l.ExpiresAt}, nil
 }
+
+var errExpired = fault.Conflict("the copy has expired: ask for another").WithCode("EXPIRED")
 
 const linkValid = 15 * time.Minute
 

@@ -5,7 +5,8 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 )
 
-// Personal is what this domain keeps of a client. That a session was held, when and how long, stays.
+// Personal is what this domain keeps of a client. That a session was held, when and how long, stays. One that was planned is called off: its
+// coach, who can change nothing about the client any more, has the time for somebody else.
 var Personal = []personal.Store{
 	// Whoever looks for the client by name has most often given the filter that name.
 	{Table: "saved_filters", Of: `x.owner_id = $3 OR x.filter->'clientIds' ? $2::text OR x.filter->'engagementIds' ?| ARRAY(
@@ -16,7 +17,11 @@ var Personal = []personal.Store{
 		Copy: "session_id, name, role, consents",
 	},
 	{
-		Table: "sessions", Of: "x.client_id = $2", Clear: "title = NULL, cancellation_reason = NULL", Dirty: "(x.title IS NOT NULL OR x.cancellation_reason IS NOT NULL)",
-		Copy: "id, number, type, status, title, starts_at, duration_minutes, cancelled_at, cancelled_by, cancellation_reason",
+		Table: "sessions", Of: "x.client_id = $2", Clear: `title = NULL, cancellation_reason = NULL, status = CASE x.status WHEN 'SCHEDULED' THEN 'CANCELLED' ELSE x.status END,
+			cancelled_at = CASE x.status WHEN 'SCHEDULED' THEN now() ELSE x.cancelled_at END,
+			cancelled_by = CASE x.status WHEN 'SCHEDULED' THEN 'ENGAGEMENT' ELSE x.cancelled_by END,
+			cancelled_late = CASE x.status WHEN 'SCHEDULED' THEN false ELSE x.cancelled_late END`,
+		Dirty: "(x.title IS NOT NULL OR x.cancellation_reason IS NOT NULL OR x.status = 'SCHEDULED')",
+		Copy:  "id, number, type, status, title, starts_at, duration_minutes, cancelled_at, cancelled_by, cancellation_reason",
 	},
 }

@@ -155,7 +155,7 @@ func (s *Service) Add(ctx context.Context, in AddInput) (_ *Tag, _ Taggable, err
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("tag.add", in.EntityID))
+		return audit.Record(ctx, tx, v, entry("tag.add", in.EntityID, entity))
 	})
 	if err != nil {
 		return nil, nil, err
@@ -185,18 +185,14 @@ func (s *Service) Remove(ctx context.Context, in RemoveInput) (_ Taggable, err e
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("tag.remove", in.EntityID))
+		return audit.Record(ctx, tx, v, entry("tag.remove", in.EntityID, entity))
 	})
 	return entity, err
 }
 
 // entry is a line of the audit trail about what is tagged.
-func entry(action string, on id.Any) audit.Entry {
-	e := audit.Entry{Action: action, Kind: on.Prefix, ID: on.UUID, Fields: []string{"tags"}}
-	if on.Prefix == "client" {
-		e.ClientID = on.UUID
-	}
-	return e
+func entry(action string, on id.Any, thing Taggable) audit.Entry {
+	return audit.Entry{Action: action, Kind: on.Prefix, ID: on.UUID, ClientID: thing.AboutClient(), Fields: []string{"tags"}}
 }
 
 // target finds what is to be tagged: visible, and the viewer's to coach.
