@@ -12805,13 +12805,13 @@ enum NotificationEmail {
 
 "What has become of a mail."
 enum EmailState {
-  "It is to be sent, when quiet hours or the hour of digests allow."
+  "It is to be sent, when quiet hours, the hour of digests and the limits on mails allow."
   QUEUED
   "It was handed over for delivery, and nothing else was heard of it."
   SENT
   "It could not be sent."
   FAILED
-  "It was not to be sent after all: unsubscribed, no news any more, or no longer for the person to see."
+  "It was not to be sent after all: unsubscribed, no news any more, no longer for the person to see, or told by a digest instead."
   SUPPRESSED
   "It was sent, and did not arrive."
   BOUNCED
@@ -12819,7 +12819,7 @@ enum EmailState {
   COMPLAINED
 }
 
-"Why a mail was not sent, or what has become of it."
+"Why a mail was not sent, or waits, or what has become of it."
 enum EmailReason {
   "The person has left the organization."
   NO_MEMBER
@@ -12845,6 +12845,10 @@ enum EmailReason {
   REJECTED
   "Every attempt has failed."
   UNREACHABLE
+  "The person had got as many mails as one gets in a day: the next digest tells it."
+  DIGEST
+  "The organization has sent as many mails as it may in an hour: it waits for the next."
+  LIMITED
 }
 
 "A mail and what has become of it. What it says is not kept."
@@ -12853,7 +12857,7 @@ type EmailDelivery {
   type: NotificationType
   "What has become of it. That it was handed over for delivery does not say that it has arrived."
   state: EmailState!
-  "Why it was not sent, or did not arrive; null if it was sent and nothing else was heard of it, or is to be sent."
+  "Why it was not sent, did not arrive, or waits for others; null if it was sent and nothing else was heard of it, or is to be sent."
   reason: EmailReason
   "Why the address gets no mails, as of now: one that has bounced after it was sent is seen here. Null if it gets them."
   suppression: EmailSuppression

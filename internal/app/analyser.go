@@ -12,13 +12,17 @@ import (
 )
 
 // chooseAnalyser takes the configured analyser, unless a test has brought one.
-func (a *App) chooseAnalyser() error {
+func (a *App) chooseAnalyser(ctx context.Context) error {
 	c := a.config.Analysis
 	a.analysis = httpx.Check{Name: "analyser", Adapter: string(config.AnalyserRules), Optional: true, Probe: func(context.Context) error { return nil }}
 	switch {
 	case a.analyser != nil:
 	case c.Analyser == config.AnalyserOpenAI:
-		model, err := openai.New(openai.Options{Key: c.OpenAIKey, BaseURL: c.OpenAIURL, Model: c.OpenAIModel, Silence: c.OpenAITimeout})
+		key, err := a.secrets.Open(ctx, "RAPPORT_OPENAI_API_KEY", c.OpenAIKey.Reveal(), nil)
+		if err != nil {
+			return err
+		}
+		model, err := openai.New(openai.Options{Key: key, BaseURL: c.OpenAIURL, Model: c.OpenAIModel, Silence: c.OpenAITimeout})
 		if err != nil {
 			return err
 		}

@@ -45,6 +45,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/jobs"
 	"github.com/rapporthq/rapport/internal/platform/mail/devbox"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
+	"github.com/rapporthq/rapport/internal/platform/secret"
 	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
 	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
@@ -59,7 +60,8 @@ type App struct {
 	work     work
 	stream   *pgstream.Stream
 	files    files
-	aws      *aws.Config            // nil until somebody needs it
+	aws      *aws.Config // nil until somebody needs it
+	secrets  *secret.Keeper
 	url      atomic.Pointer[string] // how people reach the server
 	mails    mails
 	now      func() time.Time
@@ -99,7 +101,12 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	if a.files, err = a.openFiles(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.chooseAnalyser(); err != nil {
+	if a.secrets == nil {
+		if a.secrets, err = OpenSecrets(ctx, cfg, nil, log); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.chooseAnalyser(ctx); err != nil {
 		return nil, err
 	}
 	a.listener = postgres.Listen(context.WithoutCancel(ctx), db, log)
@@ -129,7 +136,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		return nil, err
 	}
 	a.services.Notices = notice.NewService(notice.Options{
-		DB: db, Stream: a.stream, Sender: a.mails.sender, Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
+		DB: db, Stream: a.stream, Sender: a.mails.sender, Limits: notice.Limits{Person: cfg.Mail.PersonLimit, Organization: cfg.Mail.OrganizationLimit}, Kinds: a.notifiable(), Agenda: a.agenda, Pages: a.pages(), Now: a.now,
 		Invitations: a.invitation,
 	})
 	a.services.Tags = tag.NewService(db, session.ReplaceTags, taggable(a.services)...)
@@ -142,6 +149,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	})
 	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse, jobs.OnDead(a.services.Transcripts.ParseDied))
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))
+	a.runner.Handle(transcript.JobKeep, a.services.Transcripts.Keep)
 	a.runner.Handle(transcript.JobUnlink, a.services.Transcripts.Unlink)
 	a.runner.Handle(consent.JobFollow, a.services.Privacy.Follow)
 	a.runner.Handle(privacy.JobSweep, a.services.Privacy.Sweep)
@@ -230,6 +238,9 @@ func (a *App) sweep(ctx context.Context) error {
 		}
 		if _, _, err := a.services.Transcripts.SweepUploads(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot sweep uploads", "err", err)
+		}
+		if _, err := a.services.Transcripts.SweepOriginals(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot see to originals that are not in the store", "err", err)
 		}
 		if err := a.services.Transcripts.SweepExports(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot sweep exports", "err", err)

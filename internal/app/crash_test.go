@@ -39,6 +39,7 @@ func serve() int {
 type process struct {
 	*apptest.Env // over the same database, at the process's address
 	cmd          *exec.Cmd
+	log          *bytes.Buffer // what it wrote to stderr; to be read when it has ended
 }
 
 var readyAt = regexp.MustCompile(`Rapport.* is ready.*(http://\S+)`)
@@ -58,7 +59,7 @@ func startProcess(t testing.TB, env *apptest.Env, more ...string) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: cmd}
+	p := &process{cmd: cmd, log: &stderr}
 	t.Cleanup(p.kill)
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
@@ -109,7 +110,7 @@ func outcome(t testing.TB, env *apptest.Env, transcript string) string {
 	var b strings.Builder
 	for _, query := range []string{
 		`SELECT jsonb_build_array('transcript', status, format, utterance_count, duration_ms, warnings, failure_code) FROM transcripts WHERE id = $1`,
-		`SELECT jsonb_build_array('original', length(content) > 0) FROM transcript_originals WHERE transcript_id = $1`,
+		`SELECT jsonb_build_array('original', blob_key IS NOT NULL, EXISTS (SELECT FROM transcript_originals WHERE transcript_id = $1)) FROM transcripts WHERE id = $1`,
 		`SELECT jsonb_build_array('speaker', ordinal, label, display_name, role, role_confidence) FROM speakers WHERE transcript_id = $1 ORDER BY ordinal`,
 		`SELECT jsonb_build_array('utterance', u.index, s.ordinal, u.start_ms, u.end_ms, u.text, u.cues) FROM utterances u JOIN speakers s ON s.id = u.speaker_id WHERE u.transcript_id = $1 ORDER BY u.index`,
 		`SELECT jsonb_build_array('metrics', definition_version, measures) FROM session_metrics WHERE transcript_id = $1`,
@@ -176,6 +177,9 @@ func TestKilledDuringAnImport(t *testing.T) {
 		{`UPDATE ON analysis_runs FOR EACH ROW WHEN (NEW.status = 'SUCCEEDED')`, true},
 		{`UPDATE ON transcripts FOR EACH ROW WHEN (NEW.status = 'READY')`, true},
 		{`UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'DONE' AND NEW.kind = 'transcript.analyse')`, true},
+		{`UPDATE ON transcripts FOR EACH ROW WHEN (OLD.blob_key IS NULL AND NEW.blob_key IS NOT NULL)`, true},
+		{`DELETE ON transcript_originals FOR EACH ROW`, true},
+		{`UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'DONE' AND NEW.kind = 'transcript.keep')`, true},
 	} {
 		done := t.Run(tc.before, func(t *testing.T) {
 			content := file(n + 1)

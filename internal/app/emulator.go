@@ -2,24 +2,41 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	s3blob "github.com/rapporthq/rapport/internal/platform/blob/s3"
 	sqsqueue "github.com/rapporthq/rapport/internal/platform/queue/sqs"
+	"github.com/rapporthq/rapport/internal/platform/secret"
+	"github.com/rapporthq/rapport/internal/platform/secret/secretsmanager"
 )
 
-// CreateInAWS makes a bucket and a queue with its dead-letter queue of the given name, and returns the queue's URL: for an emulator.
-// Where it is, the SDK finds out from the environment.
-func CreateInAWS(ctx context.Context, name string) (queueURL string, err error) {
+// Made is what CreateInAWS has made, as the configuration names it.
+type Made struct {
+	QueueURL    string
+	DatabaseURL string // refers to the secret
+}
+
+// CreateInAWS makes a bucket and a queue with its dead-letter queue of the given name, and a secret that holds the database's address:
+// for an emulator. Where it is, the SDK finds out from the environment.
+func CreateInAWS(ctx context.Context, name, databaseURL string) (m Made, err error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
-		return "", fmt.Errorf("AWS: %w", err)
+		return m, fmt.Errorf("AWS: %w", err)
 	}
 	if err := s3blob.Create(ctx, cfg, name); err != nil {
-		return "", err
+		return m, err
 	}
 	queues, err := sqsqueue.Create(ctx, cfg, name+"-jobs")
-	return queues.URL, err
+	if err != nil {
+		return m, err
+	}
+	ref := secret.Ref{Source: secret.SecretsManager, Name: name + "/database", Key: "url"}
+	content, err := json.Marshal(map[string]string{ref.Key: databaseURL})
+	if err != nil {
+		return m, err
+	}
+	return Made{QueueURL: queues.URL, DatabaseURL: ref.String()}, secretsmanager.Put(ctx, cfg, ref.Name, string(content))
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/mail"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/postgres/local"
+	"github.com/rapporthq/rapport/internal/platform/secret"
 )
 
 // command is something that an operator can have done.
@@ -68,6 +69,13 @@ var commands = []command{
 		about:    "check that nobody has changed the audit trail, and print where each organization's ends",
 		operands: 1,
 		prepare:  verifyAudit,
+	},
+	{
+		name:     "config",
+		synopsis: "show",
+		about:    "print the configuration as it is read: secrets as [redacted], or as where they are kept",
+		operands: 1,
+		prepare:  showConfig,
 	},
 	{
 		name:     "unsuppress",
@@ -141,7 +149,7 @@ func operate(ctx context.Context, lookup config.Lookup, run action, operands []s
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	return run(ctx, &operator{cfg: cfg, out: out, errs: errs, lost: cancel}, operands)
+	return run(ctx, &operator{cfg: cfg, lookup: lookup, out: out, errs: errs, lost: cancel}, operands)
 }
 
 func first(args []string) (string, []string) {
@@ -221,6 +229,8 @@ func plain(err error) error {
 // operator is a command at work.
 type operator struct {
 	cfg       config.Config
+	lookup    config.Lookup
+	secrets   *secret.Keeper // of open
 	out, errs io.Writer
 	lost      func() // ends the command, for its database is gone
 }
@@ -231,8 +241,22 @@ func (o *operator) open(ctx context.Context) (db *pgxpool.Pool, alone bool, clos
 		_, err := local.RunningURL(ctx, o.cfg.Home)
 		alone = err != nil
 	}
-	db, closeDB, err = OpenDatabase(ctx, o.cfg, Guest(), func(line string) { fmt.Fprintln(o.errs, "… "+line) }, o.lost)
+	if o.secrets, err = OpenSecrets(ctx, o.cfg, o.lookup, NewLogger(o.cfg, o.errs)); err != nil {
+		return nil, alone, nil, err
+	}
+	db, closeDB, err = OpenDatabase(ctx, o.cfg, o.secrets, Guest(), func(line string) { fmt.Fprintln(o.errs, "… "+line) }, o.lost)
 	return db, alone, closeDB, err
+}
+
+// showConfig prints what the environment says, after checking it.
+func showConfig(*flag.FlagSet) action {
+	return func(_ context.Context, o *operator, operands []string) error {
+		if operands[0] != "show" {
+			return misuse(fmt.Sprintf("what is %q?", operands[0]))
+		}
+		fmt.Fprintln(o.out, o.cfg)
+		return nil
+	}
 }
 
 // migrate brings the database to this version, which opening it does.
@@ -427,7 +451,7 @@ func importFile(f *flag.FlagSet) action {
 			return err
 		}
 		defer func() { err = errors.Join(err, closeDB()) }()
-		a, err := New(ctx, o.cfg, NewLogger(o.cfg, o.errs), db)
+		a, err := New(ctx, o.cfg, NewLogger(o.cfg, o.errs), db, WithSecrets(o.secrets))
 		if err != nil {
 			return err
 		}

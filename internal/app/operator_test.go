@@ -43,6 +43,8 @@ func TestOperatorUsage(t *testing.T) {
 		{"audit erase", false, []string{`what is "erase"?`}},
 		{"audit verify --after 1:x", false, []string{"--after goes with --organization"}},
 		{"audit verify --organization harbor --after 1:x", false, []string{"--after: "}},
+		{"config", false, []string{"show is missing"}},
+		{"config print", false, []string{`what is "print"?`}},
 		{"unsuppress", false, []string{"ADDRESS is missing"}},
 		{"migrate now", false, []string{`what is "now"?`}},
 	} {

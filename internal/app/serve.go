@@ -20,6 +20,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/httpx"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/postgres/local"
+	"github.com/rapporthq/rapport/internal/platform/secret"
 	"github.com/rapporthq/rapport/internal/platform/telemetry"
 )
 
@@ -67,13 +68,17 @@ func Serve(ctx context.Context, lookup config.Lookup, out io.Writer) (err error)
 	if !cfg.Role.Serves() {
 		role = Tenant()
 	}
-	db, closeDB, err := OpenDatabase(ctx, cfg, role, progress, cancel)
+	secrets, err := OpenSecrets(ctx, cfg, lookup, log)
+	if err != nil {
+		return err
+	}
+	db, closeDB, err := OpenDatabase(ctx, cfg, secrets, role, progress, cancel)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeDB()) }()
 
-	a, err := New(ctx, cfg, log, db)
+	a, err := New(ctx, cfg, log, db, WithSecrets(secrets))
 	if err != nil {
 		return err
 	}
@@ -118,7 +123,7 @@ func Tenant() Role { return Role{joins: true} }
 
 // OpenDatabase opens and migrates the configured database, or the private one of the home folder, which it starts. Should
 // that one end and not start again, lost is called, and the function that closes the database returns why.
-func OpenDatabase(ctx context.Context, cfg config.Config, role Role, progress func(string), lost func()) (_ *pgxpool.Pool, _ func() error, err error) {
+func OpenDatabase(ctx context.Context, cfg config.Config, secrets *secret.Keeper, role Role, progress func(string), lost func()) (_ *pgxpool.Pool, _ func() error, err error) {
 	var undo []func() error
 	closeAll := func() error {
 		var errs []error
@@ -132,7 +137,15 @@ func OpenDatabase(ctx context.Context, cfg config.Config, role Role, progress fu
 			err = errors.Join(err, closeAll())
 		}
 	}()
-	url := cfg.Database.URL.Reveal()
+	url := ""
+	options := []postgres.Option{postgres.WithMaxConns(cfg.Database.MaxConns)}
+	if cfg.Database.URL != "" {
+		address, login, err := openLogin(ctx, cfg.Database, secrets)
+		if err != nil {
+			return nil, nil, err
+		}
+		url, options = address, append(options, postgres.WithLogin(login))
+	}
 	if url == "" && role.address == "" {
 		running, err := local.RunningURL(ctx, cfg.Home)
 		if err != nil && role.joins {
@@ -166,7 +179,7 @@ func OpenDatabase(ctx context.Context, cfg config.Config, role Role, progress fu
 		}()
 		url = server.URL()
 	}
-	db, err := postgres.Open(ctx, url, postgres.WithMaxConns(cfg.Database.MaxConns))
+	db, err := postgres.Open(ctx, url, options...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -201,6 +214,9 @@ func (a *App) announce(ctx context.Context, out io.Writer, addr net.Addr, took t
 	where := "private, in " + a.config.Home
 	if a.config.Database.URL != "" {
 		where = "DATABASE_URL"
+		if a.config.Database.URL.Refers() {
+			where = a.config.Database.URL.String()
+		}
 	}
 	fmt.Fprintf(&b, "\n  database   PostgreSQL %s (%s)\n  queue      %s\n  stream     postgres\n  files      %s\n  mail       %s\n  analyser   %s\n", version, where, a.work.where, a.files.where, a.mails.where, a.analyses())
 	if a.dev != nil {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/blob"
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -302,6 +303,69 @@ func TestUploadsAreSwept(t *testing.T) {
 	// A paste of the announced file is as good as the upload.
 	if in := importInto(t, coach, session, "A: Young.", nil); in.AlreadyImported {
 		t.Errorf("pasted: %+v", in)
+	}
+}
+
+// What is imported by a mutation is kept where uploads are: byte for byte, from the moment of the import, and not for longer than the
+// transcript.
+func TestOriginalsAreKept(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	content := "\ufeffRuth: Hello — 🙂\r\nAmara: Hello to you.\r\n"
+	key := importInto(t, coach, amara5.id(t, env), content, nil).Transcript.ID
+	in := func(table string) int {
+		t.Helper()
+		return value[int](t, env, `SELECT count(*) FROM `+table+` WHERE transcript_id = $1`, uuid(t, key))
+	}
+	same := func(when string) {
+		t.Helper()
+		if got := fetch(t, export(t, coach, key, "ORIGINAL")); got != content {
+			t.Errorf("%s: %q", when, got)
+		}
+	}
+	same("at once")
+	if in("transcript_originals") != 1 {
+		t.Error("the test comes too late")
+	}
+	env.Work(t)
+	path := filepath.Join(env.Config.Home, "files", value[string](t, env, `SELECT blob_key FROM transcripts WHERE id = $1`, uuid(t, key)))
+	if raw, err := os.ReadFile(path); err != nil || string(raw) != content || in("transcript_originals") != 0 {
+		t.Errorf("in the store: %q, %v", raw, err)
+	}
+	same("from the store")
+
+	// As an earlier release has left it, with a job that stopped after it had stored the file.
+	sql(t, env, `INSERT INTO transcript_originals (org_id, transcript_id, content) SELECT org_id, id, $2 FROM transcripts WHERE id = $1`, uuid(t, key), []byte(content))
+	sql(t, env, `UPDATE transcripts SET blob_key = NULL WHERE id = $1`, uuid(t, key))
+	same("as before")
+	for _, want := range []int{1, 0} {
+		if n, err := env.App.Services().Transcripts.SweepOriginals(t.Context()); err != nil || n != want {
+			t.Errorf("swept %d, want %d (%v)", n, want, err)
+		}
+	}
+	env.Work(t)
+	same("swept")
+
+	// Removed while the file is on its way: the job finds nothing, and leaves nothing.
+	job := jobs.Job{Org: value[id.UUID](t, env, `SELECT org_id FROM transcripts WHERE id = $1`, uuid(t, key)), Kind: transcript.JobKeep, Entity: uuid(t, key)}
+	sql(t, env, `DELETE FROM jobs WHERE entity_id = $1`, job.Entity)
+	if err := env.App.Services().Insights.Forget(t.Context(), job.Org, transcript.ID{UUID: job.Entity}); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.InTx(t.Context(), env.DB, func(tx pgx.Tx) error {
+		return env.App.Services().Transcripts.Remove(t.Context(), tx, job.Org, transcript.ID{UUID: job.Entity}, map[string]int{})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := env.App.Services().Transcripts.Keep(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file is left: %v", err)
 	}
 }
 

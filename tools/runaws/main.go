@@ -1,5 +1,5 @@
-// Command runaws runs the product as it runs on AWS, on this machine and without an account: files in S3, jobs through SQS, both of
-// an emulator, and a worker in a process of its own. `make run-aws` starts it.
+// Command runaws runs the product as it runs on AWS, on this machine and without an account: files in S3, jobs through SQS, the
+// database's address in Secrets Manager, all of an emulator, and a worker in a process of its own. `make run-aws` starts it.
 //
 // It is the server itself. The worker is this program again, and is started anew if it dies. Whatever ends the server, by
 // kill -9 too, ends the worker and the emulator: their input ends.
@@ -23,6 +23,7 @@ import (
 	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/platform/aws/ministack"
 	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/postgres/local"
 )
 
 func main() {
@@ -39,6 +40,8 @@ func main() {
 }
 
 func serve(ctx context.Context) error {
+	ctx, lost := context.WithCancel(ctx)
+	defer lost()
 	cfg, err := config.Load(os.LookupEnv)
 	if err != nil {
 		return err
@@ -51,7 +54,8 @@ func serve(ctx context.Context) error {
 	if err := set("S3_PERSIST", "1", "S3_DATA_DIR", filepath.Join(home, "s3")); err != nil {
 		return err
 	}
-	emulator, err := ministack.Start(ctx, home, func(line string) { fmt.Println("… " + line) })
+	progress := func(line string) { fmt.Println("… " + line) }
+	emulator, err := ministack.Start(ctx, home, progress)
 	if err != nil {
 		return err
 	}
@@ -60,11 +64,16 @@ func serve(ctx context.Context) error {
 		"AWS_SESSION_TOKEN", "", "AWS_PROFILE", ""); err != nil {
 		return err
 	}
-	queue, err := app.CreateInAWS(ctx, "rapport")
+	address, stop, err := database(ctx, cfg, home, progress, lost)
 	if err != nil {
 		return err
 	}
-	if err := set("RAPPORT_S3_BUCKET", "rapport", "RAPPORT_SQS_QUEUE_URL", queue, "RAPPORT_ROLE", string(config.Server)); err != nil {
+	defer stop()
+	made, err := app.CreateInAWS(ctx, "rapport", address)
+	if err != nil {
+		return err
+	}
+	if err := set("DATABASE_URL", made.DatabaseURL, "DATABASE_PASSWORD", "", "RAPPORT_S3_BUCKET", "rapport", "RAPPORT_SQS_QUEUE_URL", made.QueueURL, "RAPPORT_ROLE", string(config.Server)); err != nil {
 		return err
 	}
 
@@ -92,6 +101,38 @@ func serve(ctx context.Context) error {
 	}
 	end()
 	return <-failed
+}
+
+// database is the configured database, or the private one of the home folder, which is started; lost is called if that one ends for good.
+func database(ctx context.Context, cfg config.Config, home string, progress func(string), lost func()) (url string, stop func(), err error) {
+	if cfg.Database.URL != "" {
+		return cfg.Database.URL.Reveal(), func() {}, nil
+	}
+	lock, err := local.Lock(home)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := lock.SetAddress(cfg.HTTP.Addr); err != nil {
+		lock.Release()
+		return "", nil, err
+	}
+	server, err := local.Start(ctx, local.Config{Home: home, Progress: progress})
+	if err != nil {
+		lock.Release()
+		return "", nil, err
+	}
+	go func() {
+		<-server.Done()
+		lost()
+	}()
+	return server.URL(), func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := server.Stop(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "rapport:", err)
+		}
+		lock.Release()
+	}, nil
 }
 
 // set sets variables of the environment, by pairs; the SDK of AWS and the worker read them there.

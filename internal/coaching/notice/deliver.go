@@ -31,6 +31,9 @@ const (
 	reasonGaveUp     Reason = "UNREACHABLE" // every attempt has failed
 
 	reasonBouncedOnce Reason = "BOUNCED_ONCE" // it came back, and the next may arrive
+
+	reasonDigest  Reason = "DIGEST"  // the person has got enough: the next digest tells it
+	reasonLimited Reason = "LIMITED" // the organization has sent enough: it waits
 )
 
 // delivery is a mail to be sent.
@@ -69,6 +72,9 @@ func (s *Service) Deliver(ctx context.Context, job jobs.Job) (err error) {
 	}
 	if quiet := quietUntil(s.now(), r.settings.QuietHours, r.zone); !quiet.IsZero() {
 		return jobs.Snooze(quiet.Sub(s.now()))
+	}
+	if admitted, err := s.admit(ctx, d); !admitted || err != nil {
+		return err
 	}
 	m, err := s.compose(auth.WithViewer(ctx, r.viewer), d, r)
 	if err != nil {
@@ -121,7 +127,7 @@ func (s *Service) end(ctx context.Context, d delivery, state DeliveryState, reas
 
 func finish(ctx context.Context, db postgres.DB, org, key id.UUID, state DeliveryState, reason Reason, at time.Time) error {
 	_, err := db.Exec(ctx, `
-		UPDATE email_deliveries SET state = $3, reason = nullif($4, ''), finished_at = $5
+		UPDATE email_deliveries SET state = $3, reason = nullif($4, ''), finished_at = $5, admitted_at = CASE WHEN $3 <> 'SUPPRESSED' THEN admitted_at END
 		WHERE org_id = $1 AND id = $2 AND state = 'QUEUED'`, org, key, state, reason, at)
 	return err
 }

@@ -33,6 +33,9 @@ func (s *Service) deliverInvitation(ctx context.Context, d delivery) error {
 	if why != nil {
 		return s.end(ctx, d, Suppressed, Reason(*why))
 	}
+	if admitted, err := s.admit(ctx, d); !admitted || err != nil {
+		return err
+	}
 	i, err := s.Invitations(ctx, d.org, *d.invitation)
 	if err != nil {
 		return err

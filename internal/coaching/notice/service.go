@@ -50,6 +50,7 @@ type Options struct {
 	DB     *pgxpool.Pool
 	Stream stream.Stream
 	Sender mail.Sender // nil where no mail can be sent
+	Limits Limits      // on mails
 	Kinds  []Kind
 	Agenda Agenda
 	Pages  Pages

@@ -127,7 +127,7 @@ func (s *Service) exportOriginal(ctx context.Context, v auth.Viewer, t *Transcri
 	if t.Filename != nil {
 		name = *t.Filename
 	}
-	if where == nil {
+	if content != nil || where == nil { // on its way to the store
 		return s.handOut(ctx, v, t.ID, name, uploadType, content)
 	}
 	file, _, err := s.files.Open(ctx, *where)

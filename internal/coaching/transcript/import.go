@@ -23,9 +23,9 @@ import (
 
 // Import reads a file into a transcript of a session.
 //
-// The file is parsed before anything is written. Then original, speakers, utterances, warnings and the job that
-// analyses them are committed together: a crash at any moment leaves all of it or nothing, and in the first case the job
-// goes on after the restart. What cannot be read is an Invalid fault for the field content; without the clients' consent to
+// The file is parsed before anything is written. Then original, speakers, utterances, warnings and the jobs that
+// analyse them and put the original into the store of files are committed together: a crash at any moment leaves all of it or
+// nothing, and in the first case the jobs go on after the restart. What cannot be read is an Invalid fault for the field content; without the clients' consent to
 // transcription nothing is written.
 func (s *Service) Import(ctx context.Context, in ImportInput) (_ *Imported, err error) {
 	v, err := auth.FromContext(ctx)
@@ -125,7 +125,8 @@ func (s *Service) store(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref sessi
 	if err := audit.Record(ctx, tx, v, entry("transcript.import", key, ref)); err != nil {
 		return key, false, err
 	}
-	if err := jobs.Enqueue(ctx, tx, jobs.Job{Org: ref.Org, Kind: JobAnalyse, Entity: key.UUID}); err != nil {
+	if err := jobs.Enqueue(ctx, tx, jobs.Job{Org: ref.Org, Kind: JobAnalyse, Entity: key.UUID},
+		jobs.Job{Org: ref.Org, Kind: JobKeep, Entity: key.UUID}); err != nil {
 		return key, false, err
 	}
 	return key, false, s.publishState(ctx, tx, ref, key)

@@ -205,7 +205,7 @@ func (s *Service) complete(ctx context.Context, organization id.UUID, key ID, re
 type uploaded struct {
 	status  Status
 	failure *string
-	where   *string // nil if it came in a request
+	where   *string // nil as long as there is none in the store, nor one to be expected there
 }
 
 func sent(ctx context.Context, db postgres.DB, organization id.UUID, key ID) (ref session.Ref, u uploaded, err error) {

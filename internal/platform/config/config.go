@@ -7,6 +7,8 @@ package config
 import (
 	"log/slog"
 	"time"
+
+	"github.com/rapporthq/rapport/internal/platform/secret"
 )
 
 // Mode says what the process is for.
@@ -100,8 +102,11 @@ type HTTP struct {
 // Database is about PostgreSQL.
 type Database struct {
 	// Where PostgreSQL is: `postgres://user:password@host:5432/rapport?sslmode=verify-full`. Without it, in
-	// development, a private PostgreSQL is started in RAPPORT_HOME.
+	// development, a private PostgreSQL is started in RAPPORT_HOME. Of one that is fetched, a change of the user and of the
+	// password is followed, and nothing else.
 	URL Secret `env:"DATABASE_URL"`
+	// The password, if it does not stand in DATABASE_URL: `secretsmanager:rds!db-0a1b#password`. New connections use what it is then.
+	Password Secret `env:"DATABASE_PASSWORD"`
 	// The most connections that one process opens.
 	MaxConns int32 `env:"DATABASE_MAX_CONNS, default=20"`
 }
@@ -146,6 +151,11 @@ type Stream struct {
 type Mail struct {
 	// Who mails come from: `Rapport <coaching@example.com>`. With SES an address that it knows, or of a domain that it knows.
 	From string `env:"RAPPORT_MAIL_FROM, default=Rapport <rapport@localhost>"`
+	// How many mails one organization sends to one person within 24 hours; 0 is no limit. What is beyond goes into the next digest.
+	PersonLimit int `env:"RAPPORT_MAIL_PERSON_LIMIT, default=20"`
+	// How many mails one organization sends within an hour; 0 is no limit. What is beyond waits for the next hour. The last tenth is
+	// for invitations.
+	OrganizationLimit int `env:"RAPPORT_MAIL_ORGANIZATION_LIMIT, default=1000"`
 	// The configuration set of Amazon SES that mails are sent with. Without it nothing sends mails in production. AWS is reached
 	// as its SDKs reach it everywhere: `AWS_REGION`, a role or `AWS_PROFILE`, `AWS_ENDPOINT_URL_SESV2` for an emulator.
 	SESConfigurationSet string `env:"RAPPORT_SES_CONFIGURATION_SET"`
@@ -209,13 +219,23 @@ type Log struct {
 // DevLogin says whether the development issuer may exist.
 func (c Config) DevLogin() bool { return c.Mode == Development }
 
-// Secret is a value that must not be seen. Whatever prints it prints that it is set.
+// Secret is a value that must not be seen, or says where one is kept (secret.ParseRef). Whatever prints it prints that it is set, or
+// where it is kept.
 type Secret string
 
-// Reveal returns the value, for the one place that needs it.
+// Reveal returns the text, for the one place that needs it.
 func (s Secret) Reveal() string { return string(s) }
 
+// Refers says that the value is kept elsewhere.
+func (s Secret) Refers() bool {
+	_, refers, _ := secret.ParseRef(string(s))
+	return refers
+}
+
 func (s Secret) String() string {
+	if ref, refers, err := secret.ParseRef(string(s)); refers && err == nil {
+		return ref.String()
+	}
 	if s == "" {
 		return ""
 	}

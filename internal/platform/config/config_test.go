@@ -79,6 +79,7 @@ func TestLoad(t *testing.T) {
 		"a queue":                  {map[string]string{"RAPPORT_SQS_QUEUE_URL": "http://127.0.0.1:4566/123456789012/jobs"}, func(c Config) any { return c.Jobs.SQSQueueURL }, "http://127.0.0.1:4566/123456789012/jobs"},
 		"secret":                   {production(nil), func(c Config) any { return c.Database.URL.Reveal() }, "postgres://rapport:hunter2@db.internal:5432/rapport"},
 		"provider while here":      {map[string]string{"RAPPORT_AUTH_ISSUER": "x", "RAPPORT_AUTH_AUDIENCE": "y", "RAPPORT_AUTH_JWKS_URL": "http://127.0.0.1:1/jwks"}, func(c Config) any { return c.Auth.Enabled() }, true},
+		"kept elsewhere":           {production(map[string]string{"DATABASE_URL": "secretsmanager:db#url"}), func(c Config) any { return c.Database.URL.Refers() }, true},
 		"a key is a choice":        {map[string]string{"RAPPORT_OPENAI_API_KEY": "sk-1"}, func(c Config) any { return c.Analysis.Analyser }, AnalyserOpenAI},
 		"which can be undone":      {map[string]string{"RAPPORT_OPENAI_API_KEY": "sk-1", "RAPPORT_ANALYSER": "rules"}, func(c Config) any { return c.Analysis.Analyser }, AnalyserRules},
 		"a model of one's own":     {map[string]string{"RAPPORT_OPENAI_BASE_URL": "http://localhost:9000/v1"}, func(c Config) any { return c.Analysis.OpenAIURL }, "http://localhost:9000/v1"},
@@ -124,12 +125,16 @@ func TestLoadRefuses(t *testing.T) {
 		"bounces without SES":           {map[string]string{"RAPPORT_SES_FEEDBACK_QUEUE_URL": feedbackQueue, "RAPPORT_SES_FEEDBACK_TOPIC_ARN": feedbackTopic}, []string{"RAPPORT_SES_CONFIGURATION_SET"}},
 		"bounces of no topic":           {map[string]string{"RAPPORT_SES_CONFIGURATION_SET": "rapport", "RAPPORT_MAIL_FROM": "a@example.com", "RAPPORT_SES_FEEDBACK_QUEUE_URL": feedbackQueue}, []string{"RAPPORT_SES_FEEDBACK_TOPIC_ARN"}},
 		"bounces in no queue":           {map[string]string{"RAPPORT_SES_CONFIGURATION_SET": "rapport", "RAPPORT_MAIL_FROM": "a@example.com", "RAPPORT_SES_FEEDBACK_TOPIC_ARN": feedbackTopic}, []string{"RAPPORT_SES_FEEDBACK_QUEUE_URL"}},
+		"fewer mails than none":         {map[string]string{"RAPPORT_MAIL_PERSON_LIMIT": "-1", "RAPPORT_MAIL_ORGANIZATION_LIMIT": "-1"}, []string{"RAPPORT_MAIL_ORGANIZATION_LIMIT", "RAPPORT_MAIL_PERSON_LIMIT"}},
 		"a topic's name":                {map[string]string{"RAPPORT_SES_CONFIGURATION_SET": "rapport", "RAPPORT_MAIL_FROM": "a@example.com", "RAPPORT_SES_FEEDBACK_QUEUE_URL": "mail.fifo", "RAPPORT_SES_FEEDBACK_TOPIC_ARN": "mail"}, []string{"RAPPORT_SES_FEEDBACK_QUEUE_URL", "RAPPORT_SES_FEEDBACK_TOPIC_ARN"}},
 		"role":                          {map[string]string{"RAPPORT_ROLE": "lambda"}, []string{"RAPPORT_ROLE"}},
 		"a queue's name":                {map[string]string{"RAPPORT_SQS_QUEUE_URL": "rapport-jobs"}, []string{"RAPPORT_SQS_QUEUE_URL"}},
 		"a queue with an order":         {map[string]string{"RAPPORT_SQS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs.fifo"}, []string{"RAPPORT_SQS_QUEUE_URL"}},
 		"sending all the time":          {map[string]string{"RAPPORT_SQS_RESEND": "0s"}, []string{"RAPPORT_SQS_RESEND"}},
 		"log format":                    {map[string]string{"RAPPORT_LOG_FORMAT": "xml"}, []string{"RAPPORT_LOG_FORMAT"}},
+		"a password without a database": {map[string]string{"DATABASE_PASSWORD": "hunter2"}, []string{"DATABASE_URL"}},
+		"half a reference":              {production(map[string]string{"DATABASE_URL": "secretsmanager:rapport/db#"}), []string{"DATABASE_URL"}},
+		"a reference where none can be": {map[string]string{"RAPPORT_OPENAI_MODEL": "secretsmanager:model"}, []string{"RAPPORT_OPENAI_MODEL"}},
 		"database":                      {map[string]string{"DATABASE_URL": "hunter2"}, []string{"DATABASE_URL"}},
 		"half a provider":               {map[string]string{"RAPPORT_AUTH_ISSUER": "https://id.example.com/"}, []string{"RAPPORT_AUTH_AUDIENCE", "RAPPORT_AUTH_JWKS_URL"}},
 		"production without a database": {without("DATABASE_URL"), []string{"DATABASE_URL"}},
@@ -189,7 +194,8 @@ func TestSecretsAreNotShown(t *testing.T) {
 			t.Errorf("%s shows the password: %s", name, shown)
 		}
 	}
-	if s := c.String(); !strings.Contains(s, "DATABASE_URL=[redacted]") || !strings.Contains(s, "RAPPORT_MODE=production\n") {
+	c.Analysis.OpenAIKey = "secretsmanager:rapport/openai#key"
+	if s := c.String(); !strings.Contains(s, "DATABASE_URL=[redacted]") || !strings.Contains(s, "RAPPORT_OPENAI_API_KEY=secretsmanager:rapport/openai#key\n") || !strings.Contains(s, "RAPPORT_MODE=production\n") {
 		t.Errorf("String: %s", s)
 	}
 }

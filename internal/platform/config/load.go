@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/sethvargo/go-envconfig"
+
+	"github.com/rapporthq/rapport/internal/platform/secret"
 )
 
 var accounts = regexp.MustCompile(`^[0-9]{12}$`)
@@ -165,9 +167,25 @@ func (c Config) check() (problems []error) {
 			break
 		}
 	}
-	if u := c.Database.URL.Reveal(); u != "" {
-		if p, err := url.Parse(u); err != nil || (p.Scheme != "postgres" && p.Scheme != "postgresql") {
-			wrong("DATABASE_URL", "must be a URL like postgres://user:password@host:5432/rapport")
+	if u := c.Database.URL; u != "" && !u.Refers() {
+		if err := DatabaseURL(u.Reveal()); err != nil {
+			wrong("DATABASE_URL", "%s", err)
+		}
+	}
+	if c.Database.Password != "" && c.Database.URL == "" {
+		wrong("DATABASE_URL", "must be set where DATABASE_PASSWORD is")
+	}
+	for v := range variables(reflect.TypeFor[Config]()) {
+		value := reflect.ValueOf(c).FieldByIndex(v.index)
+		if value.Kind() != reflect.String {
+			continue
+		}
+		_, refers, err := secret.ParseRef(value.String())
+		switch {
+		case refers && v.typ != reflect.TypeFor[Secret]():
+			wrong(v.name, "cannot refer to a secret: only variables of the type secret can")
+		case err != nil:
+			wrong(v.name, "%s", err)
 		}
 	}
 	if u := c.HTTP.PublicURL; u != "" {
@@ -192,6 +210,14 @@ func (c Config) check() (problems []error) {
 	return problems
 }
 
+// DatabaseURL says what is wrong with the address of a database, without repeating it.
+func DatabaseURL(text string) error {
+	if u, err := url.Parse(text); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return errors.New("must be a URL like postgres://user:password@host:5432/rapport")
+	}
+	return nil
+}
+
 var topics = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$`)
 
 func checkQueue(wrong func(name, format string, args ...any), name, queue string) {
@@ -213,6 +239,12 @@ func (c Config) checkMail(wrong func(name, format string, args ...any)) {
 		wrong("RAPPORT_MAIL_FROM", like)
 	} else if m.SESConfigurationSet != "" && strings.HasSuffix(from.Address, "@localhost") {
 		wrong("RAPPORT_MAIL_FROM", "must be set to an address that SES knows where RAPPORT_SES_CONFIGURATION_SET is set")
+	}
+	if m.PersonLimit < 0 {
+		wrong("RAPPORT_MAIL_PERSON_LIMIT", "must be at least 0")
+	}
+	if m.OrganizationLimit < 0 {
+		wrong("RAPPORT_MAIL_ORGANIZATION_LIMIT", "must be at least 0")
 	}
 	if m.SESConfigurationSet == "" && m.SESReplyTo+m.SESFeedbackQueueURL+m.SESFeedbackTopicARN != "" {
 		wrong("RAPPORT_SES_CONFIGURATION_SET", "must be set where another RAPPORT_SES_ variable is")

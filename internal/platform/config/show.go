@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"reflect"
 	"strings"
+
+	"github.com/rapporthq/rapport/internal/platform/secret"
 )
 
 // variable is a field of Config that the environment fills.
@@ -55,4 +57,17 @@ func (c Config) LogValue() slog.Value {
 		attrs = append(attrs, slog.String(v.name, fmt.Sprint(reflect.ValueOf(c).FieldByIndex(v.index).Interface())))
 	}
 	return slog.GroupValue(attrs...)
+}
+
+// Refs are the secrets that are kept elsewhere, by variable.
+func (c Config) Refs() map[string]secret.Ref {
+	refs := map[string]secret.Ref{}
+	for v := range variables(reflect.TypeFor[Config]()) {
+		if text, is := reflect.ValueOf(c).FieldByIndex(v.index).Interface().(Secret); is {
+			if ref, refers, err := secret.ParseRef(text.Reveal()); refers && err == nil {
+				refs[v.name] = ref
+			}
+		}
+	}
+	return refs
 }

@@ -18,7 +18,7 @@ import (
 // state in a table, reads the table whenever it is woken, and is also woken, with the empty payload, whenever
 // notifications may have been missed.
 type Listener struct {
-	conf *pgx.ConnConfig
+	conf *pgxpool.Config
 	log  *slog.Logger
 	stop context.CancelFunc
 	done chan struct{}
@@ -46,13 +46,13 @@ const (
 func Listen(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) *Listener {
 	ctx, stop := context.WithCancel(ctx)
 	l := &Listener{
-		conf: pool.Config().ConnConfig,
+		conf: pool.Config(),
 		log:  log,
 		stop: stop,
 		done: make(chan struct{}),
 		subs: map[string]map[*subscription]struct{}{},
 	}
-	l.conf.RuntimeParams["application_name"] += " listener"
+	l.conf.ConnConfig.RuntimeParams["application_name"] += " listener"
 	go l.run(ctx)
 	return l
 }
@@ -145,7 +145,11 @@ func (l *Listener) closeAll() {
 
 // session connects, and delivers until the connection is lost.
 func (l *Listener) session(ctx context.Context) (connected bool, err error) {
-	conn, err := pgx.ConnectConfig(ctx, l.conf)
+	conf := l.conf.ConnConfig.Copy()
+	if err := l.conf.BeforeConnect(ctx, conf); err != nil {
+		return false, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, conf)
 	if err != nil {
 		return false, err
 	}

@@ -55,12 +55,13 @@ func migrateDownTo(ctx context.Context, pool *pgxpool.Pool, files fs.FS, version
 func withProvider(ctx context.Context, pool *pgxpool.Pool, files fs.FS, fn func(*goose.Provider) error) (err error) {
 	// A connection of its own: building an index may take longer than a request may, while waiting for a lock must not
 	// take long, because every request that needs the table queues up behind the waiting migration.
-	conf := pool.Config().ConnConfig
+	like := pool.Config()
+	conf := like.ConnConfig
 	conf.RuntimeParams["statement_timeout"] = "0"
 	conf.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
 	conf.RuntimeParams["lock_timeout"] = "10000"
 	conf.RuntimeParams["application_name"] += " migrations"
-	db := stdlib.OpenDB(*conf)
+	db := stdlib.OpenDB(*conf, stdlib.OptionBeforeConnect(like.BeforeConnect))
 	defer func() { err = errors.Join(err, db.Close()) }()
 
 	p, err := newProvider(db, files)

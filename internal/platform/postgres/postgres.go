@@ -55,6 +55,39 @@ func WithStatementTimeout(d time.Duration) Option {
 	}
 }
 
+// Login says as whom new connections sign in: those of the pool, and the listener's and the migrations' beside it. Connections that
+// there are stay.
+type Login interface {
+	// Login returns user and password as they are now; "" leaves what the url says.
+	Login(ctx context.Context) (user, password string)
+	// Refused hears that the server did not accept them.
+	Refused()
+}
+
+// WithLogin has new connections sign in as l says, for a password that changes while the program runs.
+func WithLogin(l Login) Option {
+	const wrongPassword, wrongLogin = "28P01", "28000"
+	return func(c *pgxpool.Config) {
+		c.BeforeConnect = func(ctx context.Context, conf *pgx.ConnConfig) error {
+			user, password := l.Login(ctx)
+			if user != "" {
+				conf.User = user
+			}
+			if password != "" {
+				conf.Password = password
+			}
+			before := conf.OnPgError
+			conf.OnPgError = func(conn *pgconn.PgConn, err *pgconn.PgError) bool {
+				if err.Code == wrongPassword || err.Code == wrongLogin {
+					l.Refused()
+				}
+				return before(conn, err)
+			}
+			return nil
+		}
+	}
+}
+
 // WithTracer shows every query to t. A tracer that also implements pgx's other tracer interfaces (batches, copies,
 // connections) sees those too.
 func WithTracer(t pgx.QueryTracer) Option {
@@ -95,6 +128,9 @@ func Open(ctx context.Context, url string, opts ...Option) (*pgxpool.Pool, error
 	}
 	for _, opt := range opts {
 		opt(cfg)
+	}
+	if cfg.BeforeConnect == nil {
+		cfg.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return nil }
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {

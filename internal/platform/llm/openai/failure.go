@@ -13,6 +13,7 @@ import (
 	api "github.com/sashabaranov/go-openai"
 
 	"github.com/rapporthq/rapport/internal/platform/llm"
+	"github.com/rapporthq/rapport/internal/platform/secret"
 )
 
 // header is what the client does not keep of an answer that is an error.
@@ -23,12 +24,15 @@ type header struct {
 
 type headerKey struct{}
 
-// doer notes down the header, and caps the answer.
-type doer struct{ client *http.Client }
+// doer signs in, notes down the header, and caps the answer.
+type doer struct {
+	key    *secret.Value
+	client *http.Client
+}
 
 // Do implements api.HTTPDoer.
 func (d doer) Do(r *http.Request) (*http.Response, error) {
-	res, err := d.client.Do(r)
+	res, err := d.send(r)
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +44,31 @@ func (d doer) Do(r *http.Request) (*http.Response, error) {
 		io.Closer
 	}{io.LimitReader(res.Body, maxStream), res.Body}
 	return res, nil
+}
+
+// send sends the request with the key as it is now. One that is refused may have been replaced a moment ago: then it is sent once more.
+func (d doer) send(r *http.Request) (*http.Response, error) {
+	const age = time.Minute
+	key := d.key.Within(r.Context(), age)
+	r.Header.Set("Authorization", "Bearer "+key)
+	res, err := d.client.Do(r)
+	if err != nil || res.StatusCode != http.StatusUnauthorized || r.GetBody == nil {
+		return res, err
+	}
+	d.key.Refused()
+	now := d.key.Within(r.Context(), age)
+	if now == key {
+		return res, nil
+	}
+	if err := res.Body.Close(); err != nil {
+		return nil, err
+	}
+	again := r.Clone(r.Context())
+	if again.Body, err = r.GetBody(); err != nil {
+		return nil, err
+	}
+	again.Header.Set("Authorization", "Bearer "+now)
+	return d.client.Do(again)
 }
 
 // retryAfter reads how long the service wants to be left alone: Retry-After-Ms, as OpenAI writes it, or Retry-After, in seconds or as

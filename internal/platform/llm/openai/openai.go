@@ -22,14 +22,14 @@ import (
 	api "github.com/sashabaranov/go-openai"
 	"github.com/sony/gobreaker/v2"
 
-	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/llm"
+	"github.com/rapporthq/rapport/internal/platform/secret"
 )
 
 // Options say which model, and how it is asked.
 type Options struct {
-	Key     config.Secret
+	Key     *secret.Value
 	BaseURL string // …/v1
 	Model   string
 
@@ -75,7 +75,7 @@ func New(o Options) (*Model, error) {
 	if o.Pause == nil {
 		o.Pause = pause
 	}
-	c := api.DefaultConfig(o.Key.Reveal())
+	c := api.DefaultConfig("") // the key is added to each request
 	if o.BaseURL != "" {
 		c.BaseURL = o.BaseURL
 	}
@@ -83,11 +83,10 @@ func New(o Options) (*Model, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	transport.TLSHandshakeTimeout = 10 * time.Second
-	c.HTTPClient = doer{&http.Client{
+	c.HTTPClient = doer{o.Key, &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the key goes nowhere else
 	}}
-	o.Key = "" // the client has it, and prints it nowhere
 	return &Model{
 		client: api.NewClientWithConfig(c), options: o, spec: s,
 		breaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{

@@ -13,11 +13,15 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/llm"
 	"github.com/rapporthq/rapport/internal/platform/llm/llmtest"
 	"github.com/rapporthq/rapport/internal/platform/llm/openai"
+	"github.com/rapporthq/rapport/internal/platform/secret"
 )
 
 func at(t *testing.T, o openai.Options) *openai.Model {
 	t.Helper()
-	o.Key, o.Model = llmtest.Key, "gpt-4-turbo"
+	o.Model = "gpt-4-turbo"
+	if o.Key == nil {
+		o.Key = secret.Fixed(llmtest.Key)
+	}
 	if o.Pause == nil {
 		o.Pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	}
