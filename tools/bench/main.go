@@ -52,6 +52,7 @@ var sections = []struct {
 	{"home", measureHome},
 	{"import", measureImport},
 	{"audit", measureAudit},
+	{"relays", measureRelays},
 	{"memory", measureMemory},
 }
 

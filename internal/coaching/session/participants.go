@@ -189,7 +189,7 @@ func (s *Service) fits(ctx context.Context, tx pgx.Tx, v auth.Viewer, of *Sessio
 			return err
 		}
 	}
-	all, err := page.AllChildren(ctx, tx, v, participants, innerScope(v, "p.org_id"), page.Filter{}, participantsInOrder, "p.session_id", []id.UUID{of.ID.UUID})
+	all, err := page.AllChildren(ctx, tx, v, participants, innerScope(v, "p.org_id"), page.Filter{}, participantsInOrder, "p.session_id", []id.UUID{of.ID.UUID}, maxParticipants)
 	if err != nil {
 		return err
 	}
