@@ -10,7 +10,15 @@ import (
 var Personal = []personal.Store{
 	// Whoever looks for the client by name has most often given the filter that name.
 	{Table: "saved_filters", Of: `x.owner_id = $3 OR x.filter->'clientIds' ? $2::text OR x.filter->'engagementIds' ?| ARRAY(
-		SELECT e.id::text FROM engagements e WHERE e.org_id = $1 AND e.client_id = $2)`},
+		SELECT e.id::text FROM engagements e WHERE e.org_id = $1 AND e.client_id = $2)
+		OR x.filter->'participantUserIds' ? $3::text OR x.filter->'tagIds' ?| ARRAY(
+		SELECT t.id::text FROM tags t JOIN clients c ON c.org_id = $1 AND c.id = $2 AND lower(c.name) = lower(t.name) WHERE t.org_id = $1)`},
+	// What was on the agenda of a session of several clients, and went on to one of another's.
+	{Table: "agenda_topics", Of: `x.id IN (
+		WITH RECURSIVE carried AS (
+			SELECT c.id FROM agenda_topics a JOIN agenda_topics c ON c.org_id = $1 AND c.carried_from = a.id WHERE a.org_id = $1 AND ` + personal.OfSession("a.session_id") + `
+			UNION SELECT c.id FROM carried JOIN agenda_topics c ON c.org_id = $1 AND c.carried_from = carried.id)
+		SELECT id FROM carried)`},
 	{Table: "agenda_topics", Of: personal.OfSession("x.session_id"), Copy: "session_id, title, notes, status, created_at"},
 	{
 		Table: "participants", Of: "x.client_id = $2", Clear: "name = '" + client.Erased + "', user_id = NULL", Dirty: "x.name <> '" + client.Erased + "'",
