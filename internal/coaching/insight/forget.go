@@ -73,7 +73,7 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 	}); err != nil {
 		return err
 	}
-	if err := s.unquote(ctx, tx, organization, key); err != nil {
+	if err := s.unquote(ctx, tx, organization, of); err != nil {
 		return err
 	}
 	if err := s.themes.Hold(ctx, tx, ref); err != nil {
