@@ -40,6 +40,8 @@ var kept = map[string]string{
 	"retention_sweeps":    "dates and counts",
 	"session_reminders":   "when somebody was reminded of a session",
 	"tags":                "a coach's vocabulary; which tag was on the client goes with taggings",
+	"outbox":              "codes and ids",
+	"dev_events":          "codes and ids",
 	"jobs":                "ids and codes",
 	"stream_topics":       "ids and cursors",
 	"stream_events":       "kinds and ids",
