@@ -39,7 +39,7 @@ var kept = map[string]string{
 	"data_requests":       "receipts: ids, dates and counts",
 	"retention_sweeps":    "dates and counts",
 	"session_reminders":   "when somebody was reminded of a session",
-	"tags":                "a coach's vocabulary; which tag was on the client goes with taggings",
+	"tags":                "a coach's vocabulary: which was on the client goes with taggings, a name in it by privacy.Written",
 	"jobs":                "ids and codes",
 	"stream_topics":       "ids and cursors",
 	"stream_events":       "kinds and ids",
