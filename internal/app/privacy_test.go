@@ -45,6 +45,7 @@ var kept = map[string]string{
 	"stream_events":       "kinds and ids",
 	"audit_events":        "ids and names of fields, for good",
 	"audit_seals":         "hashes of those",
+	"audit_heads":         "hashes of those",
 	"mail_suppressions":   "hashes of addresses that want no mail",
 	"ses_messages":        "ids of mails",
 	"outbox":              "kinds, ids and codes, until they are published",

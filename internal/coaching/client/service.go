@@ -97,6 +97,9 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Client, err er
 		if err := audit.Record(ctx, tx, v, entry("client.create", key)); err != nil {
 			return err
 		}
+		if err := org.LinkClient(ctx, tx, v, key.UUID); err != nil {
+			return err
+		}
 		return s.outbox.Add(ctx, tx, v.Org, news("client.created", key, coach))
 	})
 	if err != nil {
@@ -149,7 +152,10 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Client, err er
 			v.Org, in.ID, name, in.Email != nil, email, lifecycle); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("client.update", in.ID, audit.Given(in)...))
+		if err := audit.Record(ctx, tx, v, entry("client.update", in.ID, audit.Given(in)...)); err != nil {
+			return err
+		}
+		return org.LinkClient(ctx, tx, v, in.ID.UUID)
 	})
 	if err != nil {
 		return nil, err

@@ -213,6 +213,10 @@ func (s *Service) Commit(ctx context.Context, tx pgx.Tx, v auth.Viewer, c Commit
 	if len(known) > 0 {
 		return known[0], nil
 	}
+	who, err := c.Assignees()
+	if err != nil {
+		return key, err
+	}
 	var problems check.Input
 	a := draft{
 		ActionItem: ActionItem{
@@ -220,7 +224,7 @@ func (s *Service) Commit(ctx context.Context, tx pgx.Tx, v auth.Viewer, c Commit
 			GoalID: c.GoalID, SourceInsightID: &c.InsightID, Title: problems.Line("title", c.Title, titleLimit), Status: ToDo, DueOn: c.DueOn,
 		},
 		outbox:    s.outbox,
-		assignees: c.Assignees,
+		assignees: who,
 		planned:   c.Chosen,
 	}
 	if c.GoalID != nil {

@@ -114,7 +114,7 @@ func (r *run) remember(ctx context.Context, key []byte, calls []llm.Call, unread
 	})
 }
 
-// admit opens a call on the organization's account, if all clients still consent, it is this run's to make, and the limits allow it.
+// admit opens a call on the organization's account, if everybody still consents, it is this run's to make, and the limits allow it.
 // What is under way counts with the most that it can cost, so that calls at the same time cannot overrun the limit together.
 func (r *run) admit(ctx context.Context, m llm.Model, q llm.Request) (call id.UUID, err error) {
 	org, most := r.content.Session.Org, m.Estimate(q)

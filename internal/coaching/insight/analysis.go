@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/coding"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
@@ -60,7 +61,7 @@ var errSuperseded = errors.New("superseded by another run")
 // errWithdrawn says that a client has not consented to analysis.
 var errWithdrawn = errors.New("without consent to analysis")
 
-// permitted checks the clients' consents, and keeps them from changing until the transaction ends: who withdraws one waits for what
+// permitted checks the consents of those in the session, and keeps them from changing until the transaction ends: who withdraws one waits for what
 // this transaction writes, and then has it removed. So nothing that rests on a consent is written behind its withdrawal's back.
 func permitted(ctx context.Context, tx pgx.Tx, ref session.Ref) error {
 	var given bool
@@ -364,6 +365,9 @@ func (r *run) finish(ctx context.Context) error {
 		if err := r.publish(ctx, tx, ref, eventProgressed, subject{Run: &r.id}); err != nil {
 			return err
 		}
+		if err := audit.RecordSystem(ctx, tx, org, r.id.entry("analysis.succeed", ref)); err != nil {
+			return err
+		}
 		moved, err := r.transcripts.Advance(ctx, tx, ref, r.content.ID, r.content.Done(), transcript.Analyzing)
 		if err != nil || !moved || r.content.Done() != transcript.Ready {
 			return err
@@ -410,9 +414,16 @@ func (s *Service) AnalyseDied(ctx context.Context, tx pgx.Tx, job jobs.Job) (err
 		if err := s.publish(ctx, tx, ref, eventProgressed, subject{Run: &run}); err != nil {
 			return err
 		}
+		if err := audit.RecordSystem(ctx, tx, job.Org, run.entry("analysis.fail", ref)); err != nil {
+			return err
+		}
 	}
 	_, err = s.transcripts.Fail(ctx, tx, ref, key, transcript.Failure{Code: code, Message: said[code]})
 	return err
+}
+
+func (i RunID) entry(action string, of session.Ref) audit.Entry {
+	return audit.Entry{Action: action, Kind: "analysis", ID: i.UUID, ClientID: of.ClientID.UUID}
 }
 
 // holdRunning locks the run's row, so that no other run can take over before the transaction ends, and no consent be withdrawn.

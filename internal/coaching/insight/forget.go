@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -79,7 +80,8 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 	if err := s.themes.Hold(ctx, tx, ref); err != nil {
 		return err
 	}
-	if err := transcript.Delete(ctx, tx, organization, of, Derived, counts); err != nil {
+	removed := map[string]int{}
+	if err := transcript.Delete(ctx, tx, organization, of, Derived, removed); err != nil {
 		return err
 	}
 	if err := s.announce(ctx, tx, ref, out...); err != nil {
@@ -87,6 +89,14 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 	}
 	for _, about := range gone {
 		if err := s.publish(ctx, tx, ref, eventRemoved, about); err != nil {
+			return err
+		}
+	}
+	for table, n := range removed {
+		counts[table] += n
+	}
+	if len(removed) > 0 {
+		if err := audit.RecordSystem(ctx, tx, organization, audit.Entry{Action: "analysis.remove", Kind: "transcript", ID: of.UUID, ClientID: ref.ClientID.UUID}); err != nil {
 			return err
 		}
 	}

@@ -290,8 +290,14 @@ const linkValid = 15 * time.Minute
 
 // Died tells on a request that its job is dead; for jobs.OnDead.
 func (s *Service) Died(ctx context.Context, tx pgx.Tx, job jobs.Job) error {
-	_, err := tx.Exec(ctx, `UPDATE data_requests SET status = 'FAILED' WHERE org_id = $1 AND id = $2 AND status = 'RUNNING'`, job.Org, job.Entity)
-	return err
+	var client id.UUID
+	err := tx.QueryRow(ctx, `UPDATE data_requests SET status = 'FAILED' WHERE org_id = $1 AND id = $2 AND status = 'RUNNING' RETURNING client_id`, job.Org, job.Entity).Scan(&client)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return audit.RecordSystem(ctx, tx, job.Org, audit.Entry{Action: "privacy.fail", Kind: "request", ID: job.Entity, ClientID: client})
 }
 
 // running locks a request whose job is at work; false if there is nothing to do. One that had failed runs again.

@@ -74,7 +74,7 @@ type Session struct {
 	Title           *string
 	StartsAt        time.Time
 	DurationMinutes int
-	Consents        []consent.Scope // that all its clients have given, and that are in force
+	Consents        []consent.Scope // that everybody in it but the coach has given, and that are in force
 	Counts          bool            // against the sessions agreed, though it was not held
 
 	CancelledAt        *time.Time

@@ -379,7 +379,11 @@ func (s *Service) Advance(ctx context.Context, tx pgx.Tx, ref session.Ref, key I
 
 // Fail records why a transcript could not be finished.
 func (s *Service) Fail(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID, why Failure) (bool, error) {
-	return s.advance(ctx, tx, ref, key, Failed, &why, []Status{Uploading, Uploaded, Parsing, Parsed, Analyzing, NeedsSpeakers, Ready})
+	moved, err := s.advance(ctx, tx, ref, key, Failed, &why, []Status{Uploading, Uploaded, Parsing, Parsed, Analyzing, NeedsSpeakers, Ready})
+	if err != nil || !moved {
+		return false, err
+	}
+	return true, audit.RecordSystem(ctx, tx, ref.Org, entry("transcript.fail", key, ref))
 }
 
 func (s *Service) advance(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID, to Status, why *Failure, from []Status) (bool, error) {

@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 		Database: Database{MaxConns: 20},
 		Jobs:     Jobs{Concurrency: 4, Lease: time.Minute, SQSResend: 5 * time.Minute},
 		Stream:   Stream{Retention: 24 * time.Hour},
-		Mail:     Mail{From: "Rapport <rapport@localhost>"},
+		Mail:     Mail{From: "Rapport <rapport@localhost>", PersonLimit: 20, OrganizationLimit: 1000},
 		Analysis: Analysis{Analyser: AnalyserRules, OpenAIURL: "https://api.openai.com/v1", OpenAIModel: "gpt-4-turbo", OpenAITimeout: time.Minute,
 			OpenAIConcurrency: 4, OpenAIMonthlyLimit: 100},
 		Log:     Log{Level: slog.LevelInfo, Format: LogText},
