@@ -130,6 +130,11 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 	"confirmSpeakerRoles": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach, fmt.Sprintf(`transcriptId: %q, roles: [{speakerId: %q, role: COACH}]`, w.transcript(t), w.voice(t, 0))
 	},
+	"retryAnalysis": func(t *testing.T, w *world) (string, string) {
+		failed := one(t, w.env, "transcript", `SELECT id FROM transcripts WHERE session_id = $1`, w.uuid(t, sofia2.id(t, w.env)))
+		sql(t, w.env, `UPDATE transcripts SET status = 'FAILED', failure_code = 'ANALYSIS_FAILED', failure_message = 'Overwritten' WHERE id = $1`, w.uuid(t, failed))
+		return apptest.Coach2, fmt.Sprintf(`transcriptId: %q`, failed)
+	},
 	"reassignUtterances": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach, fmt.Sprintf(`speakerId: %q, utteranceIds: [%q]`, w.voice(t, 0), w.line(t, 1))
 	},

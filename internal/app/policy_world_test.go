@@ -205,7 +205,7 @@ func (w *world) fill(t *testing.T) {
 	login := func(email string) *id.UUID { u := w.person(t, email); return &u }
 	clientOf := func(name string) id.UUID { return w.id(t, `SELECT id FROM clients WHERE name = $1`, name) }
 
-	w.exec(t, `UPDATE organizations SET retention_days = 365`)
+	w.exec(t, `UPDATE organizations SET retention_days = 365, model_monthly_limit_micros = 5000000`)
 	w.exec(t, `UPDATE clients SET user_id = $1 WHERE name = 'Jonas Lindqvist'`, login("client2@harbor.example"))
 	w.exec(t, `UPDATE clients SET user_id = $1 WHERE name = 'Hanna Vogel'`, login("coachclient@harbor.example"))
 	w.exec(t, `UPDATE participants p SET user_id = c.user_id FROM clients c WHERE c.id = p.client_id AND c.user_id IS NOT NULL`)

@@ -33,6 +33,14 @@ import (
 func (s *Service) Analyse(ctx context.Context, job jobs.Job) (err error) {
 	key := transcript.ID{UUID: job.Entity}
 	defer fault.Wrap(&err, "insight.Analyse(%s)", key)
+	for err = errOtherRoles; errors.Is(err, errOtherRoles); {
+		err = s.analyse(ctx, job, key)
+	}
+	return err
+}
+
+// analyse does it once: errOtherRoles says that it is to be done again, with roles that it has found.
+func (s *Service) analyse(ctx context.Context, job jobs.Job, key transcript.ID) error {
 	content, err := s.transcripts.Read(ctx, job.Org, key)
 	if fault.KindOf(err) == fault.KindNotFound {
 		return nil // erased since
@@ -47,8 +55,11 @@ func (s *Service) Analyse(ctx context.Context, job jobs.Job) (err error) {
 		return err
 	}
 	if err := run.work(ctx); err != nil {
-		if errors.Is(err, errSuperseded) {
+		switch {
+		case errors.Is(err, errSuperseded):
 			return nil
+		case errors.Is(err, errOtherRoles):
+			return err
 		}
 		return run.interrupted(ctx, job, err)
 	}
@@ -57,6 +68,9 @@ func (s *Service) Analyse(ctx context.Context, job jobs.Job) (err error) {
 
 // errSuperseded says that another run has taken over, or that there must not be one any more.
 var errSuperseded = errors.New("superseded by another run")
+
+// errOtherRoles says that who is who has turned out to be otherwise than this run reads it.
+var errOtherRoles = errors.New("other roles")
 
 // errWithdrawn says that a client has not consented to analysis.
 var errWithdrawn = errors.New("without consent to analysis")
@@ -254,6 +268,7 @@ func (r *run) work(ctx context.Context) error {
 		On:         r.content.On,
 		Speakers:   r.content.Speakers,
 		Utterances: r.content.Utterances,
+		RolesOpen:  r.content.RolesOpen,
 	}, Report(report{ctx, r})
 	if r.hidden != nil {
 		c, to = disguise(c, to, r.hidden)
@@ -265,6 +280,36 @@ func (r *run) work(ctx context.Context) error {
 type report struct {
 	ctx context.Context
 	*run
+}
+
+// Roles implements Report. What rests on roles that nobody is asked about is read anew with these.
+func (r report) Roles(all []RoleProposal) error {
+	proposed := make([]conversation.RoleSuggestion, len(all))
+	for i, p := range all {
+		proposed[i] = conversation.RoleSuggestion{Speaker: p.Speaker, Role: p.Role, Confidence: p.Confidence}
+	}
+	var changed bool
+	err := postgres.InTx(r.ctx, r.db, func(tx pgx.Tx) error {
+		if err := permitted(r.ctx, tx, r.content.Session); err != nil {
+			return err
+		}
+		if _, _, err := r.transcripts.Hold(r.ctx, tx, r.content.Session.Org, r.content.ID); err != nil {
+			return err
+		}
+		if err := r.holdRunning(r.ctx, tx); err != nil {
+			return err
+		}
+		var err error
+		changed, err = r.transcripts.ProposeRoles(r.ctx, tx, r.content, proposed)
+		return err
+	})
+	switch {
+	case errors.Is(err, errWithdrawn) || fault.KindOf(err) == fault.KindNotFound:
+		return errSuperseded
+	case err == nil && changed && !r.content.NeedsSpeakers:
+		return errOtherRoles
+	}
+	return err
 }
 
 // Insight implements Report.

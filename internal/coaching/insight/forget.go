@@ -87,6 +87,9 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 	if err := s.announce(ctx, tx, ref, out...); err != nil {
 		return err
 	}
+	if err := s.transcripts.ForgetRoles(ctx, tx, ref, of); err != nil {
+		return err
+	}
 	for _, about := range gone {
 		if err := s.publish(ctx, tx, ref, eventRemoved, about); err != nil {
 			return err

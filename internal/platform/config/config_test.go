@@ -150,6 +150,7 @@ func TestLoadRefuses(t *testing.T) {
 		"a model without a key":         {map[string]string{"RAPPORT_ANALYSER": "openai"}, []string{"RAPPORT_OPENAI_API_KEY"}},
 		"a model over http":             {map[string]string{"RAPPORT_OPENAI_BASE_URL": "http://models.example.com/v1"}, []string{"RAPPORT_OPENAI_BASE_URL"}},
 		"a model nowhere":               {map[string]string{"RAPPORT_OPENAI_BASE_URL": "/v1"}, []string{"RAPPORT_OPENAI_BASE_URL"}},
+		"one price":                     {map[string]string{"RAPPORT_OPENAI_INPUT_PRICE": "10"}, []string{"RAPPORT_OPENAI_INPUT_PRICE"}},
 		"less than nothing": {map[string]string{"RAPPORT_OPENAI_CONCURRENCY": "-1", "RAPPORT_OPENAI_MONTHLY_LIMIT": "-1", "RAPPORT_OPENAI_TIMEOUT": "1ms"},
 			[]string{"RAPPORT_OPENAI_CONCURRENCY", "RAPPORT_OPENAI_MONTHLY_LIMIT", "RAPPORT_OPENAI_TIMEOUT"}},
 		"production with the demo": {production(map[string]string{"RAPPORT_DEMO": "true"}), []string{"RAPPORT_DEMO"}},
