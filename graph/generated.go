@@ -13822,15 +13822,17 @@ type RetentionSweep {
 type Mutation {
   """
   Have a copy made of what is kept about a client: for the client themselves, or by an owner, an admin or the coach on the client's
-  behalf. It is made within moments (` + "`" + `DataRequest.status` + "`" + `), and can be fetched for a day (downloadDataExport).
+  behalf. It is made within moments (` + "`" + `DataRequest.status` + "`" + `), and can be fetched for a day by the client, or of a client without a login by the
+  coach (downloadDataExport).
   """
   requestDataExport(
     "Of whom."
     input: RequestDataExportInput!
   ): RequestDataExportPayload!
   """
-  Get a link to a copy that was made, good for a quarter of an hour. For the client; of a client without a login for whoever asked on the
-  client's behalf. Nobody else gets it, for it holds what not even the coach may see.
+  Get a link to a copy that was made, good for a quarter of an hour. For the client; of a client without a login for the client's coach, to
+  hand it on: then it has the conversations with that coach alone. Nobody else gets it, owners and admins who have asked for it included, for
+  it holds what they may not see. Fetching it is recorded as an export of each transcript in it.
   """
   downloadDataExport(
     "Which copy."

@@ -264,8 +264,8 @@ func (w *world) fill(t *testing.T) {
 	w.exec(t, `INSERT INTO consents (id, org_id, client_id, participant_id, scope, source)
 		SELECT gen_random_uuid(), org_id, client_id, id, 'SHARE_WITH_ORG', 'UNKNOWN' FROM participants WHERE session_id = $1`, w.session(t, amara, 2))
 	// Requests of every kind, a receipt, and a hold.
-	w.exec(t, `INSERT INTO data_requests (id, org_id, client_id, kind, status, requested_by, decided_by, completed_at, counts)
-		SELECT gen_random_uuid(), c.org_id, c.id, k.kind, k.status, coalesce(c.user_id, (SELECT user_id FROM memberships m WHERE m.org_id = c.org_id AND 'SPONSOR' = ANY(m.roles) ORDER BY m.id LIMIT 1)), c.coach_id, CASE WHEN k.status = 'COMPLETED' THEN now() END, '{"tags": 3}'
+	w.exec(t, `INSERT INTO data_requests (id, org_id, client_id, kind, status, requested_by, decided_by, completed_at, counts, transcript_ids)
+		SELECT gen_random_uuid(), c.org_id, c.id, k.kind, k.status, coalesce(c.user_id, (SELECT user_id FROM memberships m WHERE m.org_id = c.org_id AND 'SPONSOR' = ANY(m.roles) ORDER BY m.id LIMIT 1)), c.coach_id, CASE WHEN k.status = 'COMPLETED' THEN now() END, '{"tags": 3}', '{}'
 		FROM clients c CROSS JOIN (VALUES ('EXPORT', 'COMPLETED'), ('ERASURE', 'WAITING'), ('ERASURE', 'DECLINED')) AS k (kind, status)`)
 	w.exec(t, `UPDATE clients SET legal_hold = true WHERE name IN ('Jonas Lindqvist', 'Theo Marchetti') OR coach_id = $1`, w.person(t, "coachclient@harbor.example"))
 	// Somebody is invited, by somebody.

@@ -9,7 +9,6 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/org"
-	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/event"
@@ -135,9 +134,6 @@ func (s *Service) CreateAction(ctx context.Context, in CreateActionInput) (_ *Ac
 	}
 	if !c.Any(auth.AsCoach | auth.AsClient) {
 		return nil, fault.Forbidden("only a coach of the client and the client can add an action")
-	}
-	if err := personal.RequireKept(ctx, s.db, v.Org, in.ClientID.UUID); err != nil {
-		return nil, err
 	}
 	var problems check.Input
 	a := draft{

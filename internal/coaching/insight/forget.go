@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/event"
@@ -73,6 +74,9 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 	}); err != nil {
 		return err
 	}
+	if err := s.unquote(ctx, tx, organization, of); err != nil {
+		return err
+	}
 	if err := s.themes.Hold(ctx, tx, ref); err != nil {
 		return err
 	}
@@ -103,4 +107,27 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 		_, err = s.transcripts.Advance(ctx, tx, ref, of, transcript.Ready, status)
 	}
 	return err
+}
+
+// unquote has the actions that came from a transcript's insights lose the words that were said; what a person has put in their place stays.
+func (s *Service) unquote(ctx context.Context, tx pgx.Tx, organization id.UUID, key transcript.ID) error {
+	rows, err := tx.Query(ctx, `
+		SELECT i.id, w.words FROM insights i CROSS JOIN LATERAL (
+			SELECT unnest(ARRAY[i.title, i.body, i.original_title, i.original_body])
+			UNION ALL SELECT c.quote FROM citations c WHERE c.org_id = $1 AND c.insight_id = i.id) AS w (words)
+		WHERE i.org_id = $1 AND i.transcript_id = $2 AND i.kind = 'COMMITMENT' AND w.words <> ''`, organization, key)
+	if err != nil {
+		return err
+	}
+	var insights []id.UUID
+	var words []string
+	var of id.UUID
+	var said string
+	if _, err := pgx.ForEachRow(rows, []any{&of, &said}, func() error {
+		insights, words = append(insights, of), append(words, said)
+		return nil
+	}); err != nil || len(insights) == 0 {
+		return err
+	}
+	return goal.Unquote(ctx, tx, organization, insights, words)
 }

@@ -201,6 +201,11 @@ func (s *Service) lockParticipant(ctx context.Context, tx pgx.Tx, v auth.Viewer,
 
 // fits checks that there is room for a participant, and that nobody else in the session is called or is the same.
 func (s *Service) fits(ctx context.Context, tx pgx.Tx, v auth.Viewer, of *Session, key ParticipantID, p *Participant) error {
+	if p.ClientID != nil { // who need not be the session's
+		if err := audit.RequireKept(ctx, tx, v.Org, p.ClientID.UUID); err != nil {
+			return err
+		}
+	}
 	all, err := page.AllChildren(ctx, tx, v, participants, innerScope(v, "p.org_id"), page.Filter{}, participantsInOrder, "p.session_id", []id.UUID{of.ID.UUID}, maxParticipants)
 	if err != nil {
 		return err

@@ -122,6 +122,9 @@ func (*Session) IsNode() {}
 // IsTaggable marks what a tag can be put on.
 func (*Session) IsTaggable() {}
 
+// AboutClient is the client whom it is about.
+func (s *Session) AboutClient() id.UUID { return s.ClientID.UUID }
+
 // ParticipantRole is what a person is in a session.
 type ParticipantRole string
 
