@@ -19,7 +19,7 @@ run: prerequisites graphiql ## Start everything for development and open the exp
 	@exec ./bin/rapport-server
 
 .PHONY: run-aws
-run-aws: prerequisites graphiql ## Start everything as on AWS: S3 and SQS of an emulator (Python 3.11), a worker of its own
+run-aws: prerequisites graphiql ## Start everything as on AWS: S3, SQS and SNS of an emulator (Python 3.11), a worker of its own
 	@[ -x bin/rapport-aws ] || echo "… building the server (a minute or two the first time)"
 	@go build -o bin/rapport-aws ./tools/runaws || { echo "the server does not build"; exit 1; }
 	@exec ./bin/rapport-aws
@@ -44,7 +44,7 @@ verify: prerequisites ## Check format, vet, staticcheck, generated code, migrati
 	@echo "import rules, schema, migrations"; go run ./tools/testrun -- go test ./internal/importtest ./graph/... ./internal/platform/postgres
 
 .PHONY: bench
-bench: ## Measure parsing, pages, statements, screens, imports, audited writes, the pipeline and memory; never fails on a time
+bench: ## Measure parsing, pages, statements, screens, imports, audited writes, relays, the pipeline and memory; never fails on a time
 	go run ./tools/bench
 
 IMPORTS ?= 500

@@ -10562,7 +10562,7 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
   usesSession: Boolean!
   "How it was called off; null if it was not."
   cancellation: SessionCancellation @access(to: [COACH, SUPERVISOR, CLIENT])
-  "What else the coach has planned in its time, by when it begins, as far as the viewer may see it. Allowed, and most often a slip."
+  "What else the coach has planned in its time, by when it begins, as far as the viewer may see it: the first ten. Allowed, and most often a slip."
   overlaps: [Session!]!
   """
   What all the clients in it have consented to, which is what may be done with the conversation. Without TRANSCRIPTION no transcript can
@@ -10614,7 +10614,7 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
     "Only what comes before this cursor."
     before: String
   ): InsightConnection!
-  "How many insights the transcript that counts has in all. Owners and admins see this count and nothing of what is in them."
+  "How many insights the transcript that counts has, without evidence of the coach's skill. Owners and admins see this count and nothing of what is in them."
   insightCount: Int @access(to: [ADMIN, COACH])
   "The notes on this session that the viewer may see."
   notes(
@@ -11839,8 +11839,8 @@ type AnalysisRun implements Node @scope(to: [COACH, SUPERVISOR]) {
   model: String
   "The version of the prompts, if a model was asked."
   promptVersion: String
-  "How many insights it found that hold."
-  insightCount: Int!
+  "How many insights it found that hold, those for the coach alone included."
+  insightCount: Int @access(to: [COACH])
   "How many findings were refused: their quote is not in the transcript, or they could not be read."
   rejectedCount: Int!
   "Tokens read by the model."
@@ -24225,12 +24225,30 @@ func (ec *executionContext) _AnalysisRun_insightCount(ctx context.Context, field
 		func(ctx context.Context) (any, error) {
 			return obj.InsightCount, nil
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH"})
+				if err != nil {
+					var zeroVal int
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal int
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
+			return ec.marshalOInt2int(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_AnalysisRun_insightCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -62373,7 +62391,7 @@ func (ec *executionContext) _AnalysisRun(ctx context.Context, sel ast.SelectionS
 			}
 		case "insightCount":
 			out.Values[i] = ec._AnalysisRun_insightCount(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "rejectedCount":

@@ -39,6 +39,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/blob/disk"
 	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -64,6 +65,7 @@ type App struct {
 	secrets  *secret.Keeper
 	url      atomic.Pointer[string] // how people reach the server
 	mails    mails
+	news     news
 	now      func() time.Time
 	runner   *jobs.Runner
 	services loaders.Services
@@ -114,6 +116,11 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		a.listener.Close()
 		return nil, err
 	}
+	if a.news, err = a.openNews(ctx); err != nil {
+		a.work.close()
+		a.listener.Close()
+		return nil, err
+	}
 	a.stream = pgstream.New(db, a.listener, log, pgstream.Options{})
 
 	a.reads = audit.NewReadLog(db, log)
@@ -121,13 +128,13 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Audit = audit.NewService(db)
 	a.services.DeadLetters = deadletter.NewService(db, aboutJobs...)
 	a.services.Orgs = org.NewService(db)
-	a.services.Clients = client.NewService(db)
-	a.services.Engagements = engagement.NewService(db, a.services.Clients)
-	a.services.Sessions = session.NewService(db, a.services.Engagements)
-	a.services.Goals = goal.NewService(db, a.services.Clients, a.services.Engagements, a.services.Sessions)
-	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream)
+	a.services.Clients = client.NewService(db, a.news.outbox)
+	a.services.Engagements = engagement.NewService(db, a.services.Clients, a.news.outbox)
+	a.services.Sessions = session.NewService(db, a.services.Engagements, a.news.outbox)
+	a.services.Goals = goal.NewService(db, a.services.Clients, a.services.Engagements, a.services.Sessions, a.news.outbox)
+	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream, a.news.outbox)
 	a.services.Themes = theme.NewService(db)
-	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.limits(), a.services.Themes, a.stream)
+	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.limits(), a.services.Themes, a.stream, a.news.outbox)
 	a.services.GoalLinks = goal.NewLinks(a.services.Goals, linkable(a.services)...)
 	a.services.Analytics = analytics.NewService(db, a.services.Goals)
 	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights, a.services.Themes)
@@ -140,8 +147,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		Invitations: a.invitation,
 	})
 	a.services.Tags = tag.NewService(db, session.ReplaceTags, taggable(a.services)...)
-	a.services.Consents = consent.NewService(db, consenting(a.services)...)
-	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal())
+	a.services.Consents = consent.NewService(db, a.news.outbox, consenting(a.services)...)
+	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal(), a.news.outbox)
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.work.queue(), Log: log,
@@ -165,7 +172,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		a.work.check,
 		a.files.check,
 		a.analysis,
-	}, a.mails.checks)...)
+	}, a.mails.checks, a.news.checks)...)
 	a.watched = make(chan struct{})
 	go a.reviewStreams(context.WithoutCancel(ctx))
 	if a.handler, err = a.routes(); err != nil {
@@ -179,6 +186,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 func (a *App) Close() {
 	a.reads.Close()
 	a.stream.Close()
+	a.news.close()
 	a.work.close()
 	a.listener.Close()
 	<-a.watched
@@ -215,6 +223,7 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 		})
 	})
 	g.Go(func() error { return a.relay(ctx) })
+	g.Go(func() error { return a.news.run(ctx) })
 	if a.config.Role.Works() {
 		g.Go(func() error { return a.runner.Run(ctx) })
 		g.Go(func() error { return a.sweep(ctx) })
@@ -250,6 +259,9 @@ func (a *App) sweep(ctx context.Context) error {
 		}
 		if err := a.services.Notices.Prune(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot prune notifications", "err", err)
+		}
+		if _, err := event.Discard(ctx, a.db, refusedKept); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot forget events", "err", err)
 		}
 		if err := a.mails.prune(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot prune mails", "err", err)
@@ -323,7 +335,7 @@ func taggable(s loaders.Services) []tag.Kind {
 		}},
 		{Prefix: "note", Column: "note_id", Get: func(ctx context.Context, key id.UUID) (tag.Taggable, error) {
 			return s.Notes.Get(ctx, note.ID{UUID: key})
-		}},
+		}, Secret: func(t tag.Taggable) bool { return t.(*note.Note).Visibility == note.Private }},
 	}
 }
 
@@ -366,6 +378,7 @@ func (a *App) routes() (http.Handler, error) {
 	mux.Handle("/graphql", httpx.Chain(a.graphQL(who), sameOrigin, who.Middleware))
 	mux.Handle("/", httpx.PageHeaders(graphiql.Handler(graphiql.Options{})))
 	mux.Handle(notice.UnsubscribePath, a.services.Notices.UnsubscribeHandler())
+	a.news.routes(mux)
 	if a.mails.box != nil {
 		mux.Handle("GET "+devbox.Path, auth.LocalOnly(a.mails.box.Handler()))
 		mux.Handle("GET "+devbox.Path+"/", auth.LocalOnly(a.mails.box.Handler()))

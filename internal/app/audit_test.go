@@ -214,6 +214,7 @@ func TestMutationsAreAudited(t *testing.T) {
 	}
 	w.env.App.Reads().Flush()
 	w.wordless(t)
+	announced(t, w.env) // what of it other systems are told fits the schemas
 	// All of it is one chain, for the API and for an operator.
 	if _, err := w.env.App.Sealer().Seal(t.Context()); err != nil {
 		t.Fatal(err)

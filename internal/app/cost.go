@@ -8,8 +8,27 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/page"
 )
 
-// shortList is how many items a list without paging is taken to have.
+// shortList is how many values a list of scalars is taken to have.
 const shortList = 5
+
+// most is how many things the lists without paging have at most: who changes them or answers them sees to that. A new one needs its place
+// here (TestListsAreBounded).
+var most = map[string]int{
+	"Organization.consentTexts": 5, "Membership.supervisors": 20, "Membership.supervises": 100, "NotificationPreferences.types": 15,
+	"Client.tags": 40, "Session.tags": 40, "Insight.tags": 40, "Note.tags": 40, "Query.savedFilters": 50,
+	"Client.consents": 50, "Participant.consentRecords": 50, "Engagement.sponsors": 20, "Engagement.sponsorships": 20,
+	"Session.overlaps": 10, "Session.participants": 50, "Session.agenda": 50,
+	"Transcript.warnings": 200, "Transcript.speakers": 100, "TranscriptEdit.speakers": 100, "SpeakerQuestion.speakers": 100,
+	"SessionMetrics.speakers": 100, "SessionMetrics.timeline": 20,
+	"Utterance.cues": 30, "Utterance.revisions": 50, "Utterance.codes": 10, "Passage.utterances": 20, "Citation.utterances": 20,
+	"Insight.citations": 10, "Summary.sections": 5, "SummarySection.points": 10, "SummaryPoint.citations": 10,
+	"Transcript.skillEvidence": 20, "SkillEvidence.citations": 10,
+	"MetricSeries.groups": 10, "MetricGroup.points": 40, // analytics.MaxPoints in all
+	"Goal.sessions": 50, "Goal.insights": 50, "ActionItem.assignees": 20, "Note.mentions": 20, "Theme.mergedThemes": 50,
+	"ClientBrief.openActions": 20, "ClientBrief.commitments": 10, "ClientBrief.carriedOver": 50, "ClientBrief.slippingGoals": 10,
+	"ClientBrief.themes": 5, "ClientBrief.toReview": 5,
+	"AuditVerification.problems": 100, "DataRequest.counts": 60, "RetentionReport.stores": 60, "RetentionSweep.stores": 60, "UploadLink.headers": 10,
+}
 
 // cost estimates how many fields an operation answers at most: each field counts one, times the sizes of the pages and lists
 // it lies in. It is what protects the server from pages within pages within pages, which the token limit lets through.
@@ -57,6 +76,9 @@ func (w *weigher) size(f *ast.Field) int {
 		ids, _ := w.value(f, "ids").([]any)
 		return len(ids)
 	case d.Type.Elem != nil && f.Name != "nodes" && f.Name != "edges":
+		if n, things := most[f.ObjectDefinition.Name+"."+f.Name]; things {
+			return n
+		}
 		return shortList
 	}
 	return 1

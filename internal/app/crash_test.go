@@ -119,9 +119,17 @@ func outcome(t testing.TB, env *apptest.Env, transcript string) string {
 		`SELECT jsonb_build_array('citation', i.ordinal, c.ordinal, c.first_index, c.last_index, c.quote, c.start_ms, c.end_ms) FROM citations c JOIN insights i ON i.id = c.insight_id WHERE c.transcript_id = $1 ORDER BY i.ordinal, c.ordinal`,
 		`SELECT jsonb_build_array('told', i.ordinal, count(*)) FROM stream_events e JOIN insights i ON i.id::text = e.data->>'insightId' JOIN sessions s ON s.id = i.session_id
 			WHERE i.transcript_id = $1 AND e.kind = 'insight.added' AND e.topic LIKE 'session_%' GROUP BY i.ordinal ORDER BY i.ordinal`,
+		`SELECT jsonb_build_array('announced', e.type, count(DISTINCT e.id)) FROM (
+			SELECT id, type, data::jsonb AS data FROM outbox UNION ALL SELECT id, document->>'type', (document->'data')::jsonb FROM dev_events) e
+			WHERE e.data->>'transcriptId' = $2 GROUP BY e.type ORDER BY e.type`,
 		`SELECT jsonb_build_array('job', state, count(*)) FROM jobs WHERE entity_id = $1 GROUP BY state ORDER BY state`,
 	} {
-		rows, err := env.DB.Query(t.Context(), query, key)
+		args := []any{key}
+		if strings.Contains(query, "$2") {
+			args = append(args, transcript)
+			query = strings.Replace(query, "WHERE", "WHERE $1::uuid IS NOT NULL AND", 1)
+		}
+		rows, err := env.DB.Query(t.Context(), query, args...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,6 +185,7 @@ func TestKilledDuringAnImport(t *testing.T) {
 		{`UPDATE ON analysis_runs FOR EACH ROW WHEN (NEW.status = 'SUCCEEDED')`, true},
 		{`UPDATE ON transcripts FOR EACH ROW WHEN (NEW.status = 'READY')`, true},
 		{`UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'DONE' AND NEW.kind = 'transcript.analyse')`, true},
+		{`DELETE ON outbox FOR EACH ROW WHEN (OLD.type = 'transcript.ready')`, true}, // published, and not known to be
 		{`UPDATE ON transcripts FOR EACH ROW WHEN (OLD.blob_key IS NULL AND NEW.blob_key IS NOT NULL)`, true},
 		{`DELETE ON transcript_originals FOR EACH ROW`, true},
 		{`UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'DONE' AND NEW.kind = 'transcript.keep')`, true},

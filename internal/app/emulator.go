@@ -8,6 +8,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	s3blob "github.com/rapporthq/rapport/internal/platform/blob/s3"
+	snsevent "github.com/rapporthq/rapport/internal/platform/event/sns"
 	sqsqueue "github.com/rapporthq/rapport/internal/platform/queue/sqs"
 	"github.com/rapporthq/rapport/internal/platform/secret"
 	"github.com/rapporthq/rapport/internal/platform/secret/secretsmanager"
@@ -16,11 +17,12 @@ import (
 // Made is what CreateInAWS has made, as the configuration names it.
 type Made struct {
 	QueueURL    string
+	TopicARN    string
 	DatabaseURL string // refers to the secret
 }
 
-// CreateInAWS makes a bucket and a queue with its dead-letter queue of the given name, and a secret that holds the database's address:
-// for an emulator. Where it is, the SDK finds out from the environment.
+// CreateInAWS makes a bucket, a queue with its dead-letter queue and a topic of the given name, and a secret that holds the database's
+// address: for an emulator. Where it is, the SDK finds out from the environment.
 func CreateInAWS(ctx context.Context, name, databaseURL string) (m Made, err error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
@@ -33,10 +35,14 @@ func CreateInAWS(ctx context.Context, name, databaseURL string) (m Made, err err
 	if err != nil {
 		return m, err
 	}
+	topic, err := snsevent.Create(ctx, cfg, name+"-events")
+	if err != nil {
+		return m, err
+	}
 	ref := secret.Ref{Source: secret.SecretsManager, Name: name + "/database", Key: "url"}
 	content, err := json.Marshal(map[string]string{ref.Key: databaseURL})
 	if err != nil {
 		return m, err
 	}
-	return Made{QueueURL: queues.URL, DatabaseURL: ref.String()}, secretsmanager.Put(ctx, cfg, ref.Name, string(content))
+	return Made{QueueURL: queues.URL, TopicARN: topic, DatabaseURL: ref.String()}, secretsmanager.Put(ctx, cfg, ref.Name, string(content))
 }

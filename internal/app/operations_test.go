@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +21,8 @@ import (
 
 // screens are the queries of docs/operations that a front end shows a screen by, and how many statements each takes at most,
 // identity included.
-var screens = map[string]int{"home": 10, "client": 25, "client-brief": 12, "session": 18, "programme": 17, "settings": 9}
+var screens = map[string]int{"home": 10, "client": 25, "client-brief": 12, "session": 18, "programme": 17, "settings": 9,
+	"dashboard": 8, "import-transcript": 40, "review-insight": 40, "insight-events": 40}
 
 func operation(t testing.TB, name string) string {
 	t.Helper()
@@ -148,7 +150,7 @@ func TestScreensStatements(t *testing.T) {
 	t.Parallel()
 	sizes := []seed.Size{
 		{Clients: 4, Sessions: 5, Utterances: 12, Insights: 5, Goals: 1, Actions: 4},
-		{Clients: 16, Sessions: 25, Utterances: 12, Insights: 5, Goals: 5, Actions: 20},
+		{Clients: 16, Sessions: 25, Utterances: 24, Insights: 5, Goals: 5, Actions: 20},
 	}
 	counts := map[string][]string{}
 	for _, size := range sizes {
@@ -194,6 +196,10 @@ func TestScreensStatements(t *testing.T) {
 				SELECT gen_random_uuid(), s.org_id, s.client_id, s.coach_id, 'Write to the board', '2026-01-01', '2026-01-02Z', s.coach_id
 				FROM (SELECT * FROM sessions WHERE coach_id = $1 ORDER BY starts_at LIMIT 1) s, generate_series(1, 10 + $2::int) RETURNING *)
 			INSERT INTO action_assignees (id, org_id, action_id, user_id, due_at) SELECT gen_random_uuid(), org_id, id, coach_id, due_at FROM made`, p.Viewer.User, size.Clients)
+		// Settings show members, tags and saved filters.
+		sql(t, env, `WITH u AS (INSERT INTO users (id, email, name) SELECT gen_random_uuid(), 'member' || n || '@bench.example', 'Member ' || n FROM generate_series(1, 4 * $1::int) n RETURNING *)
+			INSERT INTO memberships (id, org_id, user_id, roles) SELECT gen_random_uuid(), $2, id, '{COACH}' FROM u`, size.Sessions, p.Viewer.Org)
+		sql(t, env, `INSERT INTO tags (id, org_id, owner_id, name, color) SELECT gen_random_uuid(), $2, $3, 'tag ' || n, '#123456' FROM generate_series(1, 4 * $1::int) n`, size.Sessions, p.Viewer.Org, p.Viewer.User)
 		coach := env.With(env.Token(t, seed.Coach, time.Hour))
 		client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, p.Session.UUID)
 		day := value[time.Time](t, env, `SELECT starts_at FROM sessions WHERE coach_id = $1 ORDER BY starts_at OFFSET 2 LIMIT 1`, p.Viewer.User)
@@ -204,9 +210,19 @@ func TestScreensStatements(t *testing.T) {
 			"session":      {"id": p.Session.String()},
 			"programme":    {"from": day.Format(time.DateOnly), "to": day.AddDate(0, 6, 0).Format(time.DateOnly)},
 			"settings":     {},
+			"dashboard":    {},
+			"import-transcript": {"input": apptest.Vars{"sessionId": p.Session.String(), "filename": "sample.vtt",
+				"content": transcriptText(size.Sessions, func(i int) string { return fmt.Sprint("I will call Tomasz about number ", i) })}},
+			"review-insight": {"input": apptest.Vars{"insightId": p.Insight.String(), "decision": "ACCEPT"}},
 		}
-		for name, most := range screens {
+		for _, name := range slices.Sorted(maps.Keys(screens)) { // what reads before what changes something
+			most := screens[name]
 			ran := env.Statements.Of(func() {
+				if name == "insight-events" {
+					sub := coach.Subscribe(t, operation(t, name), apptest.Vars{"sessionId": p.Session.String(), "after": env.Beginning(t, p.Session.String())})
+					several(t, sub, 1)
+					return
+				}
 				r := coach.Do(t, operation(t, name), vars[name])
 				if len(r.Errors) > 0 {
 					t.Errorf("%s: %.500s", name, r.Body)

@@ -71,6 +71,12 @@ var commands = []command{
 		prepare:  verifyAudit,
 	},
 	{
+		name:     "events",
+		synopsis: "[--retry | --discard]",
+		about:    "say which events wait to be published and which were given up, and try those anew, or forget them",
+		prepare:  lookAfterEvents,
+	},
+	{
 		name:     "config",
 		synopsis: "show",
 		about:    "print the configuration as it is read: secrets as [redacted], or as where they are kept",

@@ -43,6 +43,8 @@ func TestOperatorUsage(t *testing.T) {
 		{"audit erase", false, []string{`what is "erase"?`}},
 		{"audit verify --after 1:x", false, []string{"--after goes with --organization"}},
 		{"audit verify --organization harbor --after 1:x", false, []string{"--after: "}},
+		{"events -h", true, []string{"usage: rapport events [--retry | --discard]\n", "--retry", "--discard"}},
+		{"events --retry --discard", false, []string{"--retry or --discard"}},
 		{"config", false, []string{"show is missing"}},
 		{"config print", false, []string{`what is "print"?`}},
 		{"unsuppress", false, []string{"ADDRESS is missing"}},

@@ -115,7 +115,8 @@ var decisions = map[string]decision{
 	"SessionMetrics": {opens{coach: all, supervisor: consented},
 		"id definitionVersion basis durationMs silenceShare interactivityPerMin reflectionEvidence patienceMs responseLatencyMs dyad speakers coach client timeline quality", nil},
 	"AnalysisRun": {opens{coach: all, supervisor: consented},
-		"id status engine engineVersion model promptVersion insightCount rejectedCount inputTokens outputTokens costMicros errorCode waitingFor resumesAt createdAt finishedAt", nil},
+		"id status engine engineVersion model promptVersion rejectedCount inputTokens outputTokens costMicros errorCode waitingFor resumesAt createdAt finishedAt",
+		only{"insightCount": {coach}}},
 	"Insight": {opens{coach: all, supervisor: supervisory, client: accepted},
 		"id kind audience title body status reviewedBy reviewedAt citations session analysisRun tags commitment goals theme actionItem createdAt retractedAt",
 		only{"originalTitle": {coach, supervisor}, "originalBody": {coach, supervisor}, "confidence": {coach, supervisor}}},
@@ -144,14 +145,87 @@ var decisions = map[string]decision{
 	"Tag": {opens{coach: all, supervisor: all}, "id name color createdAt", only{"usageCount": {coach}}},
 }
 
-// parts are no rows: they are seen with the row, the page or the answer that they are a part of.
-var parts = strings.Fields(`AuditVerification AuditProblem AuditSeal Viewer PageInfo UserError TranscriptFailure TranscriptWarning Cue
-	DyadMetrics Quantiles ThinkingPauses SpeakerMetrics RoleMetrics AdviceMarkers TimelineBucket BucketVoice DataQuality SpeakerQuestion SpeakerSuggestion UploadLink HttpHeader
-	Sponsorship EngagementReopening SessionCancellation SavedSessionFilter
-	Commitment Summary SummarySection SummaryPoint Passage SkillEvidence UtteranceCode TranscriptExport ConsentText StoreCount DataExport RetentionReport RetentionSweep
-	NoteConflict ActionAssignee ClientBrief MetricSeries MetricGroup MetricPoint MetricPrevious MetricDistribution
-	NotificationPreferences NotificationPreference QuietHours EmailDelivery NotificationAdded NotificationsRead
-	InsightAdded InsightRevised InsightRetracted AnalysisProgressed TranscriptStateChanged`)
+// parts are no rows: they are seen with the row, the page or the answer that they are a part of, and so is each of these fields.
+var parts = map[string]string{
+	"AuditVerification":       "whole checkedEvents problems last complete unsealedCount",
+	"AuditProblem":            "kind seal sequence message",
+	"AuditSeal":               "number hash",
+	"Viewer":                  "user organization membership actionItems notifications unreadNotificationCount notificationPreferences emailDeliveries",
+	"PageInfo":                "hasNextPage hasPreviousPage startCursor endCursor",
+	"UserError":               "code field message",
+	"TranscriptFailure":       "code message",
+	"TranscriptWarning":       "line code message assumed",
+	"Cue":                     "startMs endMs offset",
+	"DyadMetrics":             "patienceMs responseLatencyMs thinkingPauses coachInterruptions clientInterruptions languageStyleMatch coachEcho clientEcho turnEntropy",
+	"Quantiles":               "count median p90",
+	"ThinkingPauses":          "count unbrokenShare",
+	"SpeakerMetrics":          "speaker role talkMs talkShareOfSpeech talkShareOfSession turnCount wordCount meanTurnWords wordsPerMinute longestMonologueMs fillerRate backchannelRate interruptions questionCount questionRate openQuestionShare stackedQuestions advice reflectionCount reflectionRate",
+	"RoleMetrics":             "speakerCount talkMs talkShareOfSpeech talkShareOfSession turnCount wordCount meanTurnWords wordsPerMinute longestMonologueMs fillerRate backchannelRate interruptions questionCount questionRate openQuestionShare stackedQuestions advice reflectionCount reflectionRate",
+	"AdviceMarkers":           "withPermission withoutPermission",
+	"TimelineBucket":          "startMs endMs silenceShare coach client",
+	"BucketVoice":             "talkMs talkShareOfSpeech wordsPerMinute questionCount",
+	"DataQuality":             "utteranceCount shareWithEndTimes shareWithKnownRole overlapsAvailable pausesAvailable wordingAvailable fillersAvailable",
+	"SpeakerQuestion":         "message speakers",
+	"SpeakerSuggestion":       "speaker suggestedRole confidence reason",
+	"UploadLink":              "method url headers expiresAt",
+	"HttpHeader":              "name value",
+	"Sponsorship":             "user grants createdAt",
+	"EngagementReopening":     "by reason at",
+	"SessionCancellation":     "by reason at late",
+	"SavedSessionFilter":      "clientIds coachIds engagementIds types statuses startsAfter startsBefore tagIds participantUserIds hasTranscript includeArchived",
+	"Commitment":              "speaker due dueOn",
+	"Summary":                 "sections",
+	"SummarySection":          "heading points",
+	"SummaryPoint":            "text citations",
+	"Passage":                 "quote startMs endMs utterances",
+	"SkillEvidence":           "skill level paragraph citations",
+	"UtteranceCode":           "scheme code main confidence source rule",
+	"TranscriptExport":        "url filename expiresAt",
+	"ConsentText":             "scope version text publishedAt",
+	"StoreCount":              "store count oldest",
+	"DataExport":              "url filename expiresAt",
+	"RetentionReport":         "days before stores lastSweep",
+	"RetentionSweep":          "days finishedAt stores",
+	"NoteConflict":            "yours theirs base version",
+	"ActionAssignee":          "user client dueAt assignedAt",
+	"ClientBrief":             "client nextSession lastSession daysSinceLastContact sessionsLeft openActions commitments carriedOver slippingGoals themes toReview toReviewCount",
+	"MetricSeries":            "metric unit definitionVersion interval timeZone leftOut groups",
+	"MetricGroup":             "client coach engagement points",
+	"MetricPoint":             "startsAt endsAt value n previous programme",
+	"MetricPrevious":          "startsAt endsAt value n",
+	"MetricDistribution":      "p10 p25 median p75 p90 n suppressed",
+	"NotificationPreferences": "types quietHours digestHour emailSuppression",
+	"NotificationPreference":  "type inApp email",
+	"QuietHours":              "from until",
+	"EmailDelivery":           "type state reason suppression createdAt finishedAt",
+	"NotificationAdded":       "cursor occurredAt notification",
+	"NotificationsRead":       "cursor occurredAt unreadCount",
+	"InsightAdded":            "cursor occurredAt insight",
+	"InsightRevised":          "cursor occurredAt insight",
+	"InsightRetracted":        "cursor occurredAt insightId",
+	"AnalysisProgressed":      "cursor occurredAt analysisRun",
+	"TranscriptStateChanged":  "cursor occurredAt transcript",
+}
+
+// answers are the fields of payloads that are no row which somebody has decided about: what whoever made the change is told besides.
+var answers = strings.Fields(`DiscardDeadLettersPayload.count ReplayDeadLettersPayload.count DiscardDeadLettersPayload.viewer ReplayDeadLettersPayload.viewer
+	InviteMemberPayload.token ResendInvitationPayload.token ImportTranscriptPayload.alreadyImported RequestTranscriptUploadPayload.alreadyImported
+	RequestTranscriptUploadPayload.upload ExportTranscriptPayload.export DownloadDataExportPayload.export PublishConsentTextPayload.consentText
+	GiveConsentPayload.subject WithdrawConsentPayload.subject TagPayload.entity UntagPayload.entity
+	SaveNotePayload.conflict RestoreNoteVersionPayload.conflict
+	MarkNotificationsReadPayload.viewer MarkAllNotificationsReadPayload.viewer UpdateNotificationPreferencesPayload.preferences`)
+
+// orders are what lists are ordered by: fields that everybody sees who sees the row, since their order tells of what they hold.
+var orders = map[string]string{
+	"ClientOrderField.NAME": "Client.name", "ClientOrderField.CREATED_AT": "Client.createdAt", "EngagementOrderField.CREATED_AT": "Engagement.createdAt",
+	"SessionOrderField.STARTS_AT": "Session.startsAt", "SessionOrderField.CREATED_AT": "Session.createdAt",
+	"InsightOrderField.CREATED_AT": "Insight.createdAt", "InsightOrderField.SESSION_STARTS_AT": "Session.startsAt",
+	"NoteOrderField.CREATED_AT": "Note.createdAt", "NoteOrderField.UPDATED_AT": "Note.updatedAt",
+	"GoalOrderField.CREATED_AT": "Goal.createdAt", "GoalOrderField.TARGET_DATE": "Goal.targetDate",
+	"ActionItemOrderField.DUE": "ActionItem.dueAt", "ActionItemOrderField.CREATED_AT": "ActionItem.createdAt",
+	"ThemeOrderField.SESSION_COUNT": "Theme.sessionCount", "ThemeOrderField.LAST_SEEN_AT": "Theme.lastSeenAt", "ThemeOrderField.FIRST_SEEN_AT": "Theme.firstSeenAt",
+	"ThemeOrderField.LABEL": "Theme.label",
+}
 
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
@@ -251,10 +325,34 @@ func undecided(schema *ast.Schema) (problems []string) {
 				}
 			}
 		}
-		if d.Kind != ast.Object || strings.HasSuffix(name, "Connection") || strings.HasSuffix(name, "Edge") || strings.HasSuffix(name, "Payload") || slices.Contains(parts, name) {
+		if d.Kind == ast.Enum && strings.HasSuffix(name, "OrderField") {
+			for _, value := range d.EnumValues {
+				typ, field, _ := strings.Cut(orders[name+"."+value.Name], ".")
+				if !slices.Contains(strings.Fields(decisions[typ].fields), field) {
+					fail("%s.%s: decide who may see things in that order", name, value.Name)
+				}
+			}
+		}
+		if d.Kind != ast.Object {
+			continue
+		}
+		if fields, ok := strings.CutSuffix(name, "Payload"); ok && fields != "" {
+			for _, f := range d.Fields {
+				if _, row := decisions[f.Type.Name()]; !row && f.Name != "userErrors" && !slices.Contains(answers, name+"."+f.Name) {
+					fail("%s.%s: decide whether whoever made the change may see it", name, f.Name)
+				}
+			}
 			continue
 		}
 		known, rows, isRow := strings.Fields(roots[name]), decision{}, roots[name] == ""
+		switch part := parts[name]; {
+		case part != "":
+			known, isRow = strings.Fields(part), false
+		case strings.HasSuffix(name, "Connection"):
+			known, isRow = strings.Fields("nodes edges pageInfo totalCount"), false
+		case strings.HasSuffix(name, "Edge"):
+			known, isRow = strings.Fields("node cursor"), false
+		}
 		if isRow {
 			var decided bool
 			if rows, decided = decisions[name]; !decided {
@@ -284,7 +382,7 @@ func undecided(schema *ast.Schema) (problems []string) {
 			}
 		}
 	}
-	for name := range decisions {
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(decisions)), slices.Collect(maps.Keys(parts))) {
 		if schema.Types[name] == nil {
 			fail("%s: a decision about nothing", name)
 		}
@@ -298,7 +396,7 @@ func TestEverythingIsDecided(t *testing.T) {
 	for _, p := range undecided(readSchema(t)) {
 		t.Error(p)
 	}
-	// It can fail: a new type, field, filter or mutation, a wider @scope and a lost @access are seen.
+	// It can fail: a new type, field, filter, order or mutation, also of a part or an answer, a wider @scope and a lost @access are seen.
 	for want, change := range map[string]func(*ast.Schema){
 		"Session.verdicts: decide who sees it": func(s *ast.Schema) {
 			s.Types["Session"].Fields = append(s.Types["Session"].Fields, &ast.FieldDefinition{Name: "verdicts"})
@@ -311,6 +409,18 @@ func TestEverythingIsDecided(t *testing.T) {
 		},
 		"Mutation.eraseClient: decide who sees it": func(s *ast.Schema) {
 			s.Mutation.Fields = append(s.Mutation.Fields, &ast.FieldDefinition{Name: "eraseClient"})
+		},
+		"ClientBrief.allNotes: decide who sees it": func(s *ast.Schema) {
+			s.Types["ClientBrief"].Fields = append(s.Types["ClientBrief"].Fields, &ast.FieldDefinition{Name: "allNotes"})
+		},
+		"ClientConnection.emails: decide who sees it": func(s *ast.Schema) {
+			s.Types["ClientConnection"].Fields = append(s.Types["ClientConnection"].Fields, &ast.FieldDefinition{Name: "emails"})
+		},
+		"DeleteNotePayload.others: decide whether whoever made the change may see it": func(s *ast.Schema) {
+			s.Types["DeleteNotePayload"].Fields = append(s.Types["DeleteNotePayload"].Fields, &ast.FieldDefinition{Name: "others", Type: ast.NamedType("Int", nil)})
+		},
+		"InsightOrderField.CONFIDENCE: decide who may see things in that order": func(s *ast.Schema) {
+			s.Types["InsightOrderField"].EnumValues = append(s.Types["InsightOrderField"].EnumValues, &ast.EnumValueDefinition{Name: "CONFIDENCE"})
 		},
 		"Tag: the schema says": func(s *ast.Schema) {
 			to := s.Types["Tag"].Directives.ForName("scope").Arguments.ForName("to")

@@ -323,6 +323,27 @@ func TestAgendasComeBackAllTheWay(t *testing.T) {
 	p.wants(third, "touched OPEN from 2")
 }
 
+// Plans that overlap are shown, and not without end.
+func TestOverlapsEnd(t *testing.T) {
+	t.Parallel()
+	p := newPractice(t)
+	var sessions []string
+	for range 13 {
+		sessions = append(sessions, p.session(24*time.Hour))
+	}
+	var out struct {
+		Session struct{ Overlaps []struct{ ID string } }
+	}
+	p.coach.Must(t, `query($id: ID!) {session(id: $id) {overlaps {id}}}`, apptest.Vars{"id": sessions[0]}, &out)
+	if n := len(out.Session.Overlaps); n != 10 {
+		t.Errorf("%d of 12 are shown", n)
+	}
+	r := p.coach.Do(t, `{sessions(first: 100) {nodes {overlaps {overlaps {overlaps {id title}}}}}}`, nil)
+	if r.Code() != "COST_LIMIT_EXCEEDED" {
+		t.Errorf("overlaps of overlaps of overlaps: %.200s", r.Body)
+	}
+}
+
 // A client adds to the agenda, and changes only what they added, as long as nobody has dealt with it.
 func TestClientsTopics(t *testing.T) {
 	t.Parallel()
@@ -471,6 +492,27 @@ func TestTagsAreOnesOwn(t *testing.T) {
 	has(t, does(t, coach, "mergeTags", "tag", "name usageCount", apptest.Vars{"intoId": grit, "ids": []string{pluck, nerve}}), apptest.Vars{"name": "grit", "usageCount": 3})
 	if r := env.Login(t, apptest.Supervisor).Do(t, `query($id: ID!) {node(id: $id) {... on Tag {name usageCount}}}`, apptest.Vars{"id": grit}); string(r.Data) != `{"node":{"name":"grit","usageCount":null}}` {
 		t.Errorf("the supervisor sees %s", r.Body)
+	}
+	// Of a private note nobody learns by its tags, nor by the audit trail of them.
+	note := does(t, coach, "createNote", "note", "id", apptest.Vars{"entityId": session, "visibility": "PRIVATE", "body": "Not for everybody."})["id"].(string)
+	tagOf(note, "grit")
+	does(t, coach, "untag", "entity", "__typename", apptest.Vars{"entityId": note, "name": "grit"})
+	tagOf(note, "grit")
+	if n := value[int](t, env, `SELECT count(*) FROM audit_events WHERE entity_id = $1`, uuid(t, note)); n != 0 {
+		t.Errorf("%d events name a private note", n)
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM audit_events WHERE action IN ('tag.add', 'tag.remove') AND kind = 'user'`); n != 3 {
+		t.Errorf("%d events tell that the coach has tagged something", n)
+	}
+	// What is on one thing has an end, as it is read without pages.
+	for i := range 41 {
+		got := change(t, coach, "tag", "tag", "id", apptest.Vars{"entityId": note, "name": fmt.Sprint("one of many ", i)})
+		if want := map[bool]string{true: "CONFLICT "}[i >= 39]; briefly(got.userErrors) != want {
+			t.Fatalf("%d: %s", i, got.response.Body)
+		}
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM taggings WHERE note_id = $1`, uuid(t, note)); n != 40 {
+		t.Errorf("%d tags are on a note", n)
 	}
 	has(t, does(t, coach, "deleteTag", "tag", "name", apptest.Vars{"id": grit}), apptest.Vars{"name": "grit"})
 	if got := change(t, coach, "deleteTag", "tag", "name", apptest.Vars{"id": grit}); got.response.Code() != "NOT_FOUND" {

@@ -135,6 +135,10 @@ func TestMalformedRequests(t *testing.T) {
 		message                   string
 	}{
 		"no JSON":            {"POST", "", "application/json", "marzipan", 400, "the body is not JSON: it goes wrong at byte 1"},
+		"no UTF-8":           {"POST", "", "application/json", "{\"query\":\"{a\xff}\"}", 400, "the body is not Unicode: half a character is at byte 12"},
+		"half a character":   {"POST", "", "application/json", `{"query":"{hello}","variables":{"a":"\\ud83d","b":"A\ud800B"}}`, 400, "the body is not Unicode: half a character is at byte 52"},
+		"the wrong half":     {"POST", "", "application/json", `{"query":"{hello}","variables":{"a":"\ude00"}}`, 400, "the body is not Unicode: half a character is at byte 37"},
+		"half, in the query": {"POST", "", "application/json", `{"query":"{hello(name: \"A\\ud800B\")}"}`, 400, "the body is not Unicode: half a character is at byte 15 of the query"},
 		"cut":                {"POST", "", "application/json", `{"query":"{hello}"`, 400, "the body is not JSON: it ends too early"},
 		"more behind":        {"POST", "", "application/json", `{"query":"{hello}"} marzipan`, 400, "the body is not JSON: it goes on after its end at byte 20"},
 		"two":                {"POST", "", "application/json", `{"query":"{hello}"}{"query":"{hello}"}`, 400, "the body is not JSON: it goes on after its end at byte 20"},

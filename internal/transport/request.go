@@ -9,7 +9,11 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -26,6 +30,9 @@ func decode(raw []byte) (*graphql.RawParams, error) {
 		Query                 *string
 		OperationName         string
 		Variables, Extensions map[string]any
+	}
+	if at := malformed(raw); at >= 0 {
+		return nil, fmt.Errorf("is not Unicode: half a character is at byte %d", at)
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber() // an Int is no float64
@@ -44,6 +51,9 @@ func decode(raw []byte) (*graphql.RawParams, error) {
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("is not JSON: it goes on after its end at byte %d", d.InputOffset())
+	}
+	if at := malformed([]byte(*in.Query)); at >= 0 { // whose strings have escapes of their own
+		return nil, fmt.Errorf("is not Unicode: half a character is at byte %d of the query", at)
 	}
 	return &graphql.RawParams{Query: *in.Query, OperationName: in.OperationName, Variables: in.Variables, Extensions: in.Extensions}, nil
 }
@@ -81,6 +91,49 @@ func read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, bool) {
 	}
 }
 
+// malformed is the place of the first byte that is no UTF-8, or of an escape of half a surrogate pair, and -1 if there is none. Every reader
+// down the line would put U+FFFD there in silence, and what somebody has written would not be what is kept.
+func malformed(raw []byte) int {
+	if !utf8.Valid(raw) {
+		for at := 0; ; {
+			r, size := utf8.DecodeRune(raw[at:])
+			if r == utf8.RuneError && size <= 1 {
+				return at
+			}
+			at += size
+		}
+	}
+	for at := 0; ; {
+		next := bytes.IndexByte(raw[at:], '\\')
+		if next < 0 || at+next+1 >= len(raw) {
+			return -1
+		}
+		at += next
+		switch first := escaped(raw[at:]); {
+		case first < 0:
+			at += 2 // another escape, and its letter
+		case !utf16.IsSurrogate(first):
+			at += 6
+		case utf16.DecodeRune(first, escaped(raw[at+6:])) == unicode.ReplacementChar:
+			return at
+		default:
+			at += 12
+		}
+	}
+}
+
+// escaped is the code unit of the escape that text begins with, like \u00e9, and -1 if it begins otherwise.
+func escaped(text []byte) rune {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
+}
+
 // query reads a request from the query of a URL, where variables and extensions are JSON.
 func query(raw string) (*graphql.RawParams, error) {
 	values, err := url.ParseQuery(raw)
@@ -89,6 +142,11 @@ func query(raw string) (*graphql.RawParams, error) {
 	}
 	if !values.Has("query") {
 		return nil, errors.New("the URL has no parameter query")
+	}
+	for name := range values {
+		if at := malformed([]byte(values.Get(name))); at >= 0 {
+			return nil, fmt.Errorf("the URL is not Unicode: half a character is at byte %d of a parameter", at)
+		}
 	}
 	p := &graphql.RawParams{Query: values.Get("query"), OperationName: values.Get("operationName")}
 	for name, into := range map[string]*map[string]any{"variables": &p.Variables, "extensions": &p.Extensions} {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/platform/id"
-	"github.com/rapporthq/rapport/internal/platform/stream"
+	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
 	"github.com/rapporthq/rapport/tools/bench/seed"
 )
 
@@ -64,7 +64,11 @@ func (b *bench) importOnce(ctx context.Context, c *child, file []byte) (r import
 	}
 	defer s.close()
 	// From the beginning, so that it does not matter when the subscription takes hold.
-	after := string(stream.CursorOf(b.practice.Viewer.Org, session.SessionTopic(session.ID{UUID: key}), 0))
+	secret, err := pgstream.Key(ctx, b.db, b.practice.Viewer.Org)
+	if err != nil {
+		return r, err
+	}
+	after := string(secret.Cursor(session.SessionTopic(session.ID{UUID: key}), 0))
 	if err := s.subscribe(ctx, 1, made.CreateSession.Session.ID, &after); err != nil {
 		return r, err
 	}

@@ -56,6 +56,7 @@ var sections = []struct {
 	{"import", measureImport},
 	{"audit", measureAudit},
 	{"pipeline", measurePipeline},
+	{"relays", measureRelays},
 	{"memory", measureMemory},
 }
 

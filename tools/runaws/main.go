@@ -1,5 +1,5 @@
-// Command runaws runs the product as it runs on AWS, on this machine and without an account: files in S3, jobs through SQS, the
-// database's address in Secrets Manager, all of an emulator, and a worker in a process of its own. `make run-aws` starts it.
+// Command runaws runs the product as it runs on AWS, on this machine and without an account: files in S3, jobs through SQS, events
+// to SNS, the database's address in Secrets Manager, all of an emulator, and a worker in a process of its own. `make run-aws` starts it.
 //
 // It is the server itself. The worker is this program again, and is started anew if it dies. Whatever ends the server, by
 // kill -9 too, ends the worker and the emulator: their input ends.
@@ -73,7 +73,7 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := set("DATABASE_URL", made.DatabaseURL, "DATABASE_PASSWORD", "", "RAPPORT_S3_BUCKET", "rapport", "RAPPORT_SQS_QUEUE_URL", made.QueueURL, "RAPPORT_ROLE", string(config.Server)); err != nil {
+	if err := set("DATABASE_URL", made.DatabaseURL, "DATABASE_PASSWORD", "", "RAPPORT_S3_BUCKET", "rapport", "RAPPORT_SQS_QUEUE_URL", made.QueueURL, "RAPPORT_SNS_TOPIC_ARN", made.TopicARN, "RAPPORT_ROLE", string(config.Server)); err != nil {
 		return err
 	}
 

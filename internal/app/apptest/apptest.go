@@ -23,7 +23,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
-	"github.com/rapporthq/rapport/internal/platform/stream"
+	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
 	"github.com/rapporthq/rapport/internal/testkit"
 )
 
@@ -281,7 +281,11 @@ func (e *Env) cursor(t testing.TB, sessionID string, n int64) string {
 	if err := e.DB.QueryRow(t.Context(), `SELECT org_id FROM sessions WHERE id = $1`, key).Scan(&org); err != nil {
 		t.Fatal(err)
 	}
-	return string(stream.CursorOf(org, sessionTopic(key), n))
+	secret, err := pgstream.Key(t.Context(), e.DB, org)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(secret.Cursor(sessionTopic(key), n))
 }
 
 // Log is what the server has logged.

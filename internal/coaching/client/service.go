@@ -12,6 +12,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -19,10 +20,15 @@ import (
 )
 
 // Service keeps the clients.
-type Service struct{ db *pgxpool.Pool }
+type Service struct {
+	db     *pgxpool.Pool
+	outbox *event.Outbox
+}
 
-// NewService returns a Service over db.
-func NewService(db *pgxpool.Pool) *Service { return &Service{db: db} }
+// NewService returns a Service over db that tells other systems what it does.
+func NewService(db *pgxpool.Pool, outbox *event.Outbox) *Service {
+	return &Service{db: db, outbox: outbox}
+}
 
 // ByIDs returns those of the clients that the viewer may see.
 func (s *Service) ByIDs(ctx context.Context, ids []id.UUID) (map[id.UUID]*Client, error) {
@@ -89,7 +95,10 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Client, err er
 			key, v.Org, coach, name, email, in.Lifecycle); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("client.create", key))
+		if err := audit.Record(ctx, tx, v, entry("client.create", key)); err != nil {
+			return err
+		}
+		return s.outbox.Add(ctx, tx, v.Org, news("client.created", key, coach))
 	})
 	if err != nil {
 		return nil, err
@@ -158,7 +167,14 @@ func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Client, err 
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("client.archive", in.ID, "archivedAt"))
+		if err := audit.Record(ctx, tx, v, entry("client.archive", in.ID, "archivedAt")); err != nil {
+			return err
+		}
+		what := "client.restored"
+		if in.Archived {
+			what = "client.archived"
+		}
+		return s.outbox.Add(ctx, tx, v.Org, news(what, in.ID, c.CoachID))
 	})
 	if err != nil {
 		return nil, err
@@ -169,6 +185,11 @@ func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Client, err 
 // entry is a line of the audit trail about a client.
 func entry(action string, key ID, fields ...string) audit.Entry {
 	return audit.Entry{Action: action, Kind: "client", ID: key.UUID, ClientID: key.UUID, Fields: fields}
+}
+
+// news is what other systems are told of a client.
+func news(what string, key ID, coach org.UserID) event.News {
+	return event.News{Type: what, Subject: key, Data: event.Data{"clientId": key, "coachId": coach}}
 }
 
 // mine checks that the viewer may change a client.

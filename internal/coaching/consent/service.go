@@ -2,6 +2,7 @@ package consent
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
@@ -29,13 +31,14 @@ type Kind struct {
 
 // Service records consents.
 type Service struct {
-	db    *pgxpool.Pool
-	kinds map[string]Kind
+	db     *pgxpool.Pool
+	outbox *event.Outbox
+	kinds  map[string]Kind
 }
 
-// NewService returns a Service for the given kinds of people.
-func NewService(db *pgxpool.Pool, kinds ...Kind) *Service {
-	s := &Service{db: db, kinds: map[string]Kind{}}
+// NewService returns a Service for the given kinds of people that tells other systems what it does.
+func NewService(db *pgxpool.Pool, outbox *event.Outbox, kinds ...Kind) *Service {
+	s := &Service{db: db, outbox: outbox, kinds: map[string]Kind{}}
 	for _, k := range kinds {
 		s.kinds[k.Prefix] = k
 	}
@@ -61,12 +64,15 @@ func (s *Service) OfParticipants(ctx context.Context, participants []id.UUID) ([
 	return s.of(ctx, "cs.participant_id", participants)
 }
 
+// maxRecords are the latest of a person's consents, which are shown without pages.
+const maxRecords = 50
+
 func (s *Service) of(ctx context.Context, column string, parents []id.UUID) ([][]*Consent, error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, consents, scope(v), page.Filter{}, latestFirst, column, parents)
+	return page.AllChildren(ctx, s.db, v, consents, scope(v), page.Filter{}, latestFirst, column, parents, maxRecords)
 }
 
 // CurrentTexts returns what people of the viewer's organization are asked to agree to now, one text a scope.
@@ -212,8 +218,8 @@ func (s *Service) Give(ctx context.Context, in GiveInput) (_ Subject, err error)
 			INSERT INTO consents (id, org_id, `+kind.Column+`, scope, text_version, source, given_at, recorded_by)
 			SELECT n.id, $1, $2, n.scope, n.version, $3, coalesce($4, now()), $5
 			FROM unnest($6::uuid[], $7::text[], $8::int[]) AS n (id, scope, version)
-			ON CONFLICT DO NOTHING RETURNING id`, v.Org, in.SubjectID.UUID, source, in.GivenAt, v.User, ids, scopes, versions)
-		return s.follow(ctx, tx, v, in.SubjectID, "consent.give", rows, err)
+			ON CONFLICT DO NOTHING RETURNING id, scope`, v.Org, in.SubjectID.UUID, source, in.GivenAt, v.User, ids, scopes, versions)
+		return s.follow(ctx, tx, v, in.SubjectID, "consent.give", "consent.given", rows, err)
 	})
 	if err != nil {
 		return nil, err
@@ -237,9 +243,9 @@ func (s *Service) Withdraw(ctx context.Context, in WithdrawInput) (_ Subject, er
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			UPDATE consents SET withdrawn_at = now(), withdrawn_by = $3
-			WHERE org_id = $1 AND `+kind.Column+` = $2 AND scope = ANY($4) AND withdrawn_at IS NULL RETURNING id`,
+			WHERE org_id = $1 AND `+kind.Column+` = $2 AND scope = ANY($4) AND withdrawn_at IS NULL RETURNING id, scope`,
 			v.Org, in.SubjectID.UUID, v.User, scopes)
-		return s.follow(ctx, tx, v, in.SubjectID, "consent.withdraw", rows, err)
+		return s.follow(ctx, tx, v, in.SubjectID, "consent.withdraw", "consent.withdrawn", rows, err)
 	})
 	if err != nil {
 		return nil, err
@@ -248,23 +254,30 @@ func (s *Service) Withdraw(ctx context.Context, in WithdrawInput) (_ Subject, er
 	return who, err
 }
 
-// follow records what was done, and has what is kept of conversations follow the changed consents.
-func (s *Service) follow(ctx context.Context, tx pgx.Tx, v auth.Viewer, subject id.Any, action string, rows pgx.Rows, err error) error {
+// follow records what was done, tells other systems what has happened, and has what is kept of conversations follow the changed consents.
+func (s *Service) follow(ctx context.Context, tx pgx.Tx, v auth.Viewer, subject id.Any, action, happened string, rows pgx.Rows, err error) error {
 	if err != nil {
 		return err
 	}
-	changed, err := pgx.CollectRows(rows, pgx.RowTo[ID])
-	if err != nil || len(changed) == 0 {
+	var entries []audit.Entry
+	var scopes []Scope
+	var key ID
+	var scope Scope
+	if _, err := pgx.ForEachRow(rows, []any{&key, &scope}, func() error {
+		e := audit.Entry{Action: action, Kind: "consent", ID: key.UUID}
+		if subject.Prefix == "client" {
+			e.ClientID = subject.UUID
+		}
+		entries, scopes = append(entries, e), append(scopes, scope)
+		return nil
+	}); err != nil || len(entries) == 0 {
 		return err
 	}
-	entries := make([]audit.Entry, len(changed))
-	for i, key := range changed {
-		entries[i] = audit.Entry{Action: action, Kind: "consent", ID: key.UUID}
-		if subject.Prefix == "client" {
-			entries[i].ClientID = subject.UUID
-		}
-	}
+	slices.Sort(scopes)
 	if err := audit.Record(ctx, tx, v, entries...); err != nil {
+		return err
+	}
+	if err := s.outbox.Add(ctx, tx, v.Org, event.News{Type: happened, Subject: subject, Data: event.Data{subject.Prefix + "Id": subject, "scopes": scopes}}); err != nil {
 		return err
 	}
 	return jobs.Enqueue(ctx, tx, jobs.Job{Org: v.Org, Kind: JobFollow, Entity: subject.UUID})

@@ -13,6 +13,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -23,6 +24,7 @@ import (
 type Service struct {
 	db      *pgxpool.Pool
 	clients *client.Service
+	outbox  *event.Outbox
 	ending  []Ending
 }
 
@@ -33,9 +35,9 @@ type Ending func(ctx context.Context, tx pgx.Tx, v auth.Viewer, e *Engagement) e
 // OnEnd registers what must happen with an engagement's end, while the program is put together.
 func (s *Service) OnEnd(f Ending) { s.ending = append(s.ending, f) }
 
-// NewService returns a Service over db.
-func NewService(db *pgxpool.Pool, clients *client.Service) *Service {
-	return &Service{db: db, clients: clients}
+// NewService returns a Service over db that tells other systems what it does.
+func NewService(db *pgxpool.Pool, clients *client.Service, outbox *event.Outbox) *Service {
+	return &Service{db: db, clients: clients, outbox: outbox}
 }
 
 // ByIDs returns those of the engagements that the viewer may see.
@@ -131,7 +133,10 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Engagement, er
 			key, v.Org, in.ClientID, coach, title, in.SessionsIncluded, in.StartsOn, in.EndsOn); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("engagement.create", key, in.ClientID))
+		if err := audit.Record(ctx, tx, v, entry("engagement.create", key, in.ClientID)); err != nil {
+			return err
+		}
+		return s.outbox.Add(ctx, tx, v.Org, (&Engagement{ID: key, ClientID: in.ClientID, CoachID: coach}).news("engagement.created"))
 	})
 	if err != nil {
 		return nil, err
@@ -151,6 +156,7 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Engagement, er
 		if err != nil {
 			return err
 		}
+		was := e.Status
 		var problems check.Input
 		if title := check.NotNull(&problems, "title", in.Title); title != nil {
 			e.Title = problems.Line("title", *title, 200)
@@ -180,7 +186,10 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Engagement, er
 			v.Org, in.ID, e.Title, e.Status, e.SessionsIncluded, e.StartsOn, e.EndsOn); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("engagement.update", in.ID, e.ClientID, audit.Given(in)...))
+		if err := audit.Record(ctx, tx, v, entry("engagement.update", in.ID, e.ClientID, audit.Given(in)...)); err != nil || e.Status == was {
+			return err
+		}
+		return s.outbox.Add(ctx, tx, v.Org, e.news(becoming[e.Status]))
 	})
 	if err != nil {
 		return nil, err
@@ -237,7 +246,10 @@ func (s *Service) Reopen(ctx context.Context, in ReopenInput) (_ *Engagement, er
 			WHERE org_id = $1 AND id = $2`, v.Org, in.ID, v.User, reason); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("engagement.reopen", in.ID, e.ClientID, "status", "reopening"))
+		if err := audit.Record(ctx, tx, v, entry("engagement.reopen", in.ID, e.ClientID, "status", "reopening")); err != nil {
+			return err
+		}
+		return s.outbox.Add(ctx, tx, v.Org, e.news("engagement.reopened"))
 	})
 	if err != nil {
 		return nil, err
@@ -273,6 +285,15 @@ func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Engagement, 
 // entry is a line of the audit trail about an engagement.
 func entry(action string, key ID, of client.ID, fields ...string) audit.Entry {
 	return audit.Entry{Action: action, Kind: "engagement", ID: key.UUID, ClientID: of.UUID, Fields: fields}
+}
+
+// becoming is what other systems are told of an engagement that comes into a state. It never goes back to DRAFT.
+var becoming = map[Status]string{
+	Active: "engagement.activated", Paused: "engagement.paused", Completed: "engagement.completed", Cancelled: "engagement.cancelled",
+}
+
+func (e *Engagement) news(what string) event.News {
+	return event.News{Type: what, Subject: e.ID, Data: event.Data{"engagementId": e.ID, "clientId": e.ClientID, "coachId": e.CoachID}}
 }
 
 // lockMine locks an engagement that the viewer may change and returns it as it is then.

@@ -12,6 +12,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -33,7 +34,7 @@ func (s *Service) ActionsOfInsights(ctx context.Context, insights []id.UUID) (ma
 	if err != nil {
 		return nil, err
 	}
-	rows, err := page.AllChildren(ctx, s.db, v, actions, actionScope(v), page.Filter{}, actionOrders[OrderActionsByCreatedAt], "ai.source_insight_id", insights)
+	rows, err := page.AllChildren(ctx, s.db, v, actions, actionScope(v), page.Filter{}, actionOrders[OrderActionsByCreatedAt], "ai.source_insight_id", insights, page.MaxSize)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (s *Service) Assignees(ctx context.Context, actions []id.UUID) ([][]*Assign
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, assignees, actionScope(v), page.Filter{}, assigneesInOrder, "x.action_id", actions)
+	return page.AllChildren(ctx, s.db, v, assignees, actionScope(v), page.Filter{}, assigneesInOrder, "x.action_id", actions, maxAssignees)
 }
 
 // CreateAction adds an action for a client: a coach of theirs, or the client.
@@ -144,6 +145,7 @@ func (s *Service) CreateAction(ctx context.Context, in CreateActionInput) (_ *Ac
 			ID: ActionID{id.New()}, ClientID: in.ClientID, CoachID: c.CoachID, GoalID: in.GoalID, SessionID: in.SessionID, Status: in.Status, DueOn: in.DueOn,
 			Title: problems.Line("title", in.Title, titleLimit), Description: textOrNil(&problems, "description", in.Description),
 		},
+		outbox:  s.outbox,
 		planned: true,
 	}
 	if c.Any(auth.AsCoach) {
@@ -221,6 +223,7 @@ func (s *Service) Commit(ctx context.Context, tx pgx.Tx, v auth.Viewer, c Commit
 			ID: ActionID{id.New()}, ClientID: c.Session.ClientID, CoachID: c.Session.CoachID, EngagementID: &c.Session.EngagementID, SessionID: &c.Session.ID,
 			GoalID: c.GoalID, SourceInsightID: &c.InsightID, Title: problems.Line("title", c.Title, titleLimit), Status: ToDo, DueOn: c.DueOn,
 		},
+		outbox:    s.outbox,
 		assignees: c.Assignees,
 		planned:   c.Chosen,
 	}
@@ -267,7 +270,7 @@ func (s *Service) UpdateAction(ctx context.Context, in UpdateActionInput) (_ *Ac
 		if (in.Title != nil || in.Description != nil || in.DueOn != nil) && !a.mayPlan(v) {
 			return fault.Forbidden("only the coach, and who has added the action, can change what it is about and when it is due")
 		}
-		d := draft{ActionItem: *a, assignees: to}
+		d := draft{ActionItem: *a, outbox: s.outbox, assignees: to}
 		if in.DueOn != nil {
 			d.planned = *in.DueOn != nil && (a.DueOn == nil || !a.DueOn.Equal(**in.DueOn))
 			d.DueOn = *in.DueOn
@@ -303,12 +306,18 @@ func (s *Service) UpdateAction(ctx context.Context, in UpdateActionInput) (_ *Ac
 				return err
 			}
 		}
+		if err := audit.Record(ctx, tx, v, a.entry("action.update", audit.Given(in)...)); err != nil {
+			return err
+		}
 		if d.Status = next; a.Status == Proposed {
 			if err := d.tell(ctx, tx, v, d.who); err != nil {
 				return err
 			}
 		}
-		return audit.Record(ctx, tx, v, a.entry("action.update", audit.Given(in)...))
+		if what := happened(a.Status, next); what != "" {
+			return s.outbox.Add(ctx, tx, v.Org, a.news(what))
+		}
+		return nil
 	})
 	if err != nil {
 		return met, err
@@ -333,7 +342,7 @@ func (s *Service) Assign(ctx context.Context, in AssignInput) (_ *ActionItem, er
 		if !a.mayPlan(v) {
 			return fault.Forbidden("only the coach, and who has added the action, can say who is to do it")
 		}
-		d := draft{ActionItem: *a}
+		d := draft{ActionItem: *a, outbox: s.outbox}
 		for _, to := range in.AssigneeIds {
 			d.assignees = append(d.assignees, *to)
 		}
@@ -359,6 +368,26 @@ func (s *Service) Assign(ctx context.Context, in AssignInput) (_ *ActionItem, er
 	return s.Action(ctx, in.ActionItemID)
 }
 
+// happened is what other systems are told of an action that goes from state to state; "" if nothing.
+func happened(was, is ActionStatus) string {
+	switch {
+	case is == was:
+	case is == Done:
+		return "action.completed"
+	case is == WontDo:
+		return "action.abandoned"
+	case was == Done || was == WontDo:
+		return "action.reopened"
+	}
+	return ""
+}
+
+func (a *ActionItem) news(what string) event.News {
+	return event.News{Type: what, Subject: a.ID, Data: event.Data{
+		"actionItemId": a.ID, "clientId": a.ClientID, "coachId": a.CoachID, "engagementId": a.EngagementID, "sessionId": a.SessionID, "goalId": a.GoalID,
+	}}
+}
+
 // entry is what was done with an action.
 func (a *ActionItem) entry(action string, fields ...string) audit.Entry {
 	return audit.Entry{Action: action, Kind: "action", ID: a.ID.UUID, ClientID: a.ClientID.UUID, Fields: fields}
@@ -381,7 +410,7 @@ func lockAction(ctx context.Context, tx pgx.Tx, v auth.Viewer, key ActionID) (*A
 	if !a.Any(auth.AsCoach | auth.AsClient | auth.AsSelf) {
 		return nil, nil, fault.Forbidden("only those who work on the action can change it")
 	}
-	all, err := page.AllChildren(ctx, tx, v, assignees, actionScope(v), page.Filter{}, assigneesInOrder, "x.action_id", []id.UUID{key.UUID})
+	all, err := page.AllChildren(ctx, tx, v, assignees, actionScope(v), page.Filter{}, assigneesInOrder, "x.action_id", []id.UUID{key.UUID}, maxAssignees)
 	if err != nil {
 		return nil, nil, err
 	}

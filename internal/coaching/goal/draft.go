@@ -12,12 +12,14 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/id"
 )
 
 // draft is an action as it is to become.
 type draft struct {
 	ActionItem
+	outbox    *event.Outbox
 	assignees []id.Any
 	planned   bool // somebody plans the day now, so that it must not be past
 	who       []person
@@ -42,6 +44,14 @@ func (p person) account() id.UUID {
 		return p.login.UUID
 	}
 	return id.UUID{}
+}
+
+// id is what others know them by: a member's, or the client's.
+func (p person) id() id.Any {
+	if p.client != nil {
+		return id.Any{Prefix: "client", UUID: p.client.UUID}
+	}
+	return id.Any{Prefix: "user", UUID: p.user.UUID}
 }
 
 // check finds out who the assignees are and when the action is due for each, and returns all that is wrong.
@@ -144,6 +154,9 @@ func (d *draft) insert(ctx context.Context, tx pgx.Tx, v auth.Viewer, problems *
 			started_at, created_by)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $11 = 'IN_PROGRESS' THEN now() END, $12)`,
 		d.ID, v.Org, d.ClientID, d.CoachID, d.EngagementID, d.SessionID, d.GoalID, d.SourceInsightID, d.Title, d.Description, d.Status, v.User); err != nil {
+		return err
+	}
+	if err := d.outbox.Add(ctx, tx, v.Org, d.news("action.created")); err != nil {
 		return err
 	}
 	if err := d.assign(ctx, tx, v); err != nil {

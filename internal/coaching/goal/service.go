@@ -15,6 +15,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -27,11 +28,12 @@ type Service struct {
 	clients     *client.Service
 	engagements *engagement.Service
 	sessions    *session.Service
+	outbox      *event.Outbox
 }
 
-// NewService returns a Service over db.
-func NewService(db *pgxpool.Pool, clients *client.Service, engagements *engagement.Service, sessions *session.Service) *Service {
-	return &Service{db: db, clients: clients, engagements: engagements, sessions: sessions}
+// NewService returns a Service over db that tells other systems what it does.
+func NewService(db *pgxpool.Pool, clients *client.Service, engagements *engagement.Service, sessions *session.Service, outbox *event.Outbox) *Service {
+	return &Service{db: db, clients: clients, engagements: engagements, sessions: sessions, outbox: outbox}
 }
 
 // ByIDs returns those of the goals that the viewer may see.
@@ -222,7 +224,11 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Goal, err erro
 		if err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("goal.create", key, in.ClientID))
+		if err := audit.Record(ctx, tx, v, entry("goal.create", key, in.ClientID)); err != nil {
+			return err
+		}
+		g := &Goal{ID: key, ClientID: in.ClientID, CoachID: org.UserID{UUID: v.User}, EngagementID: in.EngagementID}
+		return s.outbox.Add(ctx, tx, v.Org, g.news("goal.created"))
 	})
 	if err != nil {
 		return nil, err
@@ -293,7 +299,10 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Goal, err erro
 		if err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("goal.update", in.ID, g.ClientID, audit.Given(in)...))
+		if err := audit.Record(ctx, tx, v, entry("goal.update", in.ID, g.ClientID, audit.Given(in)...)); err != nil || status == nil || *status == g.Status {
+			return err
+		}
+		return s.outbox.Add(ctx, tx, v.Org, g.news(becoming[*status]))
 	})
 	if err != nil {
 		return met, err
@@ -348,7 +357,12 @@ func (s *Service) CheckIn(ctx context.Context, in CheckInInput) (_ *CheckIn, err
 		if err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("goal.checkIn", in.GoalID, g.ClientID, "checkIns"))
+		if err := audit.Record(ctx, tx, v, entry("goal.checkIn", in.GoalID, g.ClientID, "checkIns")); err != nil {
+			return err
+		}
+		checkedIn := g.news("goal.checked_in")
+		checkedIn.Data["checkInId"] = key
+		return s.outbox.Add(ctx, tx, v.Org, checkedIn)
 	})
 	if err != nil {
 		return nil, err
@@ -369,6 +383,13 @@ func lock(ctx context.Context, tx pgx.Tx, v auth.Viewer, key ID, through auth.Gr
 		return nil, fault.Forbidden("only those who work on the goal can do this, and only its coach can change it")
 	}
 	return g, nil
+}
+
+// becoming is what other systems are told of a goal that comes into a state.
+var becoming = map[Status]string{Open: "goal.reopened", Achieved: "goal.achieved", Abandoned: "goal.abandoned"}
+
+func (g *Goal) news(what string) event.News {
+	return event.News{Type: what, Subject: g.ID, Data: event.Data{"goalId": g.ID, "clientId": g.ClientID, "coachId": g.CoachID, "engagementId": g.EngagementID}}
 }
 
 // entry is what was done with a goal.

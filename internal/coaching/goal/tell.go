@@ -13,10 +13,18 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
-// tell notifies people that the action is theirs to do, if it is agreed on.
+// tell notifies people that the action is theirs to do, and other systems that it is these people's, if it is agreed on.
 func (d *draft) tell(ctx context.Context, tx pgx.Tx, v auth.Viewer, people []person) error {
-	if !d.Status.pending() {
+	if !d.Status.pending() || len(people) == 0 {
 		return nil
+	}
+	assigned, who := d.news("action.assigned"), make([]id.Any, len(people))
+	for i, p := range people {
+		who[i] = p.id()
+	}
+	assigned.Data["assigneeIds"] = who
+	if err := d.outbox.Add(ctx, tx, v.Org, assigned); err != nil {
+		return err
 	}
 	e := notice.Event{Org: v.Org, Type: notice.ActionAssigned, Actor: v.User, Subject: "action", SubjectID: d.ID.UUID, ClientID: d.ClientID.UUID,
 		Key: id.New().String()} // it happens once: who was relieved of it can be given it again

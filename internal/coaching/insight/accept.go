@@ -99,6 +99,10 @@ func (s *Service) AcceptAsAction(ctx context.Context, in AcceptInput) (_ *goal.A
 		}); err != nil {
 			return err
 		}
+		i.Status = Accepted
+		if err := s.announce(ctx, tx, meeting.Ref(v.Org), i.reviewed()...); err != nil {
+			return err
+		}
 		return s.publish(ctx, tx, meeting.Ref(v.Org), eventRevised, subject{Insight: &in.InsightID})
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
@@ -296,6 +297,7 @@ func (r report) Evidence(e Evidence) error {
 // verify finds the words that a proposal cites. It is false, and the proposal counted as rejected, if it cites nothing or
 // any words that are not there.
 func (r *run) verify(citations []Quote) ([]found, bool) {
+	citations = citations[:min(len(citations), maxCitations)] // more would prove no more
 	quotes := make([]found, len(citations))
 	for i, q := range citations {
 		var ok bool
@@ -327,16 +329,26 @@ func (r *run) finish(ctx context.Context) error {
 		rows, err := tx.Query(ctx, `
 			UPDATE insights SET retracted_at = now()
 			WHERE org_id = $1 AND transcript_id = $2 AND run_id <> $3 AND status = 'PROPOSED' AND retracted_at IS NULL
-			RETURNING id`, org, r.content.ID, r.id)
+			RETURNING id, kind`, org, r.content.ID, r.id)
 		if err != nil {
 			return err
 		}
-		retracted, err := pgx.CollectRows(rows, pgx.RowTo[ID])
+		retracted, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Insight, error) {
+			i := &Insight{TranscriptID: r.content.ID}
+			return i, row.Scan(&i.ID, &i.Kind)
+		})
 		if err != nil {
 			return err
 		}
-		for _, key := range retracted {
-			if err := r.publish(ctx, tx, ref, eventRetracted, subject{Insight: &key}); err != nil {
+		var gone []event.News
+		for _, i := range retracted {
+			gone = append(gone, i.news("insight.retracted")...)
+		}
+		if err := r.announce(ctx, tx, ref, gone...); err != nil {
+			return err
+		}
+		for _, i := range retracted {
+			if err := r.publish(ctx, tx, ref, eventRetracted, subject{Insight: &i.ID}); err != nil {
 				return err
 			}
 		}

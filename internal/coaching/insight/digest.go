@@ -185,7 +185,7 @@ func (s *Service) Codes(ctx context.Context, utterances []id.UUID) ([][]*Utteran
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, codes, CoachScope(v, "c.org_id"), page.Filter{}, codesInOrder, "c.utterance_id", utterances)
+	return page.AllChildren(ctx, s.db, v, codes, CoachScope(v, "c.org_id"), page.Filter{}, codesInOrder, "c.utterance_id", utterances, page.MaxSize)
 }
 
 // keepCodes stores codes of some utterances, in place of what an earlier run or attempt said of them.

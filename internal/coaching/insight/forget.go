@@ -7,6 +7,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
@@ -36,27 +37,30 @@ func (s *Service) Forget(ctx context.Context, organization id.UUID, key transcri
 }
 
 // ForgetIn is Forget in the caller's transaction. It adds to counts how many rows of each table went.
-func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID, key transcript.ID, counts map[string]int) (err error) {
-	defer fault.Wrap(&err, "insight.Forget(%s)", key)
-	ref, status, err := s.transcripts.Hold(ctx, tx, organization, key)
+func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID, of transcript.ID, counts map[string]int) (err error) {
+	defer fault.Wrap(&err, "insight.Forget(%s)", of)
+	ref, status, err := s.transcripts.Hold(ctx, tx, organization, of)
 	if fault.KindOf(err) == fault.KindNotFound {
 		return nil
 	} else if err != nil {
 		return err
 	}
 	rows, err := tx.Query(ctx, `
-		SELECT i.id, i.audience <> 'COACH_ONLY' AND i.status IN ('ACCEPTED', 'EDITED'),
+		SELECT i.id, i.kind, i.audience <> 'COACH_ONLY' AND i.status IN ('ACCEPTED', 'EDITED'),
 			(i.audience <> 'COACH_ONLY' OR i.kind = 'COACH_SKILL') AND 'SUPERVISION' = ANY(s.consents)
 		FROM insights i JOIN sessions s ON s.org_id = i.org_id AND s.id = i.session_id
-		WHERE i.org_id = $1 AND i.transcript_id = $2 AND i.retracted_at IS NULL ORDER BY i.ordinal, i.id`, organization, key)
+		WHERE i.org_id = $1 AND i.transcript_id = $2 AND i.retracted_at IS NULL ORDER BY i.ordinal, i.id`, organization, of)
 	if err != nil {
 		return err
 	}
 	var gone []subject
+	var out []event.News
 	var insight ID
+	var kind Kind
 	var client, supervisor bool
-	if _, err := pgx.ForEachRow(rows, []any{&insight, &client, &supervisor}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&insight, &kind, &client, &supervisor}, func() error {
 		key, seen := insight, auth.AsCoach
+		out = append(out, (&Insight{ID: key, Kind: kind, TranscriptID: of}).news("insight.retracted")...)
 		if client {
 			seen |= auth.AsClient
 		}
@@ -71,7 +75,10 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 	if err := s.themes.Hold(ctx, tx, ref); err != nil {
 		return err
 	}
-	if err := transcript.Delete(ctx, tx, organization, key, Derived, counts); err != nil {
+	if err := transcript.Delete(ctx, tx, organization, of, Derived, counts); err != nil {
+		return err
+	}
+	if err := s.announce(ctx, tx, ref, out...); err != nil {
 		return err
 	}
 	for _, about := range gone {
@@ -80,7 +87,7 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 		}
 	}
 	if status == transcript.Parsed || status == transcript.Analyzing || status == transcript.NeedsSpeakers {
-		_, err = s.transcripts.Advance(ctx, tx, ref, key, transcript.Ready, status)
+		_, err = s.transcripts.Advance(ctx, tx, ref, of, transcript.Ready, status)
 	}
 	return err
 }

@@ -72,6 +72,9 @@ func (r *run) keep(ctx context.Context, f Finding) error {
 				return err
 			}
 		}
+		if err := r.announce(ctx, tx, ref, (&Insight{ID: key, Kind: f.Kind, TranscriptID: r.content.ID}).news("insight.added")...); err != nil {
+			return err
+		}
 		return r.publish(ctx, tx, ref, eventAdded, subject{Insight: &key})
 	})
 }

@@ -58,7 +58,7 @@ func (s *Service) Recall(ctx context.Context, key client.ID) (Recalled, error) {
 		Columns: insights.Columns + ", pick.committed, pick.unreviewed",
 		Dest:    func(r *recalled) []any { return append(insights.Dest(&r.Insight), &r.committed, &r.unreviewed) },
 	}
-	found, err := page.AllChildren(ctx, s.db, v, table, visible, page.Filter{}, recalledInOrder, "s.client_id", []id.UUID{key.UUID})
+	found, err := page.AllChildren(ctx, s.db, v, table, visible, page.Filter{}, recalledInOrder, "s.client_id", []id.UUID{key.UUID}, page.MaxSize)
 	if err != nil {
 		return Recalled{}, err
 	}

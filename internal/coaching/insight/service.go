@@ -14,6 +14,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -32,6 +33,7 @@ type Service struct {
 	limits      Limits
 	themes      Themes
 	events      stream.Stream
+	outbox      *event.Outbox
 }
 
 // Themes groups the insights of kind THEME by their topics.
@@ -44,9 +46,9 @@ type Themes interface {
 }
 
 // NewService returns a Service over db that looks for insights with analyser, which may ask models within limits, groups them by themes
-// and tells events what it finds.
-func NewService(db *pgxpool.Pool, transcripts *transcript.Service, sessions *session.Service, clients *client.Service, goals *goal.Service, analyser Analyser, limits Limits, themes Themes, events stream.Stream) *Service {
-	return &Service{db: db, transcripts: transcripts, sessions: sessions, clients: clients, goals: goals, analyser: analyser, limits: limits, themes: themes, events: events}
+// and tells events, and other systems, what it finds.
+func NewService(db *pgxpool.Pool, transcripts *transcript.Service, sessions *session.Service, clients *client.Service, goals *goal.Service, analyser Analyser, limits Limits, themes Themes, events stream.Stream, outbox *event.Outbox) *Service {
+	return &Service{db: db, transcripts: transcripts, sessions: sessions, clients: clients, goals: goals, analyser: analyser, limits: limits, themes: themes, events: events, outbox: outbox}
 }
 
 // ByIDs returns those of the insights that the viewer may see, also retracted ones.
@@ -121,7 +123,7 @@ func (s *Service) CountOfSessions(ctx context.Context, sessions []id.UUID) ([]in
 	}
 	rows, err := s.db.Query(ctx, `
 		SELECT (SELECT count(*) FROM insights i
-			WHERE i.org_id = $1 AND i.session_id = k.id AND i.retracted_at IS NULL AND `+string(session.ToAnalyse)+` AND `+transcript.Counts(v, "i.session_id", "i.transcript_id")+`)
+			WHERE i.org_id = $1 AND i.session_id = k.id AND i.retracted_at IS NULL AND i.kind <> 'COACH_SKILL' AND `+string(session.ToAnalyse)+` AND `+transcript.Counts(v, "i.session_id", "i.transcript_id")+`)
 		FROM unnest($3::uuid[]) WITH ORDINALITY AS k(id, ord) LEFT JOIN sessions s ON s.org_id = $1 AND s.id = k.id AND $2::uuid IS NOT NULL
 		ORDER BY k.ord`, v.Org, v.User, sessions)
 	if err != nil {
@@ -130,13 +132,16 @@ func (s *Service) CountOfSessions(ctx context.Context, sessions []id.UUID) ([]in
 	return pgx.CollectRows(rows, pgx.RowTo[int])
 }
 
+// maxCitations is how many an insight has at most: they are read without pages.
+const maxCitations = 10
+
 // Citations returns what each insight rests on, in the order of the insights.
 func (s *Service) Citations(ctx context.Context, insights []id.UUID) ([][]*Citation, error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
-	found, err := page.AllChildren(ctx, s.db, v, citations, scope(v, "c.org_id"), page.Filter{}, citationsInOrder, "c.insight_id", insights)
+	found, err := page.AllChildren(ctx, s.db, v, citations, scope(v, "c.org_id"), page.Filter{}, citationsInOrder, "c.insight_id", insights, maxCitations)
 	for _, of := range found {
 		for _, c := range of {
 			c.shown(ctx, v)
@@ -205,7 +210,7 @@ func (s *Service) MetricsOfTranscripts(ctx context.Context, transcripts []id.UUI
 	if err != nil {
 		return nil, err
 	}
-	rows, err := page.AllChildren(ctx, s.db, v, measures, CoachScope(v, "m.org_id"), page.Filter{}, measuresInOrder, "m.transcript_id", transcripts)
+	rows, err := page.AllChildren(ctx, s.db, v, measures, CoachScope(v, "m.org_id"), page.Filter{}, measuresInOrder, "m.transcript_id", transcripts, page.MaxSize)
 	if err != nil {
 		return nil, err
 	}
@@ -264,6 +269,10 @@ func (s *Service) Review(ctx context.Context, in ReviewInput) (_ *Insight, err e
 			Action: "insight.review", Kind: "insight", ID: in.InsightID.UUID, ClientID: meeting.ClientID.UUID,
 			Fields: append(audit.Given(in), "status"),
 		}); err != nil {
+			return err
+		}
+		i.Status = status
+		if err := s.announce(ctx, tx, meeting.Ref(v.Org), i.reviewed()...); err != nil {
 			return err
 		}
 		return s.publish(ctx, tx, meeting.Ref(v.Org), eventRevised, subject{Insight: &in.InsightID})

@@ -146,6 +146,12 @@ func (s *Service) changeMember(ctx context.Context, key MembershipID, action str
 	return page.Get(ctx, s.db, v, memberships, membershipScope(v), key.UUID, "membership")
 }
 
+// How many supervise a coach, and whom one supervises, at most: they are read without pages.
+const (
+	maxSupervisors = 20
+	maxSupervised  = 100
+)
+
 // Assign assigns a supervisor to a coach, and returns the coach's membership. Doing it twice is doing it once.
 func (s *Service) Assign(ctx context.Context, in SupervisionInput) (*Membership, error) {
 	return s.supervise(ctx, in, "supervision.assign", func(tx pgx.Tx, v auth.Viewer) (int64, error) {
@@ -163,7 +169,19 @@ func (s *Service) Assign(ctx context.Context, in SupervisionInput) (*Membership,
 		}
 		tag, err := tx.Exec(ctx, `INSERT INTO supervisions (org_id, supervisor_id, coach_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
 			v.Org, in.SupervisorID, in.CoachID)
-		return tag.RowsAffected(), err
+		if err != nil {
+			return 0, err
+		}
+		var supervisors, supervised int
+		if err := tx.QueryRow(ctx, `
+			SELECT count(*) FILTER (WHERE coach_id = $3), count(*) FILTER (WHERE supervisor_id = $2) FROM supervisions
+			WHERE org_id = $1 AND (coach_id = $3 OR supervisor_id = $2)`, v.Org, in.SupervisorID, in.CoachID).Scan(&supervisors, &supervised); err != nil {
+			return 0, err
+		}
+		if supervisors > maxSupervisors || supervised > maxSupervised {
+			return 0, fault.Conflict("a coach has at most %d supervisors, and a supervisor at most %d coaches", maxSupervisors, maxSupervised)
+		}
+		return tag.RowsAffected(), nil
 	})
 }
 

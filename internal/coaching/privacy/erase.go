@@ -9,6 +9,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
@@ -67,7 +68,7 @@ func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 			return fmt.Errorf("login: %w", err)
 		}
 	}
-	return s.complete(ctx, job.Org, r, "privacy.erase")
+	return s.complete(ctx, job.Org, r, "privacy.erase", event.News{Type: "client.erased", Subject: r.ClientID, Data: event.Data{"clientId": r.ClientID}})
 }
 
 // close ends the client's consents, so that nothing new is taken in, and notes the login if it is nothing but this client. It returns the

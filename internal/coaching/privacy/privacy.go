@@ -19,6 +19,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/blob"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
@@ -118,14 +119,15 @@ type Service struct {
 	files       blob.Store
 	mails       Mails // nil if nothing keeps them
 	stores      []personal.Store
+	outbox      *event.Outbox
 	now         func() time.Time
 }
 
-// NewService returns a Service over db. stores are what the domains keep of clients beside transcripts and what is derived from them; each
+// NewService returns a Service over db that tells other systems of erasures. stores are what the domains keep of clients beside transcripts and what is derived from them; each
 // stands before those that it refers to.
 func NewService(db *pgxpool.Pool, clients *client.Service, transcripts *transcript.Service, insights *insight.Service, files blob.Store, mails Mails,
-	stores []personal.Store) *Service {
-	return &Service{db: db, clients: clients, transcripts: transcripts, insights: insights, files: files, mails: mails, stores: stores, now: time.Now}
+	stores []personal.Store, outbox *event.Outbox) *Service {
+	return &Service{db: db, clients: clients, transcripts: transcripts, insights: insights, files: files, mails: mails, stores: stores, outbox: outbox, now: time.Now}
 }
 
 // conversation is all that is kept of a conversation, each after those that refer to it.

@@ -12,6 +12,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
@@ -291,13 +292,16 @@ func (s *Service) running(ctx context.Context, job jobs.Job) (r *Request, ok boo
 	return r, err == nil, err
 }
 
-// complete closes a request.
-func (s *Service) complete(ctx context.Context, organization id.UUID, r *Request, action string) error {
+// complete closes a request, and tells other systems what has happened.
+func (s *Service) complete(ctx context.Context, organization id.UUID, r *Request, action string, happened ...event.News) error {
 	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE data_requests SET status = 'COMPLETED', completed_at = now() WHERE org_id = $1 AND id = $2 AND status = 'RUNNING'`, organization, r.ID)
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		return audit.RecordSystem(ctx, tx, organization, audit.Entry{Action: action, Kind: "request", ID: r.ID.UUID, ClientID: r.ClientID.UUID})
+		if err := audit.RecordSystem(ctx, tx, organization, audit.Entry{Action: action, Kind: "request", ID: r.ID.UUID, ClientID: r.ClientID.UUID}); err != nil {
+			return err
+		}
+		return s.outbox.Add(ctx, tx, organization, happened...)
 	})
 }

@@ -104,7 +104,7 @@ func (s *Service) Agendas(ctx context.Context, sessions []id.UUID) ([][]*Topic, 
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, topics, innerScope(v, "a.org_id"), page.Filter{}, topicsInOrder, "a.session_id", sessions)
+	return page.AllChildren(ctx, s.db, v, topics, innerScope(v, "a.org_id"), page.Filter{}, topicsInOrder, "a.session_id", sessions, maxTopics)
 }
 
 // TopicsByIDs returns those of the topics that the viewer may see.
@@ -261,7 +261,7 @@ func (s *Service) Reorder(ctx context.Context, in ReorderInput) (_ *Session, err
 			WHERE a.org_id = $1 AND a.session_id = $2 AND a.id = k.id`, v.Org, in.SessionID, order); err != nil {
 			return err
 		}
-		return s.moved(ctx, tx, v, "session.reorder", []string{"agenda"}, found)
+		return s.moved(ctx, tx, v, "session.reorder", []string{"agenda"}, "", found)
 	})
 	if err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func (s *Service) Around(ctx context.Context, key client.ID) (Around, error) {
 	var f page.Filter
 	f.And(one("s.status IN ('SCHEDULED', 'IN_PROGRESS') AND s.starts_at + s.duration_minutes * interval '1 minute' > now()", "ASC") +
 		" OR " + one("s.status = 'COMPLETED'", "DESC"))
-	found, err := page.AllChildren(ctx, s.db, v, neighbours, visible, f, neighboursInOrder, "s.client_id", []id.UUID{key.UUID})
+	found, err := page.AllChildren(ctx, s.db, v, neighbours, visible, f, neighboursInOrder, "s.client_id", []id.UUID{key.UUID}, page.MaxSize)
 	if err != nil {
 		return Around{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -47,7 +48,24 @@ type change struct {
 	*Session
 	at     time.Time // now
 	was    Status
-	fields []string // what changes, as the schema calls it; empty if nothing does
+	began  time.Time // when it was to begin
+	fields []string  // what changes, as the schema calls it; empty if nothing does
+}
+
+// becoming is what other systems are told of a session that comes into a state.
+var becoming = map[Status]string{
+	Scheduled: "session.rescheduled", InProgress: "session.started", Completed: "session.held", NoShow: "session.missed", Cancelled: "session.cancelled",
+}
+
+// happened is what other systems are told of the change; "" if nothing.
+func (c *change) happened() string {
+	switch {
+	case c.Status != c.was:
+		return becoming[c.Status]
+	case !c.StartsAt.Equal(c.began):
+		return becoming[Scheduled]
+	}
+	return ""
 }
 
 // to moves the session on to another state.
@@ -177,7 +195,7 @@ func (s *Service) change(ctx context.Context, key ID, action string, fn func(*ch
 		if !found.Any(auth.AsCoach | auth.AsAdmin) {
 			return fault.Forbidden("only the coach, an owner or an admin can change a session")
 		}
-		c := &change{Session: found, at: time.Now().UTC(), was: found.Status}
+		c := &change{Session: found, at: time.Now().UTC(), was: found.Status, began: found.StartsAt}
 		if err := fn(c); err != nil || len(c.fields) == 0 {
 			return err
 		}
@@ -200,7 +218,7 @@ func (s *Service) change(ctx context.Context, key ID, action string, fn func(*ch
 		if err := carryOver(ctx, tx, v, c.EngagementID); err != nil {
 			return err
 		}
-		return s.moved(ctx, tx, v, action, c.fields, c.Session)
+		return s.moved(ctx, tx, v, action, c.fields, c.happened(), c.Session)
 	})
 	if err != nil {
 		return nil, err
@@ -209,13 +227,21 @@ func (s *Service) change(ctx context.Context, key ID, action string, fn func(*ch
 }
 
 // moved is told of every session that was made or changed, in the transaction, when it is written. It is the one place to
-// let others know.
-func (s *Service) moved(ctx context.Context, tx pgx.Tx, v auth.Viewer, action string, fields []string, changed ...*Session) error {
+// let others know: people, and other systems of what has happened, if that is not "".
+func (s *Service) moved(ctx context.Context, tx pgx.Tx, v auth.Viewer, action string, fields []string, happened string, changed ...*Session) error {
 	entries := make([]audit.Entry, len(changed))
+	var out []event.News
 	for i, c := range changed {
 		entries[i] = entry(action, c.ID, c.ClientID, fields...)
+		if happened != "" {
+			out = append(out, event.News{Type: happened, Subject: c.ID,
+				Data: event.Data{"sessionId": c.ID, "engagementId": c.EngagementID, "clientId": c.ClientID, "coachId": c.CoachID}})
+		}
 	}
 	if err := audit.Record(ctx, tx, v, entries...); err != nil {
+		return err
+	}
+	if err := s.outbox.Add(ctx, tx, v.Org, out...); err != nil {
 		return err
 	}
 	what, news := told(action, fields)
@@ -297,5 +323,5 @@ func (s *Service) engagementEnds(ctx context.Context, tx pgx.Tx, v auth.Viewer, 
 	for i, key := range ids {
 		changed[i] = off[key]
 	}
-	return s.moved(ctx, tx, v, "session.cancel", []string{"status", "cancellation"}, changed...)
+	return s.moved(ctx, tx, v, "session.cancel", []string{"status", "cancellation"}, becoming[Cancelled], changed...)
 }

@@ -184,7 +184,7 @@ func (s *Service) lockParticipant(ctx context.Context, tx pgx.Tx, v auth.Viewer,
 
 // fits checks that there is room for a participant, and that nobody else in the session is called or is the same.
 func (s *Service) fits(ctx context.Context, tx pgx.Tx, v auth.Viewer, of *Session, key ParticipantID, p *Participant) error {
-	all, err := page.AllChildren(ctx, tx, v, participants, innerScope(v, "p.org_id"), page.Filter{}, participantsInOrder, "p.session_id", []id.UUID{of.ID.UUID})
+	all, err := page.AllChildren(ctx, tx, v, participants, innerScope(v, "p.org_id"), page.Filter{}, participantsInOrder, "p.session_id", []id.UUID{of.ID.UUID}, maxParticipants)
 	if err != nil {
 		return err
 	}

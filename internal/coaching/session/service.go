@@ -12,6 +12,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -22,11 +23,12 @@ import (
 type Service struct {
 	db          *pgxpool.Pool
 	engagements *engagement.Service
+	outbox      *event.Outbox
 }
 
-// NewService returns a Service over db.
-func NewService(db *pgxpool.Pool, engagements *engagement.Service) *Service {
-	s := &Service{db: db, engagements: engagements}
+// NewService returns a Service over db that tells other systems what it does.
+func NewService(db *pgxpool.Pool, engagements *engagement.Service, outbox *event.Outbox) *Service {
+	s := &Service{db: db, engagements: engagements, outbox: outbox}
 	engagements.OnEnd(s.engagementEnds)
 	return s
 }
@@ -66,6 +68,8 @@ func (s *Service) list(ctx context.Context, v auth.Viewer, f page.Filter, o *Ord
 	return page.List(ctx, s.db, v, sessions, scope(v), f, o.order(), w)
 }
 
+const maxOverlaps = 10
+
 // Overlaps returns what else each session's coach has planned in its time, as far as the viewer sees it, in the order of the
 // sessions. Such a plan is allowed, because calendars are full of the tentative, and shown, because most of it is a slip.
 func (s *Service) Overlaps(ctx context.Context, keys []id.UUID) ([][]*Session, error) {
@@ -73,7 +77,7 @@ func (s *Service) Overlaps(ctx context.Context, keys []id.UUID) ([][]*Session, e
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, overlapping, scope(v), page.Filter{}, (&OrderBy{Field: OrderByStartsAt, Direction: page.Ascending}).order(), "o.id", keys)
+	return page.AllChildren(ctx, s.db, v, overlapping, scope(v), page.Filter{}, (&OrderBy{Field: OrderByStartsAt, Direction: page.Ascending}).order(), "o.id", keys, maxOverlaps)
 }
 
 // Parent is what sessions are children of.
@@ -109,7 +113,7 @@ func (s *Service) Participants(ctx context.Context, sessions []id.UUID) ([][]*Pa
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, participants, innerScope(v, "p.org_id"), page.Filter{}, participantsInOrder, "p.session_id", sessions)
+	return page.AllChildren(ctx, s.db, v, participants, innerScope(v, "p.org_id"), page.Filter{}, participantsInOrder, "p.session_id", sessions, maxParticipants)
 }
 
 // ParticipantsByIDs returns those of the participants that the viewer may see.
@@ -173,7 +177,7 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Session, err e
 		if err := carryOver(ctx, tx, v, in.EngagementID); err != nil {
 			return err
 		}
-		return s.moved(ctx, tx, v, "session.create", nil, &Session{ID: key, ClientID: e.ClientID})
+		return s.moved(ctx, tx, v, "session.create", nil, "session.scheduled", &Session{ID: key, EngagementID: e.ID, ClientID: e.ClientID, CoachID: e.CoachID})
 	})
 	if err != nil {
 		return nil, err

@@ -17,8 +17,10 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
-// maxMerged is how many tags are merged at a time.
-const maxMerged = 50
+const (
+	maxMerged = 50 // tags at a time
+	maxOnOne  = 40 // tags on one thing: they are read without pages
+)
 
 // Update gives a tag another name or colour. Two names that differ in case alone are one.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Tag, err error) {

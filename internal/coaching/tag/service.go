@@ -24,6 +24,8 @@ type Kind struct {
 	Column string // of taggings
 	// Get returns the thing, or NotFound if the viewer cannot see it.
 	Get func(ctx context.Context, key id.UUID) (Taggable, error)
+	// Secret says that nobody but the viewer may know that the thing is there; nil says it of none.
+	Secret func(Taggable) bool
 }
 
 // Replaced is told, in the transaction, that tags of the viewer's go and one takes their place: whoever keeps ids of tags elsewhere than on
@@ -95,7 +97,7 @@ func (s *Service) OnEntities(ctx context.Context, prefix string, entities []id.U
 	}
 	on := tags
 	on.From = attached
-	return page.AllChildren(ctx, s.db, v, on, scope(v), page.Filter{}, byName, "g."+kind.Column, entities)
+	return page.AllChildren(ctx, s.db, v, on, scope(v), page.Filter{}, byName, "g."+kind.Column, entities, maxOnOne)
 }
 
 // UsageCounts counts what each tag is on, in the order of the tags. The ids are of tags that the viewer has been shown as
@@ -155,7 +157,14 @@ func (s *Service) Add(ctx context.Context, in AddInput) (_ *Tag, _ Taggable, err
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("tag.add", in.EntityID))
+		var on int
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM taggings g WHERE g.org_id = $1 AND g.`+kind.Column+` = $2`, v.Org, in.EntityID.UUID).Scan(&on); err != nil {
+			return err
+		}
+		if on > maxOnOne {
+			return fault.Conflict("at most %d tags are on one thing", maxOnOne)
+		}
+		return audit.Record(ctx, tx, v, entry("tag.add", v, kind, in.EntityID, entity))
 	})
 	if err != nil {
 		return nil, nil, err
@@ -185,13 +194,16 @@ func (s *Service) Remove(ctx context.Context, in RemoveInput) (_ Taggable, err e
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("tag.remove", in.EntityID))
+		return audit.Record(ctx, tx, v, entry("tag.remove", v, kind, in.EntityID, entity))
 	})
 	return entity, err
 }
 
-// entry is a line of the audit trail about what is tagged.
-func entry(action string, on id.Any) audit.Entry {
+// entry is a line of the audit trail about what is tagged. Of what is secret it tells as of a change of the viewer's own.
+func entry(action string, v auth.Viewer, kind Kind, on id.Any, thing Taggable) audit.Entry {
+	if kind.Secret != nil && kind.Secret(thing) {
+		return audit.Entry{Action: action, Kind: "user", ID: v.User, Fields: []string{"tags"}}
+	}
 	e := audit.Entry{Action: action, Kind: on.Prefix, ID: on.UUID, Fields: []string{"tags"}}
 	if on.Prefix == "client" {
 		e.ClientID = on.UUID

@@ -95,7 +95,7 @@ func (s *Service) Merged(ctx context.Context, into []id.UUID) ([][]*Theme, error
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, themes(v), scope(), page.Filter{}, byLabel, "t.merged_into_id", into)
+	return page.AllChildren(ctx, s.db, v, themes(v), scope(), page.Filter{}, byLabel, "t.merged_into_id", into, maxMerged)
 }
 
 // OfInsights returns the theme that each insight counts for, by the insight's id: not one that was merged, but what it was merged into. The
@@ -107,7 +107,7 @@ func (s *Service) OfInsights(ctx context.Context, insights []id.UUID) (map[id.UU
 	}
 	of := themes(v)
 	of.From = "insights o JOIN themes own ON own.org_id = $1 AND own.id = o.theme_id JOIN themes t ON t.org_id = $1 AND t.id = coalesce(own.merged_into_id, own.id)" + seen(v)
-	rows, err := page.AllChildren(ctx, s.db, v, of, scope(), page.Filter{}, byLabel, "o.id", insights)
+	rows, err := page.AllChildren(ctx, s.db, v, of, scope(), page.Filter{}, byLabel, "o.id", insights, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,10 @@ func (s *Service) Remove(ctx context.Context, tx pgx.Tx, organization id.UUID, k
 	if err := Delete(ctx, tx, organization, key, Kept, counts); err != nil {
 		return err
 	}
-	if err := audit.RecordSystem(ctx, tx, organization, entry("transcript.remove", key, ref)); err != nil || u.where == nil {
+	if err := audit.RecordSystem(ctx, tx, organization, entry("transcript.remove", key, ref)); err != nil {
+		return err
+	}
+	if err := s.outbox.Add(ctx, tx, organization, news("transcript.removed", ref, key)); err != nil || u.where == nil {
 		return err
 	}
 	counts[Files]++

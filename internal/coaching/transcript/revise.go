@@ -50,6 +50,9 @@ type ReviseInput struct {
 // maxRevised is the longest text of a revision in characters: far more than anybody says in one breath.
 const maxRevised = 100_000
 
+// maxRevisions is how often an utterance is corrected at most: they are read without pages.
+const maxRevisions = 50
+
 // Revise corrects the words of an utterance. The edit is nil if they are the same.
 func (s *Service) Revise(ctx context.Context, in ReviseInput) (_ *Utterance, _ *Edit, err error) {
 	v, err := auth.FromContext(ctx)
@@ -81,6 +84,13 @@ func (s *Service) Revise(ctx context.Context, in ReviseInput) (_ *Utterance, _ *
 		}
 		if was == text {
 			return nil
+		}
+		var often int
+		if err := e.tx.QueryRow(ctx, `SELECT count(*) FROM utterance_revisions WHERE org_id = $1 AND utterance_id = $2`, v.Org, in.UtteranceID).Scan(&often); err != nil {
+			return err
+		}
+		if often >= maxRevisions {
+			return fault.Conflict("an utterance is corrected at most %d times", maxRevisions)
 		}
 		revision := RevisionID{id.New()}
 		if _, err := e.tx.Exec(ctx, `
@@ -156,7 +166,7 @@ func (s *Service) Revisions(ctx context.Context, utterances []id.UUID) ([][]*Rev
 	if err != nil {
 		return nil, err
 	}
-	found, err := page.AllChildren(ctx, s.db, v, revisions, coachScope(v, "r.org_id"), page.Filter{}, revisionsInOrder, "r.utterance_id", utterances)
+	found, err := page.AllChildren(ctx, s.db, v, revisions, coachScope(v, "r.org_id"), page.Filter{}, revisionsInOrder, "r.utterance_id", utterances, maxRevisions)
 	for _, of := range found {
 		for _, r := range of {
 			r.shown(ctx, v)

@@ -14,6 +14,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/blob"
 	"github.com/rapporthq/rapport/internal/platform/check"
+	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
@@ -27,11 +28,12 @@ type Service struct {
 	sessions *session.Service
 	files    blob.Store
 	events   stream.Stream
+	outbox   *event.Outbox
 }
 
-// NewService returns a Service over db that keeps larger files in files and tells events what it does.
-func NewService(db *pgxpool.Pool, sessions *session.Service, files blob.Store, events stream.Stream) *Service {
-	return &Service{db: db, sessions: sessions, files: files, events: events}
+// NewService returns a Service over db that keeps larger files in files and tells events, and other systems, what it does.
+func NewService(db *pgxpool.Pool, sessions *session.Service, files blob.Store, events stream.Stream, outbox *event.Outbox) *Service {
+	return &Service{db: db, sessions: sessions, files: files, events: events, outbox: outbox}
 }
 
 // ByIDs returns those of the transcripts that the viewer may see.
@@ -61,7 +63,7 @@ func (s *Service) CurrentOf(ctx context.Context, sessions []id.UUID) (map[id.UUI
 	}
 	var counts page.Filter
 	counts.And(Counts(v, "t.session_id", "t.id"))
-	rows, err := page.AllChildren(ctx, s.db, v, transcripts, scope(v, "t.org_id"), counts, latestFirst, "t.session_id", sessions)
+	rows, err := page.AllChildren(ctx, s.db, v, transcripts, scope(v, "t.org_id"), counts, latestFirst, "t.session_id", sessions, page.MaxSize)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +107,7 @@ func (s *Service) Speakers(ctx context.Context, transcripts []id.UUID) ([][]*Spe
 	}
 	var present page.Filter
 	present.And("sp.merged_into IS NULL")
-	return page.AllChildren(ctx, s.db, v, speakers, scope(v, "sp.org_id"), present, speakersInOrder, "sp.transcript_id", transcripts)
+	return page.AllChildren(ctx, s.db, v, speakers, scope(v, "sp.org_id"), present, speakersInOrder, "sp.transcript_id", transcripts, maxSpeakers)
 }
 
 // SpeakersByIDs returns those of the speakers that the viewer may see.
@@ -154,6 +156,11 @@ func (s *Service) UtterancesByIDs(ctx context.Context, ids []id.UUID) (map[id.UU
 	return found, err
 }
 
+const (
+	maxSpeakers = 100 // that a transcript shows as a list, by first words; each utterance knows its own
+	maxSpan     = 20  // utterances of a citation
+)
+
 // UtterancesIn returns the utterances of each span that the viewer may see, in the order of the spans.
 func (s *Service) UtterancesIn(ctx context.Context, spans []Span) ([][]*Utterance, error) {
 	v, err := auth.FromContext(ctx)
@@ -167,7 +174,7 @@ func (s *Service) UtterancesIn(ctx context.Context, spans []Span) ([][]*Utteranc
 	}
 	var within page.Filter
 	within.And("u.index BETWEEN (?::int[])[k.ord] AND (?::int[])[k.ord]", first, last)
-	found, err := page.AllChildren(ctx, s.db, v, utterances, scope(v, "u.org_id"), within, utterancesInOrder, "u.transcript_id", parents)
+	found, err := page.AllChildren(ctx, s.db, v, utterances, scope(v, "u.org_id"), within, utterancesInOrder, "u.transcript_id", parents, maxSpan)
 	for _, span := range found {
 		for _, u := range span {
 			u.shown(ctx, v)
@@ -386,5 +393,21 @@ func (s *Service) advance(ctx context.Context, tx pgx.Tx, ref session.Ref, key I
 	if err != nil || tag.RowsAffected() == 0 {
 		return false, err
 	}
+	if what := becoming[to]; what != "" {
+		e := news(what, ref, key)
+		if why != nil {
+			e.Data["code"] = why.Code
+		}
+		if err := s.outbox.Add(ctx, tx, ref.Org, e); err != nil {
+			return false, err
+		}
+	}
 	return true, s.publishState(ctx, tx, ref, key)
+}
+
+// becoming is what other systems are told of a transcript that comes into a state. On its way there they need not know where it is.
+var becoming = map[Status]string{Ready: "transcript.ready", NeedsSpeakers: "transcript.needs_speakers", Failed: "transcript.failed"}
+
+func news(what string, ref session.Ref, key ID) event.News {
+	return event.News{Type: what, Subject: key, Data: event.Data{"transcriptId": key, "sessionId": ref.ID, "clientId": ref.ClientID, "coachId": ref.CoachID}}
 }

@@ -65,6 +65,7 @@ type Config struct {
 	Auth     Auth
 	Jobs     Jobs
 	Stream   Stream
+	Events   Events
 	Mail     Mail
 	Files    Files
 	Analysis Analysis
@@ -144,6 +145,15 @@ type Jobs struct {
 type Stream struct {
 	// How long events are kept for clients that come back and ask for what they missed.
 	Retention time.Duration `env:"RAPPORT_STREAM_RETENTION, default=24h"`
+}
+
+// Events is about telling other systems what happens. In development the last events are on the page /dev/events; in production a topic of
+// Amazon SNS publishes them.
+type Events struct {
+	// The ARN of the topic of Amazon SNS that events are published to, standard or FIFO. Without it nothing is published in
+	// production, and nothing is written down to be. AWS is reached as its SDKs reach it everywhere: `AWS_REGION`, a role or
+	// `AWS_PROFILE`, `AWS_ENDPOINT_URL_SNS` for an emulator. All processes that share a database must be given the same.
+	SNSTopicARN string `env:"RAPPORT_SNS_TOPIC_ARN"`
 }
 
 // Mail is about the mails that people are told by. In development they go into a folder of RAPPORT_HOME and onto the page

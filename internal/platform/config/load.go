@@ -155,6 +155,9 @@ func (c Config) check() (problems []error) {
 	lasts("RAPPORT_STREAM_RETENTION", c.Stream.Retention, time.Minute)
 	lasts("RAPPORT_SQS_RESEND", c.Jobs.SQSResend, time.Second)
 	checkQueue(wrong, "RAPPORT_SQS_QUEUE_URL", c.Jobs.SQSQueueURL)
+	if t := c.Events.SNSTopicARN; t != "" && !topics.MatchString(strings.TrimSuffix(t, ".fifo")) {
+		wrong("RAPPORT_SNS_TOPIC_ARN", "must be a topic's ARN, like arn:aws:sns:eu-west-1:123456789012:rapport-events")
+	}
 	if f := c.Files; f.S3Bucket == "" && f.S3Owner+f.S3KMSKey != "" {
 		wrong("RAPPORT_S3_BUCKET", "must be set where another RAPPORT_S3_ variable is")
 	}

@@ -163,9 +163,12 @@ func Children[T any](ctx context.Context, db Querier, v auth.Viewer, t Table[T],
 	return pages, nil
 }
 
-// AllChildren reads every row of each parent in a single statement, where there are few by nature.
-func AllChildren[T any](ctx context.Context, db Querier, v auth.Viewer, t Table[T], scope *Scope, f Filter, o Order[T], parent string, parents []id.UUID) ([][]*T, error) {
-	return lateral(ctx, db, v, t, scope, f, o, parent, parents, func(*statement) error { return nil })
+// AllChildren reads the rows of each parent in a single statement, where there are few by nature: whatever happens, at most so many each.
+func AllChildren[T any](ctx context.Context, db Querier, v auth.Viewer, t Table[T], scope *Scope, f Filter, o Order[T], parent string, parents []id.UUID, most int) ([][]*T, error) {
+	return lateral(ctx, db, v, t, scope, f, o, parent, parents, func(s *statement) error {
+		fmt.Fprintf(s, " ORDER BY %s LIMIT %d", o.orderBy(), most)
+		return nil
+	})
 }
 
 // lateral reads the rows of each parent in the given order; finish may add to the WHERE clause and limit it.

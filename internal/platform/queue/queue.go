@@ -55,6 +55,14 @@ type Queue interface {
 	Ack(ctx context.Context, d Delivery) error
 }
 
+// Source is a Queue that a relay carries from.
+type Source interface {
+	Queue
+
+	// ExtendAll is Extend for many deliveries in one go. Those that are not held any more are passed over.
+	ExtendAll(ctx context.Context, ds []Delivery, by time.Duration) error
+}
+
 // Sender puts messages into a queue. An adapter has one only if its messages are not rows already: where they are,
 // committing the row is the sending.
 type Sender interface {

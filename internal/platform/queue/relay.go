@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -13,8 +12,9 @@ import (
 // A message that was sent stays held in from for again. If nobody has taken care of its row by then, be it that the
 // message was lost, is stuck in a dead-letter queue or still waits in line, it is sent once more. So choose again
 // longer than the usual wait in line; duplicates cost one look at the row each.
-func Relay(ctx context.Context, from Queue, to Sender, again time.Duration, log *slog.Logger) error {
-	const batch, firstPause, lastPause = 10, 100 * time.Millisecond, 10 * time.Second
+func Relay(ctx context.Context, from Source, to Sender, again time.Duration, log *slog.Logger) error {
+	// A batch is more than a service takes at once: looking for what is due costs as much for one as for many.
+	const batch, firstPause, lastPause = 500, 100 * time.Millisecond, 10 * time.Second
 	pause := firstPause
 	for ctx.Err() == nil {
 		if err := relay(ctx, from, to, again, batch); err != nil && ctx.Err() == nil {
@@ -28,7 +28,7 @@ func Relay(ctx context.Context, from Queue, to Sender, again time.Duration, log 
 	return nil
 }
 
-func relay(ctx context.Context, from Queue, to Sender, again time.Duration, batch int) error {
+func relay(ctx context.Context, from Source, to Sender, again time.Duration, batch int) error {
 	held, err := from.Receive(ctx, batch)
 	if err != nil {
 		return err
@@ -40,13 +40,8 @@ func relay(ctx context.Context, from Queue, to Sender, again time.Duration, batc
 	if err := to.Send(ctx, messages); err != nil {
 		return err // what is held comes back by itself
 	}
-	for _, d := range held {
-		// A worker may have been faster: then the row is its business now, and ErrLost is good news.
-		if err := from.Extend(ctx, d, again); err != nil && !errors.Is(err, ErrLost) {
-			return err
-		}
-	}
-	return nil
+	// Where a worker was faster the row is its business now, and no longer held: good news.
+	return from.ExtendAll(ctx, held, again)
 }
 
 func wait(ctx context.Context, d time.Duration) {

@@ -87,4 +87,43 @@ func TestRelayOutwaitsAFailingSender(t *testing.T) {
 	expect(t, to, m)
 }
 
+// counting counts the calls by which what was sent is held.
+type counting struct {
+	*queuetest.Memory
+	extended chan int
+}
+
+func (c counting) Extend(context.Context, queue.Delivery, time.Duration) error {
+	return errors.New("one by one")
+}
+
+func (c counting) ExtendAll(ctx context.Context, ds []queue.Delivery, by time.Duration) error {
+	c.extended <- len(ds)
+	return c.Memory.ExtendAll(ctx, ds, by)
+}
+
+func TestRelayHoldsABatchInOneGo(t *testing.T) {
+	t.Parallel()
+	from := counting{queuetest.NewMemory(time.Minute), make(chan int, 10)}
+	all := make([]queue.Message, 60)
+	for i := range all {
+		all[i] = queue.Message{Kind: "test", ID: id.New()}
+	}
+	if err := from.Send(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- queue.Relay(ctx, from, &sender{sent: make(chan queue.Message, 100)}, time.Minute, slog.New(slog.DiscardHandler))
+	}()
+	if n := <-from.extended; n != len(all) {
+		t.Errorf("%d of %d were held in one go", n, len(all))
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -5,16 +5,16 @@ import (
 	"testing"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
-	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/stream"
 )
 
+var key = stream.Key{1, 2, 3}
+
 func TestCursorKeepsItsPosition(t *testing.T) {
 	t.Parallel()
-	org := id.New()
 	for _, n := range []int64{0, 1, 127, 128, 1 << 40, math.MaxInt64} {
-		c := stream.CursorOf(org, "session:1", n)
-		if got, err := c.Position(org, "session:1"); err != nil || got != n {
+		c := key.Cursor("session:1", n)
+		if got, err := key.Position("session:1", c); err != nil || got != n {
 			t.Errorf("cursor %s of %d has position %d, %v", c, n, got, err)
 		}
 	}
@@ -22,11 +22,10 @@ func TestCursorKeepsItsPosition(t *testing.T) {
 
 func TestCursorBelongsToItsTopic(t *testing.T) {
 	t.Parallel()
-	org, other := id.New(), id.New()
-	c := stream.CursorOf(org, "session:1", 7)
+	c := key.Cursor("session:1", 7)
 	for name, err := range map[string]error{
-		"another topic":        second(c.Position(org, "session:2")),
-		"another organization": second(c.Position(other, "session:1")),
+		"another topic":        second(key.Position("session:2", c)),
+		"another organization": second(stream.Key{4}.Position("session:1", c)),
 	} {
 		if fault.KindOf(err) != fault.KindInvalid {
 			t.Errorf("a cursor of %s returns %v, want an Invalid fault", name, err)
@@ -34,15 +33,34 @@ func TestCursorBelongsToItsTopic(t *testing.T) {
 	}
 }
 
+// Of two cursors nobody learns how far apart they are: not by their length, nor by what they have in common.
+func TestCursorsTellNothing(t *testing.T) {
+	t.Parallel()
+	same := 0
+	for n := range int64(1000) {
+		a, b := key.Cursor("session:1", n), key.Cursor("session:1", n+1)
+		if len(a) != len(b) {
+			t.Fatalf("%s and %s", a, b)
+		}
+		for i := range a {
+			if a[i] == b[i] {
+				same++
+			}
+		}
+	}
+	if most := 1000 * 22 / 32; same > most { // of 64 letters each, by chance one in 64
+		t.Errorf("%d letters of 22,000 are those of the one before, by chance it would be half of %d", same, most)
+	}
+}
+
 func FuzzCursor(f *testing.F) {
-	org := id.UUID{1}
-	for _, s := range []string{"", "x", "!!!", "AAAAAAAAAAAA", string(stream.CursorOf(org, "a", 1)), string(stream.CursorOf(org, "b", 1)) + "AA"} {
+	for _, s := range []string{"", "x", "!!!", "AAAAAAAAAAAAAAAAAAAAAA", string(key.Cursor("a", 1)), string(key.Cursor("b", 1)) + "AA"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		n, err := stream.Cursor(s).Position(org, "a")
+		n, err := key.Position("a", stream.Cursor(s))
 		switch {
-		case err == nil && (n < 0 || stream.CursorOf(org, "a", n) != stream.Cursor(s)):
+		case err == nil && (n < 0 || key.Cursor("a", n) != stream.Cursor(s)):
 			t.Errorf("%q is accepted as %d, whose cursor is another one", s, n)
 		case err != nil && fault.KindOf(err) != fault.KindInvalid:
 			t.Errorf("%q returns %v, want an Invalid fault", s, err)

@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -26,7 +27,7 @@ type held struct {
 }
 
 var (
-	_ queue.Queue  = (*Memory)(nil)
+	_ queue.Source = (*Memory)(nil)
 	_ queue.Sender = (*Memory)(nil)
 )
 
@@ -94,6 +95,16 @@ func (m *Memory) Extend(_ context.Context, d queue.Delivery, by time.Duration) e
 	}
 	m.messages[i].due = time.Now().Add(by)
 	m.announce()
+	return nil
+}
+
+// ExtendAll implements queue.Source.
+func (m *Memory) ExtendAll(ctx context.Context, ds []queue.Delivery, by time.Duration) error {
+	for _, d := range ds {
+		if err := m.Extend(ctx, d, by); err != nil && !errors.Is(err, queue.ErrLost) {
+			return err
+		}
+	}
 	return nil
 }
 

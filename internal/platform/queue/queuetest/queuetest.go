@@ -38,6 +38,7 @@ func Run(t *testing.T, setup func(t *testing.T, visibility time.Duration) Fixtur
 		"hides what is held":                        {long, hidesWhatIsHeld},
 		"redelivers when visibility has run out":    {short, redelivers},
 		"keeps what is extended":                    {short, keepsWhatIsExtended},
+		"keeps all that are extended":               {short, keepsAllThatAreExtended},
 		"knows that a delivery was lost":            {short, knowsThatADeliveryWasLost},
 		"shortens by extending":                     {long, shortensByExtending},
 		"forgets what is acknowledged":              {short, forgetsWhatIsAcknowledged},
@@ -124,6 +125,34 @@ func keepsWhatIsExtended(t *testing.T, f Fixture) {
 	f.Send(1)
 	d := receive(t, f.Queue, 1)[0]
 	if err := f.Queue.Extend(t.Context(), d, long); err != nil {
+		t.Fatal(err)
+	}
+	expectQuiet(t, f.Queue, short+quiet)
+}
+
+func keepsAllThatAreExtended(t *testing.T, f Fixture) {
+	source, ok := f.Queue.(queue.Source)
+	if !ok {
+		t.Skip("nothing is carried from this queue")
+	}
+	f.Send(4)
+	all := receive(t, f.Queue, 1)
+	for len(all) < 4 {
+		all = append(all, receive(t, f.Queue, 4-len(all))...)
+	}
+	gone, back := all[0], all[1]
+	if err := f.Queue.Ack(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Queue.Release(t.Context(), back, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := source.ExtendAll(t.Context(), all, long); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, f.Queue, 4); len(got) != 1 || got[0].Message != back.Message {
+		t.Errorf("received %v, want what was given back", got)
+	} else if err := f.Queue.Extend(t.Context(), got[0], long); err != nil {
 		t.Fatal(err)
 	}
 	expectQuiet(t, f.Queue, short+quiet)

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -85,35 +86,37 @@ func (q *Queue) Send(ctx context.Context, messages []queue.Message) error {
 	return q.send(ctx, messages, 0)
 }
 
+// atOnce is how many calls one Send makes at the same time.
+const atOnce = 10
+
 func (q *Queue) send(ctx context.Context, messages []queue.Message, delay time.Duration) error {
 	var (
+		calls errgroup.Group
 		batch []types.SendMessageBatchRequestEntry
 		bytes int
 	)
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		errs := attempt(ctx, len(batch), func(todo []int) ([]types.BatchResultErrorEntry, error) {
-			out, err := q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.options.URL, Entries: pick(batch, todo)})
-			if err != nil {
-				return nil, err
-			}
-			return out.Failed, nil
-		})
+	calls.SetLimit(atOnce)
+	flush := func() {
+		entries := batch
 		batch, bytes = nil, 0
-		return errors.Join(errs...)
+		calls.Go(func() error {
+			return errors.Join(attempt(ctx, len(entries), func(todo []int) ([]types.BatchResultErrorEntry, error) {
+				out, err := q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.options.URL, Entries: pick(entries, todo)})
+				if err != nil {
+					return nil, err
+				}
+				return out.Failed, nil
+			})...)
+		})
 	}
 	for _, m := range messages {
 		text, err := json.Marshal(body{Kind: m.Kind, ID: m.ID})
 		if err != nil {
-			return err
+			return errors.Join(err, calls.Wait())
 		}
 		size := len(text) + len(traceAttribute) + len("String") + len(m.TraceContext)
 		if len(batch) == maxBatch || bytes+size > maxBatchBytes {
-			if err := flush(); err != nil {
-				return err
-			}
+			flush()
 		}
 		e := types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(len(batch))), MessageBody: aws.String(string(text)), DelaySeconds: seconds(delay, maxDelay)}
 		if m.TraceContext != "" {
@@ -123,7 +126,10 @@ func (q *Queue) send(ctx context.Context, messages []queue.Message, delay time.D
 		}
 		batch, bytes = append(batch, e), bytes+size
 	}
-	return flush()
+	if len(batch) > 0 {
+		flush()
+	}
+	return calls.Wait()
 }
 
 // Receive implements queue.Queue.

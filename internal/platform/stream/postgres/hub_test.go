@@ -42,7 +42,9 @@ func TestASubscriptionThatEndsWhileItJoinsLeaves(t *testing.T) {
 func TestAFailedTopicTakesNobodyIn(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	sub, err := s.Subscribe(t.Context(), id.New(), "a", "")
+	nobody := id.New()
+	s.keys.Store(nobody, stream.Key{})
+	sub, err := s.Subscribe(t.Context(), nobody, "a", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,10 @@ package pgstream
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -45,6 +47,8 @@ type Stream struct {
 	close       context.CancelFunc
 	unsubscribe func()
 	running     sync.WaitGroup
+
+	keys sync.Map // stream.Key by organization
 
 	mu     sync.Mutex
 	topics map[string]*topic // those with subscribers, by their payload
@@ -139,6 +143,32 @@ func (s *Stream) Publish(ctx context.Context, tx pgx.Tx, org id.UUID, e stream.E
 	return err
 }
 
+// Key is an organization's, made when it is first needed: for the adapter, and for tests and tools that name a position.
+func Key(ctx context.Context, db postgres.DB, org id.UUID) (k stream.Key, err error) {
+	var fresh stream.Key
+	_, _ = rand.Read(fresh[:]) // never fails
+	var secret []byte
+	if err := db.QueryRow(ctx, `
+		WITH made AS (INSERT INTO stream_keys (org_id, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING secret)
+		SELECT secret FROM made UNION ALL SELECT secret FROM stream_keys WHERE org_id = $1 LIMIT 1`, org, fresh[:]).Scan(&secret); err != nil {
+		return k, fmt.Errorf("the key of cursors: %w", err)
+	}
+	copy(k[:], secret)
+	return k, nil
+}
+
+// key is Key, remembered.
+func (s *Stream) key(ctx context.Context, org id.UUID) (stream.Key, error) {
+	if k, known := s.keys.Load(org); known {
+		return k.(stream.Key), nil
+	}
+	k, err := Key(ctx, s.db, org)
+	if err == nil {
+		s.keys.Store(org, k)
+	}
+	return k, err
+}
+
 func checkTopic(name string) error {
 	if name == "" || len(name) > maxTopic {
 		return fault.Invalid("topic", "a topic's name has 1 to %d bytes", maxTopic)
@@ -155,6 +185,10 @@ func (s *Stream) Subscribe(ctx context.Context, org id.UUID, topic string, after
 	if err := checkTopic(topic); err != nil {
 		return nil, err
 	}
+	secret, err := s.key(ctx, org)
+	if err != nil {
+		return nil, err
+	}
 	sub := &subscription{
 		stream: s,
 		key:    key{org, topic},
@@ -168,14 +202,14 @@ func (s *Stream) Subscribe(ctx context.Context, org id.UUID, topic string, after
 		}
 		sub.join(sub.position)
 	} else {
-		if sub.position, err = after.Position(org, topic); err != nil {
+		if sub.position, err = secret.Position(topic, after); err != nil {
 			return nil, err
 		}
 		if err := sub.turnPage(ctx); err != nil {
 			return nil, err
 		}
 	}
-	sub.cursor = stream.CursorOf(org, topic, sub.position)
+	sub.cursor = secret.Cursor(topic, sub.position)
 	sub.mu.Lock()
 	sub.release = context.AfterFunc(ctx, func() { sub.end(ctx.Err()) })
 	sub.mu.Unlock()
@@ -210,6 +244,10 @@ ORDER BY e.cursor`
 
 // read returns the events after the given position, pageSize at most.
 func (s *Stream) read(ctx context.Context, k key, after int64) (page []event, err error) {
+	secret, err := s.key(ctx, k.org)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := s.db.Query(ctx, readSQL, k.org, k.name, after, pageSize)
 	if err != nil {
 		return nil, err
@@ -228,7 +266,7 @@ func (s *Stream) read(ctx context.Context, k key, after int64) (page []event, er
 		}
 		if n != nil {
 			page = append(page, event{*n, stream.Delivery{
-				Event: stream.Event{Kind: *kind, Data: data}, Cursor: stream.CursorOf(k.org, k.name, *n), At: *at,
+				Event: stream.Event{Kind: *kind, Data: data}, Cursor: secret.Cursor(k.name, *n), At: *at,
 			}})
 		}
 	}

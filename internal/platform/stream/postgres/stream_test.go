@@ -104,9 +104,19 @@ func TestConformance(t *testing.T) {
 		b := setup(t)
 		return streamtest.Fixture{
 			Pool: b.pool, Org: b.org, Org2: b.addOrg(t),
-			Open: func(buffer int) stream.Stream { return b.open(t, b.pool, pgstream.Options{Buffer: buffer}) },
+			Open:   func(buffer int) stream.Stream { return b.open(t, b.pool, pgstream.Options{Buffer: buffer}) },
+			Cursor: func(topic string, n int64) stream.Cursor { return b.cursor(t, topic, n) },
 		}
 	})
+}
+
+func (b *bundle) cursor(t testing.TB, topic string, n int64) stream.Cursor {
+	t.Helper()
+	secret, err := pgstream.Key(t.Context(), b.pool, b.org)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret.Cursor(topic, n)
 }
 
 // counting counts the reads of a stream.
@@ -333,7 +343,7 @@ func TestWhatIsPublishedWhileAReaderStartsIsNotMissed(t *testing.T) {
 	db := &staged{DB: b.pool}
 	s := b.open(t, db, pgstream.Options{})
 	b.publish(t, s, "a", 1)
-	start := stream.CursorOf(b.org, "a", 0)
+	start := b.cursor(t, "a", 0)
 	other := b.subscribe(t, s, "b", "")
 	b.publish(t, s, "b", 1)
 	expect(t, other, 1)

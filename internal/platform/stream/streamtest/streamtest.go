@@ -29,6 +29,8 @@ type Fixture struct {
 	// Open returns the stream of one more process, which buffers about as many events a subscriber as given (0: its
 	// default). It ends with the test.
 	Open func(buffer int) stream.Stream
+	// Cursor is what the adapter would give the n-th event of a topic of Org.
+	Cursor func(topic string, n int64) stream.Cursor
 }
 
 const (
@@ -349,14 +351,14 @@ func refusesCursors(t *testing.T, f Fixture) {
 		"garbage":                "garbage",
 		"another topic's":        f.subscribe(t, s, "b", "").Cursor(),
 		"another organization's": theirs.Cursor(),
-		"beyond the end":         stream.CursorOf(f.Org, "a", 2),
-		"negative":               stream.CursorOf(f.Org, "a", -1),
+		"beyond the end":         f.Cursor("a", 2),
+		"negative":               f.Cursor("a", -1),
 	} {
 		if _, err := s.Subscribe(t.Context(), f.Org, "a", c); fault.KindOf(err) != fault.KindInvalid {
 			t.Errorf("a cursor that is %s returns %v, want an Invalid fault", name, err)
 		}
 	}
-	if _, err := s.Subscribe(t.Context(), f.Org, "never used", stream.CursorOf(f.Org, "never used", 1)); fault.KindOf(err) != fault.KindInvalid {
+	if _, err := s.Subscribe(t.Context(), f.Org, "never used", f.Cursor("never used", 1)); fault.KindOf(err) != fault.KindInvalid {
 		t.Errorf("a cursor beyond the end of an empty topic returns %v, want an Invalid fault", err)
 	}
 }
