@@ -1,4 +1,4 @@
-# The server and the operator's command line, for production: no shell, no package manager, not root.
+# The server, the worker, the function for AWS Lambda and the operator's command line, for production: no shell, no package manager, not root.
 
 FROM node:20.20.2-bookworm-slim AS explorer
 WORKDIR /src
@@ -16,6 +16,8 @@ RUN go mod download
 COPY . .
 COPY --from=explorer /src/graphiql/dist graphiql/dist
 RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/rapport-server . \
+ && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/rapport-worker ./cmd/worker \
+ && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -tags lambda.norpc -o /out/rapport-lambda ./cmd/lambda \
  && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/rapport ./cmd/rapport \
  && mkdir /home/rapport
 

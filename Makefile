@@ -21,12 +21,14 @@ run: prerequisites graphiql ## Start everything for development and open the exp
 .PHONY: run-aws
 run-aws: prerequisites graphiql ## Start everything as on AWS: S3, SQS and SNS of an emulator (Python 3.11), a worker of its own
 	@[ -x bin/rapport-aws ] || echo "… building the server (a minute or two the first time)"
-	@go build -o bin/rapport-aws ./tools/runaws || { echo "the server does not build"; exit 1; }
+	@go build -o bin/rapport-aws ./tools/runaws && go build -o bin/rapport-worker ./cmd/worker || { echo "the server does not build"; exit 1; }
 	@exec ./bin/rapport-aws
 
 .PHONY: build
-build: ## Build the server and the operator's command line into bin/
+build: ## Build the server, the worker, the function for AWS Lambda and the operator's command line into bin/
 	go build -o bin/rapport-server .
+	go build -o bin/rapport-worker ./cmd/worker
+	go build -o bin/rapport-lambda ./cmd/lambda
 	go build -o bin/rapport ./cmd/rapport
 
 .PHONY: test

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -48,6 +49,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/secret"
 	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
+	"github.com/rapporthq/rapport/internal/platform/telemetry"
 	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
 )
@@ -63,6 +65,8 @@ type App struct {
 	files    files
 	aws      *aws.Config // nil until somebody needs it
 	secrets  *secret.Keeper
+	metrics  *telemetry.Metrics // nil where none are wanted
+	measures io.Writer
 	url      atomic.Pointer[string] // how people reach the server
 	mails    mails
 	news     news
@@ -150,9 +154,10 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Consents = consent.NewService(db, a.news.outbox, consenting(a.services)...)
 	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal(), a.news.outbox)
 
+	a.metrics = a.openMetrics()
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.work.queue(), Log: log,
-		Concurrency: cfg.Jobs.Concurrency, PerOrg: perOrg(cfg), Lease: cfg.Jobs.Lease, Drain: cfg.HTTP.ShutdownTimeout * 8 / 10,
+		Concurrency: cfg.Jobs.Concurrency, PerOrg: perOrg(cfg), Lease: cfg.Jobs.Lease, Drain: cfg.HTTP.ShutdownTimeout * 8 / 10, Around: a.measured,
 	})
 	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse, jobs.OnDead(a.services.Transcripts.ParseDied))
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))
@@ -172,7 +177,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		a.work.check,
 		a.files.check,
 		a.analysis,
-	}, a.mails.checks, a.news.checks)...)
+	}, a.files.inboxChecks(), a.mails.checks, a.news.checks)...)
 	a.watched = make(chan struct{})
 	go a.reviewStreams(context.WithoutCancel(ctx))
 	if a.handler, err = a.routes(); err != nil {
@@ -230,6 +235,8 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 		g.Go(func() error { return a.sealer.Run(ctx) })
 		g.Go(func() error { return a.watchTheClock(ctx) })
 		g.Go(func() error { return a.hearOfMails(ctx) })
+		g.Go(func() error { return a.hearOfFiles(ctx) })
+		g.Go(func() error { return a.measure(ctx) })
 	}
 	return g.Wait()
 }

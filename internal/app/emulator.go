@@ -17,12 +17,13 @@ import (
 // Made is what CreateInAWS has made, as the configuration names it.
 type Made struct {
 	QueueURL    string
+	EventsURL   string // of the queue that the bucket tells of files
 	TopicARN    string
 	DatabaseURL string // refers to the secret
 }
 
-// CreateInAWS makes a bucket, a queue with its dead-letter queue and a topic of the given name, and a secret that holds the database's
-// address: for an emulator. Where it is, the SDK finds out from the environment.
+// CreateInAWS makes a bucket, a queue for jobs and one that the bucket tells of files, each with its dead-letter queue, a topic, and a
+// secret that holds the database's address: for an emulator. Where it is, the SDK finds out from the environment.
 func CreateInAWS(ctx context.Context, name, databaseURL string) (m Made, err error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
@@ -35,6 +36,16 @@ func CreateInAWS(ctx context.Context, name, databaseURL string) (m Made, err err
 	if err != nil {
 		return m, err
 	}
+	events, err := sqsqueue.Create(ctx, cfg, name+"-files")
+	if err != nil {
+		return m, err
+	}
+	if err := sqsqueue.Admit(ctx, cfg, events, name); err != nil {
+		return m, err
+	}
+	if err := s3blob.Announce(ctx, cfg, name, events.ARN); err != nil {
+		return m, err
+	}
 	topic, err := snsevent.Create(ctx, cfg, name+"-events")
 	if err != nil {
 		return m, err
@@ -44,5 +55,5 @@ func CreateInAWS(ctx context.Context, name, databaseURL string) (m Made, err err
 	if err != nil {
 		return m, err
 	}
-	return Made{QueueURL: queues.URL, TopicARN: topic, DatabaseURL: ref.String()}, secretsmanager.Put(ctx, cfg, ref.Name, string(content))
+	return Made{QueueURL: queues.URL, EventsURL: events.URL, TopicARN: topic, DatabaseURL: ref.String()}, secretsmanager.Put(ctx, cfg, ref.Name, string(content))
 }

@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -12,14 +14,18 @@ import (
 	s3blob "github.com/rapporthq/rapport/internal/platform/blob/s3"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
+	sqsqueue "github.com/rapporthq/rapport/internal/platform/queue/sqs"
 )
 
 // files is where files are kept: a bucket of S3, or a folder, which the server then serves and sweeps by itself.
 type files struct {
 	blob.Store
 	disk  *disk.Store // nil with S3
-	where string      // for people
+	s3    *s3blob.Store
+	inbox *sqsqueue.Inbox // of what the bucket tells; nil where it does not
+	where string          // for people
 	check httpx.Check
+	tells httpx.Check // of the inbox
 }
 
 // WithAWS says how AWS is reached; for tests. Otherwise the SDK finds out by itself.
@@ -38,14 +44,53 @@ func (a *App) openFiles(ctx context.Context) (f files, err error) {
 		return f, err
 	}
 	store := s3blob.New(cfg, s3blob.Options{Bucket: c.S3Bucket, Owner: c.S3Owner, KMSKey: c.S3KMSKey})
-	f.Store, f.where = store, "s3 ("+c.S3Bucket+")"
+	f.Store, f.s3, f.where = store, store, "s3 ("+c.S3Bucket+")"
 	f.check = httpx.Check{Name: "files", Adapter: "s3", Optional: true, Probe: func(ctx context.Context) error {
 		if err := store.Reach(ctx); err != nil {
 			return fault.Unavailable("cannot reach the bucket").Because(err)
 		}
 		return nil
 	}}
+	if c.S3EventsQueueURL != "" {
+		f.inbox = sqsqueue.NewInbox(cfg, sqsqueue.InboxOptions{
+			URL: c.S3EventsQueueURL, Name: "what the bucket tells of files", Log: a.log, Retry: 30 * time.Second,
+			Handle: func(ctx context.Context, body string) error { return a.stored(ctx, []byte(body)) },
+		})
+		f.tells = httpx.Check{Name: "files-events", Adapter: "sqs", Optional: true, Probe: queueIsThere(f.inbox.Reach)}
+	}
 	return f, nil
+}
+
+// inboxChecks is what else can fail, where the bucket tells of files.
+func (f files) inboxChecks() []httpx.Check {
+	if f.inbox == nil {
+		return nil
+	}
+	return []httpx.Check{f.tells}
+}
+
+// stored takes in what the bucket tells of files that were stored in it.
+func (a *App) stored(ctx context.Context, notification []byte) error {
+	if a.files.s3 == nil {
+		return s3blob.ErrNoNotification
+	}
+	keys, err := a.files.s3.Created(notification)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, key := range keys {
+		errs = append(errs, a.services.Transcripts.Arrived(ctx, key))
+	}
+	return errors.Join(errs...)
+}
+
+// hearOfFiles takes in what the bucket tells until ctx ends.
+func (a *App) hearOfFiles(ctx context.Context) error {
+	if a.files.inbox == nil {
+		return nil
+	}
+	return a.files.inbox.Run(ctx)
 }
 
 // reachAWS is how AWS is reached, for what the given variable asks for.

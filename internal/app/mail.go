@@ -22,9 +22,10 @@ type mails struct {
 	sender mail.Sender // nil where nothing sends
 	box    *devbox.Box
 	ses    *sesmail.Sender
-	inbox  *sqsqueue.Inbox // of what has become of mails; nil where nobody tells
-	where  string          // for people
-	checks []httpx.Check   // none where nothing can fail
+	inbox  *sqsqueue.Inbox                                  // of what has become of mails; nil where nobody tells
+	hear   func(ctx context.Context, envelope string) error // takes in what lies in it
+	where  string                                           // for people
+	checks []httpx.Check                                    // none where nothing can fail
 }
 
 func (a *App) openMails(ctx context.Context) (m mails, err error) {
@@ -73,15 +74,15 @@ func (a *App) openMails(ctx context.Context) (m mails, err error) {
 // openInbox has what SES tells of mails heard.
 func (a *App) openInbox(cfg aws.Config, m *mails) {
 	feedback := sesmail.NewFeedback(cfg, m.ses, a.config.Mail.SESFeedbackTopicARN)
+	m.hear = func(ctx context.Context, envelope string) error {
+		o, err := feedback.Read(ctx, envelope)
+		if o == nil || err != nil {
+			return err
+		}
+		return a.services.Notices.Hear(ctx, *o)
+	}
 	m.inbox = sqsqueue.NewInbox(cfg, sqsqueue.InboxOptions{
-		URL: a.config.Mail.SESFeedbackQueueURL, Name: "what SES tells of mails", Log: a.log,
-		Handle: func(ctx context.Context, body string) error {
-			o, err := feedback.Read(ctx, body)
-			if o == nil || err != nil {
-				return err
-			}
-			return a.services.Notices.Hear(ctx, *o)
-		},
+		URL: a.config.Mail.SESFeedbackQueueURL, Name: "what SES tells of mails", Log: a.log, Handle: m.hear,
 	})
 	m.checks = append(m.checks, httpx.Check{Name: "mail-feedback", Adapter: "sqs", Optional: true, Probe: queueIsThere(m.inbox.Reach)})
 }

@@ -94,6 +94,11 @@ func Serve(ctx context.Context, lookup config.Lookup, out io.Writer) (err error)
 	return a.Run(ctx, ln)
 }
 
+// Work is Serve for a worker, whatever RAPPORT_ROLE says.
+func Work(ctx context.Context, lookup config.Lookup, out io.Writer) error {
+	return Serve(ctx, lookup.With("RAPPORT_ROLE", string(config.Worker)), out)
+}
+
 // busy explains why the address cannot be listened on.
 func busy(cfg config.Config, err error) error {
 	if cfg.Database.URL == "" && cfg.Role.Serves() {

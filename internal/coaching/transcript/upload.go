@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,8 +30,9 @@ const JobParse = "transcript.parse"
 const (
 	uploadType  = "application/octet-stream" // whatever the file is: nobody believes a type that the sender has chosen
 	uploadValid = time.Hour
-	// An upload that nobody has completed: looked for after the first, given up after the second.
-	uploadOverdue   = uploadValid + 5*time.Minute
+	// An upload that nobody has completed: looked for after the first, as the store may have told of it in vain, and given up after the
+	// second.
+	uploadOverdue   = 5 * time.Minute
 	uploadAbandoned = 24 * time.Hour
 )
 
@@ -169,6 +171,31 @@ func (s *Service) CompleteUpload(ctx context.Context, in CompleteUploadInput) (_
 		return nil, fault.Invalid("transcriptId", "its file has not been sent yet: send it by the link of requestTranscriptUpload, or ask for a new link")
 	}
 	return s.Get(ctx, in.TranscriptID)
+}
+
+// originals are the keys that uploads are stored under.
+var originals = regexp.MustCompile(`^([0-9a-f-]{36})/transcripts/([0-9a-f-]{36})/original$`)
+
+// Arrived completes the upload whose file is stored under key, as its sender may have forgotten to. The store tells of it, perhaps
+// twice, late, or of what nobody waits for: then nothing happens. Neither does where consent is missing: the sender is told when
+// they ask.
+func (s *Service) Arrived(ctx context.Context, key string) (err error) {
+	found := originals.FindStringSubmatch(key)
+	if found == nil {
+		return nil
+	}
+	var organization, transcript id.UUID
+	if organization.UnmarshalText([]byte(found[1])) != nil || transcript.UnmarshalText([]byte(found[2])) != nil {
+		return nil
+	}
+	defer fault.Wrap(&err, "transcript.Arrived(%s)", transcript)
+	_, err = s.complete(ctx, organization, ID{transcript}, func(tx pgx.Tx, done audit.Entry) error {
+		return audit.RecordSystem(ctx, tx, organization, done)
+	})
+	if kind := fault.KindOf(err); kind == fault.KindNotFound || kind == fault.KindInvalid {
+		return nil
+	}
+	return err
 }
 
 // complete takes a transcript from UPLOADING on if its file is there, and says whether it is; record writes down by whom.

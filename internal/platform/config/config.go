@@ -70,6 +70,7 @@ type Config struct {
 	Files    Files
 	Analysis Analysis
 	Log      Log
+	Metrics  Metrics
 }
 
 // HTTP is about the server and its limits.
@@ -186,6 +187,9 @@ type Files struct {
 	S3Bucket string `env:"RAPPORT_S3_BUCKET"`
 	// The AWS account that must own the bucket, twelve digits: nothing goes to somebody else's bucket of that name.
 	S3Owner string `env:"RAPPORT_S3_OWNER"`
+	// The URL of a standard queue of Amazon SQS into which the bucket tells of each file that was stored (s3:ObjectCreated:*). Workers
+	// read it, and an upload is complete when its file is there, also if its sender never says so. Without it that takes some minutes.
+	S3EventsQueueURL string `env:"RAPPORT_S3_EVENTS_QUEUE_URL"`
 	// The KMS key that encrypts files, by id or ARN. Without it the bucket's own encryption holds.
 	S3KMSKey string `env:"RAPPORT_S3_KMS_KEY"`
 }
@@ -224,6 +228,23 @@ type Log struct {
 	Level slog.Level `env:"RAPPORT_LOG_LEVEL, default=info"`
 	// How lines are written: `text` for people, `json` for machines.
 	Format LogFormat `env:"RAPPORT_LOG_FORMAT, default=text"`
+}
+
+// MetricsFormat is how measures are written.
+type MetricsFormat string
+
+// The formats.
+const (
+	MetricsOff MetricsFormat = "off"
+	MetricsEMF MetricsFormat = "emf"
+)
+
+// Metrics is about measures of the work in the background. They hold counts, times and costs, and no ids.
+type Metrics struct {
+	// How measures are written: not at all, or as lines of CloudWatch's embedded metric format, on standard output.
+	Format MetricsFormat `env:"RAPPORT_METRICS, default=off"`
+	// The namespace that CloudWatch keeps them under.
+	Namespace string `env:"RAPPORT_METRICS_NAMESPACE, default=Rapport"`
 }
 
 // DevLogin says whether the development issuer may exist.

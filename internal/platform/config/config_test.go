@@ -50,7 +50,8 @@ func TestDefaults(t *testing.T) {
 		Mail:     Mail{From: "Rapport <rapport@localhost>"},
 		Analysis: Analysis{Analyser: AnalyserRules, OpenAIURL: "https://api.openai.com/v1", OpenAIModel: "gpt-4-turbo", OpenAITimeout: time.Minute,
 			OpenAIConcurrency: 4, OpenAIMonthlyLimit: 100},
-		Log: Log{Level: slog.LevelInfo, Format: LogText},
+		Log:     Log{Level: slog.LevelInfo, Format: LogText},
+		Metrics: Metrics{Format: MetricsOff, Namespace: "Rapport"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%v\nwant\n%v", got, want)
@@ -132,6 +133,9 @@ func TestLoadRefuses(t *testing.T) {
 		"a queue's name":                {map[string]string{"RAPPORT_SQS_QUEUE_URL": "rapport-jobs"}, []string{"RAPPORT_SQS_QUEUE_URL"}},
 		"a name for a topic":            {map[string]string{"RAPPORT_SNS_TOPIC_ARN": "rapport-events"}, []string{"RAPPORT_SNS_TOPIC_ARN"}},
 		"a queue with an order":         {map[string]string{"RAPPORT_SQS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs.fifo"}, []string{"RAPPORT_SQS_QUEUE_URL"}},
+		"one queue for two things":      {map[string]string{"RAPPORT_S3_BUCKET": "b", "RAPPORT_SQS_QUEUE_URL": feedbackQueue, "RAPPORT_S3_EVENTS_QUEUE_URL": feedbackQueue}, []string{"RAPPORT_S3_EVENTS_QUEUE_URL"}},
+		"events of no bucket":           {map[string]string{"RAPPORT_S3_EVENTS_QUEUE_URL": feedbackQueue}, []string{"RAPPORT_S3_BUCKET"}},
+		"metrics":                       {map[string]string{"RAPPORT_METRICS": "statsd", "RAPPORT_METRICS_NAMESPACE": "AWS/Rapport"}, []string{"RAPPORT_METRICS", "RAPPORT_METRICS_NAMESPACE"}},
 		"sending all the time":          {map[string]string{"RAPPORT_SQS_RESEND": "0s"}, []string{"RAPPORT_SQS_RESEND"}},
 		"log format":                    {map[string]string{"RAPPORT_LOG_FORMAT": "xml"}, []string{"RAPPORT_LOG_FORMAT"}},
 		"a password without a database": {map[string]string{"DATABASE_PASSWORD": "hunter2"}, []string{"DATABASE_URL"}},

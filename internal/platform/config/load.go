@@ -20,10 +20,22 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/secret"
 )
 
+var namespaces = regexp.MustCompile(`^[A-Za-z0-9._/#:-]{1,255}$`)
+
 var accounts = regexp.MustCompile(`^[0-9]{12}$`)
 
 // Lookup returns the value of a variable and whether it is set: os.LookupEnv, or a map in a test.
 type Lookup func(name string) (string, bool)
+
+// With is the lookup with one variable set, whatever it is otherwise.
+func (l Lookup) With(name, value string) Lookup {
+	return func(other string) (string, bool) {
+		if other == name {
+			return value, true
+		}
+		return l(other)
+	}
+}
 
 // Load reads and checks the configuration. The error names every variable that is wrong, one a line, with what it
 // should be and never with what it is: a value in the wrong place may be a secret. A variable that is set to nothing
@@ -143,6 +155,12 @@ func (c Config) check() (problems []error) {
 	if c.Log.Format != LogText && c.Log.Format != LogJSON {
 		wrong("RAPPORT_LOG_FORMAT", "must be %s or %s", LogText, LogJSON)
 	}
+	if c.Metrics.Format != MetricsOff && c.Metrics.Format != MetricsEMF {
+		wrong("RAPPORT_METRICS", "must be %s or %s", MetricsOff, MetricsEMF)
+	}
+	if !namespaces.MatchString(c.Metrics.Namespace) || strings.HasPrefix(c.Metrics.Namespace, "AWS/") {
+		wrong("RAPPORT_METRICS_NAMESPACE", "must be up to 255 letters, digits and any of . - _ / # : and not begin with AWS/")
+	}
 	atLeast("RAPPORT_MAX_BODY_BYTES", c.HTTP.MaxBodyBytes, 1024)
 	atLeast("RAPPORT_MAX_QUERY_TOKENS", int64(c.HTTP.MaxQueryTokens), 100)
 	atLeast("RAPPORT_MAX_QUERY_COST", int64(c.HTTP.MaxQueryCost), 100)
@@ -155,10 +173,14 @@ func (c Config) check() (problems []error) {
 	lasts("RAPPORT_STREAM_RETENTION", c.Stream.Retention, time.Minute)
 	lasts("RAPPORT_SQS_RESEND", c.Jobs.SQSResend, time.Second)
 	checkQueue(wrong, "RAPPORT_SQS_QUEUE_URL", c.Jobs.SQSQueueURL)
+	checkQueue(wrong, "RAPPORT_S3_EVENTS_QUEUE_URL", c.Files.S3EventsQueueURL)
+	if q := c.Files.S3EventsQueueURL; q != "" && q == c.Jobs.SQSQueueURL {
+		wrong("RAPPORT_S3_EVENTS_QUEUE_URL", "must be another queue than RAPPORT_SQS_QUEUE_URL")
+	}
 	if t := c.Events.SNSTopicARN; t != "" && !topics.MatchString(strings.TrimSuffix(t, ".fifo")) {
 		wrong("RAPPORT_SNS_TOPIC_ARN", "must be a topic's ARN, like arn:aws:sns:eu-west-1:123456789012:rapport-events")
 	}
-	if f := c.Files; f.S3Bucket == "" && f.S3Owner+f.S3KMSKey != "" {
+	if f := c.Files; f.S3Bucket == "" && f.S3Owner+f.S3KMSKey+f.S3EventsQueueURL != "" {
 		wrong("RAPPORT_S3_BUCKET", "must be set where another RAPPORT_S3_ variable is")
 	}
 	if o := c.Files.S3Owner; o != "" && !accounts.MatchString(o) {

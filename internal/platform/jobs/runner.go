@@ -145,7 +145,9 @@ func (r *Runner) Run(ctx context.Context) error {
 		for _, d := range deliveries {
 			running.Go(func() {
 				defer func() { <-slots }()
-				r.deliver(work, d)
+				if err := r.Deliver(work, r.conf.Queue, d); err != nil {
+					r.settle(work, d, "release", r.conf.Queue.Release(work, d, r.pause(1)))
+				}
 			})
 		}
 	}
@@ -239,40 +241,45 @@ func (r *Runner) drainRound(ctx context.Context, ids []id.UUID) (runs int, progr
 	return runs, progress, err
 }
 
-// deliver does what a delivery asks for. The delivery itself is settled when the handler starts, which does not wait for a
-// queue that may be slow: from the claim on, it is the row that knows when it wants a worker again.
-func (r *Runner) deliver(ctx context.Context, d queue.Delivery) {
+// Deliver does what a delivery asks for, and returns when the handler has. For what is handed deliveries and does not receive them;
+// Run is for everything else. The delivery itself is settled with q when the handler starts, which does not wait for a
+// queue that may be slow: from the claim on, it is the row that knows when it wants a worker again. When ctx ends the handler is
+// interrupted, and its job given back. An error says that the row could not be looked at, and that the delivery is not settled.
+func (r *Runner) Deliver(ctx context.Context, q queue.Queue, d queue.Delivery) error {
 	log := r.conf.Log.With("job", d.ID, "kind", d.Kind)
-	settle := func(what string, err error) {
-		if err != nil { // no harm: the delivery ends by itself, and a claimed row refuses a second claim
-			log.WarnContext(ctx, "settling a delivery failed", "how", what, "error", err)
-		}
-	}
+	settle := func(what string, err error) { r.settle(ctx, d, what, err) }
 	if r.handlers[d.Kind].handler == nil {
 		// Another version of the program may know it, and this one must not be asked again at once.
 		log.WarnContext(ctx, "no handler for this kind of job")
-		settle("release", r.conf.Queue.Release(ctx, d, time.Minute))
-		return
+		settle("release", q.Release(ctx, d, time.Minute))
+		return nil
 	}
 	c, err := r.claim(ctx, d.ID, log)
 	if err != nil {
-		settle("release", r.conf.Queue.Release(ctx, d, r.pause(1)))
-		return
+		return err
 	}
 	if c.lapsed && r.bury(ctx, d.ID, log) != nil {
-		settle("release", r.conf.Queue.Release(ctx, d, r.conf.Lease))
-		return
+		settle("release", q.Release(ctx, d, r.conf.Lease))
+		return nil
 	}
 	if !c.claimed && c.again > 0 {
-		settle("release", r.conf.Queue.Release(ctx, d, c.again))
-		return
+		settle("release", q.Release(ctx, d, c.again))
+		return nil
 	}
 	var acking sync.WaitGroup
-	acking.Go(func() { settle("ack", r.conf.Queue.Ack(ctx, d)) })
+	acking.Go(func() { settle("ack", q.Ack(ctx, d)) })
 	if c.claimed {
 		r.run(ctx, c)
 	}
 	acking.Wait()
+	return nil
+}
+
+// settle tells of a delivery that could not be settled. There is no harm: it ends by itself, and a claimed row refuses a second claim.
+func (r *Runner) settle(ctx context.Context, d queue.Delivery, how string, err error) {
+	if err != nil {
+		r.conf.Log.WarnContext(ctx, "settling a delivery failed", "job", d.ID, "kind", d.Kind, "how", how, "error", err)
+	}
 }
 
 // bury declares a job dead whose last attempt's lease has run out.

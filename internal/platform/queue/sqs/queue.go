@@ -79,7 +79,8 @@ type body struct {
 	ID   id.UUID `json:"id"`
 }
 
-const traceAttribute = "traceparent"
+// TraceAttribute is the attribute of a message that names its trace.
+const TraceAttribute = "traceparent"
 
 // Send implements queue.Sender.
 func (q *Queue) Send(ctx context.Context, messages []queue.Message) error {
@@ -114,14 +115,14 @@ func (q *Queue) send(ctx context.Context, messages []queue.Message, delay time.D
 		if err != nil {
 			return errors.Join(err, calls.Wait())
 		}
-		size := len(text) + len(traceAttribute) + len("String") + len(m.TraceContext)
+		size := len(text) + len(TraceAttribute) + len("String") + len(m.TraceContext)
 		if len(batch) == maxBatch || bytes+size > maxBatchBytes {
 			flush()
 		}
 		e := types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(len(batch))), MessageBody: aws.String(string(text)), DelaySeconds: seconds(delay, maxDelay)}
 		if m.TraceContext != "" {
 			e.MessageAttributes = map[string]types.MessageAttributeValue{
-				traceAttribute: {DataType: aws.String("String"), StringValue: aws.String(m.TraceContext)},
+				TraceAttribute: {DataType: aws.String("String"), StringValue: aws.String(m.TraceContext)},
 			}
 		}
 		batch, bytes = append(batch, e), bytes+size
@@ -143,7 +144,7 @@ func (q *Queue) Receive(ctx context.Context, limit int) ([]queue.Delivery, error
 		call, cancel := context.WithTimeout(ctx, wait+10*time.Second)
 		out, err := q.client.ReceiveMessage(call, &sqs.ReceiveMessageInput{
 			QueueUrl: &q.options.URL, MaxNumberOfMessages: int32(min(limit, maxBatch)), WaitTimeSeconds: int32(wait / time.Second),
-			VisibilityTimeout: seconds(q.options.Visibility, maxVisibility), MessageAttributeNames: []string{traceAttribute},
+			VisibilityTimeout: seconds(q.options.Visibility, maxVisibility), MessageAttributeNames: []string{TraceAttribute},
 		})
 		cancel()
 		if err != nil && ctx.Err() != nil {
@@ -163,17 +164,24 @@ func (q *Queue) Receive(ctx context.Context, limit int) ([]queue.Delivery, error
 func (q *Queue) read(ctx context.Context, messages []types.Message) []queue.Delivery {
 	var got []queue.Delivery
 	for _, m := range messages {
-		var b body
-		if err := json.Unmarshal([]byte(aws.ToString(m.Body)), &b); err != nil || b.Kind == "" || b.ID.IsZero() {
+		d, ok := Read(aws.ToString(m.Body), aws.ToString(m.ReceiptHandle), aws.ToString(m.MessageAttributes[TraceAttribute].StringValue))
+		if !ok {
 			q.options.Log.ErrorContext(ctx, "a message in the queue cannot be read", "message", aws.ToString(m.MessageId))
 			continue
 		}
-		trace := m.MessageAttributes[traceAttribute]
-		got = append(got, queue.Delivery{
-			Message: queue.Message{Kind: b.Kind, ID: b.ID, TraceContext: aws.ToString(trace.StringValue)}, Receipt: aws.ToString(m.ReceiptHandle),
-		})
+		got = append(got, d)
 	}
 	return got
+}
+
+// Read reads a message by its body, its receipt handle and its attribute TraceAttribute, wherever it was received. ok is false for what is
+// no message of ours.
+func Read(content, receipt, trace string) (d queue.Delivery, ok bool) {
+	var b body
+	if err := json.Unmarshal([]byte(content), &b); err != nil || b.Kind == "" || b.ID.IsZero() {
+		return d, false
+	}
+	return queue.Delivery{Message: queue.Message{Kind: b.Kind, ID: b.ID, TraceContext: trace}, Receipt: receipt}, true
 }
 
 // Extend implements queue.Queue.
