@@ -53,7 +53,7 @@ IMPORTS ?= 500
 
 .PHONY: chaos
 chaos: ## Import while processes are killed and services are away, and look whether all is as if nothing had happened
-	go run ./tools/chaos -imports $(IMPORTS)
+	go run ./tools/bench/chaos -imports $(IMPORTS)
 
 DATA   ?= ../shared/data/annomi/dev.csv
 FORMAT ?= text

@@ -26,8 +26,8 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/postgres/local"
+	"github.com/rapporthq/rapport/tools/bench/rig"
 	"github.com/rapporthq/rapport/tools/bench/seed"
-	"github.com/rapporthq/rapport/tools/rig"
 )
 
 type options struct {

@@ -13,8 +13,8 @@ import (
 
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/tools/bench/rig"
 	"github.com/rapporthq/rapport/tools/bench/seed"
-	"github.com/rapporthq/rapport/tools/rig"
 )
 
 // measurePipeline sends transcripts of an hour by links to an emulator of S3 and waits for what workers make of them, whom an emulator

@@ -1,5 +1,5 @@
-// Package rig is the product as it runs on AWS, on this machine: a PostgreSQL that keeps what it has committed, an emulator of S3 and
-// SQS behind a line that can be counted and cut, and servers and workers as processes that can be killed. For `make chaos` and
+// Package rig is the product as it runs on AWS, on this machine: a PostgreSQL that keeps what it has committed, an emulator of S3, SQS
+// and SNS behind a line that can be counted and cut, and servers and workers as processes that can be killed. For `make chaos` and
 // `make bench`.
 package rig
 
@@ -27,6 +27,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/aws/ministack"
 	s3blob "github.com/rapporthq/rapport/internal/platform/blob/s3"
 	"github.com/rapporthq/rapport/internal/platform/config"
+	snsevent "github.com/rapporthq/rapport/internal/platform/event/sns"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/postgres/local"
 	sqsqueue "github.com/rapporthq/rapport/internal/platform/queue/sqs"
@@ -52,6 +53,7 @@ type Rig struct {
 	Line     *Line
 	Bucket   string
 	Queues   sqsqueue.Queues
+	Topic    string
 	DB       *pgxpool.Pool // the rig's own, not the processes'
 	Practice *seed.Practice
 	Token    string // of the practice's coach
@@ -135,7 +137,10 @@ func Start(ctx context.Context, progress func(string)) (r *Rig, closeAll func(),
 	if err := s3blob.Create(ctx, r.AWS, bucket); err != nil {
 		return nil, closeAll, err
 	}
-	r.Queues, err = sqsqueue.Create(ctx, r.AWS, "rapport-jobs")
+	if r.Queues, err = sqsqueue.Create(ctx, r.AWS, "rapport-jobs"); err != nil {
+		return nil, closeAll, err
+	}
+	r.Topic, err = snsevent.Create(ctx, r.AWS, "rapport-events")
 	return r, closeAll, err
 }
 
@@ -171,7 +176,7 @@ var ready = regexp.MustCompile(`is ready after`)
 func (p *Process) Start(ctx context.Context) error {
 	cmd := exec.Command(p.rig.program)
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+p.rig.url, "DATABASE_MAX_CONNS=12", "RAPPORT_HOME="+p.rig.home, "RAPPORT_DEMO=false", "RAPPORT_ADDR="+p.address,
-		"RAPPORT_ROLE="+string(p.role), "RAPPORT_S3_BUCKET="+bucket, "RAPPORT_SQS_QUEUE_URL="+p.rig.Queues.URL, "RAPPORT_LOG_LEVEL=error",
+		"RAPPORT_ROLE="+string(p.role), "RAPPORT_S3_BUCKET="+bucket, "RAPPORT_SQS_QUEUE_URL="+p.rig.Queues.URL, "RAPPORT_SNS_TOPIC_ARN="+p.rig.Topic, "RAPPORT_LOG_LEVEL=error",
 		"AWS_REGION="+region, "AWS_ENDPOINT_URL="+p.rig.Line.URL, "AWS_ACCESS_KEY_ID="+account, "AWS_SECRET_ACCESS_KEY=test", "AWS_SESSION_TOKEN=", "AWS_PROFILE=")
 	cmd.Env = append(cmd.Env, p.more...)
 	log, err := os.OpenFile(filepath.Join(p.rig.home, "processes.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

@@ -16,7 +16,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/platform/id"
-	"github.com/rapporthq/rapport/tools/rig"
+	"github.com/rapporthq/rapport/tools/bench/rig"
 )
 
 // outcome is what came of an import: every word with its speaker, every insight with its citations, how often each was told, without ids
@@ -81,6 +81,7 @@ func judge(ctx context.Context, r *rig.Rig, c *client, want map[int]string, n in
 	}
 	none("jobs that are not done", `SELECT count(*) FROM jobs WHERE state <> 'DONE' AND run_at < now() + interval '1 minute'`)
 	none("originals that are not in the store", `SELECT count(*) FROM transcript_originals`)
+	none("events that are not published", `SELECT count(*) FROM outbox`)
 	none("runs that go on", `SELECT count(*) FROM analysis_runs WHERE status = 'RUNNING'`)
 
 	files, err := stored(ctx, r)
@@ -109,7 +110,7 @@ func judge(ctx context.Context, r *rig.Rig, c *client, want map[int]string, n in
 	if len(wrong) > 0 {
 		return fmt.Errorf("%d things are wrong:\n  %s", len(wrong), strings.Join(wrong[:min(len(wrong), 20)], "\n  "))
 	}
-	fmt.Printf("  exactly %d READY, %d insights, each once and told once; %d files and no orphan; no job, run or original left over;\n"+
+	fmt.Printf("  exactly %d READY, %d insights, each once and told once; %d files and no orphan; no job, run, event or original left over;\n"+
 		"  the dead-letter queue holds the poison alone; the audit trail is whole\n", n, insights, len(files))
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/queue"
 	sqsqueue "github.com/rapporthq/rapport/internal/platform/queue/sqs"
-	"github.com/rapporthq/rapport/tools/rig"
+	"github.com/rapporthq/rapport/tools/bench/rig"
 )
 
 // mayhem is all that goes wrong.

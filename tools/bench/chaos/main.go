@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/platform/config"
-	"github.com/rapporthq/rapport/tools/rig"
+	"github.com/rapporthq/rapport/tools/bench/rig"
 )
 
 type options struct {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/tools/bench/rig"
 	"github.com/rapporthq/rapport/tools/bench/seed"
-	"github.com/rapporthq/rapport/tools/rig"
 )
 
 // conversations is how many different ones are imported; each import is a file of its own.
