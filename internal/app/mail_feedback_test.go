@@ -47,7 +47,9 @@ func newFeedback(t *testing.T) *feedback {
 	f.Topic = awstest.NewTopic(t, "arn:aws:sns:us-east-1:"+f.number+":mail", "sns.amazonaws.com", nil)
 	reached := f.mailAccount.Config
 	reached.HTTPClient = transportFunc(func(r *http.Request) (*http.Response, error) {
-		if answer := f.Answer(r); answer != nil {
+		if r.URL.String() == f.Certificate {
+			answer := f.Answer()
+			answer.Request = r
 			return answer, nil
 		}
 		return http.DefaultClient.Do(r)

@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
+	"github.com/rapporthq/rapport/internal/testkit"
 )
 
 func limited(person, organization int) apptest.Option {
@@ -79,6 +82,42 @@ func TestABurstOfMailsToOnePerson(t *testing.T) {
 	o.work(t)
 	if n := value[int](t, o.Env, `SELECT count(*) FROM email_deliveries WHERE type = 'SESSION_CANCELLED' AND state = 'SENT'`); n != 9 { // the digest was one of five
 		t.Errorf("%d were sent by the next day", n)
+	}
+}
+
+// Of two mails that are sent at the same moment one is too many: the second counts when the first is let through, and not before.
+func TestMailsAreCountedOneByOne(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, limited(1, 0))
+	o.burst(t, 2, "a")
+	held, err := o.DB.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := held.Exec(t.Context(), `SELECT id FROM email_deliveries FOR UPDATE`); err != nil { // whichever is first stops when it has counted
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := o.App.Runner().Drain(t.Context())
+		done <- err
+	}()
+	testkit.Eventually(t, 30*time.Second, func() error {
+		if got := value[string](t, o.Env, `SELECT count(*) FILTER (WHERE wait_event = 'advisory') || ' waits, ' || count(*) FILTER (WHERE wait_event = 'transactionid') || ' has counted'
+			FROM pg_stat_activity WHERE datname = current_database()`); got != "1 waits, 1 has counted" {
+			return errors.New(got)
+		}
+		return nil
+	})
+	if err := held.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := o.counts(t); got != "1 SESSION_CANCELLED SENT, 1 SESSION_CANCELLED SUPPRESSED DIGEST" {
+		t.Error(got)
 	}
 }
 

@@ -301,6 +301,8 @@ func unsuppress(*flag.FlagSet) action {
 			if err := a.mails.ses.Forgive(ctx, to.Email); err != nil {
 				return err
 			}
+		} else {
+			fmt.Fprintln(o.errs, "… no SES is configured here: its own list stays as it is")
 		}
 		orgs, err := notice.Unsuppress(ctx, db, to.Email, time.Now())
 		if err == nil {
