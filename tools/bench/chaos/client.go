@@ -148,16 +148,17 @@ func (c *client) status(ctx context.Context, key string) (status string, err err
 	return status, err
 }
 
-// settled waits until every import is READY and no job is left.
+// settled waits until every import is READY, and no job and no event is left: one that a relay held when it was killed is held for a minute.
 func (c *client) settled(ctx context.Context, n int, most time.Duration) error {
-	var ready, busy int
+	var ready, busy, held int
 	err := c.wait(ctx, most, func() (bool, error) {
 		err := c.rig.DB.QueryRow(ctx, `SELECT (SELECT count(*) FROM transcripts WHERE status = 'READY' AND blob_key IS NOT NULL),
-			(SELECT count(*) FROM jobs WHERE state IN ('PENDING', 'RUNNING') AND run_at < now() + interval '1 minute')`).Scan(&ready, &busy)
-		return err == nil && ready >= n+conversations && busy == 0, nil
+			(SELECT count(*) FROM jobs WHERE state IN ('PENDING', 'RUNNING') AND run_at < now() + interval '1 minute'),
+			(SELECT count(*) FROM outbox WHERE due_at IS NOT NULL)`).Scan(&ready, &busy, &held)
+		return err == nil && ready >= n+conversations && busy+held == 0, nil
 	})
 	if err != nil {
-		err = fmt.Errorf("%d READY, %d jobs to do: %w", ready-conversations, busy, err)
+		err = fmt.Errorf("%d READY, %d jobs to do, %d events to publish: %w", ready-conversations, busy, held, err)
 	}
 	return err
 }
