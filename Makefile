@@ -59,8 +59,8 @@ DATA   ?= ../shared/data/annomi/dev.csv
 FORMAT ?= text
 
 .PHONY: evaluate
-evaluate: ## Compare utterance codes with human annotation: DATA=<csv>, FORMAT=json for a last line of JSON
-	@go run ./tools/evaluate -data "$(DATA)" -format "$(FORMAT)"
+evaluate: ## Compare utterance codes with human annotation: DATA=<csv>, FORMAT=json for a last line of JSON, LLM=openai SPEND=<dollars>
+	@go run ./tools/evaluate -data "$(DATA)" -format "$(FORMAT)" $(if $(LLM),-llm "$(LLM)") $(if $(SPEND),-spend "$(SPEND)")
 
 .PHONY: generate
 generate: ## Generate graph/ from the schema and docs/configuration.md from the config struct
@@ -70,9 +70,10 @@ generate: ## Generate graph/ from the schema and docs/configuration.md from the 
 FUZZTIME ?= 60s
 
 .PHONY: fuzz
-fuzz: ## Fuzz readers, exports and cursors, each for FUZZTIME; a find becomes a file under testdata/fuzz, to be committed
+fuzz: ## Fuzz readers, exports, placeholders and cursors, each for FUZZTIME; a find becomes a file under testdata/fuzz, to be committed
 	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/coaching/transcript/format
 	go test -run '^$$' -fuzz '^FuzzRoundTrip$$' -fuzztime $(FUZZTIME) ./internal/coaching/transcript/format
+	go test -run '^$$' -fuzz '^FuzzRestore$$' -fuzztime $(FUZZTIME) ./internal/coaching/insight/pseudonym
 	go test -run '^$$' -fuzz '^FuzzCursor$$' -fuzztime $(FUZZTIME) ./internal/platform/stream
 
 .PHONY: graphiql

@@ -897,6 +897,32 @@ type ComplexityRoot struct {
 		Unit              func(childComplexity int) int
 	}
 
+	ModelCost struct {
+		Calls        func(childComplexity int) int
+		CostMicros   func(childComplexity int) int
+		InputTokens  func(childComplexity int) int
+		Model        func(childComplexity int) int
+		OutputTokens func(childComplexity int) int
+	}
+
+	ModelSpending struct {
+		CallLimit           func(childComplexity int) int
+		CallsUnderWay       func(childComplexity int) int
+		LeftMicros          func(childComplexity int) int
+		LimitMicros         func(childComplexity int) int
+		Month               func(childComplexity int) int
+		Months              func(childComplexity int) int
+		OperatorLimitMicros func(childComplexity int) int
+		ReservedMicros      func(childComplexity int) int
+		SpentMicros         func(childComplexity int) int
+	}
+
+	ModelSpendingMonth struct {
+		CostMicros func(childComplexity int) int
+		Models     func(childComplexity int) int
+		Month      func(childComplexity int) int
+	}
+
 	Mutation struct {
 		AcceptInsightAsAction         func(childComplexity int, input insight.AcceptInput) int
 		AcceptInvitation              func(childComplexity int, input org.AcceptInput) int
@@ -955,6 +981,7 @@ type ComplexityRoot struct {
 		RescheduleSession             func(childComplexity int, input session.RescheduleInput) int
 		ResendInvitation              func(childComplexity int, input org.InvitationInput) int
 		RestoreNoteVersion            func(childComplexity int, input note.RestoreInput) int
+		RetryAnalysis                 func(childComplexity int, input insight.RetryInput) int
 		ReviewInsight                 func(childComplexity int, input insight.ReviewInput) int
 		ReviseUtterance               func(childComplexity int, input transcript.ReviseInput) int
 		RevokeInvitation              func(childComplexity int, input org.InvitationInput) int
@@ -1096,17 +1123,19 @@ type ComplexityRoot struct {
 	}
 
 	Organization struct {
-		AIEnabled       func(childComplexity int) int
-		ConsentTexts    func(childComplexity int) int
-		CreatedAt       func(childComplexity int) int
-		ID              func(childComplexity int) int
-		Members         func(childComplexity int, first *int, after *string, last *int, before *string) int
-		ModelSees       func(childComplexity int) int
-		Name            func(childComplexity int) int
-		RetentionDays   func(childComplexity int) int
-		RetentionReport func(childComplexity int, days *int) int
-		Slug            func(childComplexity int) int
-		SpeakerRoles    func(childComplexity int) int
+		AIEnabled               func(childComplexity int) int
+		ConsentTexts            func(childComplexity int) int
+		CreatedAt               func(childComplexity int) int
+		ID                      func(childComplexity int) int
+		Members                 func(childComplexity int, first *int, after *string, last *int, before *string) int
+		ModelMonthlyLimitMicros func(childComplexity int) int
+		ModelSees               func(childComplexity int) int
+		ModelSpending           func(childComplexity int) int
+		Name                    func(childComplexity int) int
+		RetentionDays           func(childComplexity int) int
+		RetentionReport         func(childComplexity int, days *int) int
+		Slug                    func(childComplexity int) int
+		SpeakerRoles            func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -1272,6 +1301,11 @@ type ComplexityRoot struct {
 		Days       func(childComplexity int) int
 		FinishedAt func(childComplexity int) int
 		Stores     func(childComplexity int) int
+	}
+
+	RetryAnalysisPayload struct {
+		Transcript func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	ReviewInsightPayload struct {
@@ -2046,6 +2080,7 @@ type MutationResolver interface {
 	RenameSpeaker(ctx context.Context, input transcript.RenameSpeakerInput) (*model.RenameSpeakerPayload, error)
 	SetSpeakerRole(ctx context.Context, input transcript.SetSpeakerRoleInput) (*model.SetSpeakerRolePayload, error)
 	ConfirmSpeakerRoles(ctx context.Context, input transcript.ConfirmRolesInput) (*model.ConfirmSpeakerRolesPayload, error)
+	RetryAnalysis(ctx context.Context, input insight.RetryInput) (*model.RetryAnalysisPayload, error)
 	MergeSpeakers(ctx context.Context, input transcript.MergeSpeakersInput) (*model.MergeSpeakersPayload, error)
 	SplitSpeaker(ctx context.Context, input transcript.SplitSpeakerInput) (*model.SplitSpeakerPayload, error)
 	ReassignUtterances(ctx context.Context, input transcript.ReassignInput) (*model.ReassignUtterancesPayload, error)
@@ -2094,6 +2129,7 @@ type NotificationResolver interface {
 type OrganizationResolver interface {
 	RetentionReport(ctx context.Context, obj *org.Organization, days *int) (*privacy.Report, error)
 
+	ModelSpending(ctx context.Context, obj *org.Organization) (*insight.Spending, error)
 	ConsentTexts(ctx context.Context, obj *org.Organization) ([]*consent.Text, error)
 
 	Members(ctx context.Context, obj *org.Organization, first *int, after *string, last *int, before *string) (*page.Connection[org.Membership], error)
@@ -2257,6 +2293,7 @@ type UpdateOrganizationInputResolver interface {
 	RetentionDays(ctx context.Context, obj *org.UpdateInput, data *int) error
 	AiEnabled(ctx context.Context, obj *org.UpdateInput, data *bool) error
 	ModelSees(ctx context.Context, obj *org.UpdateInput, data *org.ModelSees) error
+	ModelMonthlyLimitMicros(ctx context.Context, obj *org.UpdateInput, data *int64) error
 }
 type UpdateParticipantInputResolver interface {
 	Name(ctx context.Context, obj *session.UpdateParticipantInput, data *string) error
@@ -5290,6 +5327,111 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MetricSeries.Unit(childComplexity), true
 
+	case "ModelCost.calls":
+		if e.ComplexityRoot.ModelCost.Calls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelCost.Calls(childComplexity), true
+	case "ModelCost.costMicros":
+		if e.ComplexityRoot.ModelCost.CostMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelCost.CostMicros(childComplexity), true
+	case "ModelCost.inputTokens":
+		if e.ComplexityRoot.ModelCost.InputTokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelCost.InputTokens(childComplexity), true
+	case "ModelCost.model":
+		if e.ComplexityRoot.ModelCost.Model == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelCost.Model(childComplexity), true
+	case "ModelCost.outputTokens":
+		if e.ComplexityRoot.ModelCost.OutputTokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelCost.OutputTokens(childComplexity), true
+
+	case "ModelSpending.callLimit":
+		if e.ComplexityRoot.ModelSpending.CallLimit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.CallLimit(childComplexity), true
+	case "ModelSpending.callsUnderWay":
+		if e.ComplexityRoot.ModelSpending.CallsUnderWay == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.CallsUnderWay(childComplexity), true
+	case "ModelSpending.leftMicros":
+		if e.ComplexityRoot.ModelSpending.LeftMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.LeftMicros(childComplexity), true
+	case "ModelSpending.limitMicros":
+		if e.ComplexityRoot.ModelSpending.LimitMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.LimitMicros(childComplexity), true
+	case "ModelSpending.month":
+		if e.ComplexityRoot.ModelSpending.Month == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.Month(childComplexity), true
+	case "ModelSpending.months":
+		if e.ComplexityRoot.ModelSpending.Months == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.Months(childComplexity), true
+	case "ModelSpending.operatorLimitMicros":
+		if e.ComplexityRoot.ModelSpending.OperatorLimitMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.OperatorLimitMicros(childComplexity), true
+	case "ModelSpending.reservedMicros":
+		if e.ComplexityRoot.ModelSpending.ReservedMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.ReservedMicros(childComplexity), true
+	case "ModelSpending.spentMicros":
+		if e.ComplexityRoot.ModelSpending.SpentMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpending.SpentMicros(childComplexity), true
+
+	case "ModelSpendingMonth.costMicros":
+		if e.ComplexityRoot.ModelSpendingMonth.CostMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpendingMonth.CostMicros(childComplexity), true
+	case "ModelSpendingMonth.models":
+		if e.ComplexityRoot.ModelSpendingMonth.Models == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpendingMonth.Models(childComplexity), true
+	case "ModelSpendingMonth.month":
+		if e.ComplexityRoot.ModelSpendingMonth.Month == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ModelSpendingMonth.Month(childComplexity), true
+
 	case "Mutation.acceptInsightAsAction":
 		if e.ComplexityRoot.Mutation.AcceptInsightAsAction == nil {
 			break
@@ -5917,6 +6059,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RestoreNoteVersion(childComplexity, args["input"].(note.RestoreInput)), true
+	case "Mutation.retryAnalysis":
+		if e.ComplexityRoot.Mutation.RetryAnalysis == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_retryAnalysis_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RetryAnalysis(childComplexity, args["input"].(insight.RetryInput)), true
 	case "Mutation.reviewInsight":
 		if e.ComplexityRoot.Mutation.ReviewInsight == nil {
 			break
@@ -6703,12 +6856,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Organization.Members(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Organization.modelMonthlyLimitMicros":
+		if e.ComplexityRoot.Organization.ModelMonthlyLimitMicros == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Organization.ModelMonthlyLimitMicros(childComplexity), true
 	case "Organization.modelSees":
 		if e.ComplexityRoot.Organization.ModelSees == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Organization.ModelSees(childComplexity), true
+	case "Organization.modelSpending":
+		if e.ComplexityRoot.Organization.ModelSpending == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Organization.ModelSpending(childComplexity), true
 	case "Organization.name":
 		if e.ComplexityRoot.Organization.Name == nil {
 			break
@@ -7415,6 +7580,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RetentionSweep.Stores(childComplexity), true
+
+	case "RetryAnalysisPayload.transcript":
+		if e.ComplexityRoot.RetryAnalysisPayload.Transcript == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryAnalysisPayload.Transcript(childComplexity), true
+	case "RetryAnalysisPayload.userErrors":
+		if e.ComplexityRoot.RetryAnalysisPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryAnalysisPayload.UserErrors(childComplexity), true
 
 	case "ReviewInsightPayload.insight":
 		if e.ComplexityRoot.ReviewInsightPayload.Insight == nil {
@@ -9723,6 +9901,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRescheduleSessionInput,
 		ec.unmarshalInputResendInvitationInput,
 		ec.unmarshalInputRestoreNoteVersionInput,
+		ec.unmarshalInputRetryAnalysisInput,
 		ec.unmarshalInputReviewInsightInput,
 		ec.unmarshalInputReviseUtteranceInput,
 		ec.unmarshalInputRevokeInvitationInput,
@@ -9892,6 +10071,9 @@ scalar DateTime
 "A day of the calendar: 2026-03-02."
 scalar Date
 
+"Money in millionths of a US dollar: a whole number, which may be larger than an Int. 26000 is 2.6 cents."
+scalar Micros
+
 "Anything with an id that can be fetched by it."
 interface Node {
   "A TypeID: what it is, an underscore, and 26 characters: session_01h455vb4pex5vsknk084sn02q."
@@ -10015,6 +10197,52 @@ enum SpeakerRolesSetting {
   DECIDE
 }
 
+"What an organization's use of language models has cost, and may cost. Amounts are by the price list in the program."
+type ModelSpending {
+  "The first day of the month that the amounts are of: this one, UTC."
+  month: Date!
+  "What was spent in it."
+  spentMicros: Micros!
+  "The most that the requests under way can still cost. It counts as spent until they end."
+  reservedMicros: Micros!
+  "What may be spent in it: the lower of the organization's limit and the operator's; null is no limit."
+  limitMicros: Micros
+  "The operator's limit for each organization; null is no limit."
+  operatorLimitMicros: Micros
+  "What is left of the limit; null if there is none."
+  leftMicros: Micros
+  "How many requests are under way."
+  callsUnderWay: Int!
+  "How many may be under way at the same time; null is no limit."
+  callLimit: Int
+  "This month and the eleven before, as far as anything was spent in them, the latest first."
+  months: [ModelSpendingMonth!]!
+}
+
+"What language models have cost in a month."
+type ModelSpendingMonth {
+  "Its first day."
+  month: Date!
+  "What they have cost together."
+  costMicros: Micros!
+  "Each model, the dearest first."
+  models: [ModelCost!]!
+}
+
+"What one language model has cost in a month."
+type ModelCost {
+  "Its name."
+  model: String!
+  "How many requests were made."
+  calls: Int!
+  "Tokens read by it."
+  inputTokens: Int!
+  "Tokens written by it."
+  outputTokens: Int!
+  "What it has cost, also for what failed."
+  costMicros: Micros!
+}
+
 "What a language model is shown of who people are, where one looks for insights."
 enum ModelSeesSetting {
   "Names, e-mail addresses and phone numbers as they were said."
@@ -10050,6 +10278,13 @@ type Organization implements Node @scope(to: [SELF, ADMIN]) {
   speakerRoles: SpeakerRolesSetting @access(to: [ADMIN])
   "What a language model is shown of who people are, if one looks for insights. For owners and admins; an owner decides."
   modelSees: ModelSeesSetting @access(to: [ADMIN])
+  """
+  What language models may cost in a calendar month (UTC), as its owners say; null leaves it to the operator's limit, which holds in any
+  case. An analysis that would cost more waits for the next month, or for a higher limit. For owners and admins; an owner decides.
+  """
+  modelMonthlyLimitMicros: Micros @access(to: [ADMIN])
+  "What language models have cost, and may cost. For owners and admins."
+  modelSpending: ModelSpending @access(to: [ADMIN])
   "What people are asked to agree to now, one text a scope. An owner or admin publishes others: publishConsentText."
   consentTexts: [ConsentText!]!
   "When it was set up."
@@ -10091,7 +10326,7 @@ type Membership implements Node @scope(to: [SELF, ADMIN]) {
   status: MembershipStatus!
   "Since when."
   createdAt: DateTime!
-  "Who supervises the person as a coach, and so reads the evidence of the coach's skill and what clients have consented to."
+  "Who supervises the person as a coach, and so reads the evidence of the coach's skill and what those in a session have consented to."
   supervisors: [User!]!
   "Which coaches the person supervises."
   supervises: [User!]!
@@ -10565,8 +10800,8 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
   "What else the coach has planned in its time, by when it begins, as far as the viewer may see it: the first ten. Allowed, and most often a slip."
   overlaps: [Session!]!
   """
-  What all the clients in it have consented to, which is what may be done with the conversation. Without TRANSCRIPTION no transcript can
-  be imported or read, without AI_ANALYSIS none is analysed.
+  What everybody in it but the coach has consented to, client or not, which is what may be done with the conversation. Without
+  TRANSCRIPTION no transcript can be imported or read, without AI_ANALYSIS none is analysed.
   """
   consents: [ConsentScope!] @access(to: [COACH, SUPERVISOR, CLIENT])
   "The engagement it belongs to."
@@ -10946,7 +11181,7 @@ enum TranscriptStatus {
   rest waits until somebody says who is who: speakerQuestion asks, confirmSpeakerRoles answers.
   """
   NEEDS_SPEAKERS
-  "All is there that may be: without the clients' consent to AI_ANALYSIS the words alone."
+  "All is there that may be: without everybody's consent to AI_ANALYSIS the words alone."
   READY
   "It could not be finished; failure says why."
   FAILED
@@ -13587,15 +13822,17 @@ type RetentionSweep {
 type Mutation {
   """
   Have a copy made of what is kept about a client: for the client themselves, or by an owner, an admin or the coach on the client's
-  behalf. It is made within moments (` + "`" + `DataRequest.status` + "`" + `), and can be fetched for a day (downloadDataExport).
+  behalf. It is made within moments (` + "`" + `DataRequest.status` + "`" + `), and can be fetched for a day by the client, or of a client without a login by the
+  coach (downloadDataExport).
   """
   requestDataExport(
     "Of whom."
     input: RequestDataExportInput!
   ): RequestDataExportPayload!
   """
-  Get a link to a copy that was made, good for a quarter of an hour. For the client; of a client without a login for whoever asked on the
-  client's behalf. Nobody else gets it, for it holds what not even the coach may see.
+  Get a link to a copy that was made, good for a quarter of an hour. For the client; of a client without a login for the client's coach, to
+  hand it on: then it has the conversations with that coach alone. Nobody else gets it, owners and admins who have asked for it included, for
+  it holds what they may not see. Fetching it is recorded as an export of each transcript in it.
   """
   downloadDataExport(
     "Which copy."
@@ -13790,7 +14027,10 @@ type Mutation {
     "What to change."
     input: UpdateParticipantInput!
   ): UpdateParticipantPayload!
-  "Take somebody out of a session. For its coach; the session keeps its coach and its client."
+  """
+  Take somebody out of a session. For its coach; the session keeps its coach and its client, and as long as it has a transcript whoever
+  has taken a consent back.
+  """
   removeParticipant(
     "Whom."
     input: RemoveParticipantInput!
@@ -13947,6 +14187,15 @@ type Mutation {
     "Which transcript, and the roles."
     input: ConfirmSpeakerRolesInput!
   ): ConfirmSpeakerRolesPayload!
+  """
+  Try an analysis again that was given up, or now what waits for the model's service or for money. What the model has answered already is not asked, and
+  not paid, again. What is at work, or done, is left as it is. CONFLICT on transcriptId if the file itself was not read, CONSENT_MISSING
+  without a client's consent to AI_ANALYSIS. For the coach.
+  """
+  retryAnalysis(
+    "Which transcript."
+    input: RetryAnalysisInput!
+  ): RetryAnalysisPayload!
   "Make several speakers one. Their lines become the one's; the others are kept with mergedInto, and leave the list of speakers."
   mergeSpeakers(
     "Which speakers, and into whom."
@@ -14078,7 +14327,10 @@ type Mutation {
   ): DeleteTagPayload!
 }
 
-"Changes of an organization. What is left out stays as it is; null is INVALID, but for retentionDays, where it is never."
+"""
+Changes of an organization. What is left out stays as it is; null is INVALID, but for retentionDays, where it is never, and modelMonthlyLimitMicros, where it is
+the operator's.
+"""
 input UpdateOrganizationInput {
   "Which organization: the viewer's own."
   id: ID!
@@ -14092,6 +14344,11 @@ input UpdateOrganizationInput {
   aiEnabled: Boolean
   "What a language model is shown of who people are; holds for analyses from now on. For owners: FORBIDDEN for admins."
   modelSees: ModelSeesSetting
+  """
+  What language models may cost in a calendar month, from 0, which is nothing at all, to a million dollars; null leaves it to the operator's
+  limit. What waits for money looks again within a quarter of an hour. For owners: FORBIDDEN for admins.
+  """
+  modelMonthlyLimitMicros: Micros
 }
 
 "Whom to invite."
@@ -14265,8 +14522,9 @@ input CreateClientInput {
   "The client's name."
   name: String!
   """
-  The client's e-mail address. Somebody who signs in with it, and has the role CLIENT, is this client; so no other client of the same
-  coach, archived ones aside, may have it: EMAIL_TAKEN.
+  The client's e-mail address. The member with the role CLIENT who has it is this client, and sees what is the client's: at once, or as soon
+  as somebody accepts an invitation to it or is given that role. So no other client of the same coach, archived ones aside, may have
+  it: EMAIL_TAKEN.
   """
   email: String
   "Where the client stands with the practice."
@@ -14292,7 +14550,7 @@ input UpdateClientInput {
   id: ID!
   "The client's name."
   name: String
-  "The client's e-mail address."
+  "The client's e-mail address; a client without a login gets one by it, as in createClient."
   email: String
   "Where the client stands with the practice."
   lifecycle: ClientLifecycle
@@ -14623,7 +14881,11 @@ input AcceptInsightAsActionInput {
   title: String
   "The day by which it is to be done, not past; the day that was said if left out, also if it is past."
   dueOn: Date
-  "Who is to do it; who said so if left out."
+  """
+  Who is to do it. If left out, who said so: the client or the coach if the session has one of them and the transcript one speaker, else the
+  participant who is called what the speaker is called. If neither tells, or the action cannot be theirs, assigneeIds is INVALID
+  until it is given; an empty list leaves it open.
+  """
   assigneeIds: [ID!]
   "For which goal of the client."
   goalId: ID
@@ -15170,6 +15432,20 @@ type ConfirmSpeakerRolesPayload {
   transcript: Transcript
   "The edit; null if nothing was to be changed, or if there are userErrors."
   edit: TranscriptEdit
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Whose analysis to try again."
+input RetryAnalysisInput {
+  "Which transcript."
+  transcriptId: ID!
+}
+
+"What became of retryAnalysis."
+type RetryAnalysisPayload {
+  "The transcript as it is now; the analysis follows; null if there are userErrors."
+  transcript: Transcript
   "What to correct; empty if it was done."
   userErrors: [UserError!]!
 }
@@ -17373,6 +17649,58 @@ func (ec *executionContext) childFields_MetricSeries(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type MetricSeries", field.Name)
 }
 
+func (ec *executionContext) childFields_ModelCost(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "model":
+		return ec.fieldContext_ModelCost_model(ctx, field)
+	case "calls":
+		return ec.fieldContext_ModelCost_calls(ctx, field)
+	case "inputTokens":
+		return ec.fieldContext_ModelCost_inputTokens(ctx, field)
+	case "outputTokens":
+		return ec.fieldContext_ModelCost_outputTokens(ctx, field)
+	case "costMicros":
+		return ec.fieldContext_ModelCost_costMicros(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ModelCost", field.Name)
+}
+
+func (ec *executionContext) childFields_ModelSpending(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "month":
+		return ec.fieldContext_ModelSpending_month(ctx, field)
+	case "spentMicros":
+		return ec.fieldContext_ModelSpending_spentMicros(ctx, field)
+	case "reservedMicros":
+		return ec.fieldContext_ModelSpending_reservedMicros(ctx, field)
+	case "limitMicros":
+		return ec.fieldContext_ModelSpending_limitMicros(ctx, field)
+	case "operatorLimitMicros":
+		return ec.fieldContext_ModelSpending_operatorLimitMicros(ctx, field)
+	case "leftMicros":
+		return ec.fieldContext_ModelSpending_leftMicros(ctx, field)
+	case "callsUnderWay":
+		return ec.fieldContext_ModelSpending_callsUnderWay(ctx, field)
+	case "callLimit":
+		return ec.fieldContext_ModelSpending_callLimit(ctx, field)
+	case "months":
+		return ec.fieldContext_ModelSpending_months(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ModelSpending", field.Name)
+}
+
+func (ec *executionContext) childFields_ModelSpendingMonth(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "month":
+		return ec.fieldContext_ModelSpendingMonth_month(ctx, field)
+	case "costMicros":
+		return ec.fieldContext_ModelSpendingMonth_costMicros(ctx, field)
+	case "models":
+		return ec.fieldContext_ModelSpendingMonth_models(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ModelSpendingMonth", field.Name)
+}
+
 func (ec *executionContext) childFields_Note(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -17581,6 +17909,10 @@ func (ec *executionContext) childFields_Organization(ctx context.Context, field 
 		return ec.fieldContext_Organization_speakerRoles(ctx, field)
 	case "modelSees":
 		return ec.fieldContext_Organization_modelSees(ctx, field)
+	case "modelMonthlyLimitMicros":
+		return ec.fieldContext_Organization_modelMonthlyLimitMicros(ctx, field)
+	case "modelSpending":
+		return ec.fieldContext_Organization_modelSpending(ctx, field)
 	case "consentTexts":
 		return ec.fieldContext_Organization_consentTexts(ctx, field)
 	case "createdAt":
@@ -17867,6 +18199,16 @@ func (ec *executionContext) childFields_RetentionSweep(ctx context.Context, fiel
 		return ec.fieldContext_RetentionSweep_stores(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RetentionSweep", field.Name)
+}
+
+func (ec *executionContext) childFields_RetryAnalysisPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "transcript":
+		return ec.fieldContext_RetryAnalysisPayload_transcript(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RetryAnalysisPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetryAnalysisPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ReviewInsightPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -20591,6 +20933,20 @@ func (ec *executionContext) field_Mutation_restoreNoteVersion_args(ctx context.C
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (note.RestoreInput, error) {
 			return ec.unmarshalNRestoreNoteVersionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐRestoreInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_retryAnalysis_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (insight.RetryInput, error) {
+			return ec.unmarshalNRetryAnalysisInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRetryInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -35860,6 +36216,415 @@ func (ec *executionContext) fieldContext_MetricSeries_groups(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _ModelCost_model(ctx context.Context, field graphql.CollectedField, obj *insight.ModelCost) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelCost_model(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Model, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelCost_model(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelCost", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ModelCost_calls(ctx context.Context, field graphql.CollectedField, obj *insight.ModelCost) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelCost_calls(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Calls, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelCost_calls(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelCost", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ModelCost_inputTokens(ctx context.Context, field graphql.CollectedField, obj *insight.ModelCost) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelCost_inputTokens(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InputTokens, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelCost_inputTokens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelCost", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ModelCost_outputTokens(ctx context.Context, field graphql.CollectedField, obj *insight.ModelCost) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelCost_outputTokens(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OutputTokens, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelCost_outputTokens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelCost", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ModelCost_costMicros(ctx context.Context, field graphql.CollectedField, obj *insight.ModelCost) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelCost_costMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CostMicros, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNMicros2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelCost_costMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelCost", field, false, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_month(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_month(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Month, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDate2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_month(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_spentMicros(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_spentMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SpentMicros, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNMicros2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_spentMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_reservedMicros(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_reservedMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReservedMicros, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNMicros2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_reservedMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_limitMicros(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_limitMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LimitMicros, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOMicros2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_limitMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_operatorLimitMicros(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_operatorLimitMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OperatorLimitMicros, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOMicros2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_operatorLimitMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_leftMicros(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_leftMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LeftMicros(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOMicros2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_leftMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, true, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_callsUnderWay(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_callsUnderWay(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CallsUnderWay, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_callsUnderWay(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_callLimit(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_callLimit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CallLimit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_callLimit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpending", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpending_months(ctx context.Context, field graphql.CollectedField, obj *insight.Spending) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpending_months(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Months, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.SpendingMonth) graphql.Marshaler {
+			return ec.marshalNModelSpendingMonth2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSpendingMonthᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpending_months(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ModelSpending",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ModelSpendingMonth(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ModelSpendingMonth_month(ctx context.Context, field graphql.CollectedField, obj *insight.SpendingMonth) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpendingMonth_month(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Month, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDate2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpendingMonth_month(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpendingMonth", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpendingMonth_costMicros(ctx context.Context, field graphql.CollectedField, obj *insight.SpendingMonth) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpendingMonth_costMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CostMicros(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNMicros2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpendingMonth_costMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ModelSpendingMonth", field, true, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _ModelSpendingMonth_models(ctx context.Context, field graphql.CollectedField, obj *insight.SpendingMonth) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ModelSpendingMonth_models(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Models, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.ModelCost) graphql.Marshaler {
+			return ec.marshalNModelCost2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐModelCostᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ModelSpendingMonth_models(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ModelSpendingMonth",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ModelCost(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_requestDataExport(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -38670,6 +39435,50 @@ func (ec *executionContext) fieldContext_Mutation_confirmSpeakerRoles(ctx contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_confirmSpeakerRoles_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_retryAnalysis(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_retryAnalysis(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RetryAnalysis(ctx, fc.Args["input"].(insight.RetryInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RetryAnalysisPayload) graphql.Marshaler {
+			return ec.marshalNRetryAnalysisPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRetryAnalysisPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_retryAnalysis(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetryAnalysisPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_retryAnalysis_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -41813,6 +42622,97 @@ func (ec *executionContext) fieldContext_Organization_modelSees(_ context.Contex
 	return graphql.NewScalarFieldContext("Organization", field, false, false, errors.New("field of type ModelSeesSetting does not have child fields"))
 }
 
+func (ec *executionContext) _Organization_modelMonthlyLimitMicros(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Organization_modelMonthlyLimitMicros(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ModelMonthlyLimitMicros, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
+				if err != nil {
+					var zeroVal *int64
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *int64
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOMicros2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Organization_modelMonthlyLimitMicros(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Organization", field, false, false, errors.New("field of type Micros does not have child fields"))
+}
+
+func (ec *executionContext) _Organization_modelSpending(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Organization_modelSpending(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Organization().ModelSpending(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
+				if err != nil {
+					var zeroVal *insight.Spending
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *insight.Spending
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Spending) graphql.Marshaler {
+			return ec.marshalOModelSpending2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSpending(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Organization_modelSpending(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Organization",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ModelSpending(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Organization_consentTexts(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -44908,6 +45808,70 @@ func (ec *executionContext) fieldContext_RetentionSweep_stores(_ context.Context
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_StoreCount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryAnalysisPayload_transcript(ctx context.Context, field graphql.CollectedField, obj *model.RetryAnalysisPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryAnalysisPayload_transcript(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Transcript, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
+			return ec.marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetryAnalysisPayload_transcript(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryAnalysisPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Transcript(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryAnalysisPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RetryAnalysisPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryAnalysisPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryAnalysisPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryAnalysisPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -59189,6 +60153,36 @@ func (ec *executionContext) unmarshalInputRestoreNoteVersionInput(ctx context.Co
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputRetryAnalysisInput(ctx context.Context, obj any) (insight.RetryInput, error) {
+	var it insight.RetryInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"transcriptId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "transcriptId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("transcriptId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TranscriptID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputReviewInsightInput(ctx context.Context, obj any) (insight.ReviewInput, error) {
 	var it insight.ReviewInput
 	if obj == nil {
@@ -60489,7 +61483,7 @@ func (ec *executionContext) unmarshalInputUpdateOrganizationInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "speakerRoles", "name", "retentionDays", "aiEnabled", "modelSees"}
+	fieldsInOrder := [...]string{"id", "speakerRoles", "name", "retentionDays", "aiEnabled", "modelSees", "modelMonthlyLimitMicros"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -60546,6 +61540,15 @@ func (ec *executionContext) unmarshalInputUpdateOrganizationInput(ctx context.Co
 				return it, err
 			}
 			if err = ec.Resolvers.UpdateOrganizationInput().ModelSees(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "modelMonthlyLimitMicros":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("modelMonthlyLimitMicros"))
+			data, err := ec.unmarshalOMicros2ᚖint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateOrganizationInput().ModelMonthlyLimitMicros(ctx, &it, data); err != nil {
 				return it, err
 			}
 		}
@@ -70093,6 +71096,190 @@ func (ec *executionContext) _MetricSeries(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var modelCostImplementors = []string{"ModelCost"}
+
+func (ec *executionContext) _ModelCost(ctx context.Context, sel ast.SelectionSet, obj *insight.ModelCost) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, modelCostImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ModelCost")
+		case "model":
+			out.Values[i] = ec._ModelCost_model(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "calls":
+			out.Values[i] = ec._ModelCost_calls(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "inputTokens":
+			out.Values[i] = ec._ModelCost_inputTokens(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "outputTokens":
+			out.Values[i] = ec._ModelCost_outputTokens(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "costMicros":
+			out.Values[i] = ec._ModelCost_costMicros(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var modelSpendingImplementors = []string{"ModelSpending"}
+
+func (ec *executionContext) _ModelSpending(ctx context.Context, sel ast.SelectionSet, obj *insight.Spending) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, modelSpendingImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ModelSpending")
+		case "month":
+			out.Values[i] = ec._ModelSpending_month(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "spentMicros":
+			out.Values[i] = ec._ModelSpending_spentMicros(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reservedMicros":
+			out.Values[i] = ec._ModelSpending_reservedMicros(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "limitMicros":
+			out.Values[i] = ec._ModelSpending_limitMicros(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "operatorLimitMicros":
+			out.Values[i] = ec._ModelSpending_operatorLimitMicros(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "leftMicros":
+			out.Values[i] = ec._ModelSpending_leftMicros(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "callsUnderWay":
+			out.Values[i] = ec._ModelSpending_callsUnderWay(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "callLimit":
+			out.Values[i] = ec._ModelSpending_callLimit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "months":
+			out.Values[i] = ec._ModelSpending_months(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var modelSpendingMonthImplementors = []string{"ModelSpendingMonth"}
+
+func (ec *executionContext) _ModelSpendingMonth(ctx context.Context, sel ast.SelectionSet, obj *insight.SpendingMonth) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, modelSpendingMonthImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ModelSpendingMonth")
+		case "month":
+			out.Values[i] = ec._ModelSpendingMonth_month(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "costMicros":
+			out.Values[i] = ec._ModelSpendingMonth_costMicros(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "models":
+			out.Values[i] = ec._ModelSpendingMonth_models(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var mutationImplementors = []string{"Mutation"}
 
 func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -70557,6 +71744,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "confirmSpeakerRoles":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_confirmSpeakerRoles(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "retryAnalysis":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_retryAnalysis(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -72150,6 +73344,49 @@ func (ec *executionContext) _Organization(ctx context.Context, sel ast.Selection
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "modelMonthlyLimitMicros":
+			out.Values[i] = ec._Organization_modelMonthlyLimitMicros(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "modelSpending":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Organization_modelSpending(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "consentTexts":
 			field := field
 
@@ -74015,6 +75252,49 @@ func (ec *executionContext) _RetentionSweep(ctx context.Context, sel ast.Selecti
 			}
 		case "stores":
 			out.Values[i] = ec._RetentionSweep_stores(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var retryAnalysisPayloadImplementors = []string{"RetryAnalysisPayload"}
+
+func (ec *executionContext) _RetryAnalysisPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RetryAnalysisPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retryAnalysisPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetryAnalysisPayload")
+		case "transcript":
+			out.Values[i] = ec._RetryAnalysisPayload_transcript(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RetryAnalysisPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -83474,6 +84754,74 @@ func (ec *executionContext) marshalNMetricUnit2githubᚗcomᚋrapporthqᚋrappor
 	return res
 }
 
+func (ec *executionContext) unmarshalNMicros2int64(ctx context.Context, v any) (int64, error) {
+	res, err := graphql.UnmarshalInt64(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMicros2int64(ctx context.Context, sel ast.SelectionSet, v int64) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalInt64(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNModelCost2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐModelCostᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.ModelCost) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNModelCost2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐModelCost(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNModelCost2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐModelCost(ctx context.Context, sel ast.SelectionSet, v *insight.ModelCost) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ModelCost(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNModelSpendingMonth2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSpendingMonthᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.SpendingMonth) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNModelSpendingMonth2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSpendingMonth(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNModelSpendingMonth2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSpendingMonth(ctx context.Context, sel ast.SelectionSet, v *insight.SpendingMonth) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ModelSpendingMonth(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐNode(ctx context.Context, sel ast.SelectionSet, v []model.Node) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -84152,6 +85500,21 @@ func (ec *executionContext) marshalNRestoreNoteVersionPayload2ᚖgithubᚗcomᚋ
 		return graphql.Null
 	}
 	return ec._RestoreNoteVersionPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRetryAnalysisInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRetryInput(ctx context.Context, v any) (insight.RetryInput, error) {
+	res, err := ec.unmarshalInputRetryAnalysisInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRetryAnalysisPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRetryAnalysisPayload(ctx context.Context, sel ast.SelectionSet, v *model.RetryAnalysisPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RetryAnalysisPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNReviewInsightInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐReviewInput(ctx context.Context, v any) (insight.ReviewInput, error) {
@@ -87225,6 +88588,24 @@ func (ec *executionContext) marshalOMetricSuppression2ᚖgithubᚗcomᚋrapporth
 	return res
 }
 
+func (ec *executionContext) unmarshalOMicros2ᚖint64(ctx context.Context, v any) (*int64, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalInt64(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOMicros2ᚖint64(ctx context.Context, sel ast.SelectionSet, v *int64) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalInt64(*v)
+	return res
+}
+
 func (ec *executionContext) unmarshalOModelSeesSetting2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋorgᚐModelSees(ctx context.Context, v any) (org.ModelSees, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := org.ModelSees(tmp)
@@ -87255,6 +88636,13 @@ func (ec *executionContext) marshalOModelSeesSetting2ᚖgithubᚗcomᚋrapporthq
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) marshalOModelSpending2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐSpending(ctx context.Context, sel ast.SelectionSet, v *insight.Spending) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ModelSpending(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalONode2githubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐNode(ctx context.Context, sel ast.SelectionSet, v model.Node) graphql.Marshaler {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/rapporthq/rapport/graph/model"
+	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -31,6 +32,10 @@ func (r mutationResolver) UpdateOrganization(ctx context.Context, input org.Upda
 	o, err := r.Orgs.Update(ctx, input)
 	errs, err := model.UserErrors(err)
 	return &model.UpdateOrganizationPayload{Organization: o, UserErrors: errs}, err
+}
+
+func (r organizationResolver) ModelSpending(ctx context.Context, _ *org.Organization) (*insight.Spending, error) {
+	return r.Insights.Spending(ctx)
 }
 
 func (r organizationResolver) Members(ctx context.Context, _ *org.Organization, first *int, after *string, last *int, before *string) (*model.MembershipConnection, error) {

@@ -81,6 +81,12 @@ func (r mutationResolver) ConfirmSpeakerRoles(ctx context.Context, input transcr
 	return &model.ConfirmSpeakerRolesPayload{Transcript: t, Edit: edit, UserErrors: errs}, err
 }
 
+func (r mutationResolver) RetryAnalysis(ctx context.Context, input insight.RetryInput) (*model.RetryAnalysisPayload, error) {
+	t, err := r.Insights.Retry(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.RetryAnalysisPayload{Transcript: t, UserErrors: errs}, err
+}
+
 func (r mutationResolver) MergeSpeakers(ctx context.Context, input transcript.MergeSpeakersInput) (*model.MergeSpeakersPayload, error) {
 	out, err := r.Transcripts.MergeSpeakers(ctx, input)
 	errs, err := model.UserErrors(err)

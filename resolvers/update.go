@@ -117,6 +117,10 @@ func given[T any](field ***T, value *T) error {
 	return nil
 }
 
+func (updateOrganizationInput) ModelMonthlyLimitMicros(_ context.Context, in *org.UpdateInput, v *int64) error {
+	return given(&in.ModelMonthlyLimitMicros, v)
+}
+
 func (updateOrganizationInput) ModelSees(_ context.Context, in *org.UpdateInput, v *org.ModelSees) error {
 	return given(&in.ModelSees, v)
 }

@@ -521,6 +521,14 @@ type RestoreNoteVersionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of retryAnalysis.
+type RetryAnalysisPayload struct {
+	// The transcript as it is now; the analysis follows; null if there are userErrors.
+	Transcript *transcript.Transcript `json:"transcript,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of reviewInsight.
 type ReviewInsightPayload struct {
 	// The insight as it is now; null if there are userErrors.

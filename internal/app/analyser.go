@@ -22,7 +22,7 @@ func (a *App) chooseAnalyser(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		model, err := openai.New(openai.Options{Key: key, BaseURL: c.OpenAIURL, Model: c.OpenAIModel, Silence: c.OpenAITimeout})
+		model, err := openai.New(openai.Options{Key: key, BaseURL: c.OpenAIURL, Model: c.OpenAIModel, InputPrice: c.OpenAIInputPrice, OutputPrice: c.OpenAIOutputPrice, Silence: c.OpenAITimeout})
 		if err != nil {
 			return err
 		}

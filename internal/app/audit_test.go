@@ -2,14 +2,20 @@ package app_test
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/coaching/notice"
+	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/mail"
 	"github.com/rapporthq/rapport/internal/testkit"
 )
 
@@ -124,6 +130,11 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 	"confirmSpeakerRoles": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach, fmt.Sprintf(`transcriptId: %q, roles: [{speakerId: %q, role: COACH}]`, w.transcript(t), w.voice(t, 0))
 	},
+	"retryAnalysis": func(t *testing.T, w *world) (string, string) {
+		failed := one(t, w.env, "transcript", `SELECT id FROM transcripts WHERE session_id = $1`, w.uuid(t, sofia2.id(t, w.env)))
+		sql(t, w.env, `UPDATE transcripts SET status = 'FAILED', failure_code = 'ANALYSIS_FAILED', failure_message = 'Overwritten' WHERE id = $1`, w.uuid(t, failed))
+		return apptest.Coach2, fmt.Sprintf(`transcriptId: %q`, failed)
+	},
 	"reassignUtterances": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach, fmt.Sprintf(`speakerId: %q, utteranceIds: [%q]`, w.voice(t, 0), w.line(t, 1))
 	},
@@ -235,6 +246,106 @@ func TestMutationsAreAudited(t *testing.T) {
 	w.exec(t, `UPDATE audit_events SET action = 'x.y' WHERE seq = 4 AND org_id = (SELECT id FROM organizations WHERE slug = 'harbor')`)
 	if said, err := operate(); err == nil || !strings.Contains(said, "harbor: seal 1: the row with number 4 is not what was sealed") {
 		t.Errorf("rapport audit verify of a forged trail: %v: %s", err, said)
+	}
+}
+
+// TestChangesNobodyAsksFor has everything happen that jobs, sweeps and operators do, and compares the trail with the table in the record of
+// the decision: what is done without anybody's asking is in both.
+func TestChangesNobodyAsksFor(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t) // operators have let people in, and conversations are analysed
+	if _, err := org.Found(t.Context(), env.DB, "found", "Found today"); err != nil {
+		t.Fatal(err)
+	}
+	coach, owner := env.Login(t, apptest.Coach), env.Login(t, apptest.Owner)
+	client := func(name string) string { return one(t, env, "client", `SELECT id FROM clients WHERE name = $1`, name) }
+	uploads := func() {
+		t.Helper()
+		sql(t, env, `UPDATE transcripts SET created_at = now() - interval '3 days' WHERE status = 'UPLOADING'`)
+		if _, _, err := env.App.Services().Transcripts.SweepUploads(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		env.Work(t)
+	}
+	const content = "A: Sent.\nB: Read.\n"
+	up := announce(t, coach, amara5.id(t, env), content, nil)
+	up.send(t, content)
+	uploads()
+	announceFor(t, coach, amara5.id(t, env), []byte(content)) // and will not come
+	uploads()
+
+	// Work that fails for good: the last attempt meets a refusal of the database.
+	sql(t, env, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`)
+	failing := func(when, table string, begin func()) {
+		t.Helper()
+		sql(t, env, `CREATE TRIGGER refused BEFORE `+when+` FOR EACH ROW EXECUTE FUNCTION refuse()`)
+		begin()
+		sql(t, env, `UPDATE jobs SET attempt = max_attempts - 1 WHERE state = 'PENDING'`)
+		env.Work(t)
+		sql(t, env, `DROP TRIGGER refused ON `+table)
+	}
+	failing(`INSERT ON insights`, "insights", func() { imports(t, coach, amara5.id(t, env), conversation(t)) })
+	copied := func(name string) {
+		t.Helper()
+		if _, errs := ask(t, owner, "requestDataExport", apptest.Vars{"clientId": client(name)}); len(errs) > 0 {
+			t.Fatal(errs)
+		}
+	}
+	sql(t, env, `CREATE TRIGGER refused BEFORE UPDATE ON data_requests FOR EACH ROW WHEN (NEW.status = 'COMPLETED') EXECUTE FUNCTION refuse()`)
+	copied("Jonas Lindqvist")
+	sql(t, env, `UPDATE jobs SET attempt = max_attempts - 1 WHERE state = 'PENDING'`)
+	env.Work(t)
+	sql(t, env, `DROP TRIGGER refused ON data_requests`)
+	copied("Mei Tanaka")
+	env.Work(t)
+
+	_, _ = consents(t, coach, "withdrawConsent", apptest.Vars{"subjectId": client("Amara Okafor"), "scopes": []string{"TRANSCRIPTION"}})
+	env.Work(t)
+	if _, errs := ask(t, owner, "requestErasure", apptest.Vars{"clientId": client("Mei Tanaka"), "confirm": "Mei Tanaka"}); len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	env.Work(t)
+	does(t, owner, "updateOrganization", "organization", "id", apptest.Vars{"id": one(t, env, "org", `SELECT id FROM organizations WHERE slug = 'harbor'`), "retentionDays": 1})
+	if err := env.App.Services().Privacy.Schedule(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	env.Work(t)
+	complaint := mail.Outcome{Org: value[id.UUID](t, env, `SELECT id FROM organizations WHERE slug = 'harbor'`), Address: apptest.Coach2, What: mail.Complained, At: time.Now()}
+	if err := env.App.Services().Notices.Hear(t.Context(), complaint); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := notice.Unsuppress(t.Context(), env.DB, apptest.Coach2, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+
+	written := regexp.MustCompile("`([a-z]+\\.[a-zA-Z]+)`")
+	want := map[string]bool{}
+	for line := range strings.Lines(read(t, "docs", "adr", "0015-the-audit-trail.md")) {
+		if strings.HasPrefix(line, "|") {
+			for _, m := range written.FindAllStringSubmatch(line, -1) {
+				want[m[1]] = true
+			}
+		}
+	}
+	rows, err := env.DB.Query(t.Context(), `SELECT DISTINCT action FROM audit_events WHERE actor_id IS NULL AND action <> 'demo.write'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, action := range found {
+		if !want[action] {
+			t.Errorf("%s is done without anybody's asking, and is not in the table", action)
+		}
+		delete(want, action)
+	}
+	for action := range want {
+		t.Errorf("%s is in the table, and nothing that was done has left it", action)
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM analysis_runs r WHERE r.status = 'SUCCEEDED' AND (SELECT count(*) FROM audit_events a WHERE a.action = 'analysis.succeed' AND a.entity_id = r.id) <> 1`); n != 0 {
+		t.Errorf("%d analyses are in the trail never, or twice", n)
 	}
 }
 

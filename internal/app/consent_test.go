@@ -210,6 +210,107 @@ func TestImportNeedsConsent(t *testing.T) {
 	}
 }
 
+// Who takes part and is no client has a say, too: without their consent nothing is imported or analysed, and what they take back goes.
+func TestEverybodyInASessionConsents(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, ines := env.Login(t, apptest.Coach), env.Login(t, apptest.Supervisor)
+	session := amara5.id(t, env)
+	const file = "WEBVTT\n\n00:00.000 --> 00:04.000\nRuth Calloway: What else?\n\n00:05.000 --> 00:09.000\nTobias Wren: I will write to the Hartwell people tomorrow.\n"
+	scopes := func(names ...string) apptest.Vars { return apptest.Vars{"scopes": names} }
+	say := func(mutation, who string, in apptest.Vars) {
+		t.Helper()
+		in["subjectId"] = who
+		if _, errs := consents(t, coach, mutation, in); len(errs) > 0 {
+			t.Fatalf("%s: %+v", mutation, errs)
+		}
+	}
+	add := func(name, role string) string {
+		t.Helper()
+		return does(t, coach, "addParticipant", "participant", "id", apptest.Vars{"sessionId": session, "name": name, "role": role})["id"].(string)
+	}
+	guest := add("Tobias Wren", "OBSERVER")
+
+	in := importInto(t, coach, session, file, nil)
+	if briefly(in.UserErrors) != "CONSENT_MISSING sessionId" || !strings.Contains(in.UserErrors[0].Message, guest) || strings.Contains(in.UserErrors[0].Message, "Tobias") {
+		t.Fatalf("without the guest's consent: %+v", in.UserErrors)
+	}
+	var asked struct {
+		RequestTranscriptUpload struct{ UserErrors []userError }
+	}
+	coach.Must(t, `mutation($s: ID!) {requestTranscriptUpload(input: {sessionId: $s, filename: "a.vtt", sizeBytes: 9, sha256: "`+strings.Repeat("ab", 32)+`"}) {userErrors {code field message}}}`,
+		apptest.Vars{"s": session}, &asked)
+	if briefly(asked.RequestTranscriptUpload.UserErrors) != "CONSENT_MISSING sessionId" {
+		t.Errorf("an upload without it: %+v", asked)
+	}
+	say("giveConsent", guest, scopes("TRANSCRIPTION"))
+	key := imports(t, coach, session, file)
+	env.Work(t)
+	type seen struct{ words, derived int }
+	kept := func() seen {
+		t.Helper()
+		return seen{value[int](t, env, `SELECT count(*) FROM utterances WHERE transcript_id = $1`, uuid(t, key)), value[int](t, env, `SELECT count(*) FROM analysis_runs WHERE transcript_id = $1`, uuid(t, key))}
+	}
+	shown := func(c *apptest.Client) (n seen) {
+		t.Helper()
+		var out struct {
+			Session struct {
+				Insights   struct{ TotalCount int }
+				Metrics    *struct{ ID string }
+				Transcript *struct{ Utterances struct{ TotalCount int } }
+			}
+		}
+		c.Must(t, `query($id: ID!) {session(id: $id) {insights {totalCount} metrics {id} transcript {utterances {totalCount}}}}`, apptest.Vars{"id": session}, &out)
+		if out.Session.Transcript != nil {
+			n.words = out.Session.Transcript.Utterances.TotalCount
+		}
+		if out.Session.Metrics != nil {
+			n.derived = 1
+		}
+		return n
+	}
+	is := func(when string, wantKept, wantShown, wantToInes seen) {
+		t.Helper()
+		if got := kept(); got != wantKept {
+			t.Errorf("%s: kept are %+v, want %+v", when, got, wantKept)
+		}
+		if got := shown(coach); got != wantShown {
+			t.Errorf("%s: the coach sees %+v, want %+v", when, got, wantShown)
+		}
+		if got := shown(ines); got != wantToInes {
+			t.Errorf("%s: the supervisor sees %+v, want %+v", when, got, wantToInes)
+		}
+	}
+	is("with transcription", seen{2, 0}, seen{2, 0}, seen{})
+	say("giveConsent", guest, scopes("AI_ANALYSIS"))
+	env.Work(t)
+	is("with analysis", seen{2, 1}, seen{2, 1}, seen{})
+	say("giveConsent", guest, scopes("SUPERVISION"))
+	env.Work(t)
+	is("with supervision", seen{2, 1}, seen{2, 1}, seen{2, 1})
+
+	// Somebody was added to it afterwards: all is hidden, whatever else changes nothing is removed, and without them it is as it was.
+	late := add("Undine Marsh", "OTHER")
+	say("giveConsent", guest, scopes("SHARE_WITH_ORG"))
+	env.Work(t)
+	is("with somebody who was never asked", seen{2, 1}, seen{}, seen{})
+	does(t, coach, "removeParticipant", "session", "id", apptest.Vars{"id": late})
+	is("without them", seen{2, 1}, seen{2, 1}, seen{2, 1})
+
+	say("withdrawConsent", guest, scopes("AI_ANALYSIS"))
+	is("analysis withdrawn", seen{2, 1}, seen{2, 0}, seen{2, 0})
+	if got := change(t, coach, "removeParticipant", "session", "id", apptest.Vars{"id": guest}); briefly(got.userErrors) != "CONFLICT " {
+		t.Errorf("who has taken a consent back is removed: %s", got.response.Body)
+	}
+	env.Work(t)
+	is("and removed", seen{2, 0}, seen{2, 0}, seen{2, 0})
+	say("withdrawConsent", guest, scopes("TRANSCRIPTION"))
+	is("transcription withdrawn", seen{2, 0}, seen{}, seen{})
+	env.Work(t)
+	is("and removed", seen{}, seen{}, seen{})
+	does(t, coach, "removeParticipant", "session", "id", apptest.Vars{"id": guest})
+}
+
 // announceFor announces an upload that will not come.
 func announceFor(t *testing.T, c *apptest.Client, session string, file []byte) {
 	t.Helper()

@@ -28,6 +28,7 @@ var most = map[string]int{
 	"ClientBrief.openActions": 20, "ClientBrief.commitments": 10, "ClientBrief.carriedOver": 50, "ClientBrief.slippingGoals": 10,
 	"ClientBrief.themes": 5, "ClientBrief.toReview": 5,
 	"AuditVerification.problems": 100, "DataRequest.counts": 60, "RetentionReport.stores": 60, "RetentionSweep.stores": 60, "UploadLink.headers": 10,
+	"ModelSpending.months": 12, "ModelSpendingMonth.models": 10,
 }
 
 // cost estimates how many fields an operation answers at most: each field counts one, times the sizes of the pages and lists

@@ -1,7 +1,9 @@
 package app_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -235,6 +237,77 @@ func TestOverdueFarFromHome(t *testing.T) {
 				t.Errorf("%s for %s: it is there: %t", filter, who, got)
 			}
 		}
+	}
+}
+
+// TestACommitmentIsWhoseItIs accepts what several people in one session have committed to.
+func TestACommitmentIsWhoseItIs(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := one(t, env, "session", `SELECT s.id FROM sessions s JOIN clients c ON c.id = s.client_id WHERE c.name = 'Jonas Lindqvist'
+		AND NOT EXISTS (SELECT FROM transcripts t WHERE t.session_id = s.id) ORDER BY s.number LIMIT 1`)
+	amara, mei := clientOf(t, env, amara2.id(t, env)), one(t, env, "client", `SELECT id FROM clients WHERE name = 'Mei Tanaka'`)
+	for _, who := range []string{amara, mei} {
+		does(t, coach, "addParticipant", "participant", "id", apptest.Vars{"sessionId": session, "clientId": who, "role": "CLIENT"})
+	}
+	imports(t, coach, session, `WEBVTT
+
+00:00.000 --> 00:05.000
+Ruth Calloway: What would each of you like to take with you from today?
+
+00:06.000 --> 00:10.000
+Amara Okafor: I feel much clearer now. I will write to the landlord on Monday.
+
+00:11.000 --> 00:15.000
+jonas  LINDQVIST: I think that helps me. I will call the accountant on Tuesday.
+
+00:16.000 --> 00:20.000
+Mei Tanaka: I feel ready for it. I will write to the partners about the partnership letter on Thursday.
+`)
+	sql(t, env, `UPDATE speakers sp SET role = CASE WHEN label = 'Ruth Calloway' THEN 'COACH' ELSE 'CLIENT' END, role_confidence = 1, role_reason = NULL
+		FROM transcripts t WHERE t.id = sp.transcript_id AND t.session_id = $1`, uuid(t, session))
+	env.Work(t)
+	said := func(words string) string {
+		t.Helper()
+		return one(t, env, "insight", `SELECT i.id FROM insights i JOIN citations c ON c.insight_id = i.id WHERE i.session_id = $1 AND i.kind = 'COMMITMENT' AND i.committed_speaker_id IS NOT NULL
+			AND c.quote LIKE '%' || $2 || '%' LIMIT 1`, uuid(t, session), words)
+	}
+	accept := func(insight string, more apptest.Vars) (string, changed) {
+		t.Helper()
+		in := apptest.Vars{"insightId": insight}
+		maps.Copy(in, more)
+		got := change(t, coach, "acceptInsightAsAction", "actionItem", "assignees { client { name } user { name } }", in)
+		raw, _ := json.Marshal(got.entity["assignees"])
+		return string(raw), got
+	}
+	for words, want := range map[string]string{
+		"the landlord":   `[{"client":null,"user":{"name":"Amara Okafor"}}]`,
+		"the accountant": `[{"client":{"name":"Jonas Lindqvist"},"user":null}]`,
+	} {
+		if got, answer := accept(said(words), nil); got != want {
+			t.Errorf("%s: assigned to %s, want %s: %s", words, got, want, answer.response.Body)
+		}
+	}
+	// Of whom nobody knows who they are, and of whom the action cannot be: the coach says, or leaves it open.
+	insight := said("the partnership letter")
+	for _, tc := range []struct{ name, saying string }{{"iPhone", "is not certain"}, {"Ruth Calloway", "is not certain"}, {"Mei Tanaka", "has no login"}} {
+		sql(t, env, `UPDATE speakers SET display_name = $2 WHERE label = 'Mei Tanaka' AND transcript_id = (SELECT transcript_id FROM insights WHERE id = $1)`, uuid(t, insight), tc.name)
+		_, got := accept(insight, nil)
+		if briefly(got.userErrors) != "INVALID assigneeIds" || !strings.Contains(got.userErrors[0].Message, tc.saying) {
+			t.Errorf("%s: %s", tc.name, got.response.Body)
+		}
+		if n := value[int](t, env, `SELECT count(*) FROM insights WHERE id = $1 AND status = 'PROPOSED'`, uuid(t, insight)); n != 1 {
+			t.Errorf("%s: accepted by halves", tc.name)
+		}
+	}
+	for _, more := range []apptest.Vars{{"assigneeIds": []string{}}, nil} { // and what there is stays
+		if to, got := accept(insight, more); to != `[]` {
+			t.Errorf("left open: %s", got.response.Body)
+		}
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM action_assignees x JOIN action_items a ON a.id = x.action_id WHERE a.session_id = $1 AND x.client_id IS NOT NULL`, uuid(t, session)); n != 1 {
+		t.Errorf("%d of the commitments are the client's", n)
 	}
 }
 

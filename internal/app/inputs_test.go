@@ -70,7 +70,7 @@ func updatable(t *testing.T, env *apptest.Env) []updated {
 		{"updateTranscript", "transcript", one(t, env, "transcript", `SELECT id FROM transcripts WHERE session_id = $1`, uuid(t, session)),
 			apptest.Vars{"title": "Minutes", "language": "pt-BR", "sharedWithClient": true}, []string{"title", "language"}, nil},
 		{"updateOrganization", "organization", one(t, env, "org", `SELECT org_id FROM sessions WHERE id = $1`, uuid(t, session)),
-			apptest.Vars{"speakerRoles": "DECIDE", "name": "Harbor & Daughters", "retentionDays": 365, "aiEnabled": true, "modelSees": "PLACEHOLDERS"}, []string{"retentionDays"}, nil},
+			apptest.Vars{"speakerRoles": "DECIDE", "name": "Harbor & Daughters", "retentionDays": 365, "aiEnabled": true, "modelSees": "PLACEHOLDERS", "modelMonthlyLimitMicros": 5_000_000_000}, []string{"retentionDays", "modelMonthlyLimitMicros"}, nil},
 		{"updateParticipant", "participant", made("addParticipant", "participant", apptest.Vars{"sessionId": session, "name": "Ottoline"}),
 			apptest.Vars{"name": "Ottoline Wray", "role": "OTHER"}, nil, nil},
 		{"updateAgendaTopic", "topic", made("addAgendaTopic", "topic", apptest.Vars{"sessionId": session, "title": "Thursdays"}),

@@ -148,6 +148,36 @@ func TestInvitations(t *testing.T) {
 	if mine.Clients.TotalCount != 1 {
 		t.Errorf("a client who has accepted sees %d clients", mine.Clients.TotalCount)
 	}
+	// And so does who is a member before a coach notes the address, or gets the role after it; everywhere where they take part.
+	coach, dan := env.Login(t, apptest.Coach), env.Login(t, apptest.Coach2)
+	seen := func(c *apptest.Client, want int, when string) {
+		t.Helper()
+		if c.Must(t, `{clients {totalCount}}`, nil, &mine); mine.Clients.TotalCount != want {
+			t.Errorf("%s: a client sees %d clients, want %d", when, mine.Clients.TotalCount, want)
+		}
+	}
+	has(t, does(t, dan, "createClient", "client", "user {name}", apptest.Vars{"name": "Felix again", "email": "FELIX@warren.example"}), apptest.Vars{"user": apptest.Vars{"name": "Noor Haddad"}})
+	seen(felix, 2, "noted by another coach")
+	third := does(t, coach, "createClient", "client", "id user {name}", apptest.Vars{"name": "Felix, once more"})
+	has(t, third, apptest.Vars{"user": nil})
+	if got := change(t, coach, "updateClient", "client", "id", apptest.Vars{"id": third["id"], "email": "felix@warren.example"}); briefly(got.userErrors) != "EMAIL_TAKEN email" {
+		t.Errorf("the address of two clients of one coach: %s", got.response.Body)
+	}
+	does(t, coach, "createClient", "client", "id", apptest.Vars{"name": "Noor herself", "email": "noor@haddad.example"})
+	has(t, does(t, coach, "updateClient", "client", "user {name}", apptest.Vars{"id": third["id"], "email": "nobody@haddad.example"}), apptest.Vars{"user": nil})
+	before := value[int](t, env, `SELECT count(*) FROM audit_events WHERE action = 'client.link'`)
+	noor = env.Login(t, "noor@haddad.example")
+	seen(noor, 0, "a coach, no client")
+	does(t, owner, "updateMember", "membership", "roles", apptest.Vars{"id": membership(t, env, "noor@haddad.example", "harbor"), "roles": []string{"CLIENT"}})
+	seen(noor, 1, "with the role")
+	if after := value[int](t, env, `SELECT count(*) FROM audit_events WHERE action = 'client.link'`); before != 2 || after != 3 {
+		t.Errorf("client.link is in the trail %d and %d times, want 2 and 3", before, after)
+	}
+	for _, zone := range []string{"right/UTC", "posixrules", "Factory"} {
+		if got := change(t, noor, "updateProfile", "user", "id", apptest.Vars{"timeZone": zone}); briefly(got.userErrors) != "INVALID timeZone" {
+			t.Errorf("%s: %s", zone, got.response.Body)
+		}
+	}
 }
 
 // TestMembers lets everybody try everything with members.

@@ -295,6 +295,7 @@ func TestWhoMayChange(t *testing.T) {
 		{"archiveSession", "session", apptest.Vars{"id": session, "archived": false}, verdicts{may, sees, sees, sees, blind, blind}},
 		{"updateTranscript", "transcript", apptest.Vars{"id": transcript, "sharedWithClient": true}, verdicts{blind, sees, sees, blind, blind, blind}},
 		{"archiveTranscript", "transcript", apptest.Vars{"id": transcript, "archived": false}, verdicts{blind, sees, sees, blind, blind, blind}},
+		{"retryAnalysis", "transcript", apptest.Vars{"transcriptId": transcript}, verdicts{blind, sees, sees, blind, blind, blind}},
 		{"renameSpeaker", "speaker", apptest.Vars{"speakerId": speaker, "displayName": "x"}, verdicts{blind, sees, sees, blind, blind, blind}},
 		{"setSpeakerRole", "speaker", apptest.Vars{"speakerId": speaker, "role": "OTHER"}, verdicts{blind, sees, sees, blind, blind, blind}},
 		{"reviewInsight", "insight", apptest.Vars{"insightId": insight, "decision": "DISMISS"}, verdicts{blind, sees, sees, blind, blind, blind}},

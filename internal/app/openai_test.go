@@ -255,6 +255,27 @@ func TestAnalysedByOpenAI(t *testing.T) {
 	}
 }
 
+// An answer as it comes over the line, in the pieces in which a model writes, with all that stands around them.
+func TestRecordedAnswers(t *testing.T) {
+	t.Parallel()
+	s := llmtest.Serve(t, llmtest.Recorded(t, map[string]string{"record_insight": "testdata/openai/findings.sse", "code_utterances": "testdata/openai/codes.sse"}))
+	env := apptest.Demo(t, atOpenAI(s))
+	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+	transcript := imports(t, coach, session, evenings(1))
+	env.Work(t)
+	got := seen(t, coach, transcript)
+	if got.brief() != "READY, SUCCEEDED 3/0" || titles(t, env, transcript) != allTitles || got.Summary == nil {
+		t.Fatalf("%s: %s", got.brief(), titles(t, env, transcript))
+	}
+	if r := got.AnalysisRuns.Nodes[0]; r.InputTokens != 1731+913 || r.OutputTokens != 388+121 || r.CostMicros != 10*(1731+913)+30*(388+121) {
+		t.Errorf("run: %+v", r)
+	}
+	if c := got.Utterances.Nodes[2].Codes; len(c) != 1 || c[0].Code != "REFLECTION" {
+		t.Errorf("codes: %+v", c)
+	}
+	sound(t, env)
+}
+
 // Whatever goes wrong at the service, the coach sees a true state, nothing that was never said is kept, what was used is booked, and
 // when the service is well again the analysis comes to the same end as one that nothing happened to.
 func TestFaultsOfOpenAI(t *testing.T) {
@@ -283,6 +304,8 @@ func TestFaultsOfOpenAI(t *testing.T) {
 		{name: "duplicate calls", script: of(llmtest.Answer{Calls: append(append([]llmtest.Call{}, noted...), noted...)}), first: "READY, SUCCEEDED 3/0", titles: allTitles},
 		{name: "a refusal", script: of(llmtest.Answer{Refusal: "I would rather not.", InputTokens: 900, OutputTokens: 5}), first: "FAILED ANALYSIS_REFUSED, FAILED ANALYSIS_REFUSED 0/0", spent: true},
 		{name: "words instead", script: of(llmtest.Answer{Text: "I'm sorry, but I can't help with that.", InputTokens: 900, OutputTokens: 5}), first: "FAILED ANALYSIS_REFUSED, FAILED ANALYSIS_REFUSED 0/0", spent: true},
+		{name: "a content filter", script: of(llmtest.Answer{Calls: noted[:1], Finish: "content_filter", InputTokens: 900, OutputTokens: 50}),
+			first: "FAILED ANALYSIS_REFUSED, FAILED ANALYSIS_REFUSED 0/0", titles: "The nights", spent: true},
 		{name: "an answer cut off", script: func(r llmtest.Request) llmtest.Answer {
 			if r.N == 1 {
 				return llmtest.Answer{Calls: noted[:1], Finish: "length", InputTokens: 900, OutputTokens: 4096}
@@ -505,5 +528,217 @@ func TestLimitsOfOpenAI(t *testing.T) {
 	months := value[[]int64](t, base, `SELECT array_agg(cost_micros ORDER BY month) FROM model_spending`)
 	if want := []int64{990_000, 26_000}; !reflect.DeepEqual(months, want) {
 		t.Errorf("spent %v, want %v", months, want)
+	}
+}
+
+// Where nobody could tell who is who, the model proposes and the coach says; where the organization lets roles be decided, the proposal counts.
+func TestRolesByOpenAI(t *testing.T) {
+	t.Parallel()
+	s := llmtest.Serve(t, func(r llmtest.Request) llmtest.Answer {
+		if r.Offers("propose_roles") {
+			return llmtest.Answer{Calls: []llmtest.Call{{Tool: "propose_roles", Arguments: `{"roles":[{"speaker":"S1","role":"COACH","confidence":0.95},{"speaker":"S2","role":"CLIENT","confidence":0.9}]}`}},
+				InputTokens: 500, OutputTokens: 50}
+		}
+		return good(r)
+	})
+	env := apptest.Demo(t, atOpenAI(s))
+	unnamed := strings.NewReplacer("Ruth:", "Speaker 1:", "Amara:", "Speaker 2:")
+	c := correcting(t, env, unnamed.Replace(evenings(1)))
+	v := c.view()
+	if v.Status != "NEEDS_SPEAKERS" || v.SpeakerQuestion == nil || v.roles() != "COACH CLIENT" || len(s.Requests()) != 2 {
+		t.Fatalf("%d requests: %+v", len(s.Requests()), v)
+	}
+	for i, q := range v.SpeakerQuestion.Speakers {
+		if q.SuggestedRole != []string{"COACH", "CLIENT"}[i] || *q.Confidence >= 0.7 || q.Reason == nil || !strings.Contains(*q.Reason, "language model") {
+			t.Errorf("suggested: %+v", q)
+		}
+	}
+	if strings.Contains(s.Requests()[1].Material, `"COACH"`) || v.Metrics.Coach != nil {
+		t.Error("a proposal counts before anybody has said so")
+	}
+	// A correction asks nothing of it again; the coach's word ends the question.
+	c.undo(c.do("renameSpeaker", apptest.Vars{"speakerId": c.speaker(1), "displayName": "Somebody"}))
+	env.Work(t)
+	if again := c.view(); again.Status != "NEEDS_SPEAKERS" || again.roles() != "COACH CLIENT" || len(s.Requests()) != 2 {
+		t.Errorf("after a correction and %d requests: %+v", len(s.Requests()), again)
+	}
+	c.do("confirmSpeakerRoles", apptest.Vars{"transcriptId": c.id, "roles": []apptest.Vars{{"speakerId": c.speaker(0), "role": "COACH"}, {"speakerId": c.speaker(1), "role": "CLIENT"}}})
+	env.Work(t)
+	if v := c.view(); v.Status != "READY" || v.Metrics.Coach == nil || len(s.Requests()) != 4 {
+		t.Errorf("after the answer and %d requests: %+v", len(s.Requests()), v)
+	}
+	sound(t, env)
+
+	org := one(t, env, "org", `SELECT id FROM organizations WHERE slug = 'harbor'`)
+	does(t, env.Login(t, apptest.Owner), "updateOrganization", "organization", "id", apptest.Vars{"id": org, "speakerRoles": "DECIDE"})
+	asked := len(s.Requests())
+	c = correcting(t, env, unnamed.Replace(evenings(2)))
+	if v := c.view(); v.Status != "READY" || v.roles() != "COACH CLIENT" || v.Metrics.Coach == nil || len(v.AnalysisRuns.Nodes) != 2 || len(s.Requests()) != asked+3 {
+		t.Errorf("decided after %d requests: %+v", len(s.Requests())-asked, v)
+	}
+	sound(t, env)
+	_, _ = consents(t, c.coach, "withdrawConsent", apptest.Vars{"subjectId": clientOf(t, env, amara5.id(t, env)), "scopes": []string{"AI_ANALYSIS"}})
+	env.Work(t)
+	if n := value[int](t, env, `SELECT count(*) FROM speakers WHERE proposed_role IS NOT NULL OR role_reason ~ 'model'`); n > 0 {
+		t.Errorf("%d proposals outlive the consent", n)
+	}
+}
+
+// What was given up is tried again by whom it concerns, and pays only for what it has no answer to; what waits goes on at once; what is done
+// or at work is left alone.
+func TestRetryAnalysis(t *testing.T) {
+	t.Parallel()
+	refuses := func(r llmtest.Request) llmtest.Answer {
+		if r.Offers("code_utterances") {
+			return llmtest.Answer{Refusal: "I would rather not.", InputTokens: 900, OutputTokens: 5}
+		}
+		return good(r)
+	}
+	s := llmtest.Serve(t, refuses)
+	env := apptest.Demo(t, atOpenAI(s))
+	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+	transcript := imports(t, coach, session, evenings(1))
+	env.Work(t)
+	if got := seen(t, coach, transcript).brief(); got != "FAILED ANALYSIS_REFUSED, FAILED ANALYSIS_REFUSED 0/0" || titles(t, env, transcript) != allTitles {
+		t.Fatalf("%s: %s", got, titles(t, env, transcript))
+	}
+	retry := func() string {
+		t.Helper()
+		return does(t, coach, "retryAnalysis", "transcript", "status", apptest.Vars{"transcriptId": transcript})["status"].(string)
+	}
+	const waiting = `SELECT count(*) FROM jobs WHERE entity_id = $1 AND state IN ('PENDING', 'DEAD')`
+	s.Answers(good)
+	asked := len(s.Requests())
+	if a, b := retry(), retry(); a != "ANALYZING" || b != "ANALYZING" || value[int](t, env, waiting, uuid(t, transcript)) != 1 {
+		t.Errorf("%s, then %s, and %d jobs", a, b, value[int](t, env, waiting, uuid(t, transcript)))
+	}
+	env.Work(t)
+	if got := seen(t, coach, transcript); got.brief() != "READY, SUCCEEDED 3/0" || len(s.Requests()) != asked+1 || titles(t, env, transcript) != allTitles {
+		t.Errorf("%d requests, %s", len(s.Requests())-asked, got.brief())
+	}
+	trail := value[int](t, env, `SELECT count(*) FROM audit_events WHERE action = 'transcript.retry'`)
+	if got := retry(); got != "READY" || value[int](t, env, waiting, uuid(t, transcript)) != 0 || trail != 2 || value[int](t, env, `SELECT count(*) FROM audit_events WHERE action = 'transcript.retry'`) != trail {
+		t.Errorf("what is done is done again: %s", got)
+	}
+	sound(t, env)
+
+	// A service that wants to be left alone for long is asked at once.
+	s.Answers(of(llmtest.Answer{Status: 429, RetryAfter: "3600"}))
+	transcript = imports(t, coach, session, evenings(2))
+	env.Work(t)
+	if got := seen(t, coach, transcript).brief(); got != "ANALYZING, RUNNING SERVICE 0/0" {
+		t.Fatal(got)
+	}
+	s.Answers(good)
+	other := env.Another(t, atOpenAI(s)) // which has not been told to wait
+	other.Work(t)
+	if got := seen(t, coach, transcript).brief(); got != "ANALYZING, RUNNING SERVICE 0/0" {
+		t.Errorf("it goes on before its time: %s", got)
+	}
+	retry()
+	other.Work(t)
+	if got := seen(t, coach, transcript).brief(); got != "READY, SUCCEEDED 3/0" {
+		t.Errorf("asked at once: %s", got)
+	}
+
+	// Where there is nothing to analyse, or it is not to be, that is said.
+	sql(t, env, `UPDATE transcripts SET status = 'FAILED', failure_code = 'ANALYSIS_FAILED', failure_message = 'x' WHERE id = $1`, uuid(t, transcript))
+	_, _ = consents(t, coach, "withdrawConsent", apptest.Vars{"subjectId": clientOf(t, env, session), "scopes": []string{"AI_ANALYSIS"}})
+	other.Work(t)
+	if got := change(t, coach, "retryAnalysis", "transcript", "id", apptest.Vars{"transcriptId": transcript}); briefly(got.userErrors) != "CONSENT_MISSING transcriptId" {
+		t.Errorf("without consent: %s", got.response.Body)
+	}
+	_, _ = consents(t, coach, "giveConsent", apptest.Vars{"subjectId": clientOf(t, env, session), "scopes": []string{"AI_ANALYSIS"}})
+	sql(t, env, `DELETE FROM utterances WHERE transcript_id = $1`, uuid(t, transcript))
+	if got := change(t, coach, "retryAnalysis", "transcript", "id", apptest.Vars{"transcriptId": transcript}); briefly(got.userErrors) != "CONFLICT transcriptId" {
+		t.Errorf("a file that was not read: %s", got.response.Body)
+	}
+}
+
+// Owners see what models cost, and say what they may cost; the operator's limit holds all the same.
+func TestSpendingOnModels(t *testing.T) {
+	t.Parallel()
+	s := llmtest.Serve(t, good)
+	env := apptest.Demo(t, atOpenAI(s, func(a *config.Analysis) { a.OpenAIMonthlyLimit = 2 }))
+	owner, coach, session := env.Login(t, apptest.Owner), env.Login(t, apptest.Coach), amara5.id(t, env)
+	organization := one(t, env, "org", `SELECT org_id FROM sessions WHERE id = $1`, uuid(t, session))
+	type spending struct {
+		Month                                        string
+		SpentMicros, ReservedMicros                  int64
+		LimitMicros, OperatorLimitMicros, LeftMicros *int64
+		CallsUnderWay                                int
+		CallLimit                                    *int
+		Months                                       []struct {
+			Month      string
+			CostMicros int64
+			Models     []struct {
+				Model                            string
+				Calls, InputTokens, OutputTokens int
+				CostMicros                       int64
+			}
+		}
+	}
+	look := func(c *apptest.Client) *spending {
+		t.Helper()
+		var out struct {
+			Viewer struct {
+				Organization struct{ ModelSpending *spending }
+			}
+		}
+		c.Must(t, `{viewer {organization {modelSpending {month spentMicros reservedMicros limitMicros operatorLimitMicros leftMicros callsUnderWay callLimit
+			months {month costMicros models {model calls inputTokens outputTokens costMicros}}}}}}`, nil, &out)
+		return out.Viewer.Organization.ModelSpending
+	}
+	if got := look(owner); got.SpentMicros != 0 || len(got.Months) != 0 || *got.LimitMicros != 2_000_000 || *got.LeftMicros != 2_000_000 || *got.CallLimit != 4 {
+		t.Errorf("at first: %+v", got)
+	}
+	transcript := imports(t, coach, session, evenings(1))
+	env.Work(t)
+	sql(t, env, `INSERT INTO model_spending (org_id, month, model, calls, input_tokens, output_tokens, cost_micros) VALUES
+		($1, date_trunc('month', now() AT TIME ZONE 'UTC')::date, 'gpt-4o', 1, 10, 1, 1000), ($1, (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '11 months')::date, 'gpt-4o', 9, 10, 1, 5000000000),
+		($1, (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '12 months')::date, 'gpt-4o', 9, 10, 1, 7)`, uuid(t, organization))
+	sql(t, env, `INSERT INTO model_calls (id, org_id, model, input_tokens, output_tokens, cost_micros, expires_at) VALUES (gen_random_uuid(), $1, 'gpt-4-turbo', 70, 7, 700, now() + interval '1 minute')`, uuid(t, organization))
+	got := look(owner)
+	if got.SpentMicros != 27_000 || got.ReservedMicros != 700 || *got.LeftMicros != 2_000_000-27_700 || got.CallsUnderWay != 1 || len(got.Months) != 2 ||
+		got.Months[0].Month != got.Month || got.Months[0].CostMicros != 27_000 || got.Months[0].Models[0].Model != "gpt-4-turbo" || got.Months[0].Models[0].Calls != 2 ||
+		got.Months[0].Models[0].InputTokens != 2000 || got.Months[1].CostMicros != 5_000_000_000 {
+		t.Errorf("later: %+v", got)
+	}
+	if look(coach) != nil {
+		t.Error("a coach sees what it costs")
+	}
+	if other := look(env.Login(t, apptest.Lumen)); other != nil && (other.SpentMicros != 0 || len(other.Months) != 0) {
+		t.Errorf("another organization's: %+v", other)
+	}
+
+	limit := func(micros any) changed {
+		t.Helper()
+		return change(t, owner, "updateOrganization", "organization", "modelMonthlyLimitMicros", apptest.Vars{"id": organization, "modelMonthlyLimitMicros": micros})
+	}
+	sql(t, env, `UPDATE memberships SET roles = roles || '{ADMIN}' WHERE user_id = (SELECT coach_id FROM sessions WHERE id = $1)`, uuid(t, session))
+	if got := change(t, env.Login(t, apptest.Coach), "updateOrganization", "organization", "id", apptest.Vars{"id": organization, "modelMonthlyLimitMicros": 1}); got.response.Code() != "FORBIDDEN" {
+		t.Errorf("by an admin: %s", got.response.Body)
+	}
+	for _, wrong := range []int64{-1, 1_000_000_000_001} {
+		if got := limit(wrong); briefly(got.userErrors) != "INVALID modelMonthlyLimitMicros" {
+			t.Errorf("%d: %s", wrong, got.response.Body)
+		}
+	}
+	limit(int64(9_000_000))
+	if got := look(owner); *got.LimitMicros != 2_000_000 || *got.OperatorLimitMicros != 2_000_000 {
+		t.Errorf("above the operator's: %+v", got)
+	}
+	limit(0)
+	asked := len(s.Requests())
+	transcript = imports(t, coach, session, evenings(2))
+	env.Work(t)
+	if got := seen(t, coach, transcript).brief(); got != "ANALYZING, RUNNING SPENDING_LIMIT 0/0" || len(s.Requests()) != asked || *look(owner).LeftMicros != 0 {
+		t.Errorf("nothing may be spent: %s", got)
+	}
+	limit(nil)
+	does(t, coach, "retryAnalysis", "transcript", "id", apptest.Vars{"transcriptId": transcript})
+	env.Work(t)
+	if got := seen(t, coach, transcript).brief(); got != "READY, SUCCEEDED 3/0" {
+		t.Errorf("without the owner's limit: %s", got)
 	}
 }

@@ -70,6 +70,7 @@ var mutations = map[string]struct {
 	"renameSpeaker":                 {"Speaker", `speakerId: $id, displayName: "Overwritten"`, []relation{coach}},
 	"setSpeakerRole":                {"Speaker", `speakerId: $id, role: OTHER`, []relation{coach}},
 	"confirmSpeakerRoles":           {"Transcript", `transcriptId: $id, roles: []`, []relation{coach}},
+	"retryAnalysis":                 {"Transcript", `transcriptId: $id`, []relation{coach}},
 	"mergeSpeakers":                 {"Speaker", `intoId: $id, ids: [$id]`, []relation{coach}},
 	"splitSpeaker":                  {"Speaker", `speakerId: $id, utteranceIds: [], displayName: "Overwritten"`, []relation{coach}},
 	"reassignUtterances":            {"Speaker", `speakerId: $id, utteranceIds: []`, []relation{coach}},

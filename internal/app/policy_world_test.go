@@ -48,7 +48,7 @@ type fact struct {
 	sponsors    []id.UUID
 	informed    []id.UUID // those of the sponsors who may see progress
 	supervises  []id.UUID // of a person, the coaches
-	consent     bool      // every client in the session agrees to supervision
+	consent     bool      // everybody in the session but the coach agrees to supervision
 	shared      bool      // the transcript, with the client
 	accepted    bool      // the insight, and it is meant for the client
 	supervisory bool      // the insight is not private to the coach, or evidence of skill
@@ -205,7 +205,7 @@ func (w *world) fill(t *testing.T) {
 	login := func(email string) *id.UUID { u := w.person(t, email); return &u }
 	clientOf := func(name string) id.UUID { return w.id(t, `SELECT id FROM clients WHERE name = $1`, name) }
 
-	w.exec(t, `UPDATE organizations SET retention_days = 365`)
+	w.exec(t, `UPDATE organizations SET retention_days = 365, model_monthly_limit_micros = 5000000`)
 	w.exec(t, `UPDATE clients SET user_id = $1 WHERE name = 'Jonas Lindqvist'`, login("client2@harbor.example"))
 	w.exec(t, `UPDATE clients SET user_id = $1 WHERE name = 'Hanna Vogel'`, login("coachclient@harbor.example"))
 	w.exec(t, `UPDATE participants p SET user_id = c.user_id FROM clients c WHERE c.id = p.client_id AND c.user_id IS NOT NULL`)
@@ -244,6 +244,16 @@ func (w *world) fill(t *testing.T) {
 	// A later transcript that is not shared hides no earlier one that is.
 	ruth := w.env.Login(t, apptest.Coach)
 	w.talk(t, ruth, w.session(t, amara, 2), "the Evenlode recording")
+	// Somebody listens who does not want the supervisor to read what was said, and somebody who does not mind.
+	for name, scopes := range map[string][]string{"Ottilie Wherwell": {"TRANSCRIPTION", "AI_ANALYSIS"}, "Leopold Anstey": {"TRANSCRIPTION", "AI_ANALYSIS", "SUPERVISION"}} {
+		guest, in := id.New(), w.session(t, amara, 2)
+		if len(scopes) == 2 {
+			in = w.session(t, jonas, 3)
+		}
+		w.exec(t, `INSERT INTO participants (id, org_id, session_id, name, role) SELECT $1, org_id, id, $3, 'OBSERVER' FROM sessions WHERE id = $2`, guest, in, name)
+		w.exec(t, `INSERT INTO consents (id, org_id, participant_id, scope, text_version, source) SELECT gen_random_uuid(), org_id, id, unnest($2::text[]), 1, 'ON_RECORD'
+			FROM participants WHERE id = $1`, guest, scopes)
+	}
 	w.write(t, clientOf)
 	// A consent to a text of the organization's own, one that was taken back, one to a single session, and a guest's.
 	w.exec(t, `INSERT INTO consent_texts (org_id, scope, version, text, published_by) SELECT org_id, 'SHARE_WITH_ORG', 2, 'Shared by the Quillon rules.', user_id
@@ -254,8 +264,8 @@ func (w *world) fill(t *testing.T) {
 	w.exec(t, `INSERT INTO consents (id, org_id, client_id, participant_id, scope, source)
 		SELECT gen_random_uuid(), org_id, client_id, id, 'SHARE_WITH_ORG', 'UNKNOWN' FROM participants WHERE session_id = $1`, w.session(t, amara, 2))
 	// Requests of every kind, a receipt, and a hold.
-	w.exec(t, `INSERT INTO data_requests (id, org_id, client_id, kind, status, requested_by, decided_by, completed_at, counts)
-		SELECT gen_random_uuid(), c.org_id, c.id, k.kind, k.status, coalesce(c.user_id, (SELECT user_id FROM memberships m WHERE m.org_id = c.org_id AND 'SPONSOR' = ANY(m.roles) ORDER BY m.id LIMIT 1)), c.coach_id, CASE WHEN k.status = 'COMPLETED' THEN now() END, '{"tags": 3}'
+	w.exec(t, `INSERT INTO data_requests (id, org_id, client_id, kind, status, requested_by, decided_by, completed_at, counts, transcript_ids)
+		SELECT gen_random_uuid(), c.org_id, c.id, k.kind, k.status, coalesce(c.user_id, (SELECT user_id FROM memberships m WHERE m.org_id = c.org_id AND 'SPONSOR' = ANY(m.roles) ORDER BY m.id LIMIT 1)), c.coach_id, CASE WHEN k.status = 'COMPLETED' THEN now() END, '{"tags": 3}', '{}'
 		FROM clients c CROSS JOIN (VALUES ('EXPORT', 'COMPLETED'), ('ERASURE', 'WAITING'), ('ERASURE', 'DECLINED')) AS k (kind, status)`)
 	w.exec(t, `UPDATE clients SET legal_hold = true WHERE name IN ('Jonas Lindqvist', 'Theo Marchetti') OR coach_id = $1`, w.person(t, "coachclient@harbor.example"))
 	// Somebody is invited, by somebody.
@@ -448,7 +458,7 @@ const meetings = `WITH meeting AS (
 	SELECT s.id, s.org_id, s.client_id, s.engagement_id, ARRAY[s.coach_id] AS coaches, array_remove(ARRAY[c.user_id], NULL) AS clients,
 		ARRAY(SELECT user_id FROM engagement_sponsors es WHERE es.engagement_id = s.engagement_id AND 'SESSION_DATES' = ANY(grants)) AS sponsors,
 		coalesce((SELECT bool_and(EXISTS (SELECT FROM consents k WHERE k.scope = 'SUPERVISION' AND k.withdrawn_at IS NULL
-			AND (k.participant_id = p.id OR k.client_id = p.client_id AND k.participant_id IS NULL))) FROM participants p WHERE p.session_id = s.id AND p.role = 'CLIENT'), false) AS consent
+			AND (k.participant_id = p.id OR k.client_id = p.client_id AND k.participant_id IS NULL))) FROM participants p WHERE p.session_id = s.id AND p.role <> 'COACH'), false) AS consent
 	FROM sessions s JOIN clients c ON c.id = s.client_id)
 `
 

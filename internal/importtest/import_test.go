@@ -65,7 +65,7 @@ var homes = []struct {
 	{"github.com/aws/aws-lambda-go", []string{"internal/app"}, "Lambda is one way in"},
 	{"github.com/sashabaranov/go-openai", []string{"internal/platform/llm/openai"}, "OpenAI is known to its adapter"},
 	{"github.com/pkoukk", []string{"internal/platform/llm/openai"}, "tokens are counted as a model counts them"},
-	{"github.com/sony/gobreaker", []string{"internal/platform/llm/openai"}, "whom to leave alone is an adapter's to know"},
+	{"github.com/sony/gobreaker", []string{"internal/platform/llm/openai", "internal/platform/embed/openai"}, "whom to leave alone is an adapter's to know"},
 	{"github.com/google/go-cmp", nil, "it panics by design: a test's tool"},
 	{"go.uber.org/goleak", nil, "a test's tool"},
 	{"github.com/santhosh-tekuri/jsonschema", nil, "a test's tool: what is published is made to fit its schema, and not judged by it"},
@@ -102,7 +102,7 @@ func broken(from, to string, test bool) string {
 	case from == to: // an external test of the package itself
 		return ""
 	case isAdapter(to):
-		if within(from, "internal/app") && from != "internal/app/demo" || within(from, "tools/bench") ||
+		if within(from, "internal/app") && from != "internal/app/demo" || within(from, "tools/bench") || from == "tools/evaluate" ||
 			test && within(from, "internal/platform") || // an adapter is tested beside the port
 			slices.Contains(servers, to) && (within(from, "internal/testkit") || from == "tools/testrun" || from == "tools/runaws") {
 			return ""

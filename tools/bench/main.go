@@ -49,6 +49,7 @@ var sections = []struct {
 	measure func(context.Context, *bench) error
 }{
 	{"parse", measureParse},
+	{"embed", measureEmbed},
 	{"page", measurePage},
 	{"statements", measureStatements},
 	{"dashboard", measureDashboard},

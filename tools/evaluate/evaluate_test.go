@@ -5,12 +5,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
+	"io"
 	"math"
 	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rapporthq/rapport/internal/coaching/insight/prompted"
+	"github.com/rapporthq/rapport/internal/platform/llm/llmtest"
 )
 
 const small = "testdata/small.csv"
@@ -26,7 +31,7 @@ func judged(t *testing.T, file string) []*video {
 	if err != nil {
 		t.Fatal(err)
 	}
-	videos, err := judge(context.Background(), talks)
+	videos, err := judge(context.Background(), talks, byRules{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,10 +131,10 @@ func TestHeldOut(t *testing.T) {
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	var text, withJSON bytes.Buffer
-	if err := run([]string{"-data", small, "-resamples", "1000"}, &text); err != nil {
+	if err := run([]string{"-data", small, "-resamples", "1000"}, nothing, &text); err != nil {
 		t.Fatal(err)
 	}
-	if err := run([]string{"-data", small, "-resamples", "1000", "-format", "json"}, &withJSON); err != nil {
+	if err := run([]string{"-data", small, "-resamples", "1000", "-format", "json"}, nothing, &withJSON); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"therapist_macro_f1    0.781 [", "3 videos, 2 high, 2 low", "== all ==", "kappa 0.730", "human \\ ours", "confidence"} {
@@ -167,7 +172,7 @@ func TestNotComputable(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := run([]string{"-data", file, "-resamples", "1000", "-format", "json"}, &out); err != nil {
+	if err := run([]string{"-data", file, "-resamples", "1000", "-format", "json"}, nothing, &out); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "not computable") || !strings.Contains(out.String(), `"session_auc":{"value":null,"low":null,"high":null}`) {
@@ -207,7 +212,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		err := run([]string{"-data", file}, &out)
+		err := run([]string{"-data", file}, nothing, &out)
 		if err == nil {
 			t.Errorf("%s: not refused", name)
 			continue
@@ -222,7 +227,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{}, {"-data", "testdata/none.csv"}, {"-data", small, "-format", "xml"}, {"-data", small, "-resamples", "10"}, {"-data", small, "more"}} {
-		if err := run(args, new(bytes.Buffer)); err == nil {
+		if err := run(args, nothing, new(bytes.Buffer)); err == nil {
 			t.Errorf("%v: not refused", args)
 		}
 	}
@@ -243,5 +248,64 @@ func TestLinesInAnyOrder(t *testing.T) {
 		if r.order != i {
 			t.Errorf("utterance %d stands at %d", r.order, i)
 		}
+	}
+}
+
+// nothing is an environment in which nothing is set.
+func nothing(string) (string, bool) { return "", false }
+
+// A language model is evaluated as the rules are, says what it has cost, and stops at the limit; without a key it is said what is missing.
+func TestLanguageModel(t *testing.T) {
+	t.Parallel()
+	args := []string{"-data", small, "-resamples", "1000", "-llm", "openai"}
+	if err := run(args, nothing, io.Discard); err == nil || !strings.Contains(err.Error(), "RAPPORT_OPENAI_API_KEY is not set") {
+		t.Errorf("without a key: %v", err)
+	}
+	s := llmtest.Serve(t, func(r llmtest.Request) llmtest.Answer {
+		a := llmtest.Answer{InputTokens: 1000, OutputTokens: 100}
+		lines := r.Lines()
+		if !r.Offers("code_utterances") {
+			a.Calls = []llmtest.Call{{Tool: "record_point", Arguments: fmt.Sprintf(`{"heading":"TOPICS","text":"A topic.","citations":[{"first":%d,"last":%d,"quote":%q}]}`, lines[0].N, lines[0].N, lines[0].Text)},
+				{Tool: "record_point", Arguments: fmt.Sprintf(`{"heading":"TOPICS","text":"Another.","citations":[{"first":%d,"last":%d,"quote":"nobody said that"}]}`, lines[0].N, lines[0].N)}}
+			return a
+		}
+		var codes []string
+		for _, l := range lines {
+			codes = append(codes, fmt.Sprintf(`{"n":%d,"code":%q,"confidence":0.7}`, l.N, map[string]string{"COACH": "REFLECTION", "CLIENT": "NEUTRAL"}[l.Role]))
+		}
+		a.Calls = []llmtest.Call{{Tool: "code_utterances", Arguments: `{"codes":[` + strings.Join(codes, ",") + `]}`}}
+		return a
+	})
+	at := func(name string) (string, bool) {
+		v, ok := map[string]string{"RAPPORT_OPENAI_API_KEY": llmtest.Key, "RAPPORT_OPENAI_BASE_URL": s.URL}[name]
+		return v, ok
+	}
+	var out bytes.Buffer
+	if err := run(args, at, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"read by gpt-4-turbo, prompts " + prompted.PromptVersion + ": 8 requests, 8000 tokens read, 800 written, $0.10", "citations: 4 of 8 stand", "reflection       confidence 0.70"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, &out)
+		}
+	}
+	dear := func(name string) (string, bool) {
+		if strings.HasSuffix(name, "PUT_PRICE") {
+			return "100", true
+		}
+		return at(name)
+	}
+	out.Reset()
+	if err := run(args, dear, &out); err != nil || !strings.Contains(out.String(), "$0.88 by RAPPORT_OPENAI_INPUT_PRICE") {
+		t.Errorf("at other prices: %v\n%s", err, &out)
+	}
+	asked := len(s.Requests())
+	if err := run(append(args, "-spend", "0.2"), at, io.Discard); err == nil || !strings.Contains(err.Error(), "SPEND") || !strings.Contains(err.Error(), "so far") || len(s.Requests()) == asked || len(s.Requests()) >= asked+8 {
+		t.Errorf("with twenty cents and %d requests: %v", len(s.Requests())-asked, err)
+	}
+	s.Answers(func(llmtest.Request) llmtest.Answer { return llmtest.Answer{Refusal: "I would rather not."} })
+	out.Reset()
+	if err := run(args, at, &out); err != nil || !strings.Contains(out.String(), "of 4 conversations it refused a part") {
+		t.Errorf("refused: %v\n%s", err, &out)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/coding"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
-	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
 )
 
 // video is what is compared, by the unit that is resampled: conversations of one video share people and manner.
@@ -59,9 +58,9 @@ const (
 
 var speakers = []conversation.Speaker{{Name: "Coach", Role: conversation.RoleCoach}, {Name: "Client", Role: conversation.RoleClient}}
 
-// judge codes each conversation as the product does, looks for insights in it, and compares. Videos come in the order in
-// which the file names them first.
-func judge(ctx context.Context, talks []talk) ([]*video, error) {
+// judge has each conversation coded and looked into as the product does, and compares. Videos come in the order in which the file names
+// them first.
+func judge(ctx context.Context, talks []talk, by reader) ([]*video, error) {
 	var videos []*video
 	index := map[string]*video{}
 	for _, t := range talks {
@@ -78,16 +77,17 @@ func judge(ctx context.Context, talks []talk) ([]*video, error) {
 				utterances[i].Speaker = coach
 			}
 		}
-		coded := coding.Apply(speakers, utterances)
+		coded, found, err := by.read(ctx, utterances)
+		if err != nil {
+			return nil, fmt.Errorf("transcript %s: %w", t.id, err)
+		}
 		for i, r := range t.rows {
 			v.compare(r, coded[i])
 		}
 		if b := coding.Balance(coded); b != nil {
 			v.sessions = append(v.sessions, session{t.high, *b})
 		}
-		if err := v.cite(ctx, utterances); err != nil {
-			return nil, fmt.Errorf("transcript %s: %w", t.id, err)
-		}
+		v.cite(utterances, found)
 	}
 	return videos, nil
 }
@@ -156,14 +156,9 @@ func truth(b bool) string {
 	return "False"
 }
 
-// cite counts the citations of the built-in analyser that stand in the transcript, by the check that its proposals have to
-// pass. A proposal without any, that needs one, counts as one that does not.
-func (v *video) cite(ctx context.Context, utterances []conversation.Utterance) error {
-	var all insight.Collection
-	err := rules.Analyser{}.Analyse(ctx, insight.Conversation{Language: "en", Speakers: speakers, Utterances: utterances}, &all)
-	if err != nil {
-		return err
-	}
+// cite counts the citations of an analyser that stand in the transcript, by the check that its proposals have to pass. A proposal
+// without any, that needs one, counts as one that does not.
+func (v *video) cite(utterances []conversation.Utterance, all *insight.Collection) {
 	count := func(quotes []insight.Quote) {
 		if len(quotes) == 0 {
 			v.citations.all++
@@ -186,7 +181,6 @@ func (v *video) cite(ctx context.Context, utterances []conversation.Utterance) e
 			count(e.Citations)
 		}
 	}
-	return nil
 }
 
 // heldOut tells whether a video is of the part that rules were not tried on: those whose URL has a SHA-256 that 3 divides.

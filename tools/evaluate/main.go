@@ -1,7 +1,8 @@
 // Evaluate compares what Rapport makes of conversations with what human annotators made of them: `make evaluate`.
 //
 // It reads a CSV of annotated conversations in the columns of AnnoMI (Wu et al. 2022, 2023), codes them as the product does,
-// and prints agreement with 95 % intervals; with -format json the last line is JSON. docs/analysis.md explains the figures.
+// and prints agreement with 95 % intervals; with -format json the last line is JSON. docs/analysis.md explains the figures. With -llm openai a
+// language model reads instead of the rules, on the account of RAPPORT_OPENAI_API_KEY.
 package main
 
 import (
@@ -11,6 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/rapporthq/rapport/internal/platform/config"
 )
 
 const (
@@ -19,29 +22,41 @@ const (
 )
 
 func main() {
-	if err := run(os.Args[1:], os.Stdout); err != nil {
+	if err := run(os.Args[1:], os.LookupEnv, os.Stdout); err != nil {
 		fmt.Fprintf(os.Stderr, "evaluate: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string, stdout io.Writer) error {
+func run(args []string, env config.Lookup, stdout io.Writer) error {
 	flags := flag.NewFlagSet("evaluate", flag.ContinueOnError)
 	file := flags.String("data", "", "the annotated conversations, a CSV")
 	format := flags.String("format", "text", "text, or json for a last line of JSON as well")
 	resamples := flags.Int("resamples", 2000, "how many resamples of the videos the intervals rest on")
+	model := flags.String("llm", "", "openai to have a language model read, instead of the built-in rules")
+	spend := flags.Float64("spend", 5, "how many US dollars that may cost")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	switch {
 	case *file == "" || flags.NArg() > 0:
-		return fmt.Errorf("which file? usage: make evaluate DATA=<csv> [FORMAT=json]")
+		return fmt.Errorf("which file? usage: make evaluate DATA=<csv> [FORMAT=json] [LLM=openai [SPEND=<dollars>]]")
 	case *format != "text" && *format != "json":
 		return fmt.Errorf("the format is text or json, not %q", *format)
+	case *model != "" && *model != "openai":
+		return fmt.Errorf("the language model is openai, not %q", *model)
 	case *resamples < minResamples:
 		return fmt.Errorf("intervals need at least %d resamples, not %d", minResamples, *resamples)
 	}
 
+	by := reader(byRules{})
+	if *model != "" {
+		asked, err := atOpenAI(env, *spend)
+		if err != nil {
+			return err
+		}
+		by = asked
+	}
 	f, err := os.Open(*file)
 	if err != nil {
 		return err
@@ -51,11 +66,12 @@ func run(args []string, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", *file, err)
 	}
-	videos, err := judge(context.Background(), talks)
+	videos, err := judge(context.Background(), talks, by)
 	if err != nil {
 		return err
 	}
 	out := bufio.NewWriter(stdout)
+	fmt.Fprintf(out, "read by %s\n", by.about())
 	all, err := report(out, *file, videos, *resamples)
 	if err != nil {
 		return err

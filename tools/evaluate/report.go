@@ -103,7 +103,7 @@ func detail(out *printer, p part) {
 	table(out, "what a therapist's utterance does (main_therapist_behaviour)", &c.therapist)
 	table(out, "where a client's utterance leans (client_talk_type)", &c.client)
 	table(out, "questions that both sides see (question_subtype)", &c.openness)
-	out.printf("\ncitations of the built-in analyser: %d of %d stand in the transcript\n", citations.part, citations.all)
+	out.printf("\ncitations: %d of %d stand in the transcript\n", citations.part, citations.all)
 	out.printf("\nconfidence of a code, and how often humans agree\n")
 	for _, label := range append(append([]string{}, behaviours...), talkTypes...) {
 		if s := certain[label]; s != nil {

@@ -19,6 +19,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -40,8 +41,23 @@ type Entry struct {
 	Fields   []string // names of what changed, as the schema calls them; empty for the thing as a whole
 }
 
-// Record writes down what the viewer does in tx. What fails it fails the transaction.
+// Record writes down what the viewer does in tx. What fails it fails the transaction: also that a client whom it is about was erased, for
+// every change passes here, and nothing is written any more about whom wanted to be forgotten.
 func Record(ctx context.Context, tx pgx.Tx, v auth.Viewer, entries ...Entry) error {
+	var about []id.UUID
+	for _, e := range entries {
+		if !e.ClientID.IsZero() && !slices.Contains(about, e.ClientID) {
+			about = append(about, e.ClientID)
+		}
+	}
+	if err := RequireKept(ctx, tx, v.Org, about...); err != nil {
+		return err
+	}
+	return record(ctx, tx, v.Org, &v.User, entries)
+}
+
+// RecordErasing is Record for what has to do with the erasure of a client itself.
+func RecordErasing(ctx context.Context, tx pgx.Tx, v auth.Viewer, entries ...Entry) error {
 	return record(ctx, tx, v.Org, &v.User, entries)
 }
 

@@ -224,8 +224,8 @@ func chain(t testing.TB, db *pgxpool.Pool, seals int) auth.Viewer {
 // forge changes the trail as somebody would who owns the database.
 func forge(t testing.TB, db *pgxpool.Pool, statements ...string) {
 	t.Helper()
-	for _, sql := range append(append([]string{`ALTER TABLE audit_events DISABLE TRIGGER USER`, `ALTER TABLE audit_seals DISABLE TRIGGER USER`}, statements...),
-		`ALTER TABLE audit_events ENABLE TRIGGER USER`, `ALTER TABLE audit_seals ENABLE TRIGGER USER`) {
+	for _, sql := range append(append([]string{`ALTER TABLE audit_events DISABLE TRIGGER USER`, `ALTER TABLE audit_seals DISABLE TRIGGER USER`, `ALTER TABLE audit_heads DISABLE TRIGGER USER`}, statements...),
+		`ALTER TABLE audit_events ENABLE TRIGGER USER`, `ALTER TABLE audit_seals ENABLE TRIGGER USER`, `ALTER TABLE audit_heads ENABLE TRIGGER USER`) {
 		if tag, err := db.Exec(t.Context(), sql); err != nil || !strings.HasPrefix(sql, "ALTER") && !strings.HasPrefix(sql, "DROP") && tag.RowsAffected() == 0 {
 			t.Fatalf("%s: %v, %v", sql, tag, err)
 		}
@@ -258,7 +258,11 @@ func TestVerifyFindsWhatWasDone(t *testing.T) {
 		"a seal's hash":     {[]string{`UPDATE audit_seals SET hash = decode(repeat('00', 32), 'hex') WHERE number = 2`}, "BROKEN seal 2, BROKEN seal 3"},
 		"a seal's moment":   {[]string{`UPDATE audit_seals SET sealed_at = sealed_at - interval '1 day' WHERE number = 3`}, "BROKEN seal 3"},
 		"a seal's end":      {[]string{`UPDATE audit_seals SET last_seq = 4000000000000 WHERE number = 3`}, "BROKEN seal 3"},
-		"the last seal":     {[]string{`DELETE FROM audit_seals WHERE number = 3`}, "INSERTED 7, INSERTED 8, INSERTED 9"},
+		"the last seal":     {[]string{`DELETE FROM audit_seals WHERE number = 3`}, "INSERTED 7, INSERTED 8, INSERTED 9, MISSING seal 3"},
+		"the end":           {[]string{`DELETE FROM audit_events WHERE seq > 3`, `DELETE FROM audit_seals WHERE number > 1`}, "MISSING seal 2"},
+		"everything":        {[]string{`DELETE FROM audit_events`, `DELETE FROM audit_seals`}, "MISSING seal 1"},
+		"the head":          {[]string{`DELETE FROM audit_heads`}, "MISSING seal 3"},
+		"another head":      {[]string{`UPDATE audit_heads SET hash = decode(repeat('00', 32), 'hex')`}, "BROKEN seal 3"},
 		"seals made longer": {[]string{`UPDATE audit_seals SET last_seq = 10 WHERE number = 3`}, "MISSING 10"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -304,13 +308,41 @@ func TestVerifyInStretches(t *testing.T) {
 		t.Errorf("%d rows up to %+v; at once %d up to %+v", checked, last, whole.CheckedEvents, whole.Last)
 	}
 	// Everything made anew, with every hash right: the chain is whole, and not what it was.
-	forge(t, db, `UPDATE audit_events SET seq = NULL, digest = NULL, actor_id = gen_random_uuid()`, `DELETE FROM audit_seals`)
+	forge(t, db, `UPDATE audit_events SET seq = NULL, digest = NULL, actor_id = gen_random_uuid()`, `DELETE FROM audit_seals`, `DELETE FROM audit_heads`)
 	seal(t, db)
 	if got := verify(t, db, v, nil, audit.MaxVerified); !got.Whole() {
 		t.Errorf("a chain made anew: %+v", got.Problems[0])
 	}
 	if got := verify(t, db, v, last, audit.MaxVerified); got.Whole() {
 		t.Error("a chain made anew passes for the old one")
+	}
+}
+
+// Of a chain whose end is cut off the message says what is gone, and what is sealed afterwards does not heal it.
+func TestAnEndCutOffStaysGone(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	v := chain(t, db, 7)
+	forge(t, db, `DELETE FROM audit_events WHERE seq > 6`, `DELETE FROM audit_seals WHERE number > 2`)
+	got := verify(t, db, v, nil, audit.MaxVerified)
+	const want = "the chain is cut off: seals 3 to 7 are gone, with which the rows with numbers 7 to 21 were sealed"
+	if len(got.Problems) != 1 || got.Problems[0].Message != want || !got.Complete {
+		t.Errorf("%+v", got.Problems)
+	}
+	if got := verify(t, db, v, nil, 3); !got.Whole() || got.Complete {
+		t.Errorf("the first seal alone: %+v", got)
+	}
+	if err := record(t, db, v, audit.Entry{Action: "goal.update", Kind: "goal", ID: id.New()}); err != nil {
+		t.Fatal(err)
+	}
+	seal(t, db)
+	if got := verify(t, db, v, nil, audit.MaxVerified); got.Whole() || !strings.Contains(got.Problems[0].Message, "seal 8 follows seal 2") {
+		t.Errorf("sealed since: %+v", got.Problems)
+	}
+	for _, sql := range []string{`DELETE FROM audit_heads`, `UPDATE audit_heads SET number = 2, seq = 6`, `TRUNCATE audit_heads`} {
+		if _, err := db.Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), "append-only") {
+			t.Errorf("%s: %v", sql, err)
+		}
 	}
 }
 

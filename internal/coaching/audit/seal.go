@@ -22,6 +22,9 @@ import (
 // removes, adds or moves a row must make anew every seal from there on, and the last one's hash is not what was
 // written down elsewhere.
 //
+// The head of a chain, in a row of its own, says with which seal and number it ends. So a chain whose end is cut off is not a
+// shorter one.
+//
 // What waits for a number is every row that has none, not every row after the last one: a transaction that commits late
 // brings rows that are older than sealed ones, and they are sealed with the next.
 
@@ -184,7 +187,10 @@ func (s *Sealer) sealOne(ctx context.Context, org id.UUID) (n int, err error) {
 		}
 		next := seal{number: 1, first: 1, previous: origin}
 		var last seal
-		err := tx.QueryRow(ctx, `SELECT number, last_seq, hash FROM audit_seals WHERE org_id = $1 ORDER BY number DESC LIMIT 1`, org).
+		// From the head, so that what is cut off the end leaves a gap for good; from a seal after it, if a release that knows no heads set one.
+		err := tx.QueryRow(ctx, `
+			(SELECT number, last_seq, hash FROM audit_seals WHERE org_id = $1 ORDER BY number DESC LIMIT 1)
+			UNION ALL SELECT number, seq, hash FROM audit_heads WHERE org_id = $1 ORDER BY number DESC LIMIT 1`, org).
 			Scan(&last.number, &last.last, &last.hash)
 		switch {
 		case err == nil:
@@ -218,6 +224,12 @@ func (s *Sealer) sealOne(ctx context.Context, org id.UUID) (n int, err error) {
 		if _, err := tx.Exec(ctx, `
 			INSERT INTO audit_seals (org_id, number, first_seq, last_seq, previous, hash, sealed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 			org, next.number, next.first, next.last, next.previous, next.hash, next.at); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			INSERT INTO audit_heads (org_id, number, seq, hash) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (org_id) DO UPDATE SET number = excluded.number, seq = excluded.seq, hash = excluded.hash`,
+			org, next.number, next.last, next.hash); err != nil {
 			return err
 		}
 		n, done = len(found), next

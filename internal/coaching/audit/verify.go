@@ -96,7 +96,8 @@ func (v *Verification) add(kind ProblemKind, in int64, seq *int64, format string
 }
 
 // Verify checks an organization's chain from the beginning, or from after a seal that was found whole before: whether that
-// seal is still what it was, each seal follows the one before it, and each row is what was sealed. It stops after the
+// seal is still what it was, each seal follows the one before it, each row is what was sealed, and the chain goes as far as it
+// has gone. It stops after the
 // seal with which limit rows are reached.
 func Verify(ctx context.Context, db postgres.DB, org id.UUID, after *Seal, limit int) (*Verification, error) {
 	v := &Verification{Problems: []*Problem{}, Last: after}
@@ -115,6 +116,11 @@ func Verify(ctx context.Context, db postgres.DB, org id.UUID, after *Seal, limit
 			v.add(Broken, after.Number, nil, "the seal is not the one that was verified before: the chain up to it was made anew")
 		}
 	}
+	// Before the seals: what is sealed meanwhile comes after it.
+	var head seal
+	if err := db.QueryRow(ctx, `SELECT number, seq, hash FROM audit_heads WHERE org_id = $1`, org).Scan(&head.number, &head.last, &head.hash); err != nil && err != pgx.ErrNoRows {
+		return nil, err
+	}
 	for seen := 0; v.CheckedEvents < limit && seen < limit; seen++ {
 		s, err := sealAfter(ctx, db, org, last.number)
 		if err == pgx.ErrNoRows {
@@ -122,8 +128,12 @@ func Verify(ctx context.Context, db postgres.DB, org id.UUID, after *Seal, limit
 		} else if err != nil {
 			return nil, err
 		}
+		before := len(v.Problems)
 		if err := v.check(ctx, db, org, last, s); err != nil {
 			return nil, err
+		}
+		if s.number == head.number && len(v.Problems) == before && (s.last != head.last || !bytes.Equal(s.hash, head.hash)) {
+			v.add(Broken, s.number, nil, "the seal is not the one that the chain ended with when it was set")
 		}
 		last = s
 		v.Last = &Seal{Number: s.number, Hash: hex.EncodeToString(s.hash)}
@@ -145,6 +155,13 @@ func Verify(ctx context.Context, db postgres.DB, org id.UUID, after *Seal, limit
 		}
 		for _, seq := range beyond {
 			v.add(Inserted, last.number, &seq, "number %d stands after the last seal: the row was inserted, or seals are gone", seq)
+		}
+		switch {
+		case head.number > last.number:
+			v.add(Missing, last.number+1, nil, "the chain is cut off: seals %d to %d are gone, with which the rows with numbers %d to %d were sealed",
+				last.number+1, head.number, last.last+1, head.last)
+		case head.number == 0 && last.number > 0:
+			v.add(Missing, last.number, nil, "what says where the chain ends is gone")
 		}
 	}
 	err = db.QueryRow(ctx, `SELECT count(*) FROM audit_events WHERE org_id = $1 AND seq IS NULL`, org).Scan(&v.UnsealedCount)

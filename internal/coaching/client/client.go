@@ -59,6 +59,9 @@ func (*Client) IsConsentSubject() {}
 // IsTaggable marks what a tag can be put on.
 func (*Client) IsTaggable() {}
 
+// AboutClient is the client whom it is about.
+func (c *Client) AboutClient() id.UUID { return c.ID.UUID }
+
 // Filter selects clients: all conditions must hold, each list matches any of its values.
 type Filter struct {
 	NameStartsWith  *string

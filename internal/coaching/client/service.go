@@ -9,7 +9,6 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/org"
-	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/event"
@@ -98,6 +97,9 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Client, err er
 		if err := audit.Record(ctx, tx, v, entry("client.create", key)); err != nil {
 			return err
 		}
+		if err := org.LinkClient(ctx, tx, v, key.UUID); err != nil {
+			return err
+		}
 		return s.outbox.Add(ctx, tx, v.Org, news("client.created", key, coach))
 	})
 	if err != nil {
@@ -130,6 +132,16 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Client, err er
 		if err := addressFree(ctx, tx, v, "email", c.CoachID, c.ID, email); err != nil {
 			return err
 		}
+		// What the client was called before, and written to, is found by it when the client is to be forgotten.
+		if _, err := tx.Exec(ctx, `
+			WITH c AS (SELECT name, email FROM clients WHERE org_id = $1 AND id = $2 FOR NO KEY UPDATE)
+			INSERT INTO client_formers (org_id, client_id, value)
+			SELECT $1, $2, old.value FROM c CROSS JOIN LATERAL (VALUES
+				(CASE WHEN c.name <> $3::text THEN c.name END), (CASE WHEN $4 AND c.email IS DISTINCT FROM $5::text THEN c.email END)) AS old (value)
+			WHERE old.value IS NOT NULL
+			ON CONFLICT (org_id, client_id, value) DO UPDATE SET until = now()`, v.Org, in.ID, name, in.Email != nil, email); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE clients SET
 				name = coalesce($3, name),
@@ -140,7 +152,10 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Client, err er
 			v.Org, in.ID, name, in.Email != nil, email, lifecycle); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, entry("client.update", in.ID, audit.Given(in)...))
+		if err := audit.Record(ctx, tx, v, entry("client.update", in.ID, audit.Given(in)...)); err != nil {
+			return err
+		}
+		return org.LinkClient(ctx, tx, v, in.ID.UUID)
 	})
 	if err != nil {
 		return nil, err
@@ -205,7 +220,7 @@ func (s *Service) mine(ctx context.Context, key ID) (auth.Viewer, *Client, error
 	if !c.Any(auth.AsCoach | auth.AsAdmin) {
 		return v, nil, fault.Forbidden("only the coach, an owner or an admin can change a client")
 	}
-	return v, c, personal.RequireKept(ctx, s.db, v.Org, key.UUID)
+	return v, c, nil
 }
 
 // addressFree checks that no other client of the coach has the e-mail address: a login finds its client by it. Two coaches may coach

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
-	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/event"
@@ -165,9 +164,6 @@ func (s *Service) Give(ctx context.Context, in GiveInput) (_ Subject, err error)
 		return nil, err
 	}
 	defer fault.Wrap(&err, "consent.Give(%s)", in.SubjectID)
-	if err := personal.RequireKept(ctx, s.db, v.Org, in.SubjectID.UUID); err != nil {
-		return nil, err
-	}
 	scopes := distinct(in.Scopes)
 	var problems check.Input
 	if len(scopes) == 0 {

@@ -10,7 +10,6 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/org"
-	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/event"
@@ -103,9 +102,6 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Engagement, er
 	if !c.Any(auth.AsCoach | auth.AsAdmin) {
 		return nil, fault.Forbidden("only the client's coach, an owner or an admin can begin an engagement")
 	}
-	if err := personal.RequireKept(ctx, s.db, v.Org, in.ClientID.UUID); err != nil {
-		return nil, err
-	}
 	coach := c.CoachID
 	if in.CoachID != nil {
 		coach = *in.CoachID
@@ -116,14 +112,18 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Engagement, er
 	var problems check.Input
 	title := problems.Line("title", in.Title, 200)
 	checkPlan(&problems, in.SessionsIncluded, in.StartsOn, in.EndsOn)
-	if c.ArchivedAt != nil {
-		problems.Fail("clientId", "is an archived client: bring the client back first")
-	}
-	if err := problems.Err(); err != nil {
-		return nil, err
-	}
 	key := ID{id.New()}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := audit.RequireKept(ctx, tx, v.Org, in.ClientID.UUID); err != nil { // who was erased is archived, too, and does not come back
+			return err
+		}
+		problems := problems
+		if c.ArchivedAt != nil {
+			problems.Fail("clientId", "is an archived client: bring the client back first")
+		}
+		if err := problems.Err(); err != nil {
+			return err
+		}
 		if err := org.RequireActive(ctx, tx, v.Org, coach, auth.RoleCoach, "coachId"); err != nil {
 			return err
 		}

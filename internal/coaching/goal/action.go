@@ -120,8 +120,8 @@ type Commitment struct {
 	InsightID id.UUID
 	Session   *session.Session
 	Title     string
-	DueOn     *time.Time // if it was said; a day that is past is taken as it is
-	Assignees []id.Any   // if it was said who
+	DueOn     *time.Time               // if it was said; a day that is past is taken as it is
+	Assignees func() ([]id.Any, error) // who is to do it; asked for a new action only
 	GoalID    *ID
 	// Chosen says that a person has set the day, which then must not be past.
 	Chosen bool

@@ -9,7 +9,6 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/org"
-	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/event"
@@ -136,9 +135,6 @@ func (s *Service) CreateAction(ctx context.Context, in CreateActionInput) (_ *Ac
 	if !c.Any(auth.AsCoach | auth.AsClient) {
 		return nil, fault.Forbidden("only a coach of the client and the client can add an action")
 	}
-	if err := personal.RequireKept(ctx, s.db, v.Org, in.ClientID.UUID); err != nil {
-		return nil, err
-	}
 	var problems check.Input
 	a := draft{
 		ActionItem: ActionItem{
@@ -217,6 +213,10 @@ func (s *Service) Commit(ctx context.Context, tx pgx.Tx, v auth.Viewer, c Commit
 	if len(known) > 0 {
 		return known[0], nil
 	}
+	who, err := c.Assignees()
+	if err != nil {
+		return key, err
+	}
 	var problems check.Input
 	a := draft{
 		ActionItem: ActionItem{
@@ -224,7 +224,7 @@ func (s *Service) Commit(ctx context.Context, tx pgx.Tx, v auth.Viewer, c Commit
 			GoalID: c.GoalID, SourceInsightID: &c.InsightID, Title: problems.Line("title", c.Title, titleLimit), Status: ToDo, DueOn: c.DueOn,
 		},
 		outbox:    s.outbox,
-		assignees: c.Assignees,
+		assignees: who,
 		planned:   c.Chosen,
 	}
 	if c.GoalID != nil {

@@ -11,7 +11,6 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/org"
-	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
@@ -186,9 +185,6 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Goal, err erro
 	}
 	if !c.Any(auth.AsCoach) {
 		return nil, fault.Forbidden("only a coach of the client can set a goal")
-	}
-	if err := personal.RequireKept(ctx, s.db, v.Org, in.ClientID.UUID); err != nil {
-		return nil, err
 	}
 	var problems check.Input
 	title := problems.Line("title", in.Title, titleLimit)

@@ -2,6 +2,7 @@ package insight
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -9,6 +10,8 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
+	"github.com/rapporthq/rapport/internal/coaching/session"
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -77,12 +80,14 @@ func (s *Service) AcceptAsAction(ctx context.Context, in AcceptInput) (_ *goal.A
 		if in.DueOn != nil {
 			c.DueOn, c.Chosen = in.DueOn, true
 		}
-		if in.AssigneeIds != nil {
-			for _, to := range in.AssigneeIds {
-				c.Assignees = append(c.Assignees, *to)
+		c.Assignees = func() (to []id.Any, err error) {
+			if in.AssigneeIds == nil {
+				return s.committed(ctx, tx, v, i, meeting)
 			}
-		} else if c.Assignees, err = s.committed(ctx, tx, v, i, c); err != nil {
-			return err
+			for _, key := range in.AssigneeIds {
+				to = append(to, *key)
+			}
+			return to, nil
 		}
 		if key, err = s.goals.Commit(ctx, tx, v, c); err != nil {
 			return err
@@ -111,20 +116,55 @@ func (s *Service) AcceptAsAction(ctx context.Context, in AcceptInput) (_ *goal.A
 	return s.goals.Action(ctx, key)
 }
 
-// committed is whom the one who has committed to it is, if that is known: the client or the coach.
-func (s *Service) committed(ctx context.Context, tx pgx.Tx, v auth.Viewer, i *Insight, c goal.Commitment) ([]id.Any, error) {
+// committed is who has committed to it, if that was said and the action can be theirs: the one in the session who has the speaker's role,
+// if there is one and one speaker has it; else the one who is called what the speaker is called. Where neither tells, nobody is taken for
+// somebody else: the caller has to say.
+func (s *Service) committed(ctx context.Context, tx pgx.Tx, v auth.Viewer, i *Insight, of *session.Session) ([]id.Any, error) {
 	if i.CommittedID == nil {
 		return nil, nil
 	}
-	var role conversation.Role
-	if err := tx.QueryRow(ctx, `SELECT role FROM speakers WHERE org_id = $1 AND id = $2`, v.Org, i.CommittedID).Scan(&role); err != nil {
+	rows, err := tx.Query(ctx, `
+		WITH said AS (
+			SELECT sp.transcript_id, sp.role, sp.display_name,
+				(SELECT count(*) FROM speakers x WHERE x.org_id = $1 AND x.transcript_id = sp.transcript_id AND x.role = sp.role AND x.merged_into IS NULL) AS voices
+			FROM speakers o JOIN speakers sp ON sp.org_id = $1 AND sp.id = coalesce(o.merged_into, o.id) WHERE o.org_id = $1 AND o.id = $2
+		)
+		SELECT said.role, p.client_id, coalesce(c.user_id, p.user_id), p.role = said.role,
+			said.voices = 1 AND p.role = said.role AND count(*) FILTER (WHERE p.role = said.role) OVER () = 1,
+			`+transcript.Normalised("said.display_name")+` IN (`+transcript.Normalised("p.name")+`, `+transcript.Normalised("c.name")+`)
+		FROM said JOIN participants p ON p.org_id = $1 AND p.session_id = $3 LEFT JOIN clients c ON c.org_id = $1 AND c.id = p.client_id
+		ORDER BY p.created_at, p.id`, v.Org, i.CommittedID, of.ID)
+	if err != nil {
 		return nil, err
 	}
-	switch role {
-	case conversation.RoleClient:
-		return []id.Any{{Prefix: "client", UUID: c.Session.ClientID.UUID}}, nil
-	case conversation.RoleCoach:
-		return []id.Any{{Prefix: "user", UUID: c.Session.CoachID.UUID}}, nil
+	type person struct {
+		role            conversation.Role
+		client, user    *id.UUID
+		may, only, name bool
 	}
-	return nil, nil
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p person, err error) {
+		var named *bool
+		err = row.Scan(&p.role, &p.client, &p.user, &p.may, &p.only, &named)
+		p.name = named != nil && *named
+		return p, err
+	})
+	if err != nil || len(all) == 0 || all[0].role != conversation.RoleClient && all[0].role != conversation.RoleCoach {
+		return nil, err
+	}
+	at := slices.IndexFunc(all, func(p person) bool { return p.only })
+	if at < 0 {
+		at = slices.IndexFunc(all, func(p person) bool { return p.name })
+		if at >= 0 && (!all[at].may || slices.ContainsFunc(all[at+1:], func(p person) bool { return p.name })) {
+			at = -1
+		}
+	}
+	switch {
+	case at < 0:
+		return nil, fault.Invalid("assigneeIds", "must be given: who of those in the session said this is not certain. An empty list leaves open who is to do it")
+	case all[at].client != nil && *all[at].client == of.ClientID.UUID:
+		return []id.Any{{Prefix: "client", UUID: of.ClientID.UUID}}, nil
+	case all[at].user != nil:
+		return []id.Any{{Prefix: "user", UUID: *all[at].user}}, nil
+	}
+	return nil, fault.Invalid("assigneeIds", "must be given: who said this has no login, and is not the session's client. An empty list leaves open who is to do it")
 }

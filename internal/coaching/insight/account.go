@@ -17,12 +17,6 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
-// Limits are what an organization may ask of models that are paid by the token.
-type Limits struct {
-	MonthlyMicros int64 // millionths of a US dollar in a calendar month, UTC; 0 is no limit
-	Calls         int   // at once; 0 is no limit
-}
-
 // Wait is what an analysis waits for.
 type Wait string
 
@@ -114,7 +108,7 @@ func (r *run) remember(ctx context.Context, key []byte, calls []llm.Call, unread
 	})
 }
 
-// admit opens a call on the organization's account, if all clients still consent, it is this run's to make, and the limits allow it.
+// admit opens a call on the organization's account, if everybody still consents, it is this run's to make, and the limits allow it.
 // What is under way counts with the most that it can cost, so that calls at the same time cannot overrun the limit together.
 func (r *run) admit(ctx context.Context, m llm.Model, q llm.Request) (call id.UUID, err error) {
 	org, most := r.content.Session.Org, m.Estimate(q)
@@ -122,7 +116,8 @@ func (r *run) admit(ctx context.Context, m llm.Model, q llm.Request) (call id.UU
 		if err := r.holdRunning(ctx, tx); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `SELECT FROM organizations WHERE id = $1 FOR NO KEY UPDATE`, org); err != nil {
+		var owners *int64
+		if err := tx.QueryRow(ctx, `SELECT model_monthly_limit_micros FROM organizations WHERE id = $1 FOR NO KEY UPDATE`, org).Scan(&owners); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
@@ -141,7 +136,7 @@ func (r *run) admit(ctx context.Context, m llm.Model, q llm.Request) (call id.UU
 			return err
 		}
 		now := time.Now().UTC()
-		if l := r.limits.MonthlyMicros; l > 0 && spent+most.CostMicros > l {
+		if l := r.limits.monthly(owners); l != nil && spent+most.CostMicros > *l {
 			return &errWaits{WaitsForSpending, time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC)}
 		}
 		if l := r.limits.Calls; l > 0 && under >= l {

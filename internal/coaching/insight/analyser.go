@@ -15,6 +15,7 @@ type Conversation struct {
 	On         time.Time // the day of the session where the coach is, as midnight UTC; zero if unknown
 	Speakers   []conversation.Speaker
 	Utterances []conversation.Utterance
+	RolesOpen  bool // who is who is not known well enough for what rests on it
 }
 
 // Finding is an analyser's proposal. It becomes an Insight only after each of its quotes was found in the utterances it cites.
@@ -113,6 +114,13 @@ type Evidence struct {
 	Citations []Quote // at least one if OBSERVED
 }
 
+// RoleProposal is who a speaker seems to be.
+type RoleProposal struct {
+	Speaker    int // index into Conversation.Speakers
+	Role       conversation.Role
+	Confidence float64 // 0 to 1
+}
+
 // Analyser reads a conversation and reports what it finds, bit by bit, as it finds it.
 //
 // An error of the report ends the analysis and is returned. Implementations are safe for concurrent use. A deterministic
@@ -125,6 +133,10 @@ type Analyser interface {
 
 // Report receives an analysis.
 type Report interface {
+	// Roles proposes who is who, before anything else is reported, where that is open. A person is asked all the same, unless the
+	// organization has roles decided: then the analysis ends with the error that this returns, and begins anew with them.
+	Roles([]RoleProposal) error
+
 	Insight(Finding) error
 	Codes([]Code) error // of some utterances, all of each
 	Point(Point) error
@@ -142,7 +154,14 @@ type Collection struct {
 	Coded    []Code
 	Points   []Point
 	Skills   []Evidence
+	Proposed []RoleProposal
 	Used     llm.Usage
+}
+
+// Roles implements Report.
+func (c *Collection) Roles(all []RoleProposal) error {
+	c.Proposed = append(c.Proposed, all...)
+	return nil
 }
 
 // Insight implements Report.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/coding"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
@@ -32,6 +33,14 @@ import (
 func (s *Service) Analyse(ctx context.Context, job jobs.Job) (err error) {
 	key := transcript.ID{UUID: job.Entity}
 	defer fault.Wrap(&err, "insight.Analyse(%s)", key)
+	for err = errOtherRoles; errors.Is(err, errOtherRoles); {
+		err = s.analyse(ctx, job, key)
+	}
+	return err
+}
+
+// analyse does it once: errOtherRoles says that it is to be done again, with roles that it has found.
+func (s *Service) analyse(ctx context.Context, job jobs.Job, key transcript.ID) error {
 	content, err := s.transcripts.Read(ctx, job.Org, key)
 	if fault.KindOf(err) == fault.KindNotFound {
 		return nil // erased since
@@ -46,8 +55,11 @@ func (s *Service) Analyse(ctx context.Context, job jobs.Job) (err error) {
 		return err
 	}
 	if err := run.work(ctx); err != nil {
-		if errors.Is(err, errSuperseded) {
+		switch {
+		case errors.Is(err, errSuperseded):
 			return nil
+		case errors.Is(err, errOtherRoles):
+			return err
 		}
 		return run.interrupted(ctx, job, err)
 	}
@@ -57,10 +69,13 @@ func (s *Service) Analyse(ctx context.Context, job jobs.Job) (err error) {
 // errSuperseded says that another run has taken over, or that there must not be one any more.
 var errSuperseded = errors.New("superseded by another run")
 
+// errOtherRoles says that who is who has turned out to be otherwise than this run reads it.
+var errOtherRoles = errors.New("other roles")
+
 // errWithdrawn says that a client has not consented to analysis.
 var errWithdrawn = errors.New("without consent to analysis")
 
-// permitted checks the clients' consents, and keeps them from changing until the transaction ends: who withdraws one waits for what
+// permitted checks the consents of those in the session, and keeps them from changing until the transaction ends: who withdraws one waits for what
 // this transaction writes, and then has it removed. So nothing that rests on a consent is written behind its withdrawal's back.
 func permitted(ctx context.Context, tx pgx.Tx, ref session.Ref) error {
 	var given bool
@@ -253,6 +268,7 @@ func (r *run) work(ctx context.Context) error {
 		On:         r.content.On,
 		Speakers:   r.content.Speakers,
 		Utterances: r.content.Utterances,
+		RolesOpen:  r.content.RolesOpen,
 	}, Report(report{ctx, r})
 	if r.hidden != nil {
 		c, to = disguise(c, to, r.hidden)
@@ -264,6 +280,36 @@ func (r *run) work(ctx context.Context) error {
 type report struct {
 	ctx context.Context
 	*run
+}
+
+// Roles implements Report. What rests on roles that nobody is asked about is read anew with these.
+func (r report) Roles(all []RoleProposal) error {
+	proposed := make([]conversation.RoleSuggestion, len(all))
+	for i, p := range all {
+		proposed[i] = conversation.RoleSuggestion{Speaker: p.Speaker, Role: p.Role, Confidence: p.Confidence}
+	}
+	var changed bool
+	err := postgres.InTx(r.ctx, r.db, func(tx pgx.Tx) error {
+		if err := permitted(r.ctx, tx, r.content.Session); err != nil {
+			return err
+		}
+		if _, _, err := r.transcripts.Hold(r.ctx, tx, r.content.Session.Org, r.content.ID); err != nil {
+			return err
+		}
+		if err := r.holdRunning(r.ctx, tx); err != nil {
+			return err
+		}
+		var err error
+		changed, err = r.transcripts.ProposeRoles(r.ctx, tx, r.content, proposed)
+		return err
+	})
+	switch {
+	case errors.Is(err, errWithdrawn) || fault.KindOf(err) == fault.KindNotFound:
+		return errSuperseded
+	case err == nil && changed && !r.content.NeedsSpeakers:
+		return errOtherRoles
+	}
+	return err
 }
 
 // Insight implements Report.
@@ -364,6 +410,9 @@ func (r *run) finish(ctx context.Context) error {
 		if err := r.publish(ctx, tx, ref, eventProgressed, subject{Run: &r.id}); err != nil {
 			return err
 		}
+		if err := audit.RecordSystem(ctx, tx, org, r.id.entry("analysis.succeed", ref)); err != nil {
+			return err
+		}
 		moved, err := r.transcripts.Advance(ctx, tx, ref, r.content.ID, r.content.Done(), transcript.Analyzing)
 		if err != nil || !moved || r.content.Done() != transcript.Ready {
 			return err
@@ -410,9 +459,16 @@ func (s *Service) AnalyseDied(ctx context.Context, tx pgx.Tx, job jobs.Job) (err
 		if err := s.publish(ctx, tx, ref, eventProgressed, subject{Run: &run}); err != nil {
 			return err
 		}
+		if err := audit.RecordSystem(ctx, tx, job.Org, run.entry("analysis.fail", ref)); err != nil {
+			return err
+		}
 	}
 	_, err = s.transcripts.Fail(ctx, tx, ref, key, transcript.Failure{Code: code, Message: said[code]})
 	return err
+}
+
+func (i RunID) entry(action string, of session.Ref) audit.Entry {
+	return audit.Entry{Action: action, Kind: "analysis", ID: i.UUID, ClientID: of.ClientID.UUID}
 }
 
 // holdRunning locks the run's row, so that no other run can take over before the transaction ends, and no consent be withdrawn.

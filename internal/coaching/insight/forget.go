@@ -5,6 +5,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/event"
@@ -72,13 +74,20 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 	}); err != nil {
 		return err
 	}
+	if err := s.unquote(ctx, tx, organization, of); err != nil {
+		return err
+	}
 	if err := s.themes.Hold(ctx, tx, ref); err != nil {
 		return err
 	}
-	if err := transcript.Delete(ctx, tx, organization, of, Derived, counts); err != nil {
+	removed := map[string]int{}
+	if err := transcript.Delete(ctx, tx, organization, of, Derived, removed); err != nil {
 		return err
 	}
 	if err := s.announce(ctx, tx, ref, out...); err != nil {
+		return err
+	}
+	if err := s.transcripts.ForgetRoles(ctx, tx, ref, of); err != nil {
 		return err
 	}
 	for _, about := range gone {
@@ -86,8 +95,39 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 			return err
 		}
 	}
+	for table, n := range removed {
+		counts[table] += n
+	}
+	if len(removed) > 0 {
+		if err := audit.RecordSystem(ctx, tx, organization, audit.Entry{Action: "analysis.remove", Kind: "transcript", ID: of.UUID, ClientID: ref.ClientID.UUID}); err != nil {
+			return err
+		}
+	}
 	if status == transcript.Parsed || status == transcript.Analyzing || status == transcript.NeedsSpeakers {
 		_, err = s.transcripts.Advance(ctx, tx, ref, of, transcript.Ready, status)
 	}
 	return err
+}
+
+// unquote has the actions that came from a transcript's insights lose the words that were said; what a person has put in their place stays.
+func (s *Service) unquote(ctx context.Context, tx pgx.Tx, organization id.UUID, key transcript.ID) error {
+	rows, err := tx.Query(ctx, `
+		SELECT i.id, w.words FROM insights i CROSS JOIN LATERAL (
+			SELECT unnest(ARRAY[i.title, i.body, i.original_title, i.original_body])
+			UNION ALL SELECT c.quote FROM citations c WHERE c.org_id = $1 AND c.insight_id = i.id) AS w (words)
+		WHERE i.org_id = $1 AND i.transcript_id = $2 AND i.kind = 'COMMITMENT' AND w.words <> ''`, organization, key)
+	if err != nil {
+		return err
+	}
+	var insights []id.UUID
+	var words []string
+	var of id.UUID
+	var said string
+	if _, err := pgx.ForEachRow(rows, []any{&of, &said}, func() error {
+		insights, words = append(insights, of), append(words, said)
+		return nil
+	}); err != nil || len(insights) == 0 {
+		return err
+	}
+	return goal.Unquote(ctx, tx, organization, insights, words)
 }

@@ -123,7 +123,8 @@ type Insight struct {
 	Due           *string               // when, in the words that were said
 	DueOn         *time.Time            // the day those mean, as midnight UTC
 
-	saidAt time.Time // when the session began
+	saidAt   time.Time // when the session began
+	clientID id.UUID
 }
 
 // Committed is who is going to do what, and when if that was said.
@@ -146,6 +147,9 @@ func (*Insight) IsNode() {}
 
 // IsTaggable marks what a tag can be put on.
 func (*Insight) IsTaggable() {}
+
+// AboutClient is the client whom it is about.
+func (i *Insight) AboutClient() id.UUID { return i.clientID }
 
 // Citation is a verbatim quote and where it was said.
 type Citation struct {

@@ -7,7 +7,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/page"
 )
 
-// Nobody sees what was derived from words without the clients' consent to analysis.
+// Nobody sees what was derived from words without the consent to analysis of everybody in the session but the coach.
 
 // scope of insights, for a statement that joins sessions s: the coach sees all; the supervisor, with the client's
 // consent, what is not for the coach alone, and the evidence of the coach's skill; the client what is meant for a client

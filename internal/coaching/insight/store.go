@@ -12,11 +12,11 @@ var insights = page.Table[Insight]{
 	From: "insights i JOIN sessions s ON s.org_id = $1 AND s.id = i.session_id",
 	ID:   "i.id",
 	Columns: "i.id, i.session_id, i.transcript_id, i.run_id, i.kind, i.audience, i.title, i.body, i.original_title, i.original_body, " +
-		"i.confidence, i.status, i.reviewed_by, i.reviewed_at, i.retracted_at, i.created_at, i.committed_speaker_id, i.due, i.due_on, s.starts_at",
+		"i.confidence, i.status, i.reviewed_by, i.reviewed_at, i.retracted_at, i.created_at, i.committed_speaker_id, i.due, i.due_on, s.starts_at, s.client_id",
 	Dest: func(i *Insight) []any {
 		return []any{&i.Grants, &i.ID, &i.SessionID, &i.TranscriptID, &i.RunID, &i.Kind, &i.Audience, &i.Title, &i.Body, &i.OriginalTitle, &i.OriginalBody,
 			&i.Confidence, &i.Status, &i.ReviewedByID, &i.ReviewedAt, &i.RetractedAt, &i.CreatedAt,
-			&i.CommittedID, &i.Due, &i.DueOn, &i.saidAt}
+			&i.CommittedID, &i.Due, &i.DueOn, &i.saidAt, &i.clientID}
 	},
 	Key: func(i *Insight) id.UUID { return i.ID.UUID },
 }

@@ -78,6 +78,9 @@ func (*Note) IsNode() {}
 // IsTaggable marks what a tag can be put on.
 func (*Note) IsTaggable() {}
 
+// AboutClient is the client whom it is about.
+func (n *Note) AboutClient() id.UUID { return n.ClientID.UUID }
+
 // Version is a note as it was saved once.
 type Version struct {
 	auth.Grants

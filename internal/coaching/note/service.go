@@ -13,7 +13,6 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
-	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
@@ -158,9 +157,6 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Note, err erro
 	}
 	if !n.Any(auth.AsCoach | auth.AsClient | auth.AsSupervisor | auth.AsAdmin) {
 		return nil, fault.Forbidden("sponsors write no notes")
-	}
-	if err := personal.RequireKept(ctx, s.db, v.Org, n.ClientID.UUID); err != nil {
-		return nil, err
 	}
 	var problems check.Input
 	problems.Document("body", in.Body, MaxBytes)
@@ -362,6 +358,9 @@ func gone(err error) error {
 func record(ctx context.Context, tx pgx.Tx, v auth.Viewer, n *Note, action string, fields ...string) error {
 	entry := audit.Entry{Action: action, Kind: "note", ID: n.ID.UUID, ClientID: n.ClientID.UUID, Fields: fields}
 	if n.Visibility == Private {
+		if err := audit.RequireKept(ctx, tx, v.Org, n.ClientID.UUID); err != nil {
+			return err
+		}
 		entry.Kind, entry.ID, entry.ClientID = "user", v.User, id.UUID{}
 	}
 	return audit.Record(ctx, tx, v, entry)

@@ -238,8 +238,7 @@ func (s *Service) Accept(ctx context.Context, in AcceptInput) (_ *Membership, er
 			return err
 		}
 		if slices.Contains(v.Roles, auth.RoleClient) {
-			// Coaches have noted the address before: from now on the person sees what is theirs.
-			if _, err := tx.Exec(ctx, `UPDATE clients SET user_id = $2 WHERE org_id = $1 AND user_id IS NULL AND lower(email) = lower($3)`, v.Org, v.User, email); err != nil {
+			if err := linkMember(ctx, tx, v, v.User, email); err != nil {
 				return err
 			}
 		}
@@ -284,8 +283,6 @@ func optionalZone(problems *check.Input, zone *string) string {
 	if zone == nil {
 		return "UTC"
 	}
-	if _, err := time.LoadLocation(*zone); err != nil || *zone == "" || *zone == "Local" {
-		problems.Fail("timeZone", "is not in the IANA time zone database")
-	}
+	problems.Zone("timeZone", *zone)
 	return *zone
 }

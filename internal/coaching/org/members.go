@@ -137,6 +137,9 @@ func (s *Service) changeMember(ctx context.Context, key MembershipID, action str
 		if err := audit.Record(ctx, tx, v, audit.Entry{Action: action, Kind: "member", ID: key.UUID, Fields: fields}); err != nil {
 			return err
 		}
+		if err := linkMember(ctx, tx, v, m.UserID.UUID, ""); err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, `SELECT pg_notify($1, '')`, Notify)
 		return err
 	})

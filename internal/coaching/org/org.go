@@ -52,7 +52,9 @@ type Organization struct {
 	AIEnabled     bool
 	SpeakerRoles  SpeakerRoles
 	ModelSees     ModelSees
-	CreatedAt     time.Time
+	// ModelMonthlyLimitMicros is what its owners let language models cost in a month, in millionths of a US dollar; nil is what the operator does.
+	ModelMonthlyLimitMicros *int64
+	CreatedAt               time.Time
 }
 
 // SpeakerRoles says what becomes of a transcript when nobody can be sure who is who in it.
@@ -81,7 +83,9 @@ type UpdateInput struct {
 	// RetentionDays may be nil: for good.
 	RetentionDays **int
 	AIEnabled     **bool
-	ModelSees     **ModelSees // an owner's to say
+	// What is an owner's to say.
+	ModelSees               **ModelSees
+	ModelMonthlyLimitMicros **int64
 }
 
 // User is a person; one person may belong to several organizations.

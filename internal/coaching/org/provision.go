@@ -3,7 +3,6 @@ package org
 import (
 	"context"
 	"regexp"
-	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -67,9 +66,7 @@ func Join(ctx context.Context, db postgres.DB, organization ID, m NewMember) (Us
 	if m.TimeZone == "" {
 		m.TimeZone = "UTC"
 	}
-	if _, err := time.LoadLocation(m.TimeZone); err != nil {
-		problems.Fail("timeZone", "is not in the IANA time zone database")
-	}
+	problems.Zone("timeZone", m.TimeZone)
 	if err := problems.Err(); err != nil {
 		return UserID{}, err
 	}

@@ -73,6 +73,9 @@ func (s *Service) OrganizationsByIDs(ctx context.Context, ids []id.UUID) (map[id
 	return page.ByIDs(ctx, s.db, v, organizations, organizationScope(v), ids)
 }
 
+// maxLimitMicros is a million dollars: whoever gives more has mistaken the unit.
+const maxLimitMicros = 1_000_000_000_000
+
 // Update changes the viewer's organization. A shorter retention takes effect with the next sweep.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Organization, err error) {
 	v, err := auth.FromContext(ctx)
@@ -87,8 +90,8 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Organization, 
 	if !o.Any(auth.AsAdmin) {
 		return nil, fault.Forbidden("only an owner or an admin can change the organization")
 	}
-	if in.ModelSees != nil && !v.Has(auth.RoleOwner) {
-		return nil, fault.Forbidden("only an owner can change what a language model is shown")
+	if (in.ModelSees != nil || in.ModelMonthlyLimitMicros != nil) && !v.Has(auth.RoleOwner) {
+		return nil, fault.Forbidden("only an owner can change what a language model is shown, and may cost")
 	}
 	var problems check.Input
 	roles := check.NotNull(&problems, "speakerRoles", in.SpeakerRoles)
@@ -103,6 +106,12 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Organization, 
 		}
 	}
 	analysed := check.NotNull(&problems, "aiEnabled", in.AIEnabled)
+	var limit *int64
+	if in.ModelMonthlyLimitMicros != nil {
+		if limit = *in.ModelMonthlyLimitMicros; limit != nil {
+			problems.Range("modelMonthlyLimitMicros", int(*limit), 0, maxLimitMicros)
+		}
+	}
 	sees := check.NotNull(&problems, "modelSees", in.ModelSees)
 	if err := problems.Err(); err != nil {
 		return nil, err
@@ -114,8 +123,9 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Organization, 
 				name = coalesce($3, name),
 				retention_days = CASE WHEN $4 THEN $5 ELSE retention_days END,
 				ai_enabled = coalesce($6, ai_enabled),
-				model_sees = coalesce($7, model_sees)
-			WHERE id = $1`, v.Org, roles, name, in.RetentionDays != nil, days, analysed, sees); err != nil {
+				model_sees = coalesce($7, model_sees),
+				model_monthly_limit_micros = CASE WHEN $8 THEN $9 ELSE model_monthly_limit_micros END
+			WHERE id = $1`, v.Org, roles, name, in.RetentionDays != nil, days, analysed, sees, in.ModelMonthlyLimitMicros != nil, limit); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, v, audit.Entry{Action: "org.update", Kind: "org", ID: v.Org, Fields: audit.Given(in)})

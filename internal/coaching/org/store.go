@@ -8,9 +8,9 @@ import (
 var organizations = page.Table[Organization]{
 	From:    "organizations o",
 	ID:      "o.id",
-	Columns: "o.id, o.slug, o.name, o.retention_days, o.ai_enabled, o.speaker_roles, o.model_sees, o.created_at",
+	Columns: "o.id, o.slug, o.name, o.retention_days, o.ai_enabled, o.speaker_roles, o.model_sees, o.model_monthly_limit_micros, o.created_at",
 	Dest: func(o *Organization) []any {
-		return []any{&o.Grants, &o.ID, &o.Slug, &o.Name, &o.RetentionDays, &o.AIEnabled, &o.SpeakerRoles, &o.ModelSees, &o.CreatedAt}
+		return []any{&o.Grants, &o.ID, &o.Slug, &o.Name, &o.RetentionDays, &o.AIEnabled, &o.SpeakerRoles, &o.ModelSees, &o.ModelMonthlyLimitMicros, &o.CreatedAt}
 	},
 	Key: func(o *Organization) id.UUID { return o.ID.UUID },
 }

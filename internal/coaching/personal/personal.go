@@ -13,6 +13,10 @@ type Store struct {
 	// condition that there is something to forget. Both "": the row is deleted.
 	Clear, Dirty string
 
+	// Secret is which of the rows only their author may know of, "" none: they are erased and not counted, for those who see the receipt
+	// must not learn that there were any.
+	Secret string
+
 	// Copy are the columns of which the client gets a copy; "" is none. Shown is which of the rows, "" all: what is about somebody else,
 	// or another person's private note, is not.
 	Copy, Shown string

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/event"
@@ -19,8 +20,8 @@ import (
 // Erase handles JobErase: it erases a client from every store.
 //
 // First the client's consents end and the login is noted, in one transaction: from then on nothing new can be taken in. Then the
-// conversations go, transcript by transcript; then what the domains keep, store by store and in small pieces; then the login, if it is
-// nothing but this client. Each piece counts itself on the request in its own transaction. Whatever stops it, it goes on with what is
+// conversations go, transcript by transcript; then what the domains keep, store by store and in small pieces; then the person's names in
+// what the practice has written about others; then the client's own row and the login, if it is nothing but this client. Each piece counts itself on the request in its own transaction. Whatever stops it, it goes on with what is
 // left, for it looks for what is there and keeps no place.
 func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 	defer fault.Wrap(&err, "privacy.Erase(%s)", job.Entity)
@@ -28,16 +29,16 @@ func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 	if err != nil || !ok {
 		return err
 	}
-	addresses, login, err := s.close(ctx, job.Org, r)
+	login, err := s.close(ctx, job.Org, r)
 	if err != nil {
 		return err
 	}
-	if s.mails != nil {
-		for _, address := range addresses {
-			if err := s.mails.Forget(address); err != nil {
-				return err
-			}
-		}
+	if err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error { return audit.Settle(ctx, tx, job.Org, r.ClientID.UUID) }); err != nil {
+		return err
+	}
+	called, err := s.named(ctx, job.Org, r, login)
+	if err != nil {
+		return err
 	}
 	receipt := func(tx pgx.Tx, counts map[string]int) error {
 		return add(ctx, tx, "data_requests", job.Org, r.ID.UUID, counts)
@@ -50,15 +51,25 @@ func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.copies(ctx, job.Org, r, spoken); err != nil { // first: by the transcripts the copies of others are found
+		return err
+	}
 	for _, key := range spoken {
 		if err := s.remove(ctx, job.Org, key, receipt); err != nil {
 			return err
 		}
 	}
-	if err := s.copies(ctx, job.Org, r); err != nil {
-		return err
-	}
 	for _, store := range s.stores {
+		if store.Table == "clients" { // by it the names are found
+			if err := s.mask(ctx, job.Org, called, receipt); err != nil {
+				return err
+			}
+			if s.mails != nil {
+				if err := s.mails.Forget(called.in); err != nil {
+					return err
+				}
+			}
+		}
 		if err := s.empty(ctx, job.Org, r, login, store, receipt); err != nil {
 			return fmt.Errorf("%s: %w", store.Table, err)
 		}
@@ -71,23 +82,13 @@ func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 	return s.complete(ctx, job.Org, r, "privacy.erase", event.News{Type: "client.erased", Subject: r.ClientID, Data: event.Data{"clientId": r.ClientID}})
 }
 
-// close ends the client's consents, so that nothing new is taken in, and notes the login if it is nothing but this client. It returns the
-// addresses at which the client was written to, as long as they are known.
-func (s *Service) close(ctx context.Context, organization id.UUID, r *Request) (addresses []string, login *id.UUID, err error) {
+// close ends the client's consents, so that nothing new is taken in, and notes the login if it is nothing but this client.
+func (s *Service) close(ctx context.Context, organization id.UUID, r *Request) (login *id.UUID, err error) {
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if err := free(ctx, tx, organization, r.ClientID); err != nil {
 			return jobs.Permanent(err, "LEGAL_HOLD")
 		}
 		if _, err := tx.Exec(ctx, `UPDATE consents SET withdrawn_at = now() WHERE org_id = $1 AND client_id = $2 AND withdrawn_at IS NULL`, organization, r.ClientID); err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, `
-			SELECT c.email FROM clients c WHERE c.org_id = $1 AND c.id = $2 AND c.email IS NOT NULL
-			UNION SELECT u.email FROM clients c JOIN users u ON u.id = c.user_id WHERE c.org_id = $1 AND c.id = $2`, organization, r.ClientID)
-		if err != nil {
-			return err
-		}
-		if addresses, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
 			return err
 		}
 		return tx.QueryRow(ctx, `
@@ -97,13 +98,18 @@ func (s *Service) close(ctx context.Context, organization id.UUID, r *Request) (
 				AND NOT EXISTS (SELECT FROM clients o WHERE o.org_id = $1 AND o.user_id = c.user_id AND o.id <> c.id)))
 			WHERE r.org_id = $1 AND r.id = $2 RETURNING login_id`, organization, r.ID).Scan(&login)
 	})
-	return addresses, login, err
+	return login, err
 }
 
-// copies removes the copies that were made for the client.
-func (s *Service) copies(ctx context.Context, organization id.UUID, r *Request) error {
+// copies removes the copies that were made for the client, and those of others with conversations that the client has taken part in.
+func (s *Service) copies(ctx context.Context, organization id.UUID, r *Request, spoken []transcript.ID) error {
+	keys := make([]id.UUID, len(spoken))
+	for i, key := range spoken {
+		keys[i] = key.UUID
+	}
 	rows, err := s.db.Query(ctx, `
-		SELECT id FROM data_requests WHERE org_id = $1 AND client_id = $2 AND kind = 'EXPORT' AND completed_at > now() - interval '2 days' ORDER BY id`, organization, r.ClientID)
+		SELECT id FROM data_requests WHERE org_id = $1 AND (client_id = $2 OR transcript_ids && $3) AND kind = 'EXPORT' AND completed_at > now() - interval '2 days'
+		ORDER BY id`, organization, r.ClientID, keys)
 	if err != nil {
 		return err
 	}
@@ -116,7 +122,8 @@ func (s *Service) copies(ctx context.Context, organization id.UUID, r *Request) 
 			return err
 		}
 	}
-	return nil
+	_, err = s.db.Exec(ctx, `UPDATE data_requests SET transcript_ids = NULL WHERE org_id = $1 AND id = ANY($2)`, organization, made)
+	return err
 }
 
 // batch is how many rows go in one transaction.
@@ -130,6 +137,10 @@ func (s *Service) empty(ctx context.Context, organization id.UUID, r *Request, l
 		which += ` AND ` + store.Dirty
 		change = `UPDATE ` + store.Table
 	}
+	secret := "false"
+	if store.Secret != "" {
+		secret = "(" + store.Secret + ")"
+	}
 	set := ""
 	if store.Clear != "" {
 		set = ` SET ` + store.Clear
@@ -137,15 +148,13 @@ func (s *Service) empty(ctx context.Context, organization id.UUID, r *Request, l
 	for {
 		var n int
 		err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-			tag, err := tx.Exec(ctx, change+` x`+set+` WHERE x.ctid = ANY(ARRAY(SELECT x.ctid FROM `+store.Table+which+fmt.Sprintf(` LIMIT %d FOR UPDATE))`, batch),
-				organization, r.ClientID, login)
-			if err != nil {
+			var told int
+			if err := tx.QueryRow(ctx, `WITH gone AS (`+change+` x`+set+` WHERE x.ctid = ANY(ARRAY(SELECT x.ctid FROM `+store.Table+which+
+				fmt.Sprintf(` LIMIT %d FOR UPDATE)) RETURNING %s AS secret) SELECT count(*), count(*) FILTER (WHERE NOT secret) FROM gone`, batch, secret),
+				organization, r.ClientID, login).Scan(&n, &told); err != nil || told == 0 {
 				return err
 			}
-			if n = int(tag.RowsAffected()); n == 0 {
-				return nil
-			}
-			return receipt(tx, map[string]int{store.Table: n})
+			return receipt(tx, map[string]int{store.Table: told})
 		})
 		if err != nil || n == 0 {
 			return err
@@ -180,7 +189,7 @@ func (s *Service) login(ctx context.Context, organization, user id.UUID, receipt
 			counts["user_identities"] = n
 		}
 		nobody := "erased-" + user.String() + "@erased.invalid"
-		if tag, err = tx.Exec(ctx, `UPDATE users SET name = 'Erased person', email = $2, time_zone = 'UTC' WHERE id = $1 AND email <> $2`, user, nobody); err != nil {
+		if tag, err = tx.Exec(ctx, `UPDATE users SET name = $3, email = $2, time_zone = 'UTC' WHERE id = $1 AND email <> $2`, user, nobody, erasedPerson); err != nil {
 			return err
 		}
 		if n := int(tag.RowsAffected()); n > 0 {

@@ -41,19 +41,18 @@ var quoted = personal.Store{
 
 // Copy handles JobExport: it makes a zip of what is kept of a client and may be given to the client, and keeps it for a day.
 //
-// Who asks as the client's coach gets the conversations with that coach alone. All of it is read in one snapshot.
+// A client who signs in gets all of it, whoever has asked. To a client who does not the coach hands it on, and so it has the conversations
+// with that coach alone.
 func (s *Service) Copy(ctx context.Context, job jobs.Job) (err error) {
 	defer fault.Wrap(&err, "privacy.Copy(%s)", job.Entity)
 	r, ok, err := s.running(ctx, job)
 	if err != nil || !ok {
 		return err
 	}
-	// Only a coach who is nothing more to the client than that: the client's own copy, and that of who answers for the practice, is whole.
 	var coach *id.UUID
 	if err := s.db.QueryRow(ctx, `
-		SELECT CASE WHEN c.user_id IS DISTINCT FROM r.requested_by AND NOT m.roles && '{OWNER,ADMIN}' THEN r.requested_by END
-		FROM data_requests r JOIN clients c ON c.org_id = r.org_id AND c.id = r.client_id JOIN memberships m ON m.org_id = r.org_id AND m.user_id = r.requested_by
-		WHERE r.org_id = $1 AND r.id = $2`, job.Org, r.ID).Scan(&coach); err != nil {
+		UPDATE data_requests r SET coach_id = CASE WHEN c.user_id IS NULL THEN c.coach_id END
+		FROM clients c WHERE r.org_id = $1 AND r.id = $2 AND c.org_id = $1 AND c.id = r.client_id RETURNING r.coach_id`, job.Org, r.ID).Scan(&coach); err != nil {
 		return err
 	}
 	counts := map[string]int{}
@@ -74,12 +73,12 @@ func (s *Service) Copy(ctx context.Context, job jobs.Job) (err error) {
 		}
 		contents = append(contents, fmt.Sprintf("%-28s %d", store.Table+".json", len(rows)))
 	}
-	n, err := s.transcribed(ctx, job.Org, r, coach, z)
+	spoken, err := s.transcribed(ctx, job.Org, r, coach, z)
 	if err != nil {
 		return err
 	}
-	counts["transcripts"] = n
-	contents = append(contents, fmt.Sprintf("%-28s %d", "transcripts/", n))
+	counts["transcripts"] = len(spoken)
+	contents = append(contents, fmt.Sprintf("%-28s %d", "transcripts/", len(spoken)))
 	if err := write(z, "README.txt", []byte(readme+strings.Join(contents, "\n")+"\n")); err != nil {
 		return err
 	}
@@ -101,7 +100,7 @@ func (s *Service) Copy(ctx context.Context, job jobs.Job) (err error) {
 		return err
 	}
 	if err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `UPDATE data_requests SET counts = '{}' WHERE org_id = $1 AND id = $2 AND status = 'RUNNING'`, job.Org, r.ID); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE data_requests SET counts = '{}', transcript_ids = $3 WHERE org_id = $1 AND id = $2 AND status = 'RUNNING'`, job.Org, r.ID, spoken); err != nil {
 			return err
 		}
 		return add(ctx, tx, "data_requests", job.Org, r.ID.UUID, counts)
@@ -178,13 +177,13 @@ func columns(list string) string {
 }
 
 // transcribed writes the transcripts, shared or not: what somebody has said is theirs to have.
-func (s *Service) transcribed(ctx context.Context, organization id.UUID, r *Request, coach *id.UUID, z *zip.Writer) (n int, err error) {
+func (s *Service) transcribed(ctx context.Context, organization id.UUID, r *Request, coach *id.UUID, z *zip.Writer) (keys []id.UUID, err error) {
 	rows, err := s.db.Query(ctx, `
 		SELECT t.id, to_char(s.starts_at, 'YYYY-MM-DD') || '-version-' || t.version FROM transcripts t JOIN sessions s ON s.org_id = $1 AND s.id = t.session_id
 		WHERE t.org_id = $1 AND t.utterance_count > 0 AND `+personal.OfSession("t.session_id")+` AND ($3::uuid IS NULL OR s.coach_id = $3) ORDER BY s.starts_at, s.id, t.version`,
 		organization, r.ClientID, coach)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	type spoken struct {
 		key  transcript.ID
@@ -192,9 +191,11 @@ func (s *Service) transcribed(ctx context.Context, organization id.UUID, r *Requ
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t spoken, err error) { return t, row.Scan(&t.key, &t.name) })
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
+	keys = []id.UUID{} // a copy without a transcript is a copy
 	for i, t := range all {
+		keys = append(keys, t.key.UUID)
 		name := fmt.Sprintf("transcripts/%03d-%s", i+1, t.name)
 		for extension, f := range map[string]format.Format{".vtt": format.WebVTT, ".txt": format.Text} {
 			var content bytes.Buffer
@@ -202,14 +203,14 @@ func (s *Service) transcribed(ctx context.Context, organization id.UUID, r *Requ
 			if err := s.transcripts.WriteAs(ctx, organization, t.key, &content, f); errors.As(err, &why) && why.Code == format.CodeNoTimes {
 				continue // nobody knows when each thing was said, and WebVTT cannot do without
 			} else if err != nil {
-				return 0, err
+				return nil, err
 			}
 			if err := write(z, name+extension, content.Bytes()); err != nil {
-				return 0, err
+				return nil, err
 			}
 		}
 	}
-	return len(all), nil
+	return keys, nil
 }
 
 func writeJSON(z *zip.Writer, name string, rows []json.RawMessage) error {

@@ -71,6 +71,9 @@ type Request struct {
 	ExpiresAt     *time.Time // of a copy
 	counts        map[string]int
 	clientHasUser bool
+	coachID       *id.UUID  // whose conversations are in a copy; nil: all
+	copied        bool      // there is a copy, or was until it expired
+	transcripts   []id.UUID // in it
 }
 
 // IsNode marks a Relay node.
@@ -105,9 +108,9 @@ const (
 	JobErase  = "privacy.erase"
 )
 
-// Mails is what keeps mails that were sent, if anything does.
+// Mails is what keeps mails that were sent, if anything does. Forget removes those with a text, or to an address, of which about is true.
 type Mails interface {
-	Forget(address string) error
+	Forget(about func(text string) bool) error
 }
 
 // Service keeps promises.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
-	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -126,7 +125,8 @@ func (s *Service) ask(ctx context.Context, v auth.Viewer, c *client.Client, kind
 			}
 		}
 		err := tx.QueryRow(ctx, `
-			INSERT INTO data_requests (id, org_id, client_id, kind, status, requested_by) VALUES ($1, $2, $3, $4, $5, $6)
+			INSERT INTO data_requests (id, org_id, client_id, kind, status, requested_by, coach_id)
+			VALUES ($1, $2, $3, $4, $5, $6, (SELECT c.coach_id FROM clients c WHERE c.org_id = $2 AND c.id = $3 AND c.user_id IS NULL AND $4 = 'EXPORT'))
 			ON CONFLICT (org_id, client_id, kind, requested_by) WHERE status IN ('WAITING', 'RUNNING') DO NOTHING RETURNING id`,
 			id.New(), v.Org, c.ID, kind, status, v.User).Scan(&key)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -136,9 +136,11 @@ func (s *Service) ask(ctx context.Context, v auth.Viewer, c *client.Client, kind
 		} else if err != nil {
 			return err
 		}
-		if err := audit.Record(ctx, tx, v, audit.Entry{
-			Action: "privacy.request" + map[Kind]string{Export: "Export", Erasure: "Erasure"}[kind], Kind: "request", ID: key.UUID, ClientID: c.ID.UUID,
-		}); err != nil || status != Running {
+		action, record := "privacy.requestExport", audit.Record
+		if kind == Erasure {
+			action, record = "privacy.requestErasure", audit.RecordErasing
+		}
+		if err := record(ctx, tx, v, audit.Entry{Action: action, Kind: "request", ID: key.UUID, ClientID: c.ID.UUID}); err != nil || status != Running {
 			return err
 		}
 		return enqueue(ctx, tx, v.Org, jobOf[kind], key.UUID)
@@ -197,7 +199,7 @@ func (s *Service) Decide(ctx context.Context, in DecideInput) (_ *Request, err e
 			}
 			return fault.Conflict("the request is %s", r.Status)
 		}
-		if err := audit.Record(ctx, tx, v, audit.Entry{Action: action, Kind: "request", ID: r.ID.UUID, ClientID: r.ClientID.UUID}); err != nil || to != Running {
+		if err := audit.RecordErasing(ctx, tx, v, audit.Entry{Action: action, Kind: "request", ID: r.ID.UUID, ClientID: r.ClientID.UUID}); err != nil || to != Running {
 			return err
 		}
 		return enqueue(ctx, tx, v.Org, JobErase, r.ID.UUID)
@@ -241,8 +243,9 @@ type Link struct {
 	ExpiresAt time.Time
 }
 
-// Download returns a link to a copy, for the client; of a client without a login for who asked for it on the client's behalf. Nobody else
-// gets it: it holds what not even the coach may see.
+// Download returns a link to a copy, for the client; of a client without a login for the coach whose conversations are in it, to hand it on.
+// Nobody else gets it, whoever has asked: it holds what neither owners nor, of others, the coach may see. It is recorded as an export of each
+// transcript in it.
 func (s *Service) Download(ctx context.Context, in DownloadInput) (_ *Link, err error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
@@ -253,31 +256,48 @@ func (s *Service) Download(ctx context.Context, in DownloadInput) (_ *Link, err 
 		return nil, err
 	}
 	defer fault.Wrap(&err, "privacy.Download(%s)", in.RequestID)
-	if !r.Any(auth.AsClient) && (r.clientHasUser || r.RequestedByID.UUID != v.User) {
-		return nil, fault.Forbidden("only the client can fetch the copy, or whoever asked for it on behalf of a client without a login")
+	if !r.Any(auth.AsClient) && (!r.Any(auth.AsCoach) || r.clientHasUser || r.coachID == nil || *r.coachID != v.User) {
+		return nil, fault.Forbidden("only the client can fetch the copy, or the coach of a client without a login")
 	}
 	if r.Kind != Export || r.Status != Completed {
 		return nil, fault.Conflict("there is no copy: the request is of kind %s and %s", r.Kind, r.Status)
 	}
-	if personal.RequireKept(ctx, s.db, v.Org, r.ClientID.UUID) != nil || s.now().After(*r.ExpiresAt) {
-		return nil, fault.Conflict("the copy has expired: ask for another").WithCode("EXPIRED")
+	if s.now().After(*r.ExpiresAt) || !r.copied {
+		return nil, errExpired
 	}
 	name := "rapport-copy-" + r.CreatedAt.UTC().Format(time.DateOnly) + ".zip"
 	l, err := s.files.DownloadLink(ctx, copyKey(v.Org, r.ID.UUID), name, "application/zip", linkValid)
 	if err != nil {
 		return nil, err
 	}
-	return &Link{URL: l.URL, Filename: name, ExpiresAt: l.ExpiresAt}, postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		return audit.Record(ctx, tx, v, audit.Entry{Action: "privacy.download", Kind: "request", ID: r.ID.UUID, ClientID: r.ClientID.UUID})
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := audit.Record(ctx, tx, v, audit.Entry{Action: "privacy.download", Kind: "request", ID: r.ID.UUID, ClientID: r.ClientID.UUID}); err != nil {
+			return err
+		}
+		return s.transcripts.RecordExport(ctx, tx, v, r.transcripts)
 	})
+	if why := (*fault.Error)(nil); errors.As(err, &why) && why.Code == audit.CodeErased {
+		return nil, errExpired // the copy went with the client
+	} else if err != nil {
+		return nil, err
+	}
+	return &Link{URL: l.URL, Filename: name, ExpiresAt: l.ExpiresAt}, nil
 }
+
+var errExpired = fault.Conflict("the copy has expired: ask for another").WithCode("EXPIRED")
 
 const linkValid = 15 * time.Minute
 
 // Died tells on a request that its job is dead; for jobs.OnDead.
 func (s *Service) Died(ctx context.Context, tx pgx.Tx, job jobs.Job) error {
-	_, err := tx.Exec(ctx, `UPDATE data_requests SET status = 'FAILED' WHERE org_id = $1 AND id = $2 AND status = 'RUNNING'`, job.Org, job.Entity)
-	return err
+	var client id.UUID
+	err := tx.QueryRow(ctx, `UPDATE data_requests SET status = 'FAILED' WHERE org_id = $1 AND id = $2 AND status = 'RUNNING' RETURNING client_id`, job.Org, job.Entity).Scan(&client)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return audit.RecordSystem(ctx, tx, job.Org, audit.Entry{Action: "privacy.fail", Kind: "request", ID: job.Entity, ClientID: client})
 }
 
 // running locks a request whose job is at work; false if there is nothing to do. One that had failed runs again.

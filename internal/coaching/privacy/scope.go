@@ -25,10 +25,10 @@ var requests = page.Table[Request]{
 	From: "data_requests r JOIN clients c ON c.org_id = $1 AND c.id = r.client_id",
 	ID:   "r.id",
 	Columns: "r.id, r.client_id, r.kind, r.status, r.requested_by, r.decided_by, r.created_at, r.completed_at, r.counts, c.user_id IS NOT NULL, " +
-		"CASE WHEN r.kind = 'EXPORT' THEN r.completed_at + interval '23 hours' END",
+		"CASE WHEN r.kind = 'EXPORT' THEN r.completed_at + interval '23 hours' END, r.coach_id, r.transcript_ids IS NOT NULL, coalesce(r.transcript_ids, '{}')",
 	Dest: func(r *Request) []any {
 		return []any{&r.Grants, &r.ID, &r.ClientID, &r.Kind, &r.Status, &r.RequestedByID, &r.DecidedByID, &r.CreatedAt, &r.CompletedAt, &r.counts, &r.clientHasUser,
-			&r.ExpiresAt}
+			&r.ExpiresAt, &r.coachID, &r.copied, &r.transcripts}
 	},
 	Key: func(r *Request) id.UUID { return r.ID.UUID },
 }

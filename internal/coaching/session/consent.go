@@ -38,8 +38,8 @@ func (s *Service) GuestOf(ctx context.Context, key ParticipantID) (consent.Subje
 	return p, is, nil
 }
 
-// RequireConsent checks, for the system and not for a viewer, that every client in a session has given a consent that is in force. If
-// not, the fault for field names who has not, and what to do.
+// RequireConsent checks, for the system and not for a viewer, that everybody in a session but its coach has given a consent that is in
+// force. If not, the fault for field names who has not, and what to do.
 //
 // The session's row is locked until the transaction ends: who withdraws the consent waits for what rests on it to be written, and then
 // finds it.
@@ -53,7 +53,7 @@ func RequireConsent(ctx context.Context, tx pgx.Tx, organization id.UUID, key ID
 	}
 	rows, err := tx.Query(ctx, `
 		SELECT id, client_id FROM participants
-		WHERE org_id = $1 AND session_id = $2 AND role = 'CLIENT' AND NOT $3 = ANY(consents) ORDER BY created_at, id`, organization, key, scope)
+		WHERE org_id = $1 AND session_id = $2 AND role <> 'COACH' AND NOT $3 = ANY(consents) ORDER BY created_at, id`, organization, key, scope)
 	if err != nil {
 		return err
 	}

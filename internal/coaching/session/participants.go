@@ -7,10 +7,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/jobs"
 	"github.com/rapporthq/rapport/internal/platform/page"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
@@ -131,7 +133,9 @@ func (s *Service) UpdateParticipant(ctx context.Context, in UpdateParticipantInp
 	return page.Get(ctx, s.db, v, participants, innerScope(v, "p.org_id"), in.ID.UUID, "participant")
 }
 
-// RemoveParticipant takes somebody out of a session, and returns the session. Its coach and its client stay.
+// RemoveParticipant takes somebody out of a session, and returns the session. Its coach and its client stay, and so does, while there is a
+// transcript, whoever has taken a consent back: without them the conversation would be seen again. What nobody has analysed because of
+// them is made up for.
 func (s *Service) RemoveParticipant(ctx context.Context, in RemoveParticipantInput) (_ *Session, err error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
@@ -147,10 +151,23 @@ func (s *Service) RemoveParticipant(ctx context.Context, in RemoveParticipantInp
 		if p.belongs(of) {
 			return fault.Conflict("a session keeps its coach and its client")
 		}
+		var counts bool
+		if err := tx.QueryRow(ctx, `
+			SELECT EXISTS (SELECT FROM transcripts WHERE org_id = $1 AND session_id = $2) AND EXISTS (
+				SELECT FROM consents k WHERE k.org_id = $1 AND (k.participant_id = $3 OR k.client_id = $4 AND k.participant_id IS NULL)
+					AND k.withdrawn_at IS NOT NULL AND NOT k.scope = ANY($5))`, v.Org, of.ID, p.ID, p.ClientID, p.Consents).Scan(&counts); err != nil {
+			return err
+		}
+		if counts {
+			return fault.Conflict("has taken a consent back, which holds for the transcript of the session: whoever was in the conversation stays in it")
+		}
 		if _, err := tx.Exec(ctx, `DELETE FROM participants WHERE org_id = $1 AND id = $2`, v.Org, in.ID); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, v, participantEntry("participant.delete", of, in.ID))
+		if err := audit.Record(ctx, tx, v, participantEntry("participant.delete", of, in.ID)); err != nil {
+			return err
+		}
+		return jobs.Enqueue(ctx, tx, jobs.Job{Org: v.Org, Kind: consent.JobFollow, Entity: of.ClientID.UUID})
 	})
 	if err != nil {
 		return nil, err
@@ -184,6 +201,11 @@ func (s *Service) lockParticipant(ctx context.Context, tx pgx.Tx, v auth.Viewer,
 
 // fits checks that there is room for a participant, and that nobody else in the session is called or is the same.
 func (s *Service) fits(ctx context.Context, tx pgx.Tx, v auth.Viewer, of *Session, key ParticipantID, p *Participant) error {
+	if p.ClientID != nil { // who need not be the session's
+		if err := audit.RequireKept(ctx, tx, v.Org, p.ClientID.UUID); err != nil {
+			return err
+		}
+	}
 	all, err := page.AllChildren(ctx, tx, v, participants, innerScope(v, "p.org_id"), page.Filter{}, participantsInOrder, "p.session_id", []id.UUID{of.ID.UUID}, maxParticipants)
 	if err != nil {
 		return err

@@ -161,6 +161,9 @@ func (s *Service) CreateSaved(ctx context.Context, in CreateSavedFilterInput) (_
 		if err := lockSaved(ctx, tx, v, key, name); err != nil {
 			return err
 		}
+		if err := in.Filter.kept(ctx, tx, v); err != nil {
+			return err
+		}
 		mine, err := page.Count(ctx, tx, v, savedFilters, savedScope(), page.Filter{})
 		if err != nil {
 			return err
@@ -207,6 +210,11 @@ func (s *Service) UpdateSaved(ctx context.Context, in UpdateSavedFilterInput) (_
 		}
 		if err := lockSaved(ctx, tx, v, in.ID, was.Name); err != nil {
 			return err
+		}
+		if filter := in.Filter; filter != nil && *filter != nil {
+			if err := (*filter).kept(ctx, tx, v); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE saved_filters SET name = $4, filter = coalesce($5::jsonb, filter),
@@ -266,6 +274,15 @@ func ReplaceTags(ctx context.Context, tx pgx.Tx, v auth.Viewer, gone []tag.ID, b
 		entries[i] = audit.Entry{Action: "filter.update", Kind: "filter", ID: key, Fields: []string{"filter"}}
 	}
 	return audit.Record(ctx, tx, v, entries...)
+}
+
+// kept is a Conflict if a filter that is to be kept names a client who was erased: it would have the client's name again.
+func (f *Filter) kept(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
+	clients := make([]id.UUID, len(f.ClientIds))
+	for i, key := range f.ClientIds {
+		clients[i] = key.UUID
+	}
+	return audit.RequireKept(ctx, tx, v.Org, clients...)
 }
 
 // store checks a filter that is to be kept, and writes it as it is kept.

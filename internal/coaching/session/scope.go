@@ -32,7 +32,7 @@ func innerScope(v auth.Viewer, orgColumn string) *page.Scope {
 	return s
 }
 
-// Needs is what the clients of a session must have consented to before anybody sees something of it: the SQL condition on
+// Needs is what those in a session, its coach aside, must have consented to before anybody sees something of it: the SQL condition on
 // sessions s.
 type Needs string
 
@@ -43,7 +43,7 @@ const (
 )
 
 // ConversationScope is the scope of what was said in a session, for a statement that joins sessions s: the coach; the
-// coach's supervisor, if the session's clients have consented to supervision; and the client, where clientMay holds. None of them
+// coach's supervisor, if they have consented to supervision; and the client, where clientMay holds. None of them
 // without the consents that it needs.
 func ConversationScope(v auth.Viewer, orgColumn string, needs Needs, supervisorMay, clientMay string) *page.Scope {
 	s := page.NewScope(orgColumn)

@@ -9,7 +9,6 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
-	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/event"
@@ -138,9 +137,6 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (_ *Session, err e
 	}
 	if !e.Any(auth.AsCoach | auth.AsAdmin) {
 		return nil, fault.Forbidden("only the coach, an owner or an admin can add a session")
-	}
-	if err := personal.RequireKept(ctx, s.db, v.Org, e.ClientID.UUID); err != nil {
-		return nil, err
 	}
 	var problems check.Input
 	title := problems.LineOrNil("title", in.Title, 200)

@@ -74,7 +74,7 @@ type Session struct {
 	Title           *string
 	StartsAt        time.Time
 	DurationMinutes int
-	Consents        []consent.Scope // that all its clients have given, and that are in force
+	Consents        []consent.Scope // that everybody in it but the coach has given, and that are in force
 	Counts          bool            // against the sessions agreed, though it was not held
 
 	CancelledAt        *time.Time
@@ -121,6 +121,9 @@ func (*Session) IsNode() {}
 
 // IsTaggable marks what a tag can be put on.
 func (*Session) IsTaggable() {}
+
+// AboutClient is the client whom it is about.
+func (s *Session) AboutClient() id.UUID { return s.ClientID.UUID }
 
 // ParticipantRole is what a person is in a session.
 type ParticipantRole string

@@ -204,11 +204,7 @@ func entry(action string, v auth.Viewer, kind Kind, on id.Any, thing Taggable) a
 	if kind.Secret != nil && kind.Secret(thing) {
 		return audit.Entry{Action: action, Kind: "user", ID: v.User, Fields: []string{"tags"}}
 	}
-	e := audit.Entry{Action: action, Kind: on.Prefix, ID: on.UUID, Fields: []string{"tags"}}
-	if on.Prefix == "client" {
-		e.ClientID = on.UUID
-	}
-	return e
+	return audit.Entry{Action: action, Kind: on.Prefix, ID: on.UUID, ClientID: thing.AboutClient(), Fields: []string{"tags"}}
 }
 
 // target finds what is to be tagged: visible, and the viewer's to coach.

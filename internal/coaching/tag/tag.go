@@ -38,6 +38,7 @@ func (*Tag) IsNode() {}
 type Taggable interface {
 	auth.Granted
 	IsTaggable()
+	AboutClient() id.UUID // the client whom it is about
 }
 
 // AddInput puts a tag on something.

@@ -105,6 +105,26 @@ func (s *Service) Export(ctx context.Context, in ExportInput) (_ *Export, err er
 	return s.handOut(ctx, v, t.ID, name, kind.contentType, content.Bytes())
 }
 
+// RecordExport writes down that transcripts are handed out to the viewer, in the caller's transaction; for the domains above. Of what is gone
+// from here since, the file that is handed out still has the words.
+func (s *Service) RecordExport(ctx context.Context, tx pgx.Tx, v auth.Viewer, keys []id.UUID) error {
+	rows, err := tx.Query(ctx, `
+		SELECT k.id, coalesce(s.client_id, '00000000-0000-0000-0000-000000000000') FROM unnest($2::uuid[]) WITH ORDINALITY AS k (id, place)
+		LEFT JOIN transcripts t ON t.org_id = $1 AND t.id = k.id LEFT JOIN sessions s ON s.org_id = $1 AND s.id = t.session_id ORDER BY k.place`, v.Org, keys)
+	if err != nil {
+		return err
+	}
+	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e audit.Entry, err error) {
+		err = row.Scan(&e.ID, &e.ClientID)
+		e.Action, e.Kind = "transcript.export", "transcript"
+		return e, err
+	})
+	if err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, v, entries...)
+}
+
 // WriteAs writes a transcript that has been read in a format, in the words and with the speakers as they are now; for the domains above.
 func (s *Service) WriteAs(ctx context.Context, organization id.UUID, key ID, w io.Writer, f format.Format) error {
 	doc, err := s.document(ctx, organization, key)

@@ -25,7 +25,7 @@ import (
 //
 // The file is parsed before anything is written. Then original, speakers, utterances, warnings and the jobs that
 // analyse them and put the original into the store of files are committed together: a crash at any moment leaves all of it or
-// nothing, and in the first case the jobs go on after the restart. What cannot be read is an Invalid fault for the field content; without the clients' consent to
+// nothing, and in the first case the jobs go on after the restart. What cannot be read is an Invalid fault for the field content; without the consent of all but the coach to
 // transcription nothing is written.
 func (s *Service) Import(ctx context.Context, in ImportInput) (_ *Imported, err error) {
 	v, err := auth.FromContext(ctx)
@@ -76,7 +76,7 @@ func (s *Service) importable(ctx context.Context, key session.ID) (*session.Sess
 	return meeting, err
 }
 
-// consented checks that the session's clients have consented to a transcript; the session's row is locked from here on.
+// consented checks that everybody in the session but its coach has consented to a transcript; the session's row is locked from here on.
 func consented(ctx context.Context, tx pgx.Tx, ref session.Ref) error {
 	return session.RequireConsent(ctx, tx, ref.Org, ref.ID, consent.Transcription, "sessionId")
 }

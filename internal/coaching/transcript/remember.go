@@ -15,15 +15,15 @@ import (
 // What a coach calls the speaker behind a label is remembered for the label's next appearance with the same client: a
 // recorder that wrote "iPhone" for Ana writes it again. It is the coach's own, for one client may have two coaches.
 
-// normalised is a label as it is compared: case, width and white space do not matter.
-func normalised(column string) string {
+// Normalised is a label or a name as it is compared: case, width and white space do not matter.
+func Normalised(column string) string {
 	return `lower(regexp_replace(btrim(normalize(` + column + `, NFKC)), '\s+', ' ', 'g'))`
 }
 
 // remembers joins remembered_speakers m to speakers sp by their label; client and coach are parameters or columns.
 func remembers(m, sp, client, coach string) string {
 	return fmt.Sprintf("%s.org_id = $1 AND %[1]s.client_id = %[3]s AND %[1]s.coach_id = %[4]s AND %[1]s.label = %[5]s",
-		m, sp, client, coach, normalised(sp+".label"))
+		m, sp, client, coach, Normalised(sp+".label"))
 }
 
 // nameless tells whether a label numbers its speaker instead of naming one: what is "Speaker 2" today may be anybody
@@ -52,7 +52,7 @@ func (e *editing) remember(ctx context.Context, key SpeakerID, name string, keep
 	}
 	_, err := e.tx.Exec(ctx, `
 		INSERT INTO remembered_speakers (org_id, client_id, coach_id, label, display_name, role)
-		SELECT $1, $3, $4, `+normalised("label")+`, $5, CASE WHEN coalesce(role_confidence, 1) >= $6 THEN role ELSE 'UNKNOWN' END
+		SELECT $1, $3, $4, `+Normalised("label")+`, $5, CASE WHEN coalesce(role_confidence, 1) >= $6 THEN role ELSE 'UNKNOWN' END
 		FROM speakers WHERE org_id = $1 AND id = $2
 		ON CONFLICT (org_id, client_id, coach_id, label) DO UPDATE SET display_name = excluded.display_name, role = excluded.role`,
 		e.v.Org, key, e.ref.ClientID, e.ref.CoachID, name, conversation.SureRole)

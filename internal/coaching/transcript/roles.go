@@ -20,6 +20,8 @@ type voice struct {
 	conversation.Speaker
 	confidence *float64 // nil: a person has set the role
 	remembered conversation.Role
+	proposed   *conversation.Role // by a model
+	proposal   *float64           // how sure it is, always less than sure
 }
 
 // set tells whether the role is a person's word.
@@ -31,14 +33,14 @@ func (v voice) sure() bool { return v.set() || *v.confidence >= conversation.Sur
 // voices are the speakers of a transcript who have not been merged, in their order.
 func voices(ctx context.Context, db page.Querier, ref session.Ref, key ID) ([]voice, error) {
 	rows, err := db.Query(ctx, `
-		SELECT sp.id, sp.ordinal, sp.display_name, sp.role, sp.role_confidence, coalesce(m.role, 'UNKNOWN')
+		SELECT sp.id, sp.ordinal, sp.display_name, sp.role, sp.role_confidence, coalesce(m.role, 'UNKNOWN'), sp.proposed_role, sp.proposed_confidence
 		FROM speakers sp LEFT JOIN remembered_speakers m ON `+remembers("m", "sp", "$3", "$4")+` AND m.display_name = sp.display_name
 		WHERE sp.org_id = $1 AND sp.transcript_id = $2 AND sp.merged_into IS NULL ORDER BY sp.ordinal`, ref.Org, key, ref.ClientID, ref.CoachID)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (v voice, err error) {
-		return v, row.Scan(&v.id, &v.ordinal, &v.Name, &v.Role, &v.confidence, &v.remembered)
+		return v, row.Scan(&v.id, &v.ordinal, &v.Name, &v.Role, &v.confidence, &v.remembered, &v.proposed, &v.proposal)
 	})
 }
 
@@ -100,6 +102,9 @@ func suggestRoles(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID) error
 	var confidences []float64
 	for _, r := range conversation.SuggestRoles(speakers, said, expected, remembered) {
 		if v := all[r.Speaker]; !v.set() {
+			if v.proposed != nil && r.Confidence < conversation.SureRole {
+				r.Role, r.Confidence, r.Reason = *v.proposed, *v.proposal, "A language model takes it so from what is said."
+			}
 			ids, roles = append(ids, v.id), append(roles, string(r.Role))
 			confidences, reasons = append(confidences, r.Confidence), append(reasons, r.Reason)
 		}
@@ -109,6 +114,36 @@ func suggestRoles(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID) error
 		FROM unnest($2::uuid[], $3::text[], $4::float8[], $5::text[]) AS n (id, role, confidence, reason)
 		WHERE sp.org_id = $1 AND sp.id = n.id`, ref.Org, ids, roles, confidences, reasons)
 	return err
+}
+
+// ProposeRoles notes what a model takes speakers for, and tells whether that is new. It counts where nothing else makes anybody sure, and is
+// itself less than sure however confident the model is, so that where people are asked they are asked all the same. The transcript is held.
+func (s *Service) ProposeRoles(ctx context.Context, tx pgx.Tx, c *Content, proposed []conversation.RoleSuggestion) (bool, error) {
+	n := len(proposed)
+	ids, roles, confidences := make([]SpeakerID, n), make([]string, n), make([]float64, n)
+	for i, r := range proposed {
+		ids[i], roles[i], confidences[i] = c.SpeakerIDs[r.Speaker], string(r.Role), min(r.Confidence, conversation.SureRole-0.01)
+	}
+	tag, err := tx.Exec(ctx, `
+		UPDATE speakers sp SET proposed_role = n.role, proposed_confidence = n.confidence
+		FROM unnest($3::uuid[], $4::text[], $5::float8[]) AS n (id, role, confidence)
+		WHERE sp.org_id = $1 AND sp.transcript_id = $2 AND sp.id = n.id
+			AND (sp.proposed_role, sp.proposed_confidence) IS DISTINCT FROM (n.role, n.confidence)`, c.Session.Org, c.ID, ids, roles, confidences)
+	if err != nil || tag.RowsAffected() == 0 {
+		return false, err
+	}
+	return true, suggestRoles(ctx, tx, c.Session, c.ID)
+}
+
+// ForgetRoles removes what a model takes speakers for. The transcript is held.
+func (s *Service) ForgetRoles(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID) error {
+	tag, err := tx.Exec(ctx, `
+		UPDATE speakers SET proposed_role = NULL, proposed_confidence = NULL
+		WHERE org_id = $1 AND transcript_id = $2 AND proposed_role IS NOT NULL`, ref.Org, key)
+	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	return suggestRoles(ctx, tx, ref, key)
 }
 
 // people are those whom the calendar expects in a session.

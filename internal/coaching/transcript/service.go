@@ -307,6 +307,7 @@ type Content struct {
 	Utterances    []conversation.Utterance
 	UtteranceIDs  []UtteranceID
 	Cues          [][]format.Cue // of each utterance
+	RolesOpen     bool           // who is who is not known well enough for what rests on it
 	NeedsSpeakers bool           // who is who is to be asked; roles that nobody is sure of are UNKNOWN here
 }
 
@@ -352,7 +353,8 @@ func (s *Service) Read(ctx context.Context, organization id.UUID, key ID) (_ *Co
 		}
 		c.Speakers, c.Ordinals, c.SpeakerIDs = append(c.Speakers, v.Speaker), append(c.Ordinals, v.ordinal), append(c.SpeakerIDs, v.id)
 	}
-	c.NeedsSpeakers = ask && !conversation.RolesSettled(c.Speakers, sure, c.Utterances)
+	c.RolesOpen = !conversation.RolesSettled(c.Speakers, sure, c.Utterances)
+	c.NeedsSpeakers = ask && c.RolesOpen
 	return c, nil
 }
 
@@ -379,7 +381,11 @@ func (s *Service) Advance(ctx context.Context, tx pgx.Tx, ref session.Ref, key I
 
 // Fail records why a transcript could not be finished.
 func (s *Service) Fail(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID, why Failure) (bool, error) {
-	return s.advance(ctx, tx, ref, key, Failed, &why, []Status{Uploading, Uploaded, Parsing, Parsed, Analyzing, NeedsSpeakers, Ready})
+	moved, err := s.advance(ctx, tx, ref, key, Failed, &why, []Status{Uploading, Uploaded, Parsing, Parsed, Analyzing, NeedsSpeakers, Ready})
+	if err != nil || !moved {
+		return false, err
+	}
+	return true, audit.RecordSystem(ctx, tx, ref.Org, entry("transcript.fail", key, ref))
 }
 
 func (s *Service) advance(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID, to Status, why *Failure, from []Status) (bool, error) {

@@ -9,7 +9,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/page"
 )
 
-// scope: the coach, the supervisor with the client's consent, and the client it is shared with. It is for any statement
+// scope: the coach, the supervisor with the consent of all in the session, and the client it is shared with. It is for any statement
 // that joins transcripts t and sessions s.
 func scope(v auth.Viewer, orgColumn string) *page.Scope {
 	return session.ConversationScope(v, orgColumn, session.ToRead, "true", "t.shared_with_client")

@@ -284,7 +284,7 @@ func (s *Service) Parse(ctx context.Context, job jobs.Job) (err error) {
 		}
 		if err := consented(ctx, tx, ref); fault.KindOf(err) == fault.KindInvalid { // no longer
 			_, err := s.Fail(ctx, tx, ref, key, Failure{
-				Code: session.CodeConsentMissing, Message: "A client in the session has not consented to a transcript. Announce the file again when all have.",
+				Code: session.CodeConsentMissing, Message: "Somebody in the session has not consented to a transcript. Announce the file again when all have.",
 			})
 			return err
 		} else if err != nil {
@@ -304,6 +304,9 @@ func (s *Service) Parse(ctx context.Context, job jobs.Job) (err error) {
 			return err
 		}
 		if err := storeWords(ctx, tx, ref, key, doc); err != nil {
+			return err
+		}
+		if err := audit.RecordSystem(ctx, tx, job.Org, entry("transcript.parse", key, ref)); err != nil {
 			return err
 		}
 		return jobs.Enqueue(ctx, tx, jobs.Job{Org: job.Org, Kind: JobAnalyse, Entity: key.UUID})

@@ -4,6 +4,7 @@ package check
 import (
 	"errors"
 	"net/mail"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -107,6 +108,17 @@ func (in *Input) Email(field, value string) string {
 		in.Fail(field, "is not an e-mail address")
 	}
 	return value
+}
+
+// zone is how names in the IANA time zone database are made. What lies beside them where it is installed begins in lower case: other
+// editions (posix/, right/) and what a machine is set to (localtime, posixrules).
+var zone = regexp.MustCompile(`^[A-Z][A-Za-z0-9+_-]*(/[A-Z][A-Za-z0-9+_-]*)*$`)
+
+// Zone checks a name in the IANA time zone database: of a place, an older name of one, or UTC. Local is Go's and Factory nobody's.
+func (in *Input) Zone(field, value string) {
+	if _, err := time.LoadLocation(value); err != nil || !zone.MatchString(value) || value == "Local" || value == "Factory" {
+		in.Fail(field, "is not in the IANA time zone database")
+	}
 }
 
 // Range checks an integer.

@@ -84,6 +84,22 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestZone(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"UTC", "GMT", "Europe/Lisbon", "Asia/Calcutta", "America/Port-au-Prince", "America/Argentina/ComodRivadavia", "Etc/GMT+1", "EST5EDT",
+		"GB-Eire", "America/North_Dakota/New_Salem"} {
+		if _, got := read(func(c *check.Input) string { c.Zone("timeZone", name); return "" }); got != "" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	for _, name := range []string{"", "Local", "Factory", "localtime", "posixrules", "posix/UTC", "posix/Europe/Lisbon", "right/UTC", "right/Europe/Lisbon", "europe/lisbon",
+		"Europe//Lisbon", "Europe/./Lisbon", "../Europe/Lisbon", "/etc/localtime", "Europe", "Europe/", "Mars/Olympus", "UTC ", "tzdata.zi", "+01:00"} {
+		if _, got := read(func(c *check.Input) string { c.Zone("timeZone", name); return "" }); got != "is not in the IANA time zone database" {
+			t.Errorf("%q is taken for a time zone: %q", name, got)
+		}
+	}
+}
+
 func TestTime(t *testing.T) {
 	t.Parallel()
 	for in, wrong := range map[string]string{

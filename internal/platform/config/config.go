@@ -214,6 +214,11 @@ type Analysis struct {
 	OpenAIURL string `env:"RAPPORT_OPENAI_BASE_URL, default=https://api.openai.com/v1"`
 	// The model that is asked. Only models whose price is known can be.
 	OpenAIModel string `env:"RAPPORT_OPENAI_MODEL, default=gpt-4-turbo"`
+	// What the model costs, in US dollars for a million tokens read, if not what the price list in the program says: `10`. Both
+	// prices, or none.
+	OpenAIInputPrice float64 `env:"RAPPORT_OPENAI_INPUT_PRICE"`
+	// The same for a million tokens written: `30`.
+	OpenAIOutputPrice float64 `env:"RAPPORT_OPENAI_OUTPUT_PRICE"`
 	// How long the service may take for the first word of an answer, and be silent within one.
 	OpenAITimeout time.Duration `env:"RAPPORT_OPENAI_TIMEOUT, default=1m"`
 	// How many requests of one organization may be under way at the same time; 0 is no limit.

@@ -354,6 +354,9 @@ func (c Config) checkAnalysis(wrong func(name, format string, args ...any)) {
 	if a.OpenAITimeout < time.Second {
 		wrong("RAPPORT_OPENAI_TIMEOUT", "must be at least %s", time.Second)
 	}
+	if a.OpenAIInputPrice < 0 || a.OpenAIOutputPrice < 0 || (a.OpenAIInputPrice == 0) != (a.OpenAIOutputPrice == 0) {
+		wrong("RAPPORT_OPENAI_INPUT_PRICE", "must be set together with RAPPORT_OPENAI_OUTPUT_PRICE, both above 0")
+	}
 	if a.OpenAIConcurrency < 0 {
 		wrong("RAPPORT_OPENAI_CONCURRENCY", "must be at least 0")
 	}

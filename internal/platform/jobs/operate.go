@@ -37,6 +37,24 @@ func Replay(ctx context.Context, tx pgx.Tx, org id.UUID, ids ...id.UUID) (err er
 	return Enqueue(ctx, tx, again...)
 }
 
+// Again has a job done now, whatever became of it before: one that waits is due at once, dead ones count as done, and one that is at work is
+// left alone. It belongs where Enqueue does, late in a transaction. It is false if one is at work and nothing was changed.
+func Again(ctx context.Context, tx pgx.Tx, j Job) (_ bool, err error) {
+	defer fault.Wrap(&err, "jobs.Again")
+	var working bool
+	if err := tx.QueryRow(ctx, `
+		WITH dead AS (
+			UPDATE jobs SET state = 'DONE', finished_at = clock_timestamp(), last_error_code = $4
+			WHERE org_id = $1 AND kind = $2 AND entity_id = $3 AND state = 'DEAD'),
+		waiting AS (
+			UPDATE jobs SET run_at = now() WHERE org_id = $1 AND kind = $2 AND entity_id = $3 AND state = 'PENDING' AND run_at > now())
+		SELECT EXISTS (SELECT FROM jobs WHERE org_id = $1 AND kind = $2 AND entity_id = $3 AND state = 'RUNNING')`,
+		j.Org, j.Kind, j.Entity, CodeSuperseded).Scan(&working); err != nil || working {
+		return false, err
+	}
+	return true, Enqueue(ctx, tx, j)
+}
+
 // Discard removes dead jobs. If one of them is not dead, or not of org, it is not found, and the transaction is to be rolled
 // back.
 func Discard(ctx context.Context, tx pgx.Tx, org id.UUID, ids ...id.UUID) (err error) {

@@ -87,6 +87,46 @@ func TestReplayLeavesTheWorkToTheOneThatWaits(t *testing.T) {
 	b.expect(t, j.Entity, "DONE 1 SUPERSEDED", "PENDING 0")
 }
 
+// What waits is due at once, what is dead is superseded, what is at work is left alone, and nothing is done twice.
+func TestAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	again := func(j jobs.Job) (changed bool) {
+		t.Helper()
+		if err := postgres.InTx(t.Context(), b.pool, func(tx pgx.Tx) (err error) {
+			changed, err = jobs.Again(t.Context(), tx, j)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return changed
+	}
+	dead := b.kill(t, 1)[0]
+	if !again(dead) || !again(dead) {
+		t.Error("nothing was done about a dead one")
+	}
+	b.expect(t, dead.Entity, "DONE 1 SUPERSEDED", "PENDING 0")
+
+	later := b.job()
+	later.RunAt = time.Now().Add(time.Hour)
+	b.enqueue(t, later)
+	never := b.job()
+	if !again(later) || !again(never) {
+		t.Error("nothing was done about one that waits, or was never there")
+	}
+	r := b.runner(jobs.Config{})
+	r.Handle("test", func(_ context.Context, j jobs.Job) error {
+		if again(j) {
+			t.Error("one that is at work was disturbed")
+		}
+		return nil
+	})
+	b.drain(t, r)
+	b.expect(t, dead.Entity, "DONE 1 SUPERSEDED", "DONE 1")
+	b.expect(t, later.Entity, "DONE 1")
+	b.expect(t, never.Entity, "DONE 1")
+}
+
 func TestDiscard(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -28,6 +28,7 @@ const Version = "1"
 const (
 	findingsTokens, findingsLines = 24_000, 2_000
 	codesTokens, codesLines       = 6_000, 80
+	rolesTokens, rolesLines       = 6_000, 200
 	overlap                       = 12 // lines
 
 	maxQuotes = 5 // of one finding
@@ -49,10 +50,13 @@ func (a *Analyser) Engine() insight.Engine {
 	return insight.Engine{Name: a.name, Version: Version, Model: a.model.Name(), PromptVersion: PromptVersion}
 }
 
-// Analyse implements insight.Analyser: findings and points as they come, part by part, then codes, then the evidence of skills. A part
+// Analyse implements insight.Analyser: who is who, if that is open, then findings and points as they come, part by part, then codes, then the evidence of skills. A part
 // that the model refuses does not keep it from the others; the refusal is returned at the end.
 func (a *Analyser) Analyse(ctx context.Context, c insight.Conversation, to insight.Report) error {
 	r := &reading{Analyser: a, Conversation: c, to: to, merger: newMerger(), skills: evidence{}}
+	if err := r.proposeRoles(ctx); err != nil {
+		return err
+	}
 	r.lines = lines(c, a.model.Tokens)
 	for _, w := range windows(r.lines, findingsTokens, findingsLines, overlap) {
 		if err := r.ask(ctx, w, findingsPrompt, findingsTools, r.finding); err != nil {

@@ -23,14 +23,14 @@ import (
 // anew, and each says by which prompts it was made.
 func TestPromptsHaveAVersion(t *testing.T) {
 	t.Parallel()
-	told, err := json.Marshal([]any{findingsPrompt, findingsTools, codesPrompt, codesTools})
+	told, err := json.Marshal([]any{findingsPrompt, findingsTools, codesPrompt, codesTools, rolesPrompt, rolesTools})
 	if err != nil {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256(told)
 	known := map[string]string{
 		"1": "f650111458b8a1d4",
-		"2": "25ff0f1ce9a4aa6d",
+		"2": "69c443a9c88ec155",
 	}
 	if got := hex.EncodeToString(sum[:8]); known[PromptVersion] != got {
 		t.Errorf("the prompts are %s now: raise PromptVersion and add it here", got)
@@ -406,5 +406,57 @@ func TestNothingToSay(t *testing.T) {
 	unknown.Utterances = append(unknown.Utterances, conversation.Utterance{Speaker: 7, Text: "Who is that?"})
 	if r := analyse(t, once(), unknown); len(r.asked) != 1 {
 		t.Errorf("%d requests where nobody's role is known: codes need roles", len(r.asked))
+	}
+}
+
+// Who is who is asked only where that is open, without what is known of it, and an answer that cannot be one proposes nothing.
+func TestRolesAreProposed(t *testing.T) {
+	t.Parallel()
+	open := talk(short...)
+	open.Speakers, open.RolesOpen = []conversation.Speaker{{Name: "Ruth", Role: conversation.RoleCoach}, {Name: "Speaker 2"}}, true
+	entry := func(speaker, role string, confidence float64) string {
+		return fmt.Sprintf(`{"speaker":%q,"role":%q,"confidence":%g}`, speaker, role, confidence)
+	}
+	for name, c := range map[string]struct {
+		roles    string
+		rejected int
+		want     []insight.RoleProposal
+	}{
+		"both":         {entry("S2", "CLIENT", 0.8) + "," + entry("S1", "COACH", 0.9), 0, []insight.RoleProposal{{Speaker: 0, Role: conversation.RoleCoach, Confidence: 0.9}, {Speaker: 1, Role: conversation.RoleClient, Confidence: 0.8}}},
+		"one":          {entry("S1", "UNKNOWN", 0.3) + "," + entry("S2", "CLIENT", 0.8), 0, []insight.RoleProposal{{Speaker: 1, Role: conversation.RoleClient, Confidence: 0.8}}},
+		"nobody":       {entry("S1", "UNKNOWN", 0.3), 0, nil},
+		"two coaches":  {entry("S1", "COACH", 0.9) + "," + entry("S2", "COACH", 0.9), 1, nil},
+		"a stranger":   {entry("S3", "CLIENT", 0.9), 1, nil},
+		"twice":        {entry("S1", "COACH", 0.9) + "," + entry("S1", "CLIENT", 0.9), 1, nil},
+		"no role":      {entry("S1", "OWNER", 0.9), 1, nil},
+		"over-assured": {entry("S1", "COACH", 9), 1, nil},
+		"no list":      {`{}]`, 1, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := analyse(t, once(proposeRoles, `{"roles":[`+c.roles+`]}`), open)
+			if !reflect.DeepEqual(r.Proposed, c.want) || r.rejected != c.rejected {
+				t.Errorf("proposed %v, refused %d", r.Proposed, r.rejected)
+			}
+			if m := r.asked[0].Material; strings.Contains(m, "COACH") || !strings.Contains(m, "Ruth") {
+				t.Errorf("the model is told the roles: %s", m)
+			}
+		})
+	}
+	refused := analyse(t, func(n int, _ llm.Request) ([]llm.Call, error) {
+		if n == 1 {
+			return nil, &llm.Error{Kind: llm.Refused}
+		}
+		return nil, nil
+	}, open)
+	if len(refused.asked) < 2 || refused.Proposed != nil {
+		t.Errorf("refused: %d requests", len(refused.asked))
+	}
+	known := talk(short...)
+	known.RolesOpen = true // the third of them, who says nothing
+	known.Speakers = append(slices.Clone(known.Speakers), conversation.Speaker{Name: "Speaker 3"})
+	for _, c := range []insight.Conversation{talk(short...), known} {
+		if r := analyse(t, once(), c); len(r.asked[0].Tools) == 1 {
+			t.Error("asked although nothing is open")
+		}
 	}
 }

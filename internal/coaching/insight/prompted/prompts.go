@@ -17,6 +17,8 @@ var (
 	findingsPrompt string
 	//go:embed prompts/codes.md
 	codesPrompt string
+	//go:embed prompts/roles.md
+	rolesPrompt string
 )
 
 // audiences says whom each kind is for: who sees what is ours to say, not the model's.
@@ -39,6 +41,7 @@ var (
 	insightKinds = []string{"THEME", "BREAKTHROUGH", "BLOCKER", "CHANGE_TALK", "SUSTAIN_TALK", "STRENGTH", "VALUE", "EMOTION_SHIFT", "RISK_FLAG", "COACH_SKILL", "QUESTION_OF_NOTE"}
 	headings     = []string{"TOPICS", "TURNING_POINTS", "OBSTACLES", "AGREEMENTS", "CONCERNS"}
 	skills       = []string{"OPEN_QUESTIONS", "REFLECTIONS", "AFFIRMATIONS", "PERMISSION_BEFORE_ADVICE", "ASKING_FOR_NEXT_STEPS"}
+	roles        = []string{"COACH", "CLIENT", "OTHER", "UNKNOWN"}
 	levels       = []string{"OBSERVED", "NOT_OBSERVED", "INSUFFICIENT"}
 	coachCodes   = []coding.Code{coding.QuestionOpen, coding.QuestionClosed, coding.Reflection, coding.InputWithPermission, coding.InputWithoutPermission, coding.Affirmation, coding.Other}
 	clientCodes  = []coding.Code{coding.ChangeTalk, coding.SustainTalk, coding.Neutral}
@@ -52,6 +55,7 @@ const (
 	recordSkill      = "record_skill"
 	nothingToNote    = "nothing_to_note"
 	codeUtterances   = "code_utterances"
+	proposeRoles     = "propose_roles"
 )
 
 // property is a property of an object, in the order that the model is to write it.
@@ -103,4 +107,9 @@ var findingsTools = []llm.Tool{
 var codesTools = []llm.Tool{
 	tool(codeUtterances, "Codes utterances.", property{"codes", list(object(
 		property{"n", integer}, property{"code", oneOf(append(append([]coding.Code{}, coachCodes...), clientCodes...)...)}, property{"confidence", number}))}),
+}
+
+var rolesTools = []llm.Tool{
+	tool(proposeRoles, "Says who is who.", property{"roles", list(object(
+		property{"speaker", text}, property{"role", oneOf(roles...)}, property{"confidence", number}))}),
 }

@@ -41,10 +41,11 @@ func report(t *testing.T, c insight.Conversation) (all insight.Collection) {
 // emitting is a report that looks at findings only.
 type emitting func(insight.Finding) error
 
-func (e emitting) Insight(f insight.Finding) error { return e(f) }
-func (emitting) Codes([]insight.Code) error        { return nil }
-func (emitting) Point(insight.Point) error         { return nil }
-func (emitting) Evidence(insight.Evidence) error   { return nil }
+func (e emitting) Insight(f insight.Finding) error  { return e(f) }
+func (emitting) Roles([]insight.RoleProposal) error { return nil }
+func (emitting) Codes([]insight.Code) error         { return nil }
+func (emitting) Point(insight.Point) error          { return nil }
+func (emitting) Evidence(insight.Evidence) error    { return nil }
 func (emitting) Ask(context.Context, llm.Model, llm.Request, func(llm.Call) error) error {
 	return errors.New("rules ask nobody")
 }

@@ -1,13 +1,15 @@
-// Package llmtest is a scripted OpenAI: a server that speaks the protocol of chat completions, streamed as events with calls of tools,
-// and fails in all the ways of the real one. And it holds what every llm.Model over that protocol must do.
+// Package llmtest is a scripted OpenAI: a server that speaks the protocols of chat completions, streamed as events with calls of tools,
+// and of embeddings, and fails in all the ways of the real one. And it holds what every llm.Model over that protocol must do.
 package llmtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,6 +35,7 @@ type Request struct {
 	Instructions string // the system's message
 	Material     string // the user's message
 	Tools        []string
+	Inputs       []string // texts of which vectors are asked for, and nothing else
 }
 
 // Offers tells whether a tool is among those the model may call.
@@ -55,6 +58,8 @@ type Answer struct {
 	Split  int  // bytes of an argument in one event, wherever that cuts it; 0 keeps arguments whole
 	Escape bool // write what is not ASCII as \u escapes, as many servers do; without it the bytes go as they are
 	Write  int  // bytes in one write to the connection; 0 is an event each
+
+	Vectors [][]float32 // where vectors are asked for; nil for some
 
 	InputTokens, OutputTokens int  // what it says it has used
 	NoUsage                   bool // it does not say
@@ -100,6 +105,34 @@ func InTurn(answers ...Answer) func(Request) Answer {
 	return func(r Request) Answer { return answers[min(r.N, len(answers))-1] }
 }
 
+// Recorded answers by what stands in files: events as they come over the line, one file for the requests that offer one tool. They are played byte by
+// byte as they are, with all that a service writes around what is of use.
+func Recorded(t testing.TB, fileFor map[string]string) func(Request) Answer {
+	t.Helper()
+	events := map[string][]byte{}
+	for tool, file := range fileFor {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events[tool] = raw
+	}
+	return func(r Request) Answer {
+		for tool, raw := range events {
+			if r.Offers(tool) {
+				return Answer{Raw: func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+					for line := range bytes.Lines(raw) {
+						_, _ = w.Write(line)
+						flush(w)
+					}
+				}}
+			}
+		}
+		return Answer{Status: http.StatusNotFound}
+	}
+}
+
 // Answers changes the script.
 func (s *Server) Answers(script func(Request) Answer) {
 	s.mu.Lock()
@@ -139,12 +172,16 @@ type body struct {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/v1/chat/completions" || r.Method != http.MethodPost {
+	if r.Method != http.MethodPost || r.URL.Path != "/v1/chat/completions" && r.URL.Path != "/v1/embeddings" {
 		fail(w, http.StatusNotFound, "not_found")
 		return
 	}
 	if r.Header.Get("Authorization") != "Bearer "+Key {
 		fail(w, http.StatusUnauthorized, "invalid_api_key")
+		return
+	}
+	if r.URL.Path == "/v1/embeddings" {
+		s.embeddings(w, r)
 		return
 	}
 	content, err := io.ReadAll(r.Body)
@@ -169,16 +206,22 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	for _, t := range b.Tools {
 		asked.Tools = append(asked.Tools, t.Function.Name)
 	}
+	a := s.note(asked)
+	if why := b.wrong(); why != "" {
+		fail(w, http.StatusBadRequest, why)
+		return
+	}
+	a.send(w, r, b)
+}
+
+// note writes a request down, and asks the script what is to be answered.
+func (s *Server) note(asked Request) Answer {
 	s.mu.Lock()
 	asked.N = len(s.requests) + 1
 	s.requests = append(s.requests, asked)
 	script := s.script
 	s.mu.Unlock()
-	if why := b.wrong(); why != "" {
-		fail(w, http.StatusBadRequest, why)
-		return
-	}
-	script(asked).send(w, r, b)
+	return script(asked)
 }
 
 // wrong says what a request lacks that the product promises, or that the service would refuse.

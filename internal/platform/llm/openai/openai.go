@@ -33,6 +33,9 @@ type Options struct {
 	BaseURL string // …/v1
 	Model   string
 
+	// InputPrice and OutputPrice are what a million tokens cost, in dollars, where the price list is no longer right; 0 for what it says.
+	InputPrice, OutputPrice float64
+
 	// Silence is how long the service may take for the first word of an answer, and be silent within one.
 	Silence time.Duration
 
@@ -68,6 +71,9 @@ func New(o Options) (*Model, error) {
 	s, known := models[o.Model]
 	if !known {
 		return nil, fault.Invalid("", "the prices of the model %q are not known: take one of %s", o.Model, strings.Join(Models(), ", "))
+	}
+	if o.InputPrice > 0 {
+		s.in, s.out = int64(math.Round(o.InputPrice*1000)), int64(math.Round(o.OutputPrice*1000))
 	}
 	if o.Silence <= 0 {
 		o.Silence = time.Minute

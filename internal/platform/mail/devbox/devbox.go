@@ -157,14 +157,14 @@ func (b *Box) Get(id string) (Mail, error) {
 	return m, err
 }
 
-// Forget removes the mails to an address.
-func (b *Box) Forget(email string) error {
+// Forget removes the mails of whose recipient, subject or text about is true.
+func (b *Box) Forget(about func(text string) bool) error {
 	all, err := b.List()
 	if err != nil {
 		return err
 	}
 	for _, m := range all {
-		if strings.EqualFold(m.To.Email, email) {
+		if slices.ContainsFunc([]string{m.To.Email, m.To.Name, m.Subject, m.Text, m.HTML}, about) {
 			if err := os.Remove(b.path(m.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("devbox: %w", err)
 			}

@@ -99,7 +99,7 @@ func TestForget(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := b.Forget("ONE@example.com"); err != nil {
+	if err := b.Forget(func(text string) bool { return strings.EqualFold(text, "ONE@example.com") }); err != nil {
 		t.Fatal(err)
 	}
 	files, err := os.ReadDir(filepath.Join(home, "mail"))
