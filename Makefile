@@ -46,8 +46,14 @@ verify: prerequisites ## Check format, vet, staticcheck, generated code, migrati
 	@echo "import rules, schema, migrations"; go run ./tools/testrun -- go test ./internal/importtest ./graph/... ./internal/platform/postgres
 
 .PHONY: bench
-bench: ## Measure parsing, pages, statements, screens, imports, audited writes, relays and memory; never fails on a time
+bench: ## Measure parsing, pages, statements, screens, imports, audited writes, relays, the pipeline and memory; never fails on a time
 	go run ./tools/bench
+
+IMPORTS ?= 500
+
+.PHONY: chaos
+chaos: ## Import while processes are killed and services are away, and look whether all is as if nothing had happened
+	go run ./tools/bench/chaos -imports $(IMPORTS)
 
 DATA   ?= ../shared/data/annomi/dev.csv
 FORMAT ?= text

@@ -26,6 +26,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/postgres/local"
+	"github.com/rapporthq/rapport/tools/bench/rig"
 	"github.com/rapporthq/rapport/tools/bench/seed"
 )
 
@@ -35,9 +36,11 @@ type options struct {
 	length   time.Duration
 	conns    int
 	profile  string
-	serve    string // the role of a child process
-	url      string
-	home     string
+
+	transcripts int
+	serve       string // the role of a child process
+	url         string
+	home        string
 }
 
 // sections in the order in which they are measured.
@@ -53,6 +56,7 @@ var sections = []struct {
 	{"home", measureHome},
 	{"import", measureImport},
 	{"audit", measureAudit},
+	{"pipeline", measurePipeline},
 	{"relays", measureRelays},
 	{"memory", measureMemory},
 }
@@ -68,13 +72,14 @@ func main() {
 	flag.DurationVar(&o.length, "length", 5*time.Second, "how long one run of the dashboard lasts, for each side")
 	flag.IntVar(&o.conns, "conns", 16, "connections that ask for the dashboard at once")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of each side of the dashboard, and the plans of its statements, into this folder")
+	flag.IntVar(&o.transcripts, "transcripts", 1000, "how many transcripts go through the pipeline")
 	short := flag.Bool("short", false, "three short runs: to see that all works")
 	flag.StringVar(&o.serve, "serve", "", "used by the program itself: be this side's server")
 	flag.StringVar(&o.url, "database", "", "used by the program itself")
 	flag.StringVar(&o.home, "home", "", "used by the program itself")
 	flag.Parse()
 	if *short {
-		o.runs, o.length = 3, time.Second
+		o.runs, o.length, o.transcripts = 3, time.Second, 40
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -95,6 +100,7 @@ type bench struct {
 	db       *pgxpool.Pool // the bench's own, not the servers'
 	practice *seed.Practice
 	token    string
+	files    uint64 // that were sent through the pipeline
 }
 
 func measure(ctx context.Context, o options) (err error) {
@@ -107,7 +113,7 @@ func measure(ctx context.Context, o options) (err error) {
 		if o.sections != "" && !chosen[s.name] {
 			continue
 		}
-		if b.db == nil && s.name != "parse" {
+		if b.db == nil && s.name != "parse" && s.name != "pipeline" {
 			closeAll, err := b.prepare(ctx)
 			if err != nil {
 				return err
@@ -124,13 +130,6 @@ func measure(ctx context.Context, o options) (err error) {
 		return fmt.Errorf("there is no section %q", name)
 	}
 	return nil
-}
-
-// durable is what a server that must not lose a commit runs with, and a little memory.
-var durable = map[string]string{
-	"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "wal_level": "replica", "max_wal_senders": "10",
-	"shared_buffers": "256MB", "effective_cache_size": "1GB", "max_wal_size": "1GB", "checkpoint_timeout": "5min", "autovacuum": "on",
-	"max_connections": "100",
 }
 
 func (b *bench) prepare(ctx context.Context) (closeAll func(), err error) {
@@ -161,7 +160,7 @@ func (b *bench) prepare(ctx context.Context) (closeAll func(), err error) {
 	if err != nil {
 		return closeAll, err
 	}
-	server, err := local.Start(ctx, local.Config{Home: b.home, Binaries: binaries, Settings: durable, Progress: progress})
+	server, err := local.Start(ctx, local.Config{Home: b.home, Binaries: binaries, Settings: rig.Durable, Progress: progress})
 	if err != nil {
 		return closeAll, err
 	}

@@ -20,8 +20,11 @@ func cpu() time.Duration {
 }
 
 // resident is the memory that this process holds in RAM, 0 where the system does not say it as Linux does.
-func resident() int64 {
-	raw, err := os.ReadFile("/proc/self/statm")
+func resident() int64 { return residentOf(os.Getpid()) }
+
+// residentOf is that of another process.
+func residentOf(pid int) int64 {
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 	fields := strings.Fields(string(raw))
 	if err != nil || len(fields) < 2 {
 		return 0
