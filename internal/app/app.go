@@ -206,9 +206,6 @@ func (a *App) Services() loaders.Services { return a.services }
 // Handler serves everything over HTTP.
 func (a *App) Handler() http.Handler { return a.handler }
 
-// Reads writes down who has read what.
-func (a *App) Reads() *audit.ReadLog { return a.reads }
-
 // Sealer seals the audit trail.
 func (a *App) Sealer() *audit.Sealer { return a.sealer }
 

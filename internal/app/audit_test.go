@@ -223,7 +223,6 @@ func TestMutationsAreAudited(t *testing.T) {
 			t.Errorf("%s leaves no trace, tried %d times, at last: %s", f.Name, tries, answer)
 		}
 	}
-	w.env.App.Reads().Flush()
 	w.wordless(t)
 	announced(t, w.env) // what of it other systems are told fits the schemas
 	// All of it is one chain, for the API and for an operator.
@@ -383,7 +382,6 @@ func (w *world) wordless(t *testing.T) {
 // traced is what the trail says of a response: the fields that were shown, by transcript.
 func traced(t *testing.T, env *apptest.Env, request string) map[string]string {
 	t.Helper()
-	env.App.Reads().Flush()
 	rows, err := env.DB.Query(t.Context(), `SELECT entity_id, array_to_string(fields, ' '), client_id IS NOT NULL FROM audit_events
 		WHERE request_id = $1 AND action = 'transcript.read'`, request)
 	if err != nil {
@@ -453,7 +451,6 @@ func TestReadsAreAudited(t *testing.T) {
 	// By a subscription: each event is a response.
 	for name, subscribe := range map[string]func(testing.TB, string, apptest.Vars) *apptest.Subscription{"socket": coach.Subscribe, "events": coach.SubscribeSSE} {
 		read := func() int {
-			env.App.Reads().Flush()
 			return value[int](t, env, `SELECT count(*) FROM audit_events WHERE entity_id = $1 AND action = 'transcript.read' AND fields = '{citations}'`, key)
 		}
 		before := read()

@@ -692,7 +692,7 @@ func TestSpendingOnModels(t *testing.T) {
 	if got := look(owner); got.SpentMicros != 0 || len(got.Months) != 0 || *got.LimitMicros != 2_000_000 || *got.LeftMicros != 2_000_000 || *got.CallLimit != 4 {
 		t.Errorf("at first: %+v", got)
 	}
-	transcript := imports(t, coach, session, evenings(1))
+	imports(t, coach, session, evenings(1))
 	env.Work(t)
 	sql(t, env, `INSERT INTO model_spending (org_id, month, model, calls, input_tokens, output_tokens, cost_micros) VALUES
 		($1, date_trunc('month', now() AT TIME ZONE 'UTC')::date, 'gpt-4o', 1, 10, 1, 1000), ($1, (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '11 months')::date, 'gpt-4o', 9, 10, 1, 5000000000),
@@ -730,7 +730,7 @@ func TestSpendingOnModels(t *testing.T) {
 	}
 	limit(0)
 	asked := len(s.Requests())
-	transcript = imports(t, coach, session, evenings(2))
+	transcript := imports(t, coach, session, evenings(2))
 	env.Work(t)
 	if got := seen(t, coach, transcript).brief(); got != "ANALYZING, RUNNING SPENDING_LIMIT 0/0" || len(s.Requests()) != asked || *look(owner).LeftMicros != 0 {
 		t.Errorf("nothing may be spent: %s", got)

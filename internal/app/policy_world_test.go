@@ -579,7 +579,6 @@ var kinds = map[string]struct{ prefix, sql string }{
 // look reads what there is, straight from the database.
 func (w *world) look(t *testing.T) {
 	t.Helper()
-	w.env.App.Reads().Flush()
 	w.looked = time.Now()
 	w.byID = map[string]*fact{}
 	for typ, k := range kinds {

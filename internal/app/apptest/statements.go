@@ -87,7 +87,7 @@ func (s *Statements) TraceCopyFromEnd(ctx context.Context, _ *pgx.Conn, _ pgx.Tr
 }
 
 // Of returns the statements that run for requests while do runs, without what opens a connection, and what writes the audit
-// trail: of reads that is behind the response, at any time.
+// trail: of reads that is done for several responses at once.
 func (s *Statements) Of(do func()) []string {
 	s.mu.Lock()
 	from := len(s.ofReqs)

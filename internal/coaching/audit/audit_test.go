@@ -442,7 +442,6 @@ func TestReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.Add(ctx, reads)
-	log.Flush()
 	var fields []string
 	var actor id.UUID
 	if err := db.QueryRow(t.Context(), `SELECT fields, actor_id FROM audit_events WHERE entity_id = $1 AND client_id = $2`, transcript, client).Scan(&fields, &actor); err != nil {
@@ -453,7 +452,8 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// While the database refuses, reads wait; they are written when it answers again, and at the latest when the log closes.
+// While the database refuses, responses wait; they go on when it answers again, or when nobody waits for them any more. What is written down by
+// then is written at the latest when the log closes.
 func TestReadsOutlastAnOutage(t *testing.T) {
 	t.Parallel()
 	db := testkit.DB(t)
@@ -464,12 +464,24 @@ func TestReadsOutlastAnOutage(t *testing.T) {
 	log := audit.NewReadLog(db, slog.New(slog.DiscardHandler))
 	ctx, reads := audit.WithReads(t.Context())
 	audit.Read(ctx, v, audit.Entry{Action: "transcript.read", Kind: "transcript", ID: id.New()})
-	log.Add(ctx, reads)
+	added := make(chan struct{})
+	go func() { defer close(added); log.Add(ctx, reads) }()
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	nobody, shown := audit.WithReads(gone)
+	audit.Read(nobody, v, audit.Entry{Action: "transcript.read", Kind: "transcript", ID: id.New()})
+	log.Add(nobody, shown) // returns
+	select {
+	case <-added:
+		t.Error("a response did not wait")
+	default:
+	}
 	if _, err := db.Exec(t.Context(), `ALTER TABLE away RENAME TO audit_events`); err != nil {
 		t.Fatal(err)
 	}
+	<-added
 	log.Close()
-	if n := count(t, db, v); n != 1 {
+	if n := count(t, db, v); n != 2 {
 		t.Errorf("%d rows", n)
 	}
 }

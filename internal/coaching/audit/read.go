@@ -67,8 +67,8 @@ func Read(ctx context.Context, v auth.Viewer, e Entry) {
 	}
 }
 
-// ReadLog writes down what responses have shown, behind them: no response waits for it, unless it falls so far behind that
-// waiting is the only way to lose nothing.
+// ReadLog writes down what responses show, before they are sent: nobody sees words of which the trail does not say so. Responses of one
+// moment are written together, so that they wait for one commit and not for one another.
 type ReadLog struct {
 	db  *pgxpool.Pool
 	log *slog.Logger
@@ -76,7 +76,8 @@ type ReadLog struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	waiting []line
-	writing bool
+	added   int // lines ever
+	written int // of them
 	closed  bool
 	done    chan struct{}
 }
@@ -96,7 +97,6 @@ type line struct {
 }
 
 const (
-	mostWaiting  = 10_000          // lines; beyond that responses wait
 	mostWritten  = 1_000           // lines in one statement
 	lastPatience = 5 * time.Second // for what waits when the process ends
 )
@@ -109,7 +109,8 @@ func NewReadLog(db *pgxpool.Pool, log *slog.Logger) *ReadLog {
 	return l
 }
 
-// Add takes what a response has shown. ctx is the response's: it has the id of the request.
+// Add takes what a response is about to show, and returns when it is written down, or when nobody waits for the response any more. While the
+// database is away it waits, as the response would have. ctx is the response's: it has the id of the request.
 func (l *ReadLog) Add(ctx context.Context, r *Reads) {
 	r.mu.Lock()
 	entries := r.entries
@@ -129,18 +130,16 @@ func (l *ReadLog) Add(ctx context.Context, r *Reads) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.waiting) >= mostWaiting && !l.closed {
-		l.changed.Wait()
-	}
 	l.waiting = append(l.waiting, lines...)
+	l.added += len(lines)
+	mine := l.added
 	l.changed.Broadcast()
-}
-
-// Flush waits until all that was added before is written down.
-func (l *ReadLog) Flush() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for (len(l.waiting) > 0 || l.writing) && !l.closed {
+	defer context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.changed.Broadcast()
+	})()
+	for l.written < mine && !l.closed && ctx.Err() == nil {
 		l.changed.Wait()
 	}
 }
@@ -168,13 +167,12 @@ func (l *ReadLog) run() {
 		n := min(len(l.waiting), mostWritten)
 		batch := l.waiting[:n:n]
 		l.waiting = l.waiting[n:]
-		l.writing = true
 		l.mu.Unlock()
 
 		written := l.insist(batch)
 
 		l.mu.Lock()
-		l.writing = false
+		l.written += n
 		l.changed.Broadcast()
 		l.mu.Unlock()
 		if !written {
