@@ -84755,13 +84755,13 @@ func (ec *executionContext) marshalNMetricUnit2githubᚗcomᚋrapporthqᚋrappor
 }
 
 func (ec *executionContext) unmarshalNMicros2int64(ctx context.Context, v any) (int64, error) {
-	res, err := graphql.UnmarshalInt64(v)
+	res, err := model.UnmarshalMicros(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNMicros2int64(ctx context.Context, sel ast.SelectionSet, v int64) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalInt64(v)
+	res := model.MarshalMicros(v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -88592,7 +88592,7 @@ func (ec *executionContext) unmarshalOMicros2ᚖint64(ctx context.Context, v any
 	if v == nil {
 		return nil, nil
 	}
-	res, err := graphql.UnmarshalInt64(v)
+	res, err := model.UnmarshalMicros(v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -88602,7 +88602,7 @@ func (ec *executionContext) marshalOMicros2ᚖint64(ctx context.Context, sel ast
 	}
 	_ = sel
 	_ = ctx
-	res := graphql.MarshalInt64(*v)
+	res := model.MarshalMicros(*v)
 	return res
 }
 

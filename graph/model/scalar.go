@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/json"
 	"io"
 	"strconv"
 	"time"
@@ -42,4 +43,25 @@ func UnmarshalDate(v any) (time.Time, error) {
 		return time.Time{}, fault.Invalid("", "expected a day like 2026-03-02")
 	}
 	return t, nil
+}
+
+// MarshalMicros writes an amount in millionths of a US dollar.
+func MarshalMicros(n int64) graphql.Marshaler { return graphql.MarshalInt64(n) }
+
+// UnmarshalMicros reads one. What was given is not repeated: it may be anything, and errors are logged.
+func UnmarshalMicros(v any) (int64, error) {
+	bad := fault.Invalid("", "expected a whole number of millionths of a US dollar, like 25000000")
+	switch v := v.(type) {
+	case int64:
+		return v, nil
+	case int:
+		return int64(v), nil
+	case json.Number:
+		n, err := v.Int64()
+		if err != nil {
+			return 0, bad
+		}
+		return n, nil
+	}
+	return 0, bad
 }

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -51,6 +52,8 @@ func updatable(t *testing.T, env *apptest.Env) []updated {
 	made := func(name, entity string, input apptest.Vars) string {
 		return does(t, coach, name, entity, "id", input)["id"].(string)
 	}
+	guest := made("addParticipant", "participant", apptest.Vars{"sessionId": session, "name": "Ottoline"})
+	does(t, coach, "giveConsent", "subject", "__typename", apptest.Vars{"subjectId": guest, "scopes": []string{"TRANSCRIPTION", "AI_ANALYSIS", "SUPERVISION"}})
 	client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, session))
 	goal := made("createGoal", "goal", apptest.Vars{"clientId": client, "title": "Fridays off"})
 	action := made("createActionItem", "actionItem", apptest.Vars{"clientId": client, "title": "Ask"})
@@ -71,7 +74,7 @@ func updatable(t *testing.T, env *apptest.Env) []updated {
 			apptest.Vars{"title": "Minutes", "language": "pt-BR", "sharedWithClient": true}, []string{"title", "language"}, nil},
 		{"updateOrganization", "organization", one(t, env, "org", `SELECT org_id FROM sessions WHERE id = $1`, uuid(t, session)),
 			apptest.Vars{"speakerRoles": "DECIDE", "name": "Harbor & Daughters", "retentionDays": 365, "aiEnabled": true, "modelSees": "PLACEHOLDERS", "modelMonthlyLimitMicros": 5_000_000_000}, []string{"retentionDays", "modelMonthlyLimitMicros"}, nil},
-		{"updateParticipant", "participant", made("addParticipant", "participant", apptest.Vars{"sessionId": session, "name": "Ottoline"}),
+		{"updateParticipant", "participant", guest,
 			apptest.Vars{"name": "Ottoline Wray", "role": "OTHER"}, nil, nil},
 		{"updateAgendaTopic", "topic", made("addAgendaTopic", "topic", apptest.Vars{"sessionId": session, "title": "Thursdays"}),
 			apptest.Vars{"title": "Thursday evenings", "notes": "As agreed.\nOr not.", "status": "DISCUSSED"}, []string{"notes"}, nil},
@@ -277,5 +280,25 @@ func TestTextsAreKept(t *testing.T) {
 	does(t, coach, "untag", "entity", "__typename", apptest.Vars{"entityId": session, "name": "\u200bGrit "})
 	if left := value[int](t, env, `SELECT count(*) FROM taggings g JOIN tags t ON t.id = g.tag_id WHERE t.name = 'Grit'`); n != 1 || left != 0 {
 		t.Errorf("%d, then %d", n, left)
+	}
+}
+
+// An amount that is none is the sender's mistake, and is not repeated: neither in the answer nor in the log.
+func TestAmounts(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	owner := env.Login(t, apptest.Owner)
+	org := one(t, env, "org", `SELECT id FROM organizations WHERE slug = 'harbor'`)
+	const limit = `mutation($id: ID!, $v: Micros) {updateOrganization(input: {id: $id, modelMonthlyLimitMicros: $v}) {organization {modelMonthlyLimitMicros} userErrors {field}}}`
+	for _, v := range []any{"zebulon@coach.example", 1.5, true, []int{1}, map[string]int{"a": 1}, json.Number("99999999999999999999")} {
+		if r := owner.Do(t, limit, apptest.Vars{"id": org, "v": v}); r.Code() != "INVALID" || strings.Contains(string(r.Body), "zebulon") {
+			t.Errorf("%v: %s", v, r.Body)
+		}
+	}
+	if strings.Contains(env.Log.String(), "zebulon") || strings.Contains(env.Log.String(), "level=ERROR") {
+		t.Error("it is in the log")
+	}
+	if r := owner.Do(t, limit, apptest.Vars{"id": org, "v": 25000000}); string(r.Data) != `{"updateOrganization":{"organization":{"modelMonthlyLimitMicros":25000000},"userErrors":[]}}` {
+		t.Errorf("%s", r.Body)
 	}
 }

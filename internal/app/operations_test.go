@@ -22,7 +22,7 @@ import (
 // screens are the queries of docs/operations that a front end shows a screen by, and how many statements each takes at most,
 // identity included.
 var screens = map[string]int{"home": 10, "client": 25, "client-brief": 12, "session": 18, "programme": 17, "settings": 9,
-	"dashboard": 8, "import-transcript": 22, "review-insight": 10, "insight-events": 5}
+	"dashboard": 8, "import-transcript": 23, "review-insight": 12, "insight-events": 5}
 
 func operation(t testing.TB, name string) string {
 	t.Helper()
@@ -162,7 +162,7 @@ func TestScreensStatements(t *testing.T) {
 		{Clients: 4, Sessions: 5, Utterances: 12, Insights: 5, Goals: 1, Actions: 4},
 		{Clients: 16, Sessions: 25, Utterances: 24, Insights: 5, Goals: 5, Actions: 20},
 	}
-	counts := map[string][]string{}
+	counts := map[string][]int{}
 	for _, size := range sizes {
 		env := apptest.New(t, apptest.AppOptions(app.WithLoaderWait(200*time.Millisecond)))
 		issuer, err := auth.OpenDevIssuer(env.Config.Home)
@@ -247,12 +247,12 @@ func TestScreensStatements(t *testing.T) {
 					t.Logf("%s: about %s", name, tableOf(s))
 				}
 			}
-			counts[name] = append(counts[name], fmt.Sprint(len(ran)))
+			counts[name] = append(counts[name], len(ran))
 		}
 	}
 	for name, n := range counts {
-		if n[0] != n[1] {
-			t.Errorf("%s takes %s statements, and %s of twenty times the data", name, n[0], n[1])
+		if n[1] > n[0] { // fewer it may be, where two loads came to go together
+			t.Errorf("%s takes %d statements, and %d of twenty times the data", name, n[0], n[1])
 		}
 	}
 	t.Logf("statements of the screens: %v", counts)

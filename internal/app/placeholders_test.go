@@ -54,7 +54,8 @@ func TestPlaceholders(t *testing.T) {
 	env := apptest.Demo(t, atOpenAI(s))
 	coach, owner, session := env.Login(t, apptest.Coach), env.Login(t, apptest.Owner), amara5.id(t, env)
 	organization := one(t, env, "org", `SELECT org_id FROM sessions WHERE id = $1`, uuid(t, session))
-	does(t, coach, "addParticipant", "participant", "id", apptest.Vars{"sessionId": session, "name": "Will Carter"})
+	guest := does(t, coach, "addParticipant", "participant", "id", apptest.Vars{"sessionId": session, "name": "Will Carter"})["id"]
+	does(t, coach, "giveConsent", "subject", "__typename", apptest.Vars{"subjectId": guest, "scopes": []string{"TRANSCRIPTION", "AI_ANALYSIS"}})
 
 	// An owner decides, no admin, and nobody else.
 	sql(t, env, `UPDATE memberships SET roles = roles || '{ADMIN}' WHERE user_id = (SELECT coach_id FROM sessions WHERE id = $1)`, uuid(t, session))

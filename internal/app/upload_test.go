@@ -304,6 +304,10 @@ func TestUploadsAreSwept(t *testing.T) {
 	if in := importInto(t, coach, session, "A: Young.", nil); in.AlreadyImported {
 		t.Errorf("pasted: %+v", in)
 	}
+	if n := value[int](t, env, `SELECT count(*) FROM audit_events e JOIN jobs j ON j.kind = 'transcript.unlink' AND j.entity_id = e.entity_id WHERE e.action = 'transcript.remove' AND e.entity_id = $1`,
+		uuid(t, young.Transcript.ID)); n != 1 {
+		t.Errorf("%d times it is written down, and what may still be sent is to be removed", n)
+	}
 }
 
 // What is imported by a mutation is kept where uploads are: byte for byte, from the moment of the import, and not for longer than the

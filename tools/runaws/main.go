@@ -74,7 +74,9 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	if err := set("DATABASE_URL", made.DatabaseURL, "DATABASE_PASSWORD", "", "RAPPORT_S3_BUCKET", "rapport", "RAPPORT_SQS_QUEUE_URL", made.QueueURL, "RAPPORT_S3_EVENTS_QUEUE_URL", made.EventsURL,
-		"RAPPORT_SNS_TOPIC_ARN", made.TopicARN, "RAPPORT_ROLE", string(config.Server)); err != nil {
+		"RAPPORT_SNS_TOPIC_ARN", made.TopicARN, "RAPPORT_ROLE", string(config.Server),
+		// The emulator forgets its queues when it ends: what was sent before is soon sent again.
+		"RAPPORT_SQS_RESEND", cmp.Or(os.Getenv("RAPPORT_SQS_RESEND"), "10s")); err != nil {
 		return err
 	}
 

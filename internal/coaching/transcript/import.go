@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -91,9 +92,20 @@ func (s *Service) store(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref sessi
 		return key, false, err
 	}
 	sum := sha256.Sum256(content)
-	// An announced upload of the same file needs no sending any more.
-	if _, err := tx.Exec(ctx, `DELETE FROM transcripts WHERE org_id = $1 AND session_id = $2 AND sha256 = $3 AND status = 'UPLOADING'`,
-		ref.Org, ref.ID, sum[:]); err != nil {
+	// An announced upload of the same file needs no sending any more. There is at most one.
+	var announced ID
+	switch err := tx.QueryRow(ctx, `DELETE FROM transcripts WHERE org_id = $1 AND session_id = $2 AND sha256 = $3 AND status = 'UPLOADING' RETURNING id`,
+		ref.Org, ref.ID, sum[:]).Scan(&announced); err {
+	case nil:
+		// What is sent by its link all the same is removed when the link is over.
+		if err := jobs.Enqueue(ctx, tx, jobs.Job{Org: ref.Org, Kind: JobUnlink, Entity: announced.UUID, RunAt: time.Now().Add(uploadOverdue)}); err != nil {
+			return key, false, err
+		}
+		if err := audit.Record(ctx, tx, v, entry("transcript.remove", announced, ref)); err != nil {
+			return key, false, err
+		}
+	case pgx.ErrNoRows:
+	default:
 		return key, false, err
 	}
 	err = tx.QueryRow(ctx, `SELECT id FROM transcripts WHERE org_id = $1 AND session_id = $2 AND sha256 = $3`,

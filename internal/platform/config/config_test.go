@@ -237,3 +237,13 @@ func TestLoadReadsOnlyTheLookup(t *testing.T) {
 		t.Errorf("port %d, %v", c.HTTP.Port, err)
 	}
 }
+
+// Who signs in at an address stays out of what is shown.
+func TestShowHidesLogins(t *testing.T) {
+	t.Parallel()
+	c := Config{}
+	c.Analysis.OpenAIURL = "https://user:SeKret@models.example/v1"
+	if shown := c.String(); strings.Contains(shown, "SeKret") || !strings.Contains(shown, "models.example/v1") {
+		t.Errorf("%s", shown)
+	}
+}

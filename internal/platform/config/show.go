@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"net/url"
 	"reflect"
 	"strings"
 
@@ -54,9 +55,18 @@ func (c Config) GoString() string { return c.String() }
 func (c Config) LogValue() slog.Value {
 	var attrs []slog.Attr
 	for v := range variables(reflect.TypeFor[Config]()) {
-		attrs = append(attrs, slog.String(v.name, fmt.Sprint(reflect.ValueOf(c).FieldByIndex(v.index).Interface())))
+		attrs = append(attrs, slog.String(v.name, withoutLogin(fmt.Sprint(reflect.ValueOf(c).FieldByIndex(v.index).Interface()))))
 	}
 	return slog.GroupValue(attrs...)
+}
+
+// withoutLogin hides who signs in at an address, with what.
+func withoutLogin(value string) string {
+	if u, err := url.Parse(value); err == nil && u.User != nil {
+		u.User = url.User("***")
+		return u.String()
+	}
+	return value
 }
 
 // Refs are the secrets that are kept elsewhere, by variable.

@@ -62,6 +62,7 @@ type Model struct {
 	spec    spec
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 	quiet   atomic.Int64 // Unix milliseconds before which the service does not want to be asked
+	denied  atomic.Bool  // whether it did not take the key the last time that it answered
 }
 
 var _ llm.Model = (*Model)(nil)
@@ -189,6 +190,9 @@ func (m *Model) attempt(ctx context.Context, a *answer) (err error) {
 		}
 		err = failed
 	}
+	if failed == nil || failed.Kind != llm.Unavailable {
+		m.denied.Store(failed != nil && failed.Kind == llm.Denied)
+	}
 	switch {
 	case failed == nil || failed.Kind == llm.Refused || failed.Kind == llm.TooLong:
 		verdict = nil
@@ -257,6 +261,9 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // Probe says why the service would not be asked now, nil if it would.
 func (m *Model) Probe(context.Context) error {
+	if m.denied.Load() {
+		return fault.Unavailable("the service does not take the key")
+	}
 	if m.breaker.State() == gobreaker.StateOpen {
 		return fault.Unavailable("has failed again and again, and is left alone")
 	}

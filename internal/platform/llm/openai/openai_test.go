@@ -104,7 +104,7 @@ func TestBreaker(t *testing.T) {
 	}
 
 	// What says nothing about the service does not count against it.
-	for _, a := range []llmtest.Answer{{Status: 429, RetryAfter: "0"}, {Status: 401}, {Refusal: "No."}, {Calls: []llmtest.Call{{Tool: "note", Arguments: "{}"}}, Finish: "length"}} {
+	for _, a := range []llmtest.Answer{{Status: 429, RetryAfter: "0"}, {Refusal: "No."}, {Calls: []llmtest.Call{{Tool: "note", Arguments: "{}"}}, Finish: "length"}} {
 		s.Answers(llmtest.InTurn(a))
 		m := at(t, openai.Options{BaseURL: s.URL})
 		for range 8 {
@@ -113,6 +113,19 @@ func TestBreaker(t *testing.T) {
 		if err := m.Probe(t.Context()); err != nil {
 			t.Errorf("after %+v: %v", a, err)
 		}
+	}
+
+	// A key that is not taken is told, until it is.
+	s.Answers(llmtest.InTurn(llmtest.Answer{Status: 401, Code: "invalid_api_key"}))
+	m = at(t, openai.Options{BaseURL: s.URL})
+	_ = ask(t, m)
+	if err := m.Probe(t.Context()); fault.KindOf(err) != fault.KindUnavailable {
+		t.Errorf("with a wrong key: %v", err)
+	}
+	s.Answers(llmtest.InTurn(llmtest.Answer{Refusal: "No."}))
+	_ = ask(t, m)
+	if err := m.Probe(t.Context()); err != nil {
+		t.Errorf("with a right key: %v", err)
 	}
 }
 
