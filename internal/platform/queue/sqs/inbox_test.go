@@ -82,7 +82,8 @@ func TestInbox(t *testing.T) {
 	testkit.Eventually(t, 20*time.Second, func() error {
 		mu.Lock()
 		defer mu.Unlock()
-		if got := fmt.Sprint(heard); got != fmt.Sprintf("map[later:3 one:1 poison:%d three:1 two:1]", MaxReceives) {
+		// Of what was dealt with SQS may still tell again.
+		if got := fmt.Sprint(heard); heard["one"] < 1 || heard["two"] < 1 || heard["three"] < 1 || heard["later"] < 3 || heard["poison"] != MaxReceives {
 			return errors.New(got)
 		}
 		return nil
