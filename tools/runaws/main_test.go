@@ -89,9 +89,6 @@ func home(t *testing.T) string {
 // make run-aws: it starts, a file that is uploaded is READY without its sender saying that it was, which the bucket, the queues, the
 // database and the worker have to do with, and SIGTERM ends all of it.
 func TestRunAWS(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts PostgreSQL, an emulator of AWS and two processes")
-	}
 	testkit.AWS(t) // installs it, or says that it cannot be had
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), as+"=main", "RAPPORT_HOME="+home(t), "RAPPORT_ADDR=127.0.0.1:0", "DATABASE_URL=")

@@ -72,7 +72,7 @@ var errSuperseded = errors.New("superseded by another run")
 // errOtherRoles says that who is who has turned out to be otherwise than this run reads it.
 var errOtherRoles = errors.New("other roles")
 
-// errWithdrawn says that a client has not consented to analysis.
+// errWithdrawn says that somebody in the session has not consented to analysis.
 var errWithdrawn = errors.New("without consent to analysis")
 
 // permitted checks the consents of those in the session, and keeps them from changing until the transaction ends: who withdraws one waits for what
