@@ -251,7 +251,8 @@ func TestScreensStatements(t *testing.T) {
 		}
 	}
 	for name, n := range counts {
-		if n[1] > n[0] { // fewer it may be, where two loads came to go together
+		// One more or less it may be, where two loads came to go together; one for each of anything would be many.
+		if n[1] > n[0]+1 {
 			t.Errorf("%s takes %d statements, and %d of twenty times the data", name, n[0], n[1])
 		}
 	}

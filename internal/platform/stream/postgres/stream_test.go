@@ -305,11 +305,10 @@ func TestAReaderBehindItsSubscriberRepeatsNothing(t *testing.T) {
 	db := &staged{DB: b.pool}
 	s := b.open(t, db, pgstream.Options{})
 	other := b.subscribe(t, s, "a", "")
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	db.before.Store(&stage{1, func() { close(reached); <-goOn }}) // before 1 is there: a reader may look again at once
 	b.publish(t, s, "a", 1)
 	expect(t, other, 1)
-
-	reached, goOn := make(chan struct{}), make(chan struct{})
-	db.before.Store(&stage{1, func() { close(reached); <-goOn }})
 	b.publish(t, s, "a", 2)
 	<-reached                         // the reader is about to read 2,
 	sub := b.subscribe(t, s, "a", "") // which is no news to this one
