@@ -90,7 +90,7 @@ func (s *Service) Export(ctx context.Context, in ExportInput) (_ *Export, err er
 	if t.Status == Uploading || t.Status == Uploaded || t.Status == Parsing {
 		return nil, fault.Conflict("the transcript has not been read yet")
 	}
-	doc, err := s.document(ctx, v.Org, t.ID)
+	doc, err := document(ctx, s.db, v.Org, t.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -125,9 +125,9 @@ func (s *Service) RecordExport(ctx context.Context, tx pgx.Tx, v auth.Viewer, ke
 	return audit.Record(ctx, tx, v, entries...)
 }
 
-// WriteAs writes a transcript that has been read in a format, in the words and with the speakers as they are now; for the domains above.
-func (s *Service) WriteAs(ctx context.Context, organization id.UUID, key ID, w io.Writer, f format.Format) error {
-	doc, err := s.document(ctx, organization, key)
+// WriteAs writes a transcript that has been read in a format, in the words and with the speakers that db sees; for the domains above.
+func (s *Service) WriteAs(ctx context.Context, db postgres.DB, organization id.UUID, key ID, w io.Writer, f format.Format) error {
+	doc, err := document(ctx, db, organization, key)
 	if err != nil {
 		return err
 	}
@@ -184,8 +184,8 @@ func (s *Service) link(ctx context.Context, key, name, contentType string) (*Exp
 }
 
 // document is the transcript as a file would say it: speakers by the names they are shown by, words as they are now.
-func (s *Service) document(ctx context.Context, organization id.UUID, key ID) (*format.Document, error) {
-	c, err := s.Read(ctx, organization, key)
+func document(ctx context.Context, db postgres.DB, organization id.UUID, key ID) (*format.Document, error) {
+	c, err := read(ctx, db, organization, key)
 	if err != nil {
 		return nil, err
 	}
