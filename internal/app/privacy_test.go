@@ -719,6 +719,32 @@ func TestErasureLeavesNoCopies(t *testing.T) {
 	}
 }
 
+// A file of a transcript that is about to be handed out when an erasure begins is not left behind.
+func TestErasureTakesWhatIsHandedOut(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+	key := imports(t, coach, session, conversation(t))
+	env.Work(t)
+	said := value[string](t, env, `SELECT text FROM utterances WHERE transcript_id = $1 ORDER BY length(text) DESC LIMIT 1`, uuid(t, key))
+	gate := shut(t, env, `INSERT ON transcript_exports FOR EACH ROW`)
+	got := make(chan changed, 1)
+	go func() {
+		got <- change(t, coach, "exportTranscript", "export", "url", apptest.Vars{"transcriptId": key, "format": "TEXT"})
+	}()
+	gate.somebody()
+	sql(t, env, `INSERT INTO data_requests (id, org_id, client_id, kind, status, requested_by) SELECT gen_random_uuid(), org_id, id, 'ERASURE', 'RUNNING', coach_id FROM clients WHERE id = $1`, uuid(t, clientOf(t, env, session)))
+	gate.release()
+	if out := <-got; briefly(out.userErrors) != "ERASED " {
+		t.Errorf("%s", out.response.Body)
+	}
+	for _, trace := range traces(t, env, []string{said}) {
+		if strings.Contains(trace, "/temporary/") {
+			t.Error(trace)
+		}
+	}
+}
+
 const download = `mutation($id: ID!) {downloadDataExport(input: {requestId: $id}) {export {url filename} userErrors {code}}}`
 
 // fetched is what is in a copy.
