@@ -2,6 +2,9 @@ package textsearch
 
 import (
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 )
@@ -9,8 +12,8 @@ import (
 // Check says what is wrong with a document, nil if nothing is: adapters call it first, so that all of them refuse the same.
 func (s Schema) Check(d Document) error {
 	for field, v := range map[string]string{FieldID: d.ID, FieldKind: d.Kind, FieldGroup: d.Group} {
-		if v == "" || len(v) > MaxKeyword {
-			return fault.Invalid(field, "must have 1 to %d bytes", MaxKeyword)
+		if !code(v) {
+			return fault.Invalid(field, "must have 1 to %d bytes without control characters", MaxKeyword)
 		}
 	}
 	if d.Version <= 0 {
@@ -32,8 +35,8 @@ func (s Schema) Check(d Document) error {
 		if len(values) > MaxValues || len(values) > 1 && !k.Many {
 			return fault.Invalid(name, "has too many values")
 		}
-		if slices.ContainsFunc(values, func(v string) bool { return v == "" || len(v) > MaxKeyword }) {
-			return fault.Invalid(name, "must have values of 1 to %d bytes", MaxKeyword)
+		if slices.ContainsFunc(values, func(v string) bool { return !code(v) }) {
+			return fault.Invalid(name, "must have values of 1 to %d bytes without control characters", MaxKeyword)
 		}
 	}
 	if len(d.Complete) > MaxValues || slices.ContainsFunc(d.Complete, func(v string) bool { return len(v) > MaxKeyword }) {
@@ -174,6 +177,11 @@ func (s Schema) checkWord(where, text, field string, words bool) error {
 		return fault.Invalid(where, "%q is no text field", field)
 	}
 	return nil
+}
+
+// code says whether v can be a value of a keyword field.
+func code(v string) bool {
+	return v != "" && len(v) <= MaxKeyword && utf8.ValidString(v) && !strings.ContainsFunc(v, unicode.IsControl)
 }
 
 func (s Schema) keyword(name string) (Keyword, bool) {
