@@ -5,13 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -172,6 +171,14 @@ func (f Fixture) search(t *testing.T, r textsearch.Request) textsearch.Result {
 	return found
 }
 
+// differ says how got is not what is wanted, "" if it is.
+func differ(want, got any) string {
+	if reflect.DeepEqual(want, got) {
+		return ""
+	}
+	return fmt.Sprintf("-%+v\n+%+v", want, got)
+}
+
 func names(hits []textsearch.Hit) []string {
 	found := []string{}
 	for _, h := range hits {
@@ -193,7 +200,7 @@ func (f Fixture) findsIn(t *testing.T, r textsearch.Request, want ...string) {
 	got := names(found.Hits)
 	slices.Sort(got)
 	slices.Sort(want)
-	if diff := cmp.Diff(append([]string{}, want...), got); diff != "" {
+	if diff := differ(append([]string{}, want...), got); diff != "" {
 		t.Errorf("%+v: -want +got:\n%s", r, diff)
 	}
 	if found.Total != len(want) {
@@ -207,7 +214,7 @@ func (f Fixture) ordered(t *testing.T, r textsearch.Request, want ...string) {
 	if r.Size == 0 {
 		r.Size = textsearch.MaxSize
 	}
-	if diff := cmp.Diff(append([]string{}, want...), names(f.search(t, r).Hits)); diff != "" {
+	if diff := differ(append([]string{}, want...), names(f.search(t, r).Hits)); diff != "" {
 		t.Errorf("%+v: -want +got:\n%s", r, diff)
 	}
 }
@@ -401,7 +408,7 @@ func keepsOrganizationsApart(t *testing.T, f Fixture) {
 	f.putFor(t, f.Org2, doc("same", "secret bravo", with("client", "theirs"), completing("Alpha two"), version(5), group("g-same")), doc("other", "secret"))
 	r := textsearch.Request{Query: word("secret"), Size: 10, Total: true, Facets: []textsearch.Facet{{Field: "client", Size: 10}}}
 	found := f.search(t, r)
-	if len(found.Hits) != 1 || found.Total != 1 || !cmp.Equal(found.Facets["client"], []textsearch.Bucket{{Value: "mine", Count: 1}}) {
+	if len(found.Hits) != 1 || found.Total != 1 || !reflect.DeepEqual(found.Facets["client"], []textsearch.Bucket{{Value: "mine", Count: 1}}) {
 		t.Errorf("found %+v", found)
 	}
 	f.finds(t, word("bravo"))
@@ -491,7 +498,7 @@ func rejects(t *testing.T, f Fixture) {
 		}
 	}
 	slices.Sort(got)
-	if diff := cmp.Diff([]string{"", "bad1", "bad2", "bad3", "bad5", "bad6", "bad7"}, got); diff != "" {
+	if diff := differ([]string{"", "bad1", "bad2", "bad3", "bad5", "bad6", "bad7"}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	f.refresh(t)
@@ -528,11 +535,11 @@ func tellsWhatItHolds(t *testing.T, f Fixture) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, append([]textsearch.Tally{}, got...)); diff != "" {
+		if diff := differ(want, append([]textsearch.Tally{}, got...)); diff != "" {
 			t.Errorf("after %q: -want +got:\n%s", after, diff)
 		}
 	}
-	if got, err := f.Index.Groups(t.Context(), f.Org, "", 1); err != nil || !cmp.Equal(got, all[:1]) {
+	if got, err := f.Index.Groups(t.Context(), f.Org, "", 1); err != nil || !reflect.DeepEqual(got, all[:1]) {
 		t.Errorf("the first: %+v, %v", got, err)
 	}
 }
@@ -548,7 +555,7 @@ func counts(t *testing.T, f Fixture) {
 	check := func(r textsearch.Request, want map[string][]textsearch.Bucket) {
 		t.Helper()
 		got := f.search(t, r).Facets
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := differ(want, got); diff != "" {
 			t.Errorf("%+v: -want +got:\n%s", r, diff)
 		}
 	}
@@ -587,7 +594,7 @@ func makesHistograms(t *testing.T, f Fixture) {
 		textsearch.Year:  {{Value: "2025-01-01", Count: 1}, {Value: "2026-01-01", Count: 4}},
 	} {
 		got := f.search(t, textsearch.Request{Query: word("word"), Facets: []textsearch.Facet{{Field: textsearch.FieldTime, Size: 10, Every: every}}})
-		if diff := cmp.Diff(want, got.Facets[textsearch.FieldTime]); diff != "" {
+		if diff := differ(want, got.Facets[textsearch.FieldTime]); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", every, diff)
 		}
 	}
@@ -595,7 +602,7 @@ func makesHistograms(t *testing.T, f Fixture) {
 		Query: word("word"), Narrow: map[string]textsearch.Expr{textsearch.FieldTime: textsearch.Between{From: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)}},
 		Facets: []textsearch.Facet{{Field: textsearch.FieldTime, Size: 2, Every: textsearch.Month}},
 	}
-	if diff := cmp.Diff([]textsearch.Bucket{{Value: "2026-01-01", Count: 3}, {Value: "2026-03-01", Count: 1}}, f.search(t, r).Facets[textsearch.FieldTime]); diff != "" {
+	if diff := differ([]textsearch.Bucket{{Value: "2026-01-01", Count: 3}, {Value: "2026-03-01", Count: 1}}, f.search(t, r).Facets[textsearch.FieldTime]); diff != "" {
 		t.Errorf("the last two: -want +got:\n%s", diff)
 	}
 	f.findsIn(t, r, "4", "5")
@@ -698,7 +705,7 @@ func turnsPages(t *testing.T, f Fixture) {
 		keep := func(ids []string) []string {
 			return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return removed[id] })
 		}
-		if diff := cmp.Diff(keep(want), keep(got)); diff != "" {
+		if diff := differ(keep(want), keep(got)); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", order, diff)
 		}
 	}
@@ -759,7 +766,7 @@ func highlights(t *testing.T, f Fixture) {
 		t.Fatalf("highlights are %+v", got)
 	}
 	whole, matches := marked(got[0])
-	if !cmp.Equal(matches, []string{"delegating", "delegated"}) {
+	if !reflect.DeepEqual(matches, []string{"delegating", "delegated"}) {
 		t.Errorf("marks %q", matches)
 	}
 	if !strings.Contains("<b>I</b> was delegating & “delegated” \ue000 the <em>tasks</em>", whole) || !strings.Contains(whole, "& “delegated”") {
@@ -768,7 +775,7 @@ func highlights(t *testing.T, f Fixture) {
 
 	got = one(textsearch.All{word("jose"), word("promotion")}, "b")
 	whole, matches = marked(got[0])
-	if !cmp.Equal(matches, []string{"José", "promotion"}) || len(whole) > 600 || len(whole) < 60 {
+	if !reflect.DeepEqual(matches, []string{"José", "promotion"}) || len(whole) > 600 || len(whole) < 60 {
 		t.Errorf("marks %q in %d bytes", matches, len(whole))
 	}
 	got = one(phrase("the promotion at"), "b")
@@ -778,7 +785,7 @@ func highlights(t *testing.T, f Fixture) {
 	if got = one(textsearch.All{textsearch.Word{Text: "promo", Prefix: true}, textsearch.Not{Of: word("tasks")}}, "b"); len(got) == 0 {
 		t.Fatal("no highlight of a prefix")
 	}
-	if _, matches = marked(got[0]); !cmp.Equal(matches, []string{"promotion"}) {
+	if _, matches = marked(got[0]); !reflect.DeepEqual(matches, []string{"promotion"}) {
 		t.Errorf("marks %q of a prefix", matches)
 	}
 	// What is only filtered has nothing to show, nor does who asks for none get any.
@@ -812,10 +819,10 @@ func groups(t *testing.T, f Fixture) {
 			}
 		}
 	}
-	if diff := cmp.Diff([]groupOf{{"a", "a1", 2}, {"b", "b1", 0}}, got); diff != "" {
+	if diff := differ([]groupOf{{"a", "a1", 2}, {"b", "b1", 0}}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"a2", "a3"}, names(found.Hits[0].Also)); diff != "" {
+	if diff := differ([]string{"a2", "a3"}, names(found.Hits[0].Also)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if found.More {
@@ -857,7 +864,7 @@ func completes(t *testing.T, f Fixture) {
 		for _, s := range found {
 			got = append(got, strings.ToLower(s.Text))
 		}
-		if diff := cmp.Diff(append([]string{}, want...), got); diff != "" {
+		if diff := differ(append([]string{}, want...), got); diff != "" {
 			t.Errorf("%q: -want +got:\n%s", prefix, diff)
 		}
 	}
