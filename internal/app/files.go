@@ -46,10 +46,11 @@ func (a *App) openFiles(ctx context.Context) (f files, err error) {
 	store := s3blob.New(cfg, s3blob.Options{Bucket: c.S3Bucket, Owner: c.S3Owner, KMSKey: c.S3KMSKey})
 	f.Store, f.s3, f.where = store, store, "s3 ("+c.S3Bucket+")"
 	f.check = httpx.Check{Name: "files", Adapter: "s3", Optional: true, Probe: func(ctx context.Context) error {
-		if err := store.Reach(ctx); err != nil {
-			return fault.Unavailable("cannot reach the bucket").Because(err)
+		err := store.Reach(ctx)
+		if err != nil && fault.KindOf(err) != fault.KindUnavailable {
+			err = fault.Unavailable("cannot reach the bucket").Because(err)
 		}
-		return nil
+		return err
 	}}
 	if c.S3EventsQueueURL != "" {
 		f.inbox = sqsqueue.NewInbox(cfg, sqsqueue.InboxOptions{
