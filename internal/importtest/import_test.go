@@ -73,7 +73,7 @@ var homes = []struct {
 }
 
 // servers run something that production has elsewhere, for development and tests.
-var servers = []string{"internal/platform/postgres/local", "internal/platform/aws/ministack"}
+var servers = []string{"internal/platform/postgres/local", "internal/platform/aws/ministack", "internal/platform/textsearch/elastic/local"}
 
 // broken says which rule an import breaks and why, "" if it breaks none. from and to are directories of this module, or to
 // is the path of a package from elsewhere; test says that a test file imports it.
