@@ -53,6 +53,9 @@ var kept = map[string]string{
 	"unsubscribe_keys":    "a secret of the organization",
 	"stream_keys":         "a secret of the organization",
 	"goose_db_version":    "goose's own",
+	"vector_spaces":       "names of models, and counts",
+	"vector_groups":       "ids and counts",
+	"vectors":             "copies: a job takes them away after what they were made of",
 	"model_calls":         "tokens and money",
 	"model_spending":      "tokens and money",
 }

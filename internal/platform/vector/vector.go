@@ -19,7 +19,7 @@ import (
 // Limits of records and requests. A larger one is refused as INVALID.
 const (
 	MaxBatch    = 1000   // records of one Put, ids of one Delete
-	MaxCode     = 200    // bytes of an id, a group, a field's name and a value; an id and a group are ASCII
+	MaxCode     = 200    // bytes of an id, a model, a field's name and a value; an id and a model are ASCII
 	MaxValues   = 200    // values of one field of a record
 	MaxKeywords = 30_000 // bytes of all names and values of a record
 	MaxNearest  = 1000   // of a request
@@ -36,15 +36,20 @@ type Space struct {
 
 // Record is a vector, and what a filter can ask about it.
 type Record struct {
-	ID       string // unique in its space
-	Group    string // what it is a part of, and goes with
+	ID       string // unique in its space: its group, a slash, and what it is there
 	At       time.Time
 	Keywords map[string][]string
 	Values   []float32 // of length 1, or nothing but zeros
 }
 
-// The fields that every record has for Terms, beside its keywords.
+// FieldGroup is the field of Terms that every record has, beside its keywords.
 const FieldGroup = "group"
+
+// GroupOf is what the record with the id is a part of, and goes with.
+func GroupOf(id string) string {
+	group, _, _ := strings.Cut(id, "/")
+	return group
+}
 
 // Request asks for what is near.
 type Request struct {
@@ -55,8 +60,8 @@ type Request struct {
 
 // Match is what was found.
 type Match struct {
-	ID, Group string
-	Score     float64 // the cosine, 1 for the same direction
+	ID    string
+	Score float64 // the cosine, 1 for the same direction
 }
 
 // Store keeps vectors.
@@ -130,13 +135,10 @@ func Check(s Space, records []Record) error {
 	}
 	seen := map[string]bool{}
 	for _, r := range records {
-		if !ascii(r.ID) || seen[r.ID] {
-			return fault.Invalid("id", "must be 1 to %d ASCII characters, and unique in a batch", MaxCode)
+		if group, rest, ok := strings.Cut(r.ID, "/"); !ascii(r.ID) || seen[r.ID] || !ok || group == "" || rest == "" {
+			return fault.Invalid("id", "must be a group, a slash and more, at most %d ASCII characters, and unique in a batch", MaxCode)
 		}
 		seen[r.ID] = true
-		if !ascii(r.Group) {
-			return fault.Invalid("group", "must be 1 to %d ASCII characters", MaxCode)
-		}
 		if len(r.Values) == 0 || len(r.Values) != len(records[0].Values) {
 			return fault.Invalid("values", "must be as many in each record, and some")
 		}
@@ -255,7 +257,7 @@ func Compile(e Expr) Holder {
 		}
 		return func(r *Record) bool {
 			if e.Field == FieldGroup {
-				_, in := values[r.Group]
+				_, in := values[GroupOf(r.ID)]
 				return in
 			}
 			for _, v := range r.Keywords[e.Field] {

@@ -112,7 +112,7 @@ func (s *Store) Put(ctx context.Context, in vector.Space, records []vector.Recor
 	ids, groups, times := make([]string, n), make([]string, n), make([]time.Time, n)
 	keywords, numbers := make([]map[string][]string, n), make([][]byte, n)
 	for i, r := range records {
-		ids[i], groups[i], times[i], keywords[i], numbers[i] = r.ID, r.Group, r.At, r.Keywords, encode(r.Values)
+		ids[i], groups[i], times[i], keywords[i], numbers[i] = r.ID, vector.GroupOf(r.ID), r.At, r.Keywords, encode(r.Values)
 		if keywords[i] == nil {
 			keywords[i] = map[string][]string{}
 		}
@@ -127,18 +127,15 @@ func (s *Store) Put(ctx context.Context, in vector.Space, records []vector.Recor
 		if dimension != len(records[0].Values) {
 			return nil, fault.Invalid("values", "must be %d, as all others of the space", dimension)
 		}
-		before, err := column(tx.Query(ctx, `DELETE FROM vectors WHERE org_id = $1 AND model = $2 AND id = ANY ($3) RETURNING group_id`, in.Org, in.Model, ids))
-		if err != nil {
-			return nil, err
-		}
 		if _, err := tx.Exec(ctx, `INSERT INTO vector_groups (org_id, model, group_id, changed) SELECT DISTINCT $1::uuid, $2, g, 0 FROM unnest($3::text[]) g ON CONFLICT DO NOTHING`,
 			in.Org, in.Model, groups); err != nil {
 			return nil, err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO vectors (org_id, model, id, group_id, at, keywords, numbers)
-			SELECT $1, $2, r.* FROM unnest($3::text[], $4::text[], $5::timestamptz[], $6::jsonb[], $7::bytea[]) r`,
+		_, err := tx.Exec(ctx, `INSERT INTO vectors (org_id, model, id, group_id, at, keywords, numbers)
+			SELECT $1, $2, r.* FROM unnest($3::text[], $4::text[], $5::timestamptz[], $6::jsonb[], $7::bytea[]) r
+			ON CONFLICT (org_id, model, id) DO UPDATE SET at = excluded.at, keywords = excluded.keywords, numbers = excluded.numbers`,
 			in.Org, in.Model, ids, groups, times, keywords, numbers)
-		return append(before, groups...), err
+		return groups, err
 	})
 }
 
@@ -384,22 +381,21 @@ func (s *Store) read(ctx context.Context, db postgres.DB, in vector.Space, names
 		return err
 	}
 	var r vector.Record
-	var keywords string
+	var keywords, of, current string
 	var numbers []byte
-	var current string
 	var g *group
 	var known map[string]int32 // what can be asked about, to its place in g.kinds
-	_, err = pgx.ForEachRow(rows, []any{&r.ID, &r.Group, &r.At, &keywords, &numbers}, func() error {
-		if g == nil || r.Group != current {
+	_, err = pgx.ForEachRow(rows, []any{&r.ID, &of, &r.At, &keywords, &numbers}, func() error {
+		if g == nil || of != current {
 			if g != nil {
 				f(current, g)
 			}
-			current, g, known = r.Group, &group{}, map[string]int32{}
+			current, g, known = of, &group{}, map[string]int32{}
 		}
 		key := fmt.Sprint(r.At.Unix(), keywords)
 		kind, seen := known[key]
 		if !seen {
-			about := vector.Record{Group: r.Group, At: r.At}
+			about := vector.Record{ID: r.ID, At: r.At}
 			if err := json.Unmarshal([]byte(keywords), &about.Keywords); err != nil {
 				return err
 			}
@@ -426,7 +422,7 @@ type nearest struct {
 	passes  []bool
 }
 
-func (n *nearest) look(name string, g *group) {
+func (n *nearest) look(_ string, g *group) {
 	n.passes = n.passes[:0]
 	for i := range g.kinds {
 		n.passes = append(n.passes, n.holds(&g.kinds[i]))
@@ -440,7 +436,7 @@ func (n *nearest) look(name string, g *group) {
 		if len(n.best) == n.request.Nearest && score < n.best[0].Score {
 			continue // as most are
 		}
-		m := vector.Match{ID: g.ids[i], Group: name, Score: score}
+		m := vector.Match{ID: g.ids[i], Score: score}
 		switch {
 		case len(n.best) < n.request.Nearest:
 			heap.Push(&n.best, m)

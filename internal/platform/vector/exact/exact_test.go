@@ -66,7 +66,7 @@ func TestFollowsOtherProcesses(t *testing.T) {
 	if got := find(records[7]); got != records[7].ID || server.Reads() != 40 {
 		t.Fatalf("found %s, %d groups read", got, server.Reads())
 	}
-	if err := worker.DeleteGroup(t.Context(), s, records[7].Group); err != nil {
+	if err := worker.DeleteGroup(t.Context(), s, vector.GroupOf(records[7].ID)); err != nil {
 		t.Fatal(err)
 	}
 	if got := find(records[7]); got == records[7].ID {
@@ -165,12 +165,5 @@ func BenchmarkSearch(b *testing.B) {
 			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
 		})
 	}
-	b.Run("load", func(b *testing.B) {
-		for b.Loop() {
-			if _, err := exact.New(db, 0).Search(b.Context(), s, vector.Request{Vector: records[0].Values, Nearest: 1}); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 	b.Log(fmt.Sprint(store.Used()>>20, " MB"))
 }

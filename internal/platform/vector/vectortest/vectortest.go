@@ -61,7 +61,7 @@ func Direction(degrees float64) []float32 {
 }
 
 func record(id, group string, degrees float64) vector.Record {
-	return vector.Record{ID: id, Group: group, At: monday, Keywords: map[string][]string{"coach": {"ann"}}, Values: Direction(degrees)}
+	return vector.Record{ID: group + "/" + id, At: monday, Keywords: map[string][]string{"coach": {"ann"}}, Values: Direction(degrees)}
 }
 
 func put(t *testing.T, w World, s vector.Space, records ...vector.Record) {
@@ -71,7 +71,7 @@ func put(t *testing.T, w World, s vector.Space, records ...vector.Record) {
 	}
 }
 
-// expect looks until a search finds these ids in this order; a fresh store finds them at once.
+// expect looks until a search finds these ids, without their groups, in this order; a fresh store finds them at once.
 func expect(t *testing.T, w World, s vector.Space, r vector.Request, ids ...string) []vector.Match {
 	t.Helper()
 	var found []vector.Match
@@ -80,7 +80,7 @@ func expect(t *testing.T, w World, s vector.Space, r vector.Request, ids ...stri
 		if found, err = w.Store.Search(t.Context(), s, r); err != nil {
 			t.Fatal(err)
 		}
-		return slices.EqualFunc(found, ids, func(m vector.Match, id string) bool { return m.ID == id })
+		return slices.EqualFunc(found, ids, func(m vector.Match, id string) bool { return strings.HasSuffix(m.ID, "/"+id) })
 	}
 	if w.Store.Fresh() {
 		if !look() {
@@ -130,19 +130,19 @@ func finds(t *testing.T, w World) {
 	s := vector.Space{Org: w.Orgs[0], Model: "m-1"}
 	expect(t, w, s, near(0)) // nothing is there, and no space either
 	put(t, w, s, record("east", "a", 0), record("north", "a", 90), record("west", "b", 180), record("c-twin", "b", 30), record("b-twin", "c", 30))
-	put(t, w, s, vector.Record{ID: "nothing", Group: "z", At: monday, Values: make([]float32, Dimension)})
-	found := expect(t, w, s, near(10), "east", "b-twin", "c-twin", "north", "nothing", "west")
+	put(t, w, s, vector.Record{ID: "z/nothing", At: monday, Values: make([]float32, Dimension)})
+	found := expect(t, w, s, near(10), "east", "c-twin", "b-twin", "north", "nothing", "west")
 	for i, want := range []float64{10, 20, 20, 80, 90, 170} {
 		if got := found[i].Score; math.Abs(got-math.Cos(want*math.Pi/180)) > 1e-3 {
 			t.Errorf("%s: score %f for %f degrees", found[i].ID, got, want)
 		}
 	}
-	if found[1].Group != "c" || found[2].Group != "b" {
+	if vector.GroupOf(found[1].ID) != "b" || vector.GroupOf(found[2].ID) != "c" {
 		t.Errorf("groups of %+v", found)
 	}
 	few := near(100)
 	few.Nearest = 2
-	expect(t, w, s, few, "north", "b-twin")
+	expect(t, w, s, few, "north", "c-twin")
 	counts(t, w, s, 6)
 }
 
@@ -150,7 +150,7 @@ func replaces(t *testing.T, w World) {
 	s := vector.Space{Org: w.Orgs[0], Model: "m-1"}
 	put(t, w, s, record("one", "a", 0), record("two", "a", 40), record("three", "b", 80))
 	expect(t, w, s, near(0), "one", "two", "three")
-	moved := record("one", "b", 90)
+	moved := record("one", "a", 90)
 	moved.Keywords = map[string][]string{"coach": {"ben"}}
 	put(t, w, s, moved)
 	expect(t, w, s, near(0), "two", "three", "one")
@@ -159,14 +159,14 @@ func replaces(t *testing.T, w World) {
 	expect(t, w, s, bens, "one")
 	put(t, w, s, moved) // again
 	counts(t, w, s, 3)
-	if err := w.Store.Delete(t.Context(), s, []string{"one", "nobody"}); err != nil {
+	if err := w.Store.Delete(t.Context(), s, []string{"a/one", "a/nobody"}); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, w, s, near(0), "two", "three")
 	if err := w.Store.DeleteGroup(t.Context(), s, "a"); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, w, s, near(0), "three") // "one" had moved away, and "two" had not
+	expect(t, w, s, near(0), "three")
 	counts(t, w, s, 1)
 	for range 2 { // what is gone can go again
 		if err := w.Store.Drop(t.Context(), s); err != nil {
@@ -238,7 +238,7 @@ func filters(t *testing.T, w World) {
 	}
 	var all []vector.Record
 	for i := range 60 {
-		r := vector.Record{ID: fmt.Sprintf("r%02d", i), Group: fmt.Sprint("g", random.IntN(4)), At: monday.AddDate(0, 0, random.IntN(5)), Keywords: map[string][]string{}, Values: Direction(float64(i))}
+		r := vector.Record{ID: fmt.Sprintf("g%d/r%02d", random.IntN(4), i), At: monday.AddDate(0, 0, random.IntN(5)), Keywords: map[string][]string{}, Values: Direction(float64(i))}
 		for _, field := range []string{"coach", "client", "topic"} {
 			if v := some(field, random.IntN(3)); len(v) > 0 { // some have no value at all
 				r.Keywords[field] = v
@@ -301,7 +301,7 @@ func holds(e vector.Expr, r vector.Record) bool {
 	case vector.Terms:
 		has := r.Keywords[e.Field]
 		if e.Field == vector.FieldGroup {
-			has = []string{r.Group}
+			has = []string{vector.GroupOf(r.ID)}
 		}
 		return slices.ContainsFunc(has, func(v string) bool { return slices.Contains(e.Values, v) })
 	case vector.Between:
@@ -340,10 +340,10 @@ func refuses(t *testing.T, w World) {
 	}
 	for what, records := range map[string][]vector.Record{
 		"no id":                  with(func(r *vector.Record) { r.ID = "" }),
-		"an id that is no ASCII": with(func(r *vector.Record) { r.ID = "é" }),
-		"a long id":              with(func(r *vector.Record) { r.ID = strings.Repeat("x", vector.MaxCode+1) }),
-		"the same id twice":      with(func(r *vector.Record) { r.ID = "good" }),
-		"no group":               with(func(r *vector.Record) { r.Group = "" }),
+		"an id that is no ASCII": with(func(r *vector.Record) { r.ID = "g/é" }),
+		"a long id":              with(func(r *vector.Record) { r.ID = "g/" + strings.Repeat("x", vector.MaxCode) }),
+		"the same id twice":      with(func(r *vector.Record) { r.ID = "g/good" }),
+		"no group":               with(func(r *vector.Record) { r.ID = "/x" }),
 		"no values":              with(func(r *vector.Record) { r.Values = nil }),
 		"another dimension":      with(func(r *vector.Record) { r.Values = r.Values[:Dimension-1] }),
 		"not a number":           with(func(r *vector.Record) { r.Values[3] = float32(math.NaN()) }),
@@ -353,7 +353,7 @@ func refuses(t *testing.T, w World) {
 			r.Keywords = map[string][]string{"a": slices.Repeat([]string{strings.Repeat("x", 190)}, 190)}
 		}),
 		"a large batch":        many,
-		"other than the space": {{ID: "bad", Group: "g", At: monday, Values: make([]float32, Dimension+1)}},
+		"other than the space": {{ID: "g/bad", At: monday, Values: make([]float32, Dimension+1)}},
 	} {
 		refused(what, w.Store.Put(t.Context(), s, records))
 	}
@@ -388,10 +388,10 @@ func takesLarge(t *testing.T, w World) {
 	r := near(0)
 	r.Nearest, r.Filter = 2, vector.Terms{Field: "topic", Values: append(make([]string, 0, 5000), slices.Repeat([]string{"y"}, 4999)...)}
 	expect(t, w, s, r)
-	put(t, w, s, vector.Record{ID: "~ !#", Group: "g h/1", At: monday, Keywords: map[string][]string{"wort": {"Größe 世界 $in"}}, Values: Direction(120)})
+	put(t, w, s, vector.Record{ID: "g h/~ !/#", At: monday, Keywords: map[string][]string{"wort": {"Größe 世界 $in"}}, Values: Direction(120)})
 	r = near(120)
 	r.Filter = vector.Terms{Field: "wort", Values: []string{"Größe 世界 $in"}}
-	expect(t, w, s, r, "~ !#")
+	expect(t, w, s, r, "~ !/#")
 	ids := make([]string, 0, len(many))
 	for _, m := range many {
 		ids = append(ids, m.ID)
@@ -444,7 +444,7 @@ func Random(n, dimension, groups int) []vector.Record {
 			values[j] /= float32(math.Sqrt(length))
 		}
 		g := i * groups / max(n, 1)
-		all[i] = vector.Record{ID: fmt.Sprintf("%d-%d", g, i), Group: fmt.Sprint("g", g), At: monday.AddDate(0, 0, g), Values: values,
+		all[i] = vector.Record{ID: fmt.Sprintf("g%d/%d", g, i), At: monday.AddDate(0, 0, g), Values: values,
 			Keywords: map[string][]string{"coach": {fmt.Sprint("coach", g%20)}, "role": {[]string{"COACH", "CLIENT"}[i%2]}}}
 	}
 	return all
