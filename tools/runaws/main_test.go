@@ -248,6 +248,7 @@ func TestTheWorkerIsNoOrphan(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	defer time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }).Stop()
 	_ = read.Close()
 	ready := false
 	for lines := bufio.NewScanner(out); lines.Scan(); {
