@@ -42,7 +42,7 @@ var homes = []struct {
 	{"github.com/jackc/pgx/v5/stdlib", []string{"internal/platform/postgres"}, "only migrations need database/sql"},
 	{"github.com/jackc/pgx/v5", []string{
 		"internal/platform/postgres", "internal/platform/postgres/local", "internal/platform/id", "internal/platform/page", "internal/platform/jobs",
-		"internal/platform/queue/postgres", "internal/platform/event", "internal/platform/event/devbox", "internal/platform/mail/ses", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest",
+		"internal/platform/queue/postgres", "internal/platform/event", "internal/platform/event/devbox", "internal/platform/mail/ses", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest", "internal/platform/vector/exact",
 		"internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
 		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/deadletter", "internal/coaching/notice",
 		"internal/platform/textsearch/postgres", "internal/coaching/note", "internal/coaching/analytics", "internal/coaching/theme", "internal/coaching/goal",
@@ -67,6 +67,9 @@ var homes = []struct {
 	{"github.com/pkoukk", []string{"internal/platform/llm/openai"}, "tokens are counted as a model counts them"},
 	{"github.com/sony/gobreaker", []string{"internal/platform/llm/openai", "internal/platform/embed/openai"}, "whom to leave alone is an adapter's to know"},
 	{"github.com/viterin/vek", []string{"internal/platform/embed/local", "internal/platform/vector/exact"}, "vectors are computed where they are made and kept"},
+	{"github.com/pinecone-io/go-pinecone", []string{"internal/platform/vector/pinecone", "internal/platform/vector/pinecone/pineconetest"}, "Pinecone is known to its adapter"},
+	{"google.golang.org/grpc", []string{"internal/platform/vector/pinecone", "internal/platform/vector/pinecone/pineconetest"}, "gRPC is spoken with Pinecone only"},
+	{"google.golang.org/protobuf", []string{"internal/platform/vector/pinecone", "internal/platform/vector/pinecone/pineconetest"}, "gRPC is spoken with Pinecone only"},
 	{"github.com/google/go-cmp", nil, "it panics by design: a test's tool"},
 	{"go.uber.org/goleak", nil, "a test's tool"},
 	{"github.com/santhosh-tekuri/jsonschema", nil, "a test's tool: what is published is made to fit its schema, and not judged by it"},
