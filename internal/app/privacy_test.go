@@ -579,6 +579,7 @@ func TestErasure(t *testing.T) {
 		"a session's tag":              change(t, coach, "tag", "tag", "id", apptest.Vars{"entityId": session, "name": "Amara"}),
 		"a private note":               change(t, coach, "createNote", "note", "id", apptest.Vars{"entityId": her, "body": "Amara", "visibility": "PRIVATE"}),
 		"a filter":                     change(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": "Amara", "filter": apptest.Vars{"clientIds": []string{her}}}),
+		"a filter of an engagement":    change(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": "Amara", "filter": apptest.Vars{"engagementIds": []string{engagement}}}),
 		"a copy":                       change(t, owner, "requestDataExport", "dataRequest", "id", apptest.Vars{"clientId": her}),
 		"a goal":                       change(t, coach, "createGoal", "goal", "id", apptest.Vars{"clientId": her, "title": "Again"}),
 		"an action":                    change(t, coach, "createActionItem", "actionItem", "id", apptest.Vars{"clientId": her, "title": "Again"}),
