@@ -21,7 +21,7 @@ run: prerequisites graphiql ## Start everything for development and open the exp
 .PHONY: run-aws
 run-aws: prerequisites graphiql ## Start everything as on AWS: S3, SQS and SNS of an emulator (Python 3.11), a worker of its own
 	@[ -x bin/rapport-aws ] || echo "… building the server (a minute or two the first time)"
-	@go build -o bin/rapport-aws ./tools/runaws && go build -o bin/rapport-worker ./cmd/worker || { echo "the server does not build"; exit 1; }
+	@go build -o bin/rapport-aws ./tools/runaws || { echo "the server does not build"; exit 1; }
 	@exec ./bin/rapport-aws
 
 .PHONY: build

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -170,8 +171,24 @@ func TestServerLives(t *testing.T) {
 	}
 	dir := home(t)
 	first := start(t, dir, true)
-	if out := first.output(); !strings.Contains(out, "coach@harbor.example") || !strings.Contains(out, "queue") {
-		t.Errorf("the ready block lacks logins or adapters:\n%s", out)
+	// What it prints is what the README shows: the same lines, whatever a machine puts into them.
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := func(text string) (names []string) {
+		_, block, _ := strings.Cut(text, "Rapport is ready after")
+		block, _, whole := strings.Cut(block, "Ctrl-C stops it.")
+		for _, m := range regexp.MustCompile(`(?m)^ +(\S+) {2,}\S`).FindAllStringSubmatch(block, -1) {
+			names = append(names, m[1])
+		}
+		if !whole {
+			t.Errorf("no ready block in\n%s", text)
+		}
+		return names
+	}
+	if got, want := lines(first.output()), lines(string(readme)); !slices.Equal(got, want) || !slices.Contains(got, "coach@harbor.example") {
+		t.Errorf("the ready block says %q, in the README %q", got, want)
 	}
 	demo := first.sessions(t)
 	if strings.Count(demo, `"READY"`) < 6 {
@@ -184,15 +201,18 @@ func TestServerLives(t *testing.T) {
 		t.Errorf("a second server ended with %d and said %q", code, second.output())
 	}
 
+	measured := false
 	operate := func(args ...string) (string, error) {
-		var out bytes.Buffer
+		var out, errs bytes.Buffer
 		lookup := func(name string) (string, bool) {
-			if name == "RAPPORT_HOME" {
-				return dir, true
-			}
-			return "", false
+			value, set := map[string]string{"RAPPORT_HOME": dir, "RAPPORT_METRICS": "emf"}[name]
+			return value, set
 		}
-		err := app.Operate(context.Background(), lookup, args, &out, &out)
+		err := app.Operate(context.Background(), lookup, args, &out, &errs)
+		if strings.Contains(out.String(), "CloudWatchMetrics") {
+			t.Errorf("rapport %s mixes measures with what people read:\n%s", args[0], &out)
+		}
+		measured = measured || strings.Contains(errs.String(), "CloudWatchMetrics")
 		return out.String(), err
 	}
 	if out, err := operate("init", "--organization", "acme", "--owner", "owner@acme.example"); err != nil || !strings.Contains(out, "org_") {
@@ -228,6 +248,9 @@ func TestServerLives(t *testing.T) {
 	}
 	if out, err := operate("import", file, "--session", session); err != nil || !strings.Contains(out, "READY") {
 		t.Errorf("rapport import without a server: %v\n%s", err, out)
+	}
+	if !measured {
+		t.Error("what the command has analysed by itself is not measured")
 	}
 
 	again := start(t, dir, true)

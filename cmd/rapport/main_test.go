@@ -27,6 +27,7 @@ func TestExitStatus(t *testing.T) {
 		{[]string{"import", "-h"}, "", 0},
 		{nil, "", 2},
 		{[]string{"import"}, "", 2},
+		{[]string{"unsuppress", "garbage"}, "", 2},
 		{[]string{"migrate"}, "nonsense", 1},
 	} {
 		cmd := exec.Command(os.Args[0], tc.args...)

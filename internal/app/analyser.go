@@ -8,6 +8,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
+	"github.com/rapporthq/rapport/internal/platform/llm"
 	"github.com/rapporthq/rapport/internal/platform/llm/openai"
 )
 
@@ -26,7 +27,11 @@ func (a *App) chooseAnalyser(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		a.analyser = prompted.New(string(config.AnalyserOpenAI), model)
+		asked := llm.Model(model)
+		if a.metrics != nil {
+			asked = metered{model, a, string(config.AnalyserOpenAI)}
+		}
+		a.analyser = prompted.New(string(config.AnalyserOpenAI), asked)
 		a.analysis.Adapter, a.analysis.Probe = string(config.AnalyserOpenAI), model.Probe
 	default:
 		a.analyser = rules.Analyser{}

@@ -112,6 +112,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 			return nil, err
 		}
 	}
+	a.metrics = a.openMetrics()
 	if err := a.chooseAnalyser(ctx); err != nil {
 		return nil, err
 	}
@@ -154,10 +155,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Consents = consent.NewService(db, a.news.outbox, consenting(a.services)...)
 	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal(), a.news.outbox)
 
-	a.metrics = a.openMetrics()
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.work.queue(), Log: log,
-		Concurrency: cfg.Jobs.Concurrency, PerOrg: perOrg(cfg), Lease: cfg.Jobs.Lease, Drain: cfg.HTTP.ShutdownTimeout * 8 / 10, Around: a.measured,
+		Concurrency: cfg.Jobs.Concurrency, PerOrg: perOrg(cfg), Lease: cfg.Jobs.Lease, Drain: cfg.HTTP.ShutdownTimeout * 8 / 10, Around: a.measured, Died: a.measuredDeath,
 	})
 	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse, jobs.OnDead(a.services.Transcripts.ParseDied))
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))

@@ -136,6 +136,13 @@ func TestExportRefused(t *testing.T) {
 			t.Errorf("%s of what was not sent: %+v", format, out)
 		}
 	}
+	// Files were kept elsewhere before: the others know nothing of the original, and do not say that it never came.
+	kept := importInto(t, coach, amara5.id(t, env), "Ruth: Hello.\nAmara: Hello to you.\n", nil).Transcript.ID
+	env.Work(t)
+	elsewhere := env.Another(t, inS3(t)...).Login(t, apptest.Coach)
+	if out := export(t, elsewhere, kept, "ORIGINAL"); out.Export != nil || len(out.UserErrors) != 1 || out.UserErrors[0].Code != "FILE_MISSING" {
+		t.Errorf("from another store: %+v", out)
+	}
 	try := func(who, transcript, format, want string) {
 		t.Helper()
 		r := env.Login(t, who).Do(t, `mutation($id: ID!, $format: TranscriptExportFormat!) {exportTranscript(input: {transcriptId: $id, format: $format}) {export {url}}}`,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,7 +36,7 @@ func (a *App) openFiles(ctx context.Context) (f files, err error) {
 	c := a.config.Files
 	if c.S3Bucket == "" {
 		f.disk, err = disk.Open(a.config.Home, func() string { return *a.url.Load() })
-		f.Store, f.where = f.disk, "disk ("+a.config.Home+"/files)"
+		f.Store, f.where = reached{f.disk}, "disk ("+a.config.Home+"/files)"
 		f.check = httpx.Check{Name: "files", Adapter: "disk", Optional: true, Probe: f.disk.Reach}
 		return f, err
 	}
@@ -44,12 +45,13 @@ func (a *App) openFiles(ctx context.Context) (f files, err error) {
 		return f, err
 	}
 	store := s3blob.New(cfg, s3blob.Options{Bucket: c.S3Bucket, Owner: c.S3Owner, KMSKey: c.S3KMSKey})
-	f.Store, f.s3, f.where = store, store, "s3 ("+c.S3Bucket+")"
+	f.Store, f.s3, f.where = reached{store}, store, "s3 ("+c.S3Bucket+")"
 	f.check = httpx.Check{Name: "files", Adapter: "s3", Optional: true, Probe: func(ctx context.Context) error {
-		if err := store.Reach(ctx); err != nil {
-			return fault.Unavailable("cannot reach the bucket").Because(err)
+		err := store.Reach(ctx)
+		if err != nil && fault.KindOf(err) != fault.KindUnavailable {
+			err = fault.Unavailable("cannot reach the bucket").Because(err)
 		}
-		return nil
+		return err
 	}}
 	if c.S3EventsQueueURL != "" {
 		f.inbox = sqsqueue.NewInbox(cfg, sqsqueue.InboxOptions{
@@ -60,6 +62,42 @@ func (a *App) openFiles(ctx context.Context) (f files, err error) {
 	}
 	return f, nil
 }
+
+// reached is a store of which people are told that it is out of reach, where it is, and not that we have made a mistake.
+type reached struct{ blob.Store }
+
+func away(err error) error {
+	if err == nil || fault.KindOf(err) != fault.KindInternal || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fault.Unavailable("files are out of reach now: try again later").Because(err)
+}
+
+// UploadLink implements blob.Store.
+func (r reached) UploadLink(ctx context.Context, key string, f blob.File, valid time.Duration) (blob.Link, error) {
+	l, err := r.Store.UploadLink(ctx, key, f, valid)
+	return l, away(err)
+}
+
+// DownloadLink implements blob.Store.
+func (r reached) DownloadLink(ctx context.Context, key, filename, contentType string, valid time.Duration) (blob.Link, error) {
+	l, err := r.Store.DownloadLink(ctx, key, filename, contentType, valid)
+	return l, away(err)
+}
+
+// Put implements blob.Store.
+func (r reached) Put(ctx context.Context, key, contentType string, content []byte) error {
+	return away(r.Store.Put(ctx, key, contentType, content))
+}
+
+// Open implements blob.Store.
+func (r reached) Open(ctx context.Context, key string) (io.ReadCloser, int64, error) {
+	file, size, err := r.Store.Open(ctx, key)
+	return file, size, away(err)
+}
+
+// Delete implements blob.Store.
+func (r reached) Delete(ctx context.Context, key string) error { return away(r.Store.Delete(ctx, key)) }
 
 // inboxChecks is what else can fail, where the bucket tells of files.
 func (f files) inboxChecks() []httpx.Check {

@@ -14,6 +14,7 @@ import (
 
 	s3blob "github.com/rapporthq/rapport/internal/platform/blob/s3"
 	"github.com/rapporthq/rapport/internal/platform/config"
+	sesmail "github.com/rapporthq/rapport/internal/platform/mail/ses"
 	"github.com/rapporthq/rapport/internal/platform/queue"
 	sqsqueue "github.com/rapporthq/rapport/internal/platform/queue/sqs"
 )
@@ -32,6 +33,9 @@ func Lambda(ctx context.Context, lookup config.Lookup) error {
 	}
 	secrets, err := OpenSecrets(ctx, cfg, lookup, log)
 	if err != nil {
+		return err
+	}
+	if err := openAll(ctx, cfg, secrets); err != nil {
 		return err
 	}
 	db, closeDB, err := OpenDatabase(ctx, cfg, secrets, Tenant(), func(line string) { log.Info(line) }, func() {})
@@ -131,6 +135,9 @@ func (a *App) takeBatch(ctx context.Context, messages []events.SQSMessage) event
 	return out
 }
 
+// errUnreadable says the same of a message in one of our queues.
+var errUnreadable = errors.New("the message is no job, and no notification of S3 or of SES")
+
 var errNotNow = errors.New("the job has to wait, and there is no RAPPORT_SQS_QUEUE_URL to send it to anew")
 
 func (a *App) take(ctx context.Context, m events.SQSMessage) (err error) {
@@ -153,7 +160,13 @@ func (a *App) take(ctx context.Context, m events.SQSMessage) (err error) {
 	if err := a.stored(ctx, []byte(m.Body)); !errors.Is(err, s3blob.ErrNoNotification) {
 		return err
 	}
-	return a.hearOf(ctx, m.Body)
+	if a.mails.hear == nil {
+		return errUnreadable
+	}
+	if err := a.mails.hear(ctx, m.Body); !errors.Is(err, sesmail.ErrNoEnvelope) {
+		return err
+	}
+	return errUnreadable
 }
 
 // handed is the queue of one delivery that Lambda has received, and deletes unless it is told that it failed.

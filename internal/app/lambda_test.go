@@ -152,8 +152,8 @@ func TestLambdaTakesABatch(t *testing.T) {
 	if got := outcome(t, env, there); got != want {
 		t.Errorf("another outcome:\n%s", difference(got, want))
 	}
-	if strings.Contains(env.Log.String(), "something private") {
-		t.Errorf("the log quotes a message: %s", env.Log.String())
+	if log := env.Log.String(); strings.Contains(log, "something private") || strings.Count(log, `err="the message is no job, and no notification of S3 or of SES"`) != 4 {
+		t.Errorf("the log quotes a message, or does not say what is wrong with it: %s", log)
 	}
 	env.DB.Close()
 	answer, err = env.App.Invoke(t.Context(), batch)

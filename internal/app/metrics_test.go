@@ -12,7 +12,7 @@ import (
 )
 
 // Measures are lines as CloudWatch wants them: of the jobs how many wait, for how long, and how many were given up; of each analysis, once,
-// how long it was waited for and what it has cost.
+// how long it was waited for, or by which code it has failed; of each answer of the model what it has cost, whatever became of it.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	var out apptest.Log
@@ -35,10 +35,10 @@ func TestMetrics(t *testing.T) {
 	env.Work(t)
 	env.Work(t)
 	lines := telemetrytest.Read(t, out.String())[before:]
-	if len(lines) != 2 {
+	if len(lines) != 4 {
 		t.Fatalf("%d lines: %+v", len(lines), lines)
 	}
-	stand, analysis := lines[0], lines[1]
+	stand, analysis := lines[0], lines[3]
 	if age := stand.Values["JobAge"]; age < 90 || age > 150 {
 		t.Errorf("the oldest job waits for %v s", age)
 	}
@@ -46,14 +46,24 @@ func TestMetrics(t *testing.T) {
 	if want := map[string]float64{"PendingJobs": 1, "RunningJobs": 0, "DeadJobs": 2}; !reflect.DeepEqual(stand.Values, want) || stand.Namespace != "Harbor/Rapport" || len(stand.Dimensions) > 0 {
 		t.Errorf("jobs: %+v", stand)
 	}
-	cost := float64(value[int64](t, env, `SELECT cost_micros FROM analysis_runs WHERE transcript_id = $1`, uuid(t, transcript)))
-	if got := analysis.Values["AnalysisCost"]; got != cost || cost == 0 {
-		t.Errorf("costs %v, and %v was booked", got, cost)
+	costs := func(lines []telemetrytest.Line) (sum float64) {
+		for _, l := range lines {
+			if sum += l.Values["AnalysisCost"]; l.Values["AnalysisCost"] > 0 && (!reflect.DeepEqual(l.Dimensions, map[string]string{"Engine": "openai"}) || l.Units["AnalysisCost"] != "None") {
+				t.Errorf("a cost: %+v", l)
+			}
+		}
+		return sum
+	}
+	booked := func() float64 {
+		return float64(value[int64](t, env, `SELECT sum(cost_micros)::bigint FROM model_spending`))
+	}
+	if got := costs(lines); got != booked() || got == 0 {
+		t.Errorf("costs %v, and %v was booked", got, booked())
 	}
 	if waited := analysis.Values["AnalysisLatency"]; waited < 90 || waited > 150 || !reflect.DeepEqual(analysis.Dimensions, map[string]string{"Engine": "openai"}) {
 		t.Errorf("analysis: %+v", analysis)
 	}
-	if want := map[string]string{"AnalysisLatency": "Seconds", "AnalysisCost": "None"}; !reflect.DeepEqual(analysis.Units, want) {
+	if want := map[string]string{"AnalysisLatency": "Seconds"}; !reflect.DeepEqual(analysis.Units, want) {
 		t.Errorf("units: %v", analysis.Units)
 	}
 
@@ -61,8 +71,36 @@ func TestMetrics(t *testing.T) {
 	sql(t, env, `UPDATE analysis_runs SET finished_at = now() - interval '1 hour'`)
 	sql(t, env, `UPDATE jobs SET state = 'PENDING', due_at = now(), run_at = now(), finished_at = NULL WHERE kind = 'transcript.analyse' AND entity_id = $1`, uuid(t, transcript))
 	env.Work(t)
-	if n := len(telemetrytest.Read(t, out.String())) - before; n != 2 {
+	if n := len(telemetrytest.Read(t, out.String())) - before; n != 4 {
 		t.Errorf("%d lines", n)
+	}
+
+	// One that fails is told by why, once, and by what it has cost all the same.
+	s.Answers(of(llmtest.Answer{Refusal: "I would rather not.", InputTokens: 900, OutputTokens: 5}))
+	imports(t, coach, session, evenings(3))
+	sql(t, env, `DELETE FROM jobs WHERE kind <> 'transcript.analyse'`)
+	env.Work(t)
+	failed := telemetrytest.Read(t, out.String())[before+4:]
+	var deaths []telemetrytest.Line
+	for _, l := range failed {
+		if _, is := l.Values["FailedAnalyses"]; is {
+			deaths = append(deaths, l)
+		}
+	}
+	if len(deaths) != 1 || deaths[0].Values["FailedAnalyses"] != 1 || !reflect.DeepEqual(deaths[0].Dimensions, map[string]string{"Engine": "openai", "Code": "ANALYSIS_REFUSED"}) {
+		t.Errorf("failed: %+v", failed)
+	}
+	if got := costs(lines) + costs(failed); got != booked() || costs(failed) < 9_150 {
+		t.Errorf("costs %v, and %v was booked", got, booked())
+	}
+	// And one whose worker has died.
+	s.Answers(good)
+	another := imports(t, coach, session, evenings(4))
+	sql(t, env, `UPDATE jobs SET state = 'RUNNING', attempt = max_attempts, lease = gen_random_uuid(), lease_until = now(), due_at = now() WHERE kind = 'transcript.analyse' AND entity_id = $1`, uuid(t, another))
+	env.Work(t)
+	lines = telemetrytest.Read(t, out.String())
+	if last := lines[len(lines)-1]; last.Values["FailedAnalyses"] != 1 || last.Dimensions["Code"] != "ANALYSIS_FAILED" {
+		t.Errorf("its worker has died: %+v", last)
 	}
 	var silent apptest.Log
 	off := env.Another(t, apptest.AppOptions(app.WithMetrics(&silent)))

@@ -84,6 +84,13 @@ var commands = []command{
 		prepare:  showConfig,
 	},
 	{
+		name:     "bucket",
+		synopsis: "configure",
+		about:    "set versions, lifecycle, CORS and the block of everything public of the bucket of RAPPORT_S3_BUCKET",
+		operands: 1,
+		prepare:  configureBucket,
+	},
+	{
 		name:     "unsuppress",
 		synopsis: "ADDRESS",
 		about:    "mail an address again to which mails came back, or whose owner called one spam",
@@ -254,6 +261,11 @@ func (o *operator) open(ctx context.Context) (db *pgxpool.Pool, alone bool, clos
 	return db, alone, closeDB, err
 }
 
+// assemble puts the product together for a command. What a person reads is not mixed with measures: those go where the log does.
+func (o *operator) assemble(ctx context.Context, db *pgxpool.Pool) (*App, error) {
+	return New(ctx, o.cfg, NewLogger(o.cfg, o.errs), db, WithSecrets(o.secrets), WithMetrics(o.errs))
+}
+
 // showConfig prints what the environment says, after checking it.
 func showConfig(*flag.FlagSet) action {
 	return func(_ context.Context, o *operator, operands []string) error {
@@ -261,6 +273,37 @@ func showConfig(*flag.FlagSet) action {
 			return misuse(fmt.Sprintf("what is %q?", operands[0]))
 		}
 		fmt.Fprintln(o.out, o.cfg)
+		return nil
+	}
+}
+
+// configureBucket has the bucket do what the product relies on. It needs no database.
+func configureBucket(*flag.FlagSet) action {
+	return func(ctx context.Context, o *operator, operands []string) error {
+		if operands[0] != "configure" {
+			return misuse(fmt.Sprintf("what is %q?", operands[0]))
+		}
+		if o.cfg.Files.S3Bucket == "" {
+			return errors.New("RAPPORT_S3_BUCKET: must be set")
+		}
+		a := &App{config: o.cfg}
+		f, err := a.openFiles(ctx)
+		if err != nil {
+			return err
+		}
+		var origins []string
+		for _, origin := range append([]string{o.cfg.HTTP.PublicURL}, o.cfg.HTTP.CORSOrigins...) {
+			if origin != "" && !slices.Contains(origins, origin) {
+				origins = append(origins, origin)
+			}
+		}
+		if len(origins) == 0 {
+			return errors.New("RAPPORT_PUBLIC_URL: must be set: pages from there send files to the bucket")
+		}
+		if err := f.s3.Configure(ctx, origins); err != nil {
+			return err
+		}
+		fmt.Fprintf(o.out, "the bucket %s is configured for pages of %s\n", o.cfg.Files.S3Bucket, strings.Join(origins, ", "))
 		return nil
 	}
 }
@@ -285,14 +328,14 @@ func unsuppress(*flag.FlagSet) action {
 	return func(ctx context.Context, o *operator, operands []string) (err error) {
 		to, err := mail.ParseAddress(operands[0])
 		if err != nil {
-			return err
+			return misuse(fmt.Sprintf("%q is no e-mail address", operands[0]))
 		}
 		db, _, closeDB, err := o.open(ctx)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, closeDB()) }()
-		a, err := New(ctx, o.cfg, NewLogger(o.cfg, o.errs), db)
+		a, err := o.assemble(ctx, db)
 		if err != nil {
 			return err
 		}
@@ -459,7 +502,7 @@ func importFile(f *flag.FlagSet) action {
 			return err
 		}
 		defer func() { err = errors.Join(err, closeDB()) }()
-		a, err := New(ctx, o.cfg, NewLogger(o.cfg, o.errs), db, WithSecrets(o.secrets))
+		a, err := o.assemble(ctx, db)
 		if err != nil {
 			return err
 		}

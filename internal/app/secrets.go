@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
+	"slices"
 	"time"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -44,6 +47,17 @@ func OpenSecrets(ctx context.Context, cfg config.Config, lookup config.Lookup, l
 	return secret.NewKeeper(log, sources), nil
 }
 
+// openAll fetches whatever the configuration refers to, so that all that is missing is told at once and not one at each start.
+func openAll(ctx context.Context, cfg config.Config, secrets *secret.Keeper) error {
+	refs := cfg.Refs()
+	var errs []error
+	for _, variable := range slices.Sorted(maps.Keys(refs)) {
+		_, err := secrets.Open(ctx, variable, refs[variable].String(), nil)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
 // login is how connections to the database sign in: by what its URL says now, and by a password of its own if there is one.
 type login struct{ url, password *secret.Value }
 
@@ -52,13 +66,14 @@ const recent = 5 * time.Second
 
 // openLogin returns the database's address and how to sign in there.
 func openLogin(ctx context.Context, cfg config.Database, secrets *secret.Keeper) (address string, l login, err error) {
-	if l.url, err = secrets.Open(ctx, "DATABASE_URL", cfg.URL.Reveal(), config.DatabaseURL); err != nil {
-		return "", l, err
-	}
+	l.url, err = secrets.Open(ctx, "DATABASE_URL", cfg.URL.Reveal(), config.DatabaseURL)
 	if cfg.Password != "" {
-		if l.password, err = secrets.Open(ctx, "DATABASE_PASSWORD", cfg.Password.Reveal(), nil); err != nil {
-			return "", l, err
-		}
+		var failed error
+		l.password, failed = secrets.Open(ctx, "DATABASE_PASSWORD", cfg.Password.Reveal(), nil)
+		err = errors.Join(err, failed)
+	}
+	if err != nil {
+		return "", l, err
 	}
 	return l.url.Within(ctx, recent), l, nil
 }

@@ -81,8 +81,10 @@ func TestThePasswordIsRotated(t *testing.T) {
 	} {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), asServer+"=1", "RAPPORT_HOME="+env.Config.Home, "RAPPORT_ADDR=127.0.0.1:0", "DATABASE_URL="+without.String())
-		cmd.Env = append(append(cmd.Env, inAWS...), "DATABASE_PASSWORD="+ref)
-		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), want) || strings.Contains(string(out), password) {
+		// All that is missing is told at once.
+		const other = `RAPPORT_OPENAI_API_KEY: secretsmanager has no secret "nothing"`
+		cmd.Env = append(append(cmd.Env, inAWS...), "DATABASE_PASSWORD="+ref, "RAPPORT_OPENAI_API_KEY=secretsmanager:nothing#key")
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), want) || !strings.Contains(string(out), other) || strings.Contains(string(out), password) {
 			t.Errorf("%s: %v\n%s", ref, err, out)
 		}
 	}

@@ -72,6 +72,9 @@ func Serve(ctx context.Context, lookup config.Lookup, out io.Writer) (err error)
 	if err != nil {
 		return err
 	}
+	if err := openAll(ctx, cfg, secrets); err != nil {
+		return err
+	}
 	db, closeDB, err := OpenDatabase(ctx, cfg, secrets, role, progress, cancel)
 	if err != nil {
 		return err
@@ -224,6 +227,9 @@ func (a *App) announce(ctx context.Context, out io.Writer, addr net.Addr, took t
 		}
 	}
 	fmt.Fprintf(&b, "\n  database   PostgreSQL %s (%s)\n  queue      %s\n  stream     postgres\n  files      %s\n  mail       %s\n  events     %s\n  analyser   %s\n", version, where, a.work.where, a.files.where, a.mails.where, a.news.where, a.analyses())
+	for _, problem := range a.ready.Problems(ctx) {
+		fmt.Fprintf(&b, "  attention  %s\n", problem)
+	}
 	if a.dev != nil {
 		everybody, err := people{a.db, a.dev.Issuer().Name}.list(ctx)
 		if err != nil {

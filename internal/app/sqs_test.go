@@ -68,7 +68,9 @@ func (o *outside) Do(r *http.Request) (*http.Response, error) {
 	defer cancel()
 	defer context.AfterFunc(line, cancel)()
 	answer, err := http.DefaultClient.Do(r.WithContext(ctx))
-	if err != nil {
+	if line.Err() != nil && err != nil {
+		return nil, errors.New("the line is cut")
+	} else if err != nil {
 		return nil, err
 	}
 	defer answer.Body.Close()
@@ -112,13 +114,14 @@ func readyz(t *testing.T, env *apptest.Env) (status, queue string) {
 	return out.Status, queue
 }
 
-// A server that does no jobs, and a worker that serves no API: what the one takes in the other finishes, through SQS, with the
-// outcome that it has everywhere. SQS goes away for a while, messages come ten times and in any order, and the queue is emptied
+// A server that does no jobs, and a worker that serves no API: what the one takes in the other finishes, through SQS and with files in S3, with
+// the outcome that it has everywhere. AWS goes away for a while, messages come ten times and in any order, and the queue is emptied
 // by mistake.
 func TestServerAndWorkerOverSQS(t *testing.T) {
 	t.Parallel()
-	o := newOutside(t)
-	env := apptest.Demo(t, o.as(config.Server))
+	o, b := newOutside(t), newBucket(t)
+	files := apptest.Config(func(c *config.Config) { c.Files.S3Bucket = b.name })
+	env := apptest.Demo(t, o.as(config.Server), files)
 	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
 	file := func(n int) string { return conversation(t) + fmt.Sprintf("\nNOTE copy %d\n", n) }
 
@@ -141,7 +144,7 @@ func TestServerAndWorkerOverSQS(t *testing.T) {
 	if status := value[string](t, env, `SELECT status FROM transcripts WHERE id = $1`, uuid(t, first)); status != "PARSED" {
 		t.Errorf("somebody has worked: %s", status)
 	}
-	worker := env.Another(t, o.as(config.Worker))
+	worker := env.Another(t, o.as(config.Worker), files)
 	settled(t, env, first)
 	if got := outcome(t, env, first); got != want {
 		t.Errorf("another outcome:\n%s", difference(got, want))
@@ -158,8 +161,14 @@ func TestServerAndWorkerOverSQS(t *testing.T) {
 		}
 	}
 
-	// SQS is out of reach. Imports are answered, and wait.
+	// AWS is out of reach. Imports are answered, and wait; what needs a file now says so, and works later.
+	up := announce(t, coach, session, file(9), nil)
+	up.send(t, file(9))
 	o.cut()
+	r := coach.Do(t, `mutation($id: ID!) {completeTranscriptUpload(input: {transcriptId: $id}) {transcript {status}}}`, apptest.Vars{"id": up.Transcript.ID})
+	if r.Code() != "UNAVAILABLE" || r.Status != http.StatusServiceUnavailable {
+		t.Errorf("a file that cannot be looked at: %d %s", r.Status, r.Body)
+	}
 	testkit.Eventually(t, 20*time.Second, func() error {
 		if status, queue := readyz(t, env); status != "degraded" || !strings.HasPrefix(queue, "sqs false") {
 			return fmt.Errorf("%s, %s", status, queue)
@@ -181,6 +190,8 @@ func TestServerAndWorkerOverSQS(t *testing.T) {
 	if got := outcome(t, env, second); got != want {
 		t.Errorf("after the outage, another outcome:\n%s", difference(got, want))
 	}
+	complete(t, coach, up.Transcript.ID)
+	settled(t, env, up.Transcript.ID)
 
 	// Ten times each, shuffled, the done ones too, while they are worked on.
 	several := []string{first, second}
@@ -246,5 +257,75 @@ func TestAnotherWorkerFinishes(t *testing.T) {
 	}
 	if n := value[int](t, env, `SELECT attempt FROM jobs WHERE entity_id = $1 AND kind = 'transcript.analyse'`, uuid(t, transcript)); n != 2 {
 		t.Errorf("%d attempts, want 2", n)
+	}
+}
+
+// A worker that receives from SQS, and reads and stores files in S3, is killed -9 in each stage of its work, on a file that came by a link and
+// on one that was imported. Another worker goes on, and there is nothing to tell it from work that nobody disturbed.
+func TestWorkerKilledInEachStage(t *testing.T) {
+	t.Parallel()
+	o, b := newOutside(t), newBucket(t)
+	env := apptest.Demo(t, o.as(config.Server), apptest.Config(func(c *config.Config) { c.Files.S3Bucket = b.name }))
+	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+	worker := func() *process {
+		return startProcess(t, env, append(o.environment(config.Worker), "RAPPORT_S3_BUCKET="+b.name)...)
+	}
+	send := map[string]func(n int) string{
+		"by a link": func(n int) string {
+			content := conversation(t) + fmt.Sprintf("\nNOTE copy %d by a link\n", n)
+			up := announce(t, coach, session, content, nil)
+			if code := up.send(t, content); code/100 != 2 {
+				t.Fatalf("sent: %d", code)
+			}
+			complete(t, coach, up.Transcript.ID)
+			return up.Transcript.ID
+		},
+		"imported": func(n int) string {
+			return imports(t, coach, session, conversation(t)+fmt.Sprintf("\nNOTE copy %d imported\n", n))
+		},
+	}
+	p := worker()
+	want := map[string]string{}
+	for how, one := range send {
+		undisturbed := one(0)
+		settled(t, env, undisturbed)
+		want[how] = outcome(t, env, undisturbed)
+	}
+	last := strings.Count(want["imported"], `["insight"`)
+	if last < 4 || last != strings.Count(want["by a link"], `["insight"`) {
+		t.Fatalf("not much to compare with:\n%s", want["by a link"])
+	}
+	const state = `UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = '%s' AND NEW.kind = '%s')`
+	for n, stage := range []struct{ how, before string }{
+		{"by a link", fmt.Sprintf(state, "RUNNING", "transcript.parse")},
+		{"by a link", `UPDATE ON transcripts FOR EACH ROW WHEN (NEW.status = 'PARSING')`},
+		{"by a link", `INSERT ON utterances FOR EACH ROW WHEN (NEW.index = 7)`},
+		{"by a link", `UPDATE ON transcripts FOR EACH ROW WHEN (OLD.status = 'PARSING' AND NEW.status = 'PARSED')`},
+		{"by a link", fmt.Sprintf(state, "DONE", "transcript.parse")},
+		{"by a link", fmt.Sprintf(state, "RUNNING", "transcript.analyse")},
+		{"by a link", `INSERT ON analysis_runs FOR EACH ROW`},
+		{"by a link", fmt.Sprintf(`INSERT ON insights FOR EACH ROW WHEN (NEW.ordinal = %d)`, last)},
+		{"by a link", `UPDATE ON transcripts FOR EACH ROW WHEN (NEW.status = 'READY')`},
+		{"by a link", fmt.Sprintf(state, "DONE", "transcript.analyse")},
+		{"imported", fmt.Sprintf(state, "RUNNING", "transcript.keep")},
+		{"imported", `DELETE ON transcript_originals FOR EACH ROW`},
+		{"imported", fmt.Sprintf(state, "DONE", "transcript.keep")},
+	} {
+		if !t.Run(stage.how+", before "+stage.before, func(t *testing.T) {
+			gate := shut(t, env, stage.before)
+			transcript := send[stage.how](n + 1)
+			gate.somebody()
+			p.kill()
+			gate.release()
+			buried(t, env)
+			sql(t, env, `DROP TRIGGER gate ON `+strings.Fields(stage.before)[2])
+			p = worker()
+			settled(t, env, transcript)
+			if got := outcome(t, env, transcript); got != want[stage.how] {
+				t.Errorf("another outcome:\n%s", difference(got, want[stage.how]))
+			}
+		}) {
+			return // the next ones stand on this one
+		}
 	}
 }

@@ -45,7 +45,7 @@ var homes = []struct {
 		"internal/platform/queue/postgres", "internal/platform/event", "internal/platform/event/devbox", "internal/platform/mail/ses", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest",
 		"internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
 		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/deadletter", "internal/coaching/notice",
-		"internal/coaching/note", "internal/coaching/analytics", "internal/coaching/theme", "internal/coaching/goal",
+		"internal/platform/textsearch/postgres", "internal/coaching/note", "internal/coaching/analytics", "internal/coaching/theme", "internal/coaching/goal",
 		"internal/app", "internal/app/demo", "internal/app/apptest", "internal/testkit",
 	}, "SQL is written where rows are kept"},
 	{"github.com/pressly/goose", []string{"internal/platform/postgres"}, "migrations are postgres's"},
@@ -66,13 +66,14 @@ var homes = []struct {
 	{"github.com/sashabaranov/go-openai", []string{"internal/platform/llm/openai"}, "OpenAI is known to its adapter"},
 	{"github.com/pkoukk", []string{"internal/platform/llm/openai"}, "tokens are counted as a model counts them"},
 	{"github.com/sony/gobreaker", []string{"internal/platform/llm/openai", "internal/platform/embed/openai"}, "whom to leave alone is an adapter's to know"},
+	{"github.com/viterin/vek", []string{"internal/platform/embed/local", "internal/platform/vector/exact"}, "vectors are computed where they are made and kept"},
 	{"github.com/google/go-cmp", nil, "it panics by design: a test's tool"},
 	{"go.uber.org/goleak", nil, "a test's tool"},
 	{"github.com/santhosh-tekuri/jsonschema", nil, "a test's tool: what is published is made to fit its schema, and not judged by it"},
 }
 
 // servers run something that production has elsewhere, for development and tests.
-var servers = []string{"internal/platform/postgres/local", "internal/platform/aws/ministack"}
+var servers = []string{"internal/platform/postgres/local", "internal/platform/aws/ministack", "internal/platform/textsearch/elastic/local"}
 
 // broken says which rule an import breaks and why, "" if it breaks none. from and to are directories of this module, or to
 // is the path of a package from elsewhere; test says that a test file imports it.

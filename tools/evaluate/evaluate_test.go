@@ -14,8 +14,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
 	"github.com/rapporthq/rapport/internal/coaching/insight/prompted"
+	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/llm/llmtest"
+	"github.com/rapporthq/rapport/internal/platform/secret/secretsmanager"
+	"github.com/rapporthq/rapport/internal/testkit"
 )
 
 const small = "testdata/small.csv"
@@ -307,5 +313,41 @@ func TestLanguageModel(t *testing.T) {
 	out.Reset()
 	if err := run(args, at, &out); err != nil || !strings.Contains(out.String(), "of 4 conversations it refused a part") {
 		t.Errorf("refused: %v\n%s", err, &out)
+	}
+}
+
+// The key may be kept elsewhere, as the server's is; what is wrong is said before anything is asked.
+func TestWhatIsWrongIsSaid(t *testing.T) {
+	s := llmtest.Serve(t, func(llmtest.Request) llmtest.Answer { return llmtest.Answer{Refusal: "I would rather not."} })
+	reached := aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(testkit.AWS(t)), Credentials: credentials.NewStaticCredentialsProvider("123456789012", "test", "")}
+	name := "rapport/" + id.New().String()
+	if err := secretsmanager.Put(t.Context(), reached, name, `{"key": "`+llmtest.Key+`"}`); err != nil {
+		t.Fatal(err)
+	}
+	for variable, value := range map[string]string{"AWS_REGION": reached.Region, "AWS_ENDPOINT_URL": *reached.BaseEndpoint, "AWS_ACCESS_KEY_ID": "123456789012", "AWS_SECRET_ACCESS_KEY": "test"} {
+		t.Setenv(variable, value) // for the SDK
+	}
+	settings := map[string]string{"RAPPORT_OPENAI_BASE_URL": s.URL, "MODEL": `{"key": "` + llmtest.Key + `"}`, "DATABASE_URL": "secretsmanager:of-no-business-here"}
+	at := func(name string) (string, bool) { v, ok := settings[name]; return v, ok }
+	args := []string{"-data", small, "-resamples", "1000", "-llm", "openai"}
+	for ref, want := range map[string]string{
+		"secretsmanager:" + name + "#key":    "",
+		"env:MODEL#key":                      "",
+		"secretsmanager:" + name + "#kee":    `RAPPORT_OPENAI_API_KEY: the secret "` + name + `" of secretsmanager: it has no key "kee"`,
+		"secretsmanager:rapport/nothing#key": `RAPPORT_OPENAI_API_KEY: secretsmanager has no secret "rapport/nothing"`,
+	} {
+		settings["RAPPORT_OPENAI_API_KEY"] = ref
+		var out bytes.Buffer
+		if err := run(args, at, &out); want == "" && (err != nil || !strings.Contains(out.String(), "of 4 conversations it refused a part")) || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("%s: %v\n%s", ref, err, &out)
+		}
+	}
+	for _, spend := range []string{"-1", "0", "NaN", "Inf"} {
+		if err := run([]string{"-data", small, "-spend", spend}, nothing, io.Discard); err == nil || !strings.Contains(err.Error(), "SPEND is an amount of US dollars above 0") {
+			t.Errorf("%s dollars: %v", spend, err)
+		}
+	}
+	if err := run([]string{"-data", "testdata/none.csv", "-llm", "openai"}, nothing, io.Discard); err == nil || !strings.Contains(err.Error(), "there is no file testdata/none.csv: name another by DATA=<csv>") {
+		t.Errorf("without the file: %v", err)
 	}
 }

@@ -8,9 +8,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
+	"math"
 	"os"
 
 	"github.com/rapporthq/rapport/internal/platform/config"
@@ -45,21 +48,25 @@ func run(args []string, env config.Lookup, stdout io.Writer) error {
 		return fmt.Errorf("the format is text or json, not %q", *format)
 	case *model != "" && *model != "openai":
 		return fmt.Errorf("the language model is openai, not %q", *model)
+	case !(*spend > 0) || math.IsInf(*spend, 0): // NaN is above nothing
+		return fmt.Errorf("SPEND is an amount of US dollars above 0, not %v", *spend)
 	case *resamples < minResamples:
 		return fmt.Errorf("intervals need at least %d resamples, not %d", minResamples, *resamples)
 	}
 
+	f, err := os.Open(*file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no file %s: name another by DATA=<csv>, with annotated conversations in the columns of AnnoMI (docs/analysis.md)", *file)
+	} else if err != nil {
+		return err
+	}
 	by := reader(byRules{})
 	if *model != "" {
-		asked, err := atOpenAI(env, *spend)
+		asked, err := atOpenAI(context.Background(), env, *spend)
 		if err != nil {
-			return err
+			return errors.Join(err, f.Close())
 		}
 		by = asked
-	}
-	f, err := os.Open(*file)
-	if err != nil {
-		return err
 	}
 	defer f.Close()
 	talks, err := read(f)

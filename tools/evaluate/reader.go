@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 
+	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/coaching/coding"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
@@ -13,7 +16,6 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/llm"
 	"github.com/rapporthq/rapport/internal/platform/llm/openai"
-	"github.com/rapporthq/rapport/internal/platform/secret"
 )
 
 // reader codes a conversation and looks for insights in it.
@@ -49,7 +51,7 @@ type byModel struct {
 }
 
 // atOpenAI is the configured model, of which the environment says where it is and by which key it is asked.
-func atOpenAI(lookup config.Lookup, dollars float64) (*byModel, error) {
+func atOpenAI(ctx context.Context, lookup config.Lookup, dollars float64) (*byModel, error) {
 	c, err := config.Load(lookup)
 	if err != nil {
 		return nil, err
@@ -58,10 +60,16 @@ func atOpenAI(lookup config.Lookup, dollars float64) (*byModel, error) {
 	if a.OpenAIKey == "" {
 		return nil, errors.New("RAPPORT_OPENAI_API_KEY is not set: a language model is asked on somebody's account. Set it to a key of OpenAI's, or leave LLM out to evaluate the built-in rules")
 	}
-	if _, elsewhere, _ := secret.ParseRef(a.OpenAIKey.Reveal()); elsewhere {
-		return nil, errors.New("RAPPORT_OPENAI_API_KEY names a secret that is kept elsewhere: here it must be the key itself")
+	// Only the key is asked for: whatever else the environment refers to is none of an evaluation's business.
+	secrets, err := app.OpenSecrets(ctx, config.Config{Analysis: a}, lookup, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	if err != nil {
+		return nil, err
 	}
-	m, err := openai.New(openai.Options{Key: secret.Fixed(a.OpenAIKey.Reveal()), BaseURL: a.OpenAIURL, Model: a.OpenAIModel,
+	key, err := secrets.Open(ctx, "RAPPORT_OPENAI_API_KEY", a.OpenAIKey.Reveal(), nil)
+	if err != nil {
+		return nil, err
+	}
+	m, err := openai.New(openai.Options{Key: key, BaseURL: a.OpenAIURL, Model: a.OpenAIModel,
 		InputPrice: a.OpenAIInputPrice, OutputPrice: a.OpenAIOutputPrice, Silence: a.OpenAITimeout})
 	if err != nil {
 		return nil, err

@@ -1,8 +1,8 @@
 // Command runaws runs the product as it runs on AWS, on this machine and without an account: files in S3, jobs through SQS, events
 // to SNS, the database's address in Secrets Manager, all of an emulator, and a worker in a process of its own. `make run-aws` starts it.
 //
-// It is the server itself. The worker is the program beside it, watched by this program again, and is started anew if it dies. Whatever
-// ends the server, by kill -9 too, ends the worker and the emulator: an input ends.
+// It is the server itself, and starts itself again as the worker (what cmd/worker is, too), and anew if that one dies. Whatever ends the
+// server, by kill -9 too, ends the worker and the emulator: their input ends, and there is nobody in between who could be killed.
 package main
 
 import (
@@ -30,8 +30,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	run := serve
-	if len(os.Args) > 1 && os.Args[1] == "watch" {
-		run = watch
+	if len(os.Args) > 1 && os.Args[1] == "work" {
+		run = work
 	}
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "rapport:", err)
@@ -183,7 +183,7 @@ func worker(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(program, "watch")
+	cmd := exec.Command(program, "work")
 	cmd.Env = append(os.Environ(), "RAPPORT_ADDR=127.0.0.1:0", "RAPPORT_PUBLIC_URL="+url)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	input, err := cmd.StdinPipe()
@@ -197,31 +197,13 @@ func worker(ctx context.Context, url string) error {
 	return cmp.Or(cmd.Wait(), errors.New("exit status 0"))
 }
 
-// workerProgram is cmd/worker, which lies beside this program.
-func workerProgram() (*exec.Cmd, error) {
-	program, err := os.Executable()
-	return exec.Command(filepath.Join(filepath.Dir(program), "rapport-worker")), err
-}
-
-// newWorker is the worker to be started; another one in tests.
-var newWorker = workerProgram
-
-// watch runs a worker until it ends by itself, it is told to end, or nobody is left to tell it.
-func watch(ctx context.Context) error {
+// work is the worker: it works until it is told to end, or nobody is left to tell it.
+func work(ctx context.Context) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		end()
 	}()
-	cmd, err := newWorker()
-	if err != nil {
-		return err
-	}
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	defer context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })()
-	return cmd.Wait()
+	return app.Work(ctx, os.LookupEnv, os.Stdout)
 }

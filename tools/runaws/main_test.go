@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -21,28 +20,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/testkit"
 )
 
 const as = "RAPPORT_TEST_AS"
 
-// The test runs the real program as processes of their own: this binary again, as the server, as what watches the worker, and as the worker.
+// The tests run the real program as processes of their own: this binary again, as the server and as the worker.
 func TestMain(m *testing.M) {
-	newWorker = func() (*exec.Cmd, error) {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), as+"=worker")
-		return cmd, nil
-	}
-	switch os.Getenv(as) {
-	case "main":
+	if os.Getenv(as) == "main" {
 		main()
-		os.Exit(0)
-	case "worker":
-		if err := app.Work(context.Background(), os.LookupEnv, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
@@ -239,5 +225,39 @@ func TestRunAWS(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "is started again") {
 		t.Error("the worker had to be started again")
+	}
+}
+
+// Whoever has started the worker may die by kill -9, without a word: its end of the pipe is closed by the system, and the worker ends.
+func TestTheWorkerIsNoOrphan(t *testing.T) {
+	url := testkit.DatabaseURL(t)
+	read, write, err := os.Pipe() // another end than exec's, which Wait closes
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "work")
+	cmd.Env = append(os.Environ(), as+"=main", "RAPPORT_HOME="+t.TempDir(), "RAPPORT_ADDR=127.0.0.1:0", "DATABASE_URL="+url, "RAPPORT_DEMO=false")
+	cmd.Stdin = read
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	defer time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }).Stop()
+	_ = read.Close()
+	ready := false
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if strings.Contains(lines.Text(), "Ctrl-C stops it") {
+			ready = true
+			_ = write.Close()
+		}
+	}
+	if err := cmd.Wait(); err != nil || !ready {
+		t.Errorf("ready: %t; it ended with %v\n%s", ready, err, &stderr)
 	}
 }

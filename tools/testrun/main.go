@@ -6,6 +6,9 @@
 // need be, sets RAPPORT_TEST_DATABASE_URL for the command, passes signals on, ends with the command's exit code, and at
 // last prints every component that tests asked for and did not find. With RAPPORT_REQUIRE=all, as in CI, such a test
 // fails instead. A RAPPORT_TEST_DATABASE_URL that is already set is used and no server is started.
+//
+// An Elasticsearch, which takes longer to start and most tests do without, is started when the first of them asks for it,
+// at the address in RAPPORT_TEST_SERVERS, unless RAPPORT_TEST_ELASTICSEARCH_URL is set.
 package main
 
 import (
@@ -70,6 +73,12 @@ func run(command []string) (code int, err error) {
 			env = append(env, "RAPPORT_TEST_DATABASE_URL="+url)
 		}
 	}
+	lend, err := startLender(home())
+	if err != nil {
+		return 1, err
+	}
+	defer lend.stop()
+	env = append(env, "RAPPORT_TEST_SERVERS="+lend.url)
 	code, err = runCommand(command, env, signals)
 	tellMissing(report.Name())
 	return code, err

@@ -152,7 +152,11 @@ func (s *Service) exportOriginal(ctx context.Context, v auth.Viewer, t *Transcri
 	}
 	file, _, err := s.files.Open(ctx, *where)
 	if fault.KindOf(err) == fault.KindNotFound {
-		return nil, fault.Conflict("the file has not been sent yet")
+		if t.Status == Uploading {
+			return nil, fault.Conflict("the file has not been sent yet")
+		}
+		// It was there once: it has been removed by hand, or files are kept in another store since.
+		return nil, fault.Conflict("the original is not where files are kept now; whoever looks after this installation can say where it is").WithCode(fileMissing)
 	} else if err != nil {
 		return nil, err
 	}

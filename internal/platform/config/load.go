@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/mail"
 	"net/url"
@@ -21,6 +22,8 @@ import (
 )
 
 var namespaces = regexp.MustCompile(`^[A-Za-z0-9._/#:-]{1,255}$`)
+
+var buckets = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 var accounts = regexp.MustCompile(`^[0-9]{12}$`)
 
@@ -182,6 +185,9 @@ func (c Config) check() (problems []error) {
 	}
 	if f := c.Files; f.S3Bucket == "" && f.S3Owner+f.S3KMSKey+f.S3EventsQueueURL != "" {
 		wrong("RAPPORT_S3_BUCKET", "must be set where another RAPPORT_S3_ variable is")
+	}
+	if b := c.Files.S3Bucket; b != "" && (!buckets.MatchString(b) || strings.Contains(b, "..") || net.ParseIP(b) != nil) {
+		wrong("RAPPORT_S3_BUCKET", "must be a bucket's name: 3 to 63 small letters, digits, dots and hyphens")
 	}
 	if o := c.Files.S3Owner; o != "" && !accounts.MatchString(o) {
 		wrong("RAPPORT_S3_OWNER", "must be an AWS account, twelve digits")
@@ -354,7 +360,8 @@ func (c Config) checkAnalysis(wrong func(name, format string, args ...any)) {
 	if a.OpenAITimeout < time.Second {
 		wrong("RAPPORT_OPENAI_TIMEOUT", "must be at least %s", time.Second)
 	}
-	if a.OpenAIInputPrice < 0 || a.OpenAIOutputPrice < 0 || (a.OpenAIInputPrice == 0) != (a.OpenAIOutputPrice == 0) {
+	price := func(p float64) bool { return p > 0 && !math.IsInf(p, 0) } // NaN is above nothing
+	if in, out := a.OpenAIInputPrice, a.OpenAIOutputPrice; (in != 0 || out != 0) && !(price(in) && price(out)) {
 		wrong("RAPPORT_OPENAI_INPUT_PRICE", "must be set together with RAPPORT_OPENAI_OUTPUT_PRICE, both above 0")
 	}
 	if a.OpenAIConcurrency < 0 {

@@ -24,6 +24,9 @@ type Embedder interface {
 	// Estimate is the most that texts can use.
 	Estimate(texts []string) llm.Usage
 
+	// Fits says whether a text is read whole. What does not fit is no error up to MaxText: a model that reads less leaves out the end.
+	Fits(text string) bool
+
 	// Embed makes a vector of each text, in their order, of length 1; that of a text without a word is zero. It is all of them or none. The
 	// errors are *llm.Error, or that of the context; TOO_LONG if a text is longer than MaxText. Usage is what was used, whatever the error.
 	Embed(ctx context.Context, texts []string) ([][]float32, llm.Usage, error)

@@ -86,6 +86,17 @@ func Ready(log *slog.Logger, checks ...Check) *Readiness {
 // Drain turns readiness off for good.
 func (r *Readiness) Drain() { r.draining.Store(true) }
 
+// Problems says in a line each what does not answer now, for whoever starts the process.
+func (r *Readiness) Problems(ctx context.Context) (problems []string) {
+	results, _ := r.ask(ctx)
+	for _, res := range results {
+		if !res.OK {
+			problems = append(problems, res.Name+" ("+res.Adapter+"): "+res.Error)
+		}
+	}
+	return problems
+}
+
 // ServeHTTP answers 200 (status ready, or degraded where an optional dependency fails) or 503 (unready, draining) and
 // lists every dependency.
 func (r *Readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {

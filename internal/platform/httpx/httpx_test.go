@@ -140,30 +140,35 @@ func TestRecover(t *testing.T) {
 func TestAccessLog(t *testing.T) {
 	t.Parallel()
 	log, out := newLog()
-	h := Chain(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	inner, mux := http.NewServeMux(), http.NewServeMux()
+	inner.HandleFunc("/graphql", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		switch r.URL.Path {
-		case "/graphql":
-			w.WriteHeader(http.StatusTeapot)
-			_, _ = io.WriteString(w, "12345")
-		case "/readyz":
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-	}), RequestID, AccessLog(log))
-	for _, path := range []string{"/graphql?query=secretquery", "/nothing", "/readyz"} {
-		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader("secretbody"))
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = io.WriteString(w, "12345")
+	})
+	inner.HandleFunc("GET /files/{name}", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("POST /readyz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	mux.Handle("/graphql", BodyCap(100)(inner))
+	mux.Handle("/files/", inner)
+	h := Chain(mux, RequestID, AccessLog(log), Recover(log), CORS(nil))
+	for _, target := range []string{"/graphql?query=secretquery", "/secretpath/" + strings.Repeat("x", 500), "/readyz"} {
+		r := httptest.NewRequest(http.MethodPost, target, strings.NewReader("secretbody"))
 		r.Header.Set("Authorization", "Bearer secrettoken")
 		do(h, r)
 	}
-	for _, leak := range []string{"secretquery", "secretbody", "secrettoken"} {
+	do(h, httptest.NewRequest(http.MethodGet, "/files/secretname", nil))
+	do(h, httptest.NewRequest("SECRETMETHOD", "/graphql", nil))
+	for _, leak := range []string{"secretquery", "secretbody", "secrettoken", "secretpath", "xxx", "secretname", "SECRETMETHOD"} {
 		if strings.Contains(out.String(), leak) {
 			t.Errorf("the log tells %s", leak)
 		}
 	}
 	want := []string{
-		`"level":"INFO","msg":"request","method":"POST","path":"/graphql","status":418,"bytes":5,"ms":`,
-		`"level":"INFO","msg":"request","method":"POST","path":"/nothing","status":200,"bytes":0,"ms":`,
-		`"level":"DEBUG","msg":"request","method":"POST","path":"/readyz","status":503,"bytes":0,"ms":`,
+		`"level":"INFO","msg":"request","method":"POST","route":"/graphql","status":418,"bytes":5,"ms":`,
+		`"level":"INFO","msg":"request","method":"POST","route":"-","status":404,"bytes":19,"ms":`,
+		`"level":"DEBUG","msg":"request","method":"POST","route":"/readyz","status":503,"bytes":0,"ms":`,
+		`"level":"INFO","msg":"request","method":"GET","route":"/files/{name}","status":200,"bytes":0,"ms":`,
+		`"level":"INFO","msg":"request","method":"-","route":"/graphql","status":418,"bytes":5,"ms":`,
 	}
 	got := strings.Split(strings.TrimSpace(out.String()), "\n")
 	for i, w := range want {
@@ -200,7 +205,7 @@ func TestRetryLater(t *testing.T) {
 			}
 		})
 	}
-	if got := strings.Count(out.String(), `"level":"INFO","msg":"request","method":"GET","path":"/graphql","status":503`); got != 3 {
+	if got := strings.Count(out.String(), `"level":"INFO","msg":"request","method":"GET","route":"-","status":503`); got != 3 {
 		t.Errorf("%d lines of 503 at info level:\n%s", got, out)
 	}
 	RetryLater(t.Context()) // outside a request: nothing
@@ -447,7 +452,7 @@ func TestChainKeepsStreamsAndSockets(t *testing.T) {
 	}
 	_ = c.CloseNow()
 	srv.Close() // waits for the handlers, and so for their lines
-	if !strings.Contains(out.String(), `"path":"/sse","status":200`) {
+	if !strings.Contains(out.String(), `"route":"/sse","status":200`) {
 		t.Errorf("log: %s", out)
 	}
 }

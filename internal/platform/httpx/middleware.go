@@ -1,6 +1,7 @@
 package httpx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -89,7 +91,7 @@ func Recover(log *slog.Logger) Middleware {
 				if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 					panic(v) // net/http's own way to say: cut the connection, say nothing
 				}
-				log.ErrorContext(r.Context(), "panic", "method", r.Method, "path", clipPath(r.URL.Path),
+				log.ErrorContext(r.Context(), "panic", "method", knownMethod(r.Method), "route", route(r),
 					"panic", describePanic(v), "stack", string(debug.Stack()))
 				if rec.status != 0 {
 					panic(http.ErrAbortHandler)
@@ -109,15 +111,18 @@ func describePanic(v any) string {
 	return fmt.Sprintf("%T", v)
 }
 
-// AccessLog writes a line for each request when it has been answered: never the query string, headers or a body. A
+// AccessLog writes a line for each request when it has been answered: the route that a ServeMux below has found for it, and never
+// the path, the query string, headers or a body, in which strangers may write what they like. A
 // socket's line comes when it opens. Probes are logged at debug level, our mistakes at error level. A 503 is none: who
 // answers it logs what is out of reach.
 func AccessLog(log *slog.Logger) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start, rec := time.Now(), record(w)
-			method, path := r.Method, clipPath(r.URL.Path) // a mux may change the request below us
+			r = r.WithContext(context.WithValue(r.Context(), laterKey{}, rec.later))
+			method := knownMethod(r.Method) // who is below us may change the request
 			defer func() {
+				route := route(r)
 				status := rec.status
 				if status == 0 {
 					status = http.StatusOK // what net/http sends for a handler that wrote nothing
@@ -126,22 +131,34 @@ func AccessLog(log *slog.Logger) Middleware {
 				switch {
 				case status >= 500 && status != http.StatusServiceUnavailable:
 					level = slog.LevelError
-				case path == healthPath || path == readyPath:
+				case route == healthPath || route == readyPath:
 					level = slog.LevelDebug
 				}
 				log.LogAttrs(r.Context(), level, "request",
-					slog.String("method", method), slog.String("path", path), slog.Int("status", status),
+					slog.String("method", method), slog.String("route", route), slog.Int("status", status),
 					slog.Int64("bytes", rec.bytes),
 					slog.Float64("ms", float64(time.Since(start).Microseconds())/1000))
 			}()
-			next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), laterKey{}, rec.later)))
+			next.ServeHTTP(rec, r)
 		})
 	}
 }
 
-func clipPath(p string) string {
-	if len(p) > 200 {
-		return p[:200] + "…"
+// route is the pattern that the request has been found to match, without its method; "-" for one that matched none.
+func route(r *http.Request) string {
+	_, path, with := strings.Cut(r.Pattern, " ")
+	if !with {
+		path = r.Pattern
 	}
-	return p
+	return cmp.Or(path, "-")
+}
+
+// knownMethod is the method of a request, unless somebody has made one up.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+		http.MethodConnect, http.MethodTrace:
+		return method
+	}
+	return "-"
 }

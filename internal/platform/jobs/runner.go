@@ -34,6 +34,8 @@ type Config struct {
 
 	// Around wraps every call of a handler: the place for traces and metrics. Optional.
 	Around func(Handler) Handler
+	// Died hears of every job that has died, once, after it was written down; what depends on a job is told by OnDead. Optional.
+	Died func(ctx context.Context, job Job)
 }
 
 // Runner runs jobs.
@@ -286,12 +288,13 @@ func (r *Runner) settle(ctx context.Context, d queue.Delivery, how string, err e
 func (r *Runner) bury(ctx context.Context, jobID id.UUID, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, r.conf.Lease)
 	defer cancel()
-	buried, err := r.store.bury(ctx, jobID, nil, outcome{code: CodeLeaseLost, text: "the lease of the last attempt ran out"})
+	buried, job, err := r.store.bury(ctx, jobID, nil, outcome{code: CodeLeaseLost, text: "the lease of the last attempt ran out"})
 	switch {
 	case err != nil:
 		log.ErrorContext(ctx, "declaring a job dead failed", "error", describe(err))
 	case buried:
 		log.ErrorContext(ctx, "job is dead", "code", CodeLeaseLost)
+		r.died(ctx, job)
 	}
 	return err
 }
@@ -342,10 +345,17 @@ func (r *Runner) run(ctx context.Context, c claim) {
 		log.DebugContext(ctx, "job is done", "took", took)
 	case o.verdict == dead:
 		log.ErrorContext(ctx, "job is dead", "code", o.code, "took", took, stack(o))
+		r.died(context.WithoutCancel(ctx), job)
 	case o.verdict == snooze:
 		log.DebugContext(ctx, "job comes back", "delay", o.delay, "took", took)
 	default:
 		log.WarnContext(ctx, "job failed", "code", o.code, "retry_in", o.delay, "took", took, stack(o))
+	}
+}
+
+func (r *Runner) died(ctx context.Context, job Job) {
+	if r.conf.Died != nil {
+		r.conf.Died(ctx, job)
 	}
 }
 

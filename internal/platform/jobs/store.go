@@ -175,7 +175,8 @@ SELECT pg_notify($1, '') WHERE EXISTS (
 func (s *store) finish(ctx context.Context, job Job, lease id.UUID, o outcome) (held bool, err error) {
 	defer fault.Wrap(&err, "jobs.finish(%s)", job.ID)
 	if o.verdict == dead {
-		return s.bury(ctx, job.ID, &lease, o)
+		held, _, err = s.bury(ctx, job.ID, &lease, o)
+		return held, err
 	}
 	for range 3 {
 		held, err = s.tryFinish(ctx, job, lease, o)
@@ -210,11 +211,10 @@ func (s *store) tryFinish(ctx context.Context, job Job, lease id.UUID, o outcome
 
 // bury declares a job dead and tells who wants to know, in one transaction; false means that it is not to be buried, or not
 // by the holder of this lease, and nothing was changed.
-func (s *store) bury(ctx context.Context, jobID id.UUID, lease *id.UUID, o outcome) (buried bool, err error) {
+func (s *store) bury(ctx context.Context, jobID id.UUID, lease *id.UUID, o outcome) (buried bool, job Job, err error) {
 	defer fault.Wrap(&err, "jobs.bury(%s)", jobID)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		buried = false
-		var job Job
+		buried, job = false, Job{}
 		err := tx.QueryRow(ctx, burySQL, jobID, lease, o.code, o.text).Scan(job.dest()...)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
@@ -230,7 +230,7 @@ func (s *store) bury(ctx context.Context, jobID id.UUID, lease *id.UUID, o outco
 		batch.Queue(notifySQL, channel, job.Org)
 		return tx.SendBatch(ctx, batch).Close()
 	})
-	return buried && err == nil, err
+	return buried && err == nil, job, err
 }
 
 // due names jobs of the given kinds that could be claimed now, the longest waiting first.

@@ -76,9 +76,22 @@ func (c clock) PresignHTTP(ctx context.Context, credentials aws.Credentials, r *
 	return c.Signer.PresignHTTP(ctx, credentials, r, payloadHash, service, region, c.store.now(), opts...)
 }
 
-// Reach says whether the bucket is there and may be used.
+// Reach says whether the bucket is there and may be used. What somebody has to correct is a fault that says so; it names nothing, for
+// anybody may hear it.
 func (s *Store) Reach(ctx context.Context) error {
 	_, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.options.Bucket, ExpectedBucketOwner: s.owner()})
+	var answer interface{ HTTPStatusCode() int }
+	if !errors.As(err, &answer) {
+		return wrap(err)
+	}
+	switch answer.HTTPStatusCode() {
+	case http.StatusNotFound:
+		return fault.Unavailable("there is no such bucket").Because(wrap(err))
+	case http.StatusForbidden:
+		return fault.Unavailable("the bucket is another account's, or not this role's to use").Because(wrap(err))
+	case http.StatusMovedPermanently:
+		return fault.Unavailable("the bucket is in another region").Because(wrap(err))
+	}
 	return wrap(err)
 }
 

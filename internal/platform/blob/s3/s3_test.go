@@ -1,8 +1,14 @@
 package s3blob
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,9 +18,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/rapporthq/rapport/internal/platform/blob"
 	"github.com/rapporthq/rapport/internal/platform/blob/blobtest"
+	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/testkit"
 )
@@ -40,9 +48,7 @@ func bucket(t *testing.T, change func(*Options)) *Store {
 	if _, err := s.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &o.Bucket}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
-		Bucket: &o.Bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
-	}); err != nil {
+	if err := s.Configure(t.Context(), []string{"https://app.example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -113,9 +119,116 @@ func TestEncryptionAndOwner(t *testing.T) {
 		t.Errorf("encrypted by %s %s, %v", out.ServerSideEncryption, aws.ToString(out.SSEKMSKeyId), err)
 	}
 	l, err := s.UploadLink(t.Context(), "b", blob.File{ContentType: "text/vtt", Size: 1}, time.Minute)
-	if err != nil || !strings.Contains(l.URL+l.Header["X-Amz-Server-Side-Encryption"], "aws:kms") && !strings.Contains(l.URL, "aws%3Akms") {
-		t.Errorf("a link that does not ask for encryption: %v %v", l, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	u, err := url.Parse(l.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": key} {
+		signed := ";" + u.Query().Get("X-Amz-SignedHeaders") + ";"
+		byHeader := l.Header[name] == want && strings.Contains(signed, ";"+strings.ToLower(name)+";")
+		if byURL := u.Query().Get(strings.ToLower(name)) == want; !byHeader && !byURL {
+			t.Errorf("%s is not a part of what is signed: %v", name, l)
+		}
+	}
+}
+
+// What a bucket is to do is what the guide tells people to set, and a bucket does it; twice is once.
+func TestConfigure(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile(filepath.Join(testkit.RepoRoot(t), "docs", "guides", "aws.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := func(name string, into any) {
+		t.Helper()
+		for _, m := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(guide, -1) {
+			if bytes.HasPrefix(m[1], []byte(`{"`+name+`": [`)) && !bytes.Contains(m[1], []byte("QueueArn")) {
+				if err := json.Unmarshal(m[1], into); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+		}
+		t.Fatalf("the guide has no %s", name)
+	}
+	var rules types.BucketLifecycleConfiguration
+	var cors types.CORSConfiguration
+	told("Rules", &rules)
+	told("CORSRules", &cors)
+	if diff := cmp.Diff(&rules, Lifecycle(), ignoreUnexported); diff != "" {
+		t.Errorf("the guide's lifecycle: %s", diff)
+	}
+	origins := []string{"https://app.example.com"}
+	if diff := cmp.Diff(&cors, CORS(origins), ignoreUnexported); diff != "" {
+		t.Errorf("the guide's CORS: %s", diff)
+	}
+	link, err := New(config(t), Options{Bucket: "files", Owner: account, KMSKey: "key"}).UploadLink(t.Context(), "a", blob.File{ContentType: "text/vtt", Size: 1}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range link.Header {
+		if !slices.ContainsFunc(cors.CORSRules[0].AllowedHeaders, func(allowed string) bool { return strings.EqualFold(allowed, name) }) {
+			t.Errorf("a page must send %s, and may not", name)
+		}
+	}
+
+	s, ctx := bucket(t, nil), t.Context()
+	if err := s.Configure(ctx, origins); err != nil {
+		t.Fatal(err)
+	}
+	b := &s.options.Bucket
+	if out, err := s.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: b}); err != nil || out.Status != types.BucketVersioningStatusEnabled {
+		t.Errorf("versions: %v, %v", out, err)
+	}
+	if out, err := s.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: b}); err != nil {
+		t.Error(err)
+	} else if diff := cmp.Diff(Lifecycle().Rules, out.Rules, ignoreUnexported); diff != "" {
+		t.Errorf("lifecycle: %s", diff)
+	}
+	if out, err := s.client.GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: b}); err != nil {
+		t.Error(err)
+	} else if diff := cmp.Diff(CORS(origins).CORSRules, out.CORSRules, ignoreUnexported); diff != "" {
+		t.Errorf("CORS: %s", diff)
+	}
+	if out, err := s.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: b}); err != nil || !aws.ToBool(out.PublicAccessBlockConfiguration.BlockPublicPolicy) {
+		t.Errorf("public: %v, %v", out, err)
+	}
+}
+
+// unexported fields are the SDK's own.
+var ignoreUnexported = cmp.FilterPath(func(p cmp.Path) bool {
+	f, is := p.Last().(cmp.StructField)
+	return is && f.Name() == "noSmithyDocumentSerde"
+}, cmp.Ignore())
+
+// A bucket that cannot be used is told by what somebody has to correct.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	s := bucket(t, nil)
+	if err := s.Reach(t.Context()); err != nil {
+		t.Error(err)
+	}
+	nowhere := New(config(t), Options{Bucket: s.options.Bucket + "-none"})
+	if err := nowhere.Reach(t.Context()); fault.KindOf(err) != fault.KindUnavailable || !strings.HasPrefix(err.Error(), "there is no such bucket") {
+		t.Errorf("no bucket: %v", err)
+	}
+	for status, want := range map[int]string{403: "the bucket is another account's, or not this role's to use", 301: "the bucket is in another region"} {
+		cfg := config(t)
+		cfg.HTTPClient = answering(status)
+		if err := New(cfg, s.options).Reach(t.Context()); fault.KindOf(err) != fault.KindUnavailable || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
+
+// answering answers in S3's place, as the emulator does not: it looks at no owner.
+type answering int
+
+func (a answering) Do(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: int(a), Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 }
 
 // recorder keeps the requests that are sent.

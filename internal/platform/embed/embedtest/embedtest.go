@@ -86,7 +86,7 @@ func anyNumber(t *testing.T, e embed.Embedder) {
 	vectors(t, e)
 	many := make([]string, 2500) // more than a service takes at once
 	for i := range many {
-		many[i] = fmt.Sprintf("This is passage %d about the garden.", i)
+		many[i] = fmt.Sprintf("Passage %d of the garden.", i%100) // an embedder that computes is to be tested quickly, too
 	}
 	v := vectors(t, e, many...)
 	if w := vectors(t, e, many[2400]); math.Abs(Cosine(w[0], v[2400])-1) > 1e-4 {
@@ -101,7 +101,11 @@ func anyText(t *testing.T, e embed.Embedder) {
 }
 
 func refusesGiants(t *testing.T, e embed.Embedder) {
-	v, used, err := e.Embed(t.Context(), []string{"short", strings.Repeat("x", embed.MaxText+1)})
+	giant := strings.Repeat("x", embed.MaxText+1)
+	if !e.Fits("short") || !e.Fits("") || e.Fits(giant) {
+		t.Error("it does not know what fits")
+	}
+	v, used, err := e.Embed(t.Context(), []string{"short", giant})
 	if failed := llm.Failure(err); failed == nil || failed.Kind != llm.TooLong || v != nil || used.CostMicros > 0 {
 		t.Errorf("%v for %+v", err, used)
 	}

@@ -125,6 +125,9 @@ func (e *Embedder) Name() string { return fmt.Sprintf("%s/%d", e.options.Model, 
 // Dimension implements embed.Embedder.
 func (e *Embedder) Dimension() int { return e.options.Dimension }
 
+// Fits implements embed.Embedder: the models read 8,191 tokens, which is more than MaxText bytes can be.
+func (*Embedder) Fits(text string) bool { return len(text) <= embed.MaxText }
+
 // Estimate implements embed.Embedder: no byte is more than a token.
 func (e *Embedder) Estimate(texts []string) llm.Usage {
 	n := 0

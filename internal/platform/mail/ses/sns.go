@@ -52,6 +52,9 @@ const (
 	maxAhead = 15 * time.Minute
 )
 
+// ErrNoEnvelope says that something is no notification of SNS at all. It quotes nothing of it.
+var ErrNoEnvelope = errors.New("it is no envelope of SNS: is raw message delivery on?")
+
 // verifier opens envelopes. Whoever may write to the queue may write anything, so only the signature says that SNS has sent a
 // notification, and only the topic that it is from us: everybody can have a topic of their own.
 type verifier struct {
@@ -65,7 +68,7 @@ func (v verifier) open(ctx context.Context, body string) (message string, at tim
 	var e envelope
 	switch err := json.Unmarshal([]byte(body), &e); {
 	case err != nil, e.Type == "":
-		return "", at, errors.New("it is no envelope of SNS: is raw message delivery on?")
+		return "", at, ErrNoEnvelope
 	case e.Type == "SubscriptionConfirmation":
 		// Its link is for people: a program that opens what it is sent can be sent anywhere.
 		return "", at, errors.New("a subscription waits to be confirmed: subscribe as the queue's own account, which needs no confirmation")

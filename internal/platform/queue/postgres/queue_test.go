@@ -3,8 +3,10 @@ package pgqueue_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -252,4 +254,57 @@ func TestAChangeOfStateEndsTheHold(t *testing.T) {
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("os/exec.(*Cmd).Wait")) // testkit's server, which is for the process
+}
+
+// tally counts how often each message was sent.
+type tally struct {
+	mu   sync.Mutex
+	sent map[id.UUID]int
+}
+
+func (s *tally) Send(_ context.Context, messages []queue.Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range messages {
+		s.sent[m.ID]++
+	}
+	return nil
+}
+
+// Several processes relay the same rows: each is sent, and once.
+func TestTwoRelays(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pgqueue.Options{})
+	other := pgqueue.New(b.pool, b.listener, pgqueue.Options{Poll: time.Hour})
+	t.Cleanup(other.Close)
+	to := &tally{sent: map[id.UUID]int{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	var relays sync.WaitGroup
+	for _, from := range []*pgqueue.Queue{b.queue, other} {
+		relays.Go(func() {
+			if err := queue.Relay(ctx, from, to, time.Hour, slog.New(slog.DiscardHandler)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(func() { cancel(); relays.Wait() })
+	const batches, each = 20, 60
+	var adding sync.WaitGroup
+	for range batches {
+		adding.Go(func() { b.add(t, b.org, "test", each, 0) })
+	}
+	adding.Wait()
+	testkit.Eventually(t, 30*time.Second, func() error {
+		to.mu.Lock()
+		defer to.mu.Unlock()
+		if n := len(to.sent); n < batches*each {
+			return fmt.Errorf("%d are sent", n)
+		}
+		return nil
+	})
+	for key, n := range to.sent {
+		if n != 1 {
+			t.Errorf("%s was sent %d times", key, n)
+		}
+	}
 }

@@ -2,14 +2,18 @@ package sqsqueue
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/jackc/pgx/v5"
@@ -213,4 +217,118 @@ func TestWhatIsDueLaterWaitsInItsRow(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// A job takes longer than messages are held, in a queue that makes a dead letter of what is delivered a second time. Its message is not:
+// it was deleted when the job was claimed, and from then on the lease in the row says that somebody is at it. What shows that the time is over
+// is a message that nobody can read, which came after it.
+func TestASlowJobIsNoDeadLetter(t *testing.T) {
+	t.Parallel()
+	w := work(t)
+	var policy map[string]any
+	get := func(url string, name types.QueueAttributeName) string {
+		t.Helper()
+		out, err := w.client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{name}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Attributes[string(name)]
+	}
+	if err := json.Unmarshal([]byte(get(w.URL, types.QueueAttributeNameRedrivePolicy)), &policy); err != nil {
+		t.Fatal(err)
+	}
+	policy["maxReceiveCount"] = 1
+	once, err := json.Marshal(policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.client.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{
+		QueueUrl: &w.URL, Attributes: map[string]string{string(types.QueueAttributeNameRedrivePolicy): string(once)},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	finish := make(chan struct{})
+	for range 2 {
+		w.works(t, w.Queue, func() { <-finish })
+	}
+	w.enqueue(t, time.Time{})
+	w.expect(t, "RUNNING")
+	const poison = "no message of ours"
+	if _, err := w.client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &w.URL, MessageBody: aws.String(poison)}); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 30*time.Second, func() error {
+		if n := get(w.Dead, types.QueueAttributeNameApproximateNumberOfMessages); n == "0" {
+			return errors.New("no dead letter yet")
+		}
+		return nil
+	})
+	out, err := w.client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &w.Dead, MaxNumberOfMessages: 10})
+	if err != nil || len(out.Messages) != 1 || *out.Messages[0].Body != poison {
+		t.Errorf("%d dead letters, %v", len(out.Messages), err)
+	}
+	w.expect(t, "RUNNING")
+	close(finish)
+	w.expect(t, "DONE")
+	if n := w.runs.Load(); n != 1 {
+		t.Errorf("ran %d times", n)
+	}
+}
+
+// counted counts the deliveries of jobs.
+type counted struct {
+	queue.Queue
+	n *atomic.Int32
+}
+
+func (c counted) Receive(ctx context.Context, limit int) ([]queue.Delivery, error) {
+	ds, err := c.Queue.Receive(ctx, limit)
+	c.n.Add(int32(len(ds)))
+	return ds, err
+}
+
+// The message of a slow job cannot be deleted, so that its visibility really runs out while the job runs, and it comes again, to this worker
+// and to another one: the job runs once all the same, and when SQS deletes again, nothing is left.
+func TestVisibilityRunsOutDuringAJob(t *testing.T) {
+	t.Parallel()
+	w := work(t)
+	var away atomic.Bool
+	away.Store(true)
+	w.gate.mu.Lock()
+	w.gate.answer = func(operation string, in map[string]any) (int, any) {
+		if operation != "DeleteMessageBatch" || !away.Load() {
+			return 0, nil
+		}
+		var failed []map[string]any
+		for _, e := range in["Entries"].([]any) {
+			failed = append(failed, map[string]any{"Id": e.(map[string]any)["Id"], "Code": "InternalError", "SenderFault": true})
+		}
+		return http.StatusOK, map[string]any{"Successful": []any{}, "Failed": failed}
+	}
+	w.gate.mu.Unlock()
+	finish := make(chan struct{})
+	var deliveries atomic.Int32
+	for range 2 {
+		w.works(t, counted{w.Queue, &deliveries}, func() { <-finish })
+	}
+	w.enqueue(t, time.Time{})
+	testkit.Eventually(t, 30*time.Second, func() error {
+		if n := deliveries.Load(); n < 3 {
+			return fmt.Errorf("delivered %d times", n)
+		}
+		return nil
+	})
+	w.expect(t, "RUNNING")
+	away.Store(false)
+	testkit.Eventually(t, 30*time.Second, func() error {
+		if n := w.holds(t); n > 0 {
+			return fmt.Errorf("%d messages are left", n)
+		}
+		return nil
+	})
+	close(finish)
+	w.expect(t, "DONE")
+	if n := w.runs.Load(); n != 1 {
+		t.Errorf("ran %d times", n)
+	}
 }
