@@ -53,11 +53,8 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/sso v1.39.4 // indirect
 	github.com/aws/aws-sdk-go-v2/service/ssooidc v1.44.4 // indirect
 	github.com/aws/aws-sdk-go-v2/service/sts v1.51.9 // indirect
-<<<<<<< HEAD
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-=======
 	github.com/chewxy/math32 v1.10.1 // indirect
->>>>>>> main
 	github.com/decred/dcrd/dcrec/secp256k1/v4 v4.4.1 // indirect
 	github.com/dlclark/regexp2 v1.11.0 // indirect
 	github.com/go-viper/mapstructure/v2 v2.5.0 // indirect
@@ -79,11 +76,8 @@ require (
 	github.com/sosodev/duration v1.4.0 // indirect
 	github.com/urfave/cli/v3 v3.11.0 // indirect
 	github.com/valyala/fastjson v1.6.10 // indirect
-<<<<<<< HEAD
-	go.uber.org/atomic v1.12.0 // indirect
-=======
 	github.com/viterin/partial v1.1.0 // indirect
->>>>>>> main
+	go.uber.org/atomic v1.12.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/exp v0.0.0-20261011100332-faecfb24eb49 // indirect

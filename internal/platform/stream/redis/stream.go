@@ -20,6 +20,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/stream"
@@ -58,15 +59,22 @@ type Stream struct {
 
 var _ stream.Stream = (*Stream)(nil)
 
-// Connect returns what makes clients for the server at url, redis:// or rediss://. Each tries once: whoever asks knows better when to
-// ask again.
-func Connect(url string) (func() redis.UniversalClient, error) {
-	opts, err := redis.ParseURL(url)
+// Connect returns what makes clients for the server at url, redis:// or rediss://. Lines sign in as url says at that moment; where the
+// server is stays. Each client tries once: whoever asks knows better when to ask again.
+func Connect(ctx context.Context, url func(context.Context) string) (func() redis.UniversalClient, error) {
+	opts, err := redis.ParseURL(url(ctx))
 	if err != nil {
-		return nil, errors.New("it has to be like redis://user:password@host:6379/0, or rediss:// for TLS") // the library's error quotes it
+		return nil, errors.New("must be a URL like redis://user:password@host:6379/0, or rediss:// for TLS") // the library's error may quote it
 	}
 	opts.MaxRetries, opts.DialerRetries, opts.DialTimeout = -1, 1, patience
 	opts.ContextTimeoutEnabled = true
+	opts.CredentialsProviderContext = func(ctx context.Context) (user, password string, err error) {
+		now, err := redis.ParseURL(url(ctx))
+		if err != nil {
+			return opts.Username, opts.Password, nil
+		}
+		return now.Username, now.Password, nil
+	}
 	return func() redis.UniversalClient { return redis.NewClient(opts) }, nil
 }
 
@@ -103,6 +111,14 @@ func New(db postgres.DB, l *postgres.Listener, connect func() redis.UniversalCli
 
 // Up says whether events go through Redis at the moment. If not, PostgreSQL carries them.
 func (s *Stream) Up() bool { return s.carrier.Up() }
+
+// Probe is Up, as an error for anybody to see.
+func (s *Stream) Probe(context.Context) error {
+	if !s.Up() {
+		return fault.Unavailable("Redis does not answer; PostgreSQL carries the events")
+	}
+	return nil
+}
 
 // Close ends all subscriptions with stream.ErrClosed and returns when nothing of the stream runs any more.
 func (s *Stream) Close() {

@@ -55,7 +55,7 @@ func (b *bundle) addOrg(t *testing.T) id.UUID {
 
 func (b *bundle) connect(t *testing.T) func() redis.UniversalClient {
 	t.Helper()
-	connect, err := redisstream.Connect(b.redis.URL())
+	connect, err := redisstream.Connect(t.Context(), func(context.Context) string { return b.redis.URL() })
 	if err != nil {
 		t.Fatal(err)
 	}
