@@ -67,6 +67,7 @@ var homes = []struct {
 	{"github.com/pkoukk", []string{"internal/platform/llm/openai"}, "tokens are counted as a model counts them"},
 	{"github.com/sony/gobreaker", []string{"internal/platform/llm/openai", "internal/platform/embed/openai"}, "whom to leave alone is an adapter's to know"},
 	{"github.com/viterin/vek", []string{"internal/platform/embed/local", "internal/platform/vector/exact"}, "vectors are computed where they are made and kept"},
+	{"github.com/redis/go-redis", []string{"internal/platform/stream/redis"}, "what Redis carries is an adapter's to know"},
 	{"github.com/google/go-cmp", nil, "it panics by design: a test's tool"},
 	{"go.uber.org/goleak", nil, "a test's tool"},
 	{"github.com/santhosh-tekuri/jsonschema", nil, "a test's tool: what is published is made to fit its schema, and not judged by it"},
