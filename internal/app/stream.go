@@ -25,10 +25,22 @@ func (a *App) openStream(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := redisstream.New(a.db, a.listener, connect, a.log, redisstream.Options{})
-	a.stream = s
-	a.streamed.Adapter, a.streamed.Probe = "redis", s.Probe
+	carrier := redisstream.New(connect, a.log, redisstream.Options{})
+	s := pgstream.New(a.db, a.listener, a.log, pgstream.Options{Carrier: carrier})
+	carrier.Start(s.Arrived)
+	a.stream = carried{s, carrier}
+	a.streamed.Adapter, a.streamed.Probe = "redis", carrier.Probe
 	return nil
+}
+
+type carried struct {
+	*pgstream.Stream
+	carrier *redisstream.Carrier
+}
+
+func (c carried) Close() {
+	c.Stream.Close()
+	c.carrier.Close()
 }
 
 // A closingStream runs until Close.

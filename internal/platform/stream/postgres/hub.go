@@ -27,9 +27,9 @@ type topic struct {
 	mu       sync.Mutex
 	position int64 // what every subscriber has been handed; only the reader changes it
 	subs     map[*subscription]struct{}
-	fresh    []Entry // arrived, beyond position
-	upTo     int64   // there are events up to this one
-	look     bool    // the table knows more, perhaps
+	fresh    []stream.Entry // arrived, beyond position
+	upTo     int64          // there are events up to this one
+	look     bool           // the table knows more, perhaps
 }
 
 // poke has the reader look into the table.
@@ -67,7 +67,7 @@ func (t *topic) stands(n int64) {
 	}
 }
 
-func (t *topic) arrived(e Entry) {
+func (t *topic) arrived(e stream.Entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if e.N <= t.position {
@@ -84,7 +84,7 @@ func (t *topic) arrived(e Entry) {
 func (t *topic) next() (page []event, look bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	slices.SortFunc(t.fresh, func(a, b Entry) int { return cmp.Compare(a.N, b.N) })
+	slices.SortFunc(t.fresh, func(a, b stream.Entry) int { return cmp.Compare(a.N, b.N) })
 	at := t.position
 	for _, e := range t.fresh {
 		if e.N == at+1 {

@@ -1,7 +1,7 @@
 // Package pgstream keeps the events of package stream in a table, where each has the number after the one before it in its topic.
 //
 // A process has one reader for each topic that somebody here subscribes to, however many subscribers there are. What is
-// published here is handed to it as soon as it is committed. What is published elsewhere comes by a Carrier, or a notification
+// published here is handed to it as soon as it is committed. What is published elsewhere comes by a stream.Carrier, or a notification
 // (LISTEN/NOTIFY) has the reader fetch it from the table in one query. Because the numbers have no gaps, the reader knows when
 // something has not come, in whatever order and however often the rest did, and fetches that from the table too.
 package pgstream
@@ -44,39 +44,22 @@ const (
 type Options struct {
 	// Buffer is how many undelivered events make a subscriber slow. Default 1024.
 	Buffer int
-	// Carrier takes events to other processes. Without one they are told by NOTIFY, and read the table.
-	Carrier Carrier
-}
-
-// Carrier takes events that have just been committed to the other processes, where Stream.Arrived is called with them: sooner and
-// cheaper than each of these can read them. It may lose, repeat and reorder them.
-type Carrier interface {
-	// Up says whether what is given to Carry is likely to arrive. While it does not, events are told of by NOTIFY.
-	Up() bool
-	// Carry must not wait for anything.
-	Carry(events []Entry)
-}
-
-// Entry is an event at its place, as it goes from process to process.
-type Entry struct {
-	Org   id.UUID
-	Topic string
-	N     int64 // of the event in its topic: 1, 2, 3, …
-	stream.Event
-	At time.Time
+	// Carrier takes events to other processes, where Stream.Arrived is called with them. Without one, and while it is not up,
+	// they are told by NOTIFY and read the table.
+	Carrier stream.Carrier
 }
 
 type nobody struct{}
 
 func (nobody) Up() bool      { return false }
-func (nobody) Carry([]Entry) {}
+func (nobody) Carry([]stream.Entry) {}
 
 // Stream implements stream.Stream.
 type Stream struct {
 	db      postgres.DB
 	log     *slog.Logger
 	buffer  int
-	carrier Carrier
+	carrier stream.Carrier
 	origin  string
 
 	ctx         context.Context // ends with Close; what runs here belongs to no request
@@ -159,7 +142,7 @@ func (s *Stream) Missed() {
 }
 
 // Arrived hands an event to its topic's subscribers in this process. Events may arrive in any order, again, or not at all.
-func (s *Stream) Arrived(e Entry) {
+func (s *Stream) Arrived(e stream.Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.topics[key{e.Org, e.Topic}]; t != nil {
@@ -243,7 +226,7 @@ func (s *Stream) Publish(ctx context.Context, tx pgx.Tx, org id.UUID, e stream.E
 	if !json.Valid(data) { // PostgreSQL would say so too, and quote it
 		return fault.Invalid("data", "an event's data must be JSON")
 	}
-	var published []Entry
+	var published []stream.Entry
 	origin, carried := "", false
 	if postgres.AfterCommit(tx, func() {
 		for _, e := range published {
@@ -258,8 +241,8 @@ func (s *Stream) Publish(ctx context.Context, tx pgx.Tx, org id.UUID, e stream.E
 	if err != nil {
 		return err
 	}
-	published, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Entry, error) {
-		made := Entry{Org: org, Event: stream.Event{Kind: e.Kind, Data: data}}
+	published, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (stream.Entry, error) {
+		made := stream.Entry{Org: org, Event: stream.Event{Kind: e.Kind, Data: data}}
 		return made, row.Scan(&made.Topic, &made.N, &made.At, nil)
 	})
 	return err

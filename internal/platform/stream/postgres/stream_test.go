@@ -221,13 +221,13 @@ type unreliable struct {
 	mu     sync.Mutex
 	random *rand.Rand
 	to     []*pgstream.Stream
-	held   []pgstream.Entry
+	held   []stream.Entry
 	up     atomic.Bool
 }
 
 func (u *unreliable) Up() bool { return u.up.Load() }
 
-func (u *unreliable) Carry(events []pgstream.Entry) {
+func (u *unreliable) Carry(events []stream.Entry) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, e := range events {
@@ -236,7 +236,7 @@ func (u *unreliable) Carry(events []pgstream.Entry) {
 		case chance < .3:
 			u.held = append(u.held, e)
 		default:
-			for _, late := range append([]pgstream.Entry{e, e}, u.held...) {
+			for _, late := range append([]stream.Entry{e, e}, u.held...) {
 				for _, s := range u.to {
 					s.Arrived(late)
 				}

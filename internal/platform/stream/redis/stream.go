@@ -1,8 +1,8 @@
 // Package redisstream carries the events of package stream between processes through Redis Streams.
 //
-// PostgreSQL numbers and keeps the events (package pgstream), and cursors are the same with and without Redis. What has been committed
-// goes into one of a few Redis streams, by its topic; each process reads each of them, all topics in one answer, and hands on what
-// somebody here subscribes to. PostgreSQL is then read for resuming, for what Redis has lost, and for everything while Redis is away.
+// PostgreSQL numbers and keeps the events, and cursors are the same with and without Redis. What has been committed goes into one of a
+// few Redis streams, by its topic; each process reads each of them, all topics in one answer. PostgreSQL is then read for resuming, for
+// what Redis has lost, and for everything while Redis is away.
 package redisstream
 
 import (
@@ -22,15 +22,11 @@ import (
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
-	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/stream"
-	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
 )
 
-// Options of a stream. The zero value is a good default.
+// Options of a carrier. The zero value is a good default.
 type Options struct {
-	// Buffer is how many undelivered events make a subscriber slow. Default 1024.
-	Buffer int
 	// Prefix begins the names of the keys. Default "rapport".
 	Prefix string
 	// Shards is how many Redis streams there are, each with a reader in each process, on nodes of its own in a cluster. All processes
@@ -51,13 +47,23 @@ const (
 	lastTry  = 2 * time.Second
 )
 
-// Stream is a pgstream.Stream whose events are carried by Redis.
-type Stream struct {
-	*pgstream.Stream
-	carrier *carrier
+// Carrier implements stream.Carrier.
+type Carrier struct {
+	log            *slog.Logger
+	writer, reader redis.UniversalClient
+	keys           []string
+	length         int64
+	age            time.Duration
+	queue          chan stream.Entry
+	lost           chan struct{} // holds a token when Redis has gone away, to wake the writer
+
+	ctx     context.Context
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	up      atomic.Bool
 }
 
-var _ stream.Stream = (*Stream)(nil)
+var _ stream.Carrier = (*Carrier)(nil)
 
 // Connect returns what makes clients for the server at url, redis:// or rediss://. Lines sign in as url says at that moment; where the
 // server is stays. Each client tries once: whoever asks knows better when to ask again.
@@ -78,12 +84,12 @@ func Connect(ctx context.Context, url func(context.Context) string) (func() redi
 	return func() redis.UniversalClient { return redis.NewClient(opts) }, nil
 }
 
-// New returns a stream over db that is carried by what connect reaches. It calls connect twice, because readers wait on their lines,
-// and closes what it gets. Redis need not be there.
-func New(db postgres.DB, l *postgres.Listener, connect func() redis.UniversalClient, log *slog.Logger, opts Options) *Stream {
-	c := &carrier{
+// New returns a carrier over what connect reaches. It calls connect twice, because readers wait on their lines, and closes what it
+// gets. Redis need not be there.
+func New(connect func() redis.UniversalClient, log *slog.Logger, opts Options) *Carrier {
+	c := &Carrier{
 		log: log, writer: connect(), reader: connect(), length: opts.Length, age: opts.Age,
-		queue: make(chan pgstream.Entry, waiting), lost: make(chan struct{}, 1),
+		queue: make(chan stream.Entry, waiting), lost: make(chan struct{}, 1),
 	}
 	if c.length <= 0 {
 		c.length = 10_000
@@ -101,58 +107,38 @@ func New(db postgres.DB, l *postgres.Listener, connect func() redis.UniversalCli
 		c.keys = append(c.keys, fmt.Sprintf("%s:stream:{%d}", opts.Prefix, i)) // in a cluster, {n} says which node
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
-	s := &Stream{pgstream.New(db, l, log, pgstream.Options{Buffer: opts.Buffer, Carrier: c}), c}
+	return c
+}
+
+// Start has arrived called with what any process carries from now on, from several goroutines, until Close.
+func (c *Carrier) Start(arrived func(stream.Entry)) {
 	c.running.Go(c.write)
 	for _, key := range c.keys {
-		c.running.Go(func() { c.read(key, s.Arrived) })
+		c.running.Go(func() { c.read(key, arrived) })
 	}
-	return s
 }
 
-// Up says whether events go through Redis at the moment. If not, PostgreSQL carries them.
-func (s *Stream) Up() bool { return s.carrier.Up() }
-
-// Probe is Up, as an error for anybody to see.
-func (s *Stream) Probe(context.Context) error {
-	if !s.Up() {
-		return fault.Unavailable("Redis does not answer; PostgreSQL carries the events")
-	}
-	return nil
-}
-
-// Close ends all subscriptions with stream.ErrClosed and returns when nothing of the stream runs any more.
-func (s *Stream) Close() {
-	s.Stream.Close()
-	s.carrier.close()
-}
-
-type carrier struct {
-	log            *slog.Logger
-	writer, reader redis.UniversalClient
-	keys           []string
-	length         int64
-	age            time.Duration
-	queue          chan pgstream.Entry
-	lost           chan struct{} // holds a token when Redis has gone away, to wake the writer
-
-	ctx     context.Context
-	stop    context.CancelFunc
-	running sync.WaitGroup
-	up      atomic.Bool
-}
-
-func (c *carrier) close() {
+// Close returns when nothing of the carrier runs any more.
+func (c *Carrier) Close() {
 	c.stop()
 	_ = c.reader.Close() // which wakes those that wait for an answer
 	c.running.Wait()
 	_ = c.writer.Close()
 }
 
-// Up implements pgstream.Carrier.
-func (c *carrier) Up() bool { return c.up.Load() }
+// Up implements stream.Carrier.
+func (c *Carrier) Up() bool { return c.up.Load() }
 
-// Carry implements pgstream.Carrier.
-func (c *carrier) Carry(events []pgstream.Entry) {
+// Probe is Up, as an error for anybody to see.
+func (c *Carrier) Probe(context.Context) error {
+	if !c.Up() {
+		return fault.Unavailable("Redis does not answer; PostgreSQL carries the events")
+	}
+	return nil
+}
+
+// Carry implements stream.Carrier.
+func (c *Carrier) Carry(events []stream.Entry) {
 	if !c.Up() {
 		return
 	}
@@ -165,7 +151,7 @@ func (c *carrier) Carry(events []pgstream.Entry) {
 }
 
 // is notes whether Redis answers. Each change is logged once.
-func (c *carrier) is(err error) {
+func (c *Carrier) is(err error) {
 	if c.ctx.Err() != nil {
 		return
 	}
@@ -182,7 +168,7 @@ func (c *carrier) is(err error) {
 }
 
 // write sends what is in the queue, and while Redis is away asks whether it is back.
-func (c *carrier) write() {
+func (c *Carrier) write() {
 	pause := firstTry
 	trim := time.NewTicker(c.age / 4)
 	defer trim.Stop()
@@ -209,8 +195,8 @@ func (c *carrier) write() {
 }
 
 // together is e and what else waits.
-func (c *carrier) together(e pgstream.Entry) []pgstream.Entry {
-	events := []pgstream.Entry{e}
+func (c *Carrier) together(e stream.Entry) []stream.Entry {
+	events := []stream.Entry{e}
 	for len(events) < together {
 		select {
 		case e := <-c.queue:
@@ -222,7 +208,7 @@ func (c *carrier) together(e pgstream.Entry) []pgstream.Entry {
 	return events
 }
 
-func (c *carrier) send(events []pgstream.Entry) error {
+func (c *Carrier) send(events []stream.Entry) error {
 	return c.ask(func(ctx context.Context) error {
 		_, err := c.writer.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, e := range events {
@@ -234,7 +220,7 @@ func (c *carrier) send(events []pgstream.Entry) error {
 	})
 }
 
-func (c *carrier) trim() error {
+func (c *Carrier) trim() error {
 	oldest := strconv.FormatInt(time.Now().Add(-c.age).UnixMilli(), 10) // ids begin with Redis's clock; if ours is another, more or less is kept
 	return c.ask(func(ctx context.Context) error {
 		_, err := c.writer.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -247,22 +233,22 @@ func (c *carrier) trim() error {
 	})
 }
 
-func (c *carrier) ask(do func(context.Context) error) error {
+func (c *Carrier) ask(do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(c.ctx, patience)
 	defer cancel()
 	return do(ctx)
 }
 
 // key is the Redis stream of e's topic.
-func (c *carrier) key(e pgstream.Entry) string {
+func (c *Carrier) key(e stream.Entry) string {
 	h := fnv.New32a()
 	_, _ = h.Write(e.Org[:])
 	_, _ = h.Write([]byte(e.Topic))
 	return c.keys[h.Sum32()%uint32(len(c.keys))]
 }
 
-// read hands on what comes into the Redis stream of that key. What it misses while it cannot read is found by pgstream's sweep.
-func (c *carrier) read(key string, arrived func(pgstream.Entry)) {
+// read hands on what comes into the Redis stream of that key. What it misses while it cannot read is found by the stream's sweep.
+func (c *Carrier) read(key string, arrived func(stream.Entry)) {
 	at, pause := "", firstTry
 	for c.ctx.Err() == nil {
 		if at == "" {
@@ -298,7 +284,7 @@ func (c *carrier) read(key string, arrived func(pgstream.Entry)) {
 }
 
 // last is the id that the next one comes after.
-func (c *carrier) last(key string) (at string, err error) {
+func (c *Carrier) last(key string) (at string, err error) {
 	err = c.ask(func(ctx context.Context) error {
 		newest, err := c.reader.XRevRangeN(ctx, key, "+", "-", 1).Result()
 		if err == nil && len(newest) > 0 {
@@ -311,7 +297,7 @@ func (c *carrier) last(key string) (at string, err error) {
 	return at, err
 }
 
-func (c *carrier) sleep(d time.Duration) {
+func (c *Carrier) sleep(d time.Duration) {
 	timer := time.NewTimer(d/2 + rand.N(d))
 	defer timer.Stop()
 	select {
@@ -320,11 +306,11 @@ func (c *carrier) sleep(d time.Duration) {
 	}
 }
 
-func pack(e pgstream.Entry) []any {
+func pack(e stream.Entry) []any {
 	return []any{"org", e.Org.String(), "topic", e.Topic, "n", e.N, "kind", e.Kind, "data", string(e.Data), "at", e.At.UnixMicro()}
 }
 
-func unpack(values map[string]any) (e pgstream.Entry, err error) {
+func unpack(values map[string]any) (e stream.Entry, err error) {
 	text := func(name string) string {
 		s, ok := values[name].(string)
 		if !ok {
@@ -343,7 +329,7 @@ func unpack(values map[string]any) (e pgstream.Entry, err error) {
 	if org.UnmarshalText([]byte(text("org"))) != nil {
 		err = errors.Join(err, errors.New("its org is no id"))
 	}
-	e = pgstream.Entry{
+	e = stream.Entry{
 		Org: org, Topic: text("topic"), N: number("n"), At: time.UnixMicro(number("at")).UTC(),
 		Event: stream.Event{Kind: text("kind"), Data: json.RawMessage(text("data"))},
 	}

@@ -62,22 +62,34 @@ func (b *bundle) connect(t *testing.T) func() redis.UniversalClient {
 	return connect
 }
 
-// open is the stream of one more process.
-func (b *bundle) open(t *testing.T, db postgres.DB, opts redisstream.Options) *redisstream.Stream {
+// process is the stream of one more process, and what carries it.
+type process struct {
+	*pgstream.Stream
+	*redisstream.Carrier
+}
+
+func (p process) Close() {
+	p.Stream.Close()
+	p.Carrier.Close()
+}
+
+func (b *bundle) open(t *testing.T, db postgres.DB, buffer int, opts redisstream.Options) process {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(b.log, nil))
 	l := postgres.Listen(context.Background(), b.pool, slog.New(slog.DiscardHandler))
 	t.Cleanup(l.Close)
-	s := redisstream.New(db, l, b.connect(t), log, opts)
-	t.Cleanup(s.Close)
-	return s
+	c := redisstream.New(b.connect(t), log, opts)
+	p := process{pgstream.New(db, l, log, pgstream.Options{Buffer: buffer, Carrier: c}), c}
+	c.Start(p.Arrived)
+	t.Cleanup(p.Close)
+	return p
 }
 
-func (b *bundle) up(t *testing.T, streams ...*redisstream.Stream) {
+func (b *bundle) up(t *testing.T, all ...process) {
 	t.Helper()
 	testkit.Eventually(t, patience, func() error {
-		for _, s := range streams {
-			if !s.Up() {
+		for _, p := range all {
+			if !p.Up() {
 				return errors.New("Redis does not carry")
 			}
 		}
@@ -85,7 +97,7 @@ func (b *bundle) up(t *testing.T, streams ...*redisstream.Stream) {
 	})
 }
 
-func (b *bundle) publish(t *testing.T, s *redisstream.Stream, topic string, n int) {
+func (b *bundle) publish(t *testing.T, s process, topic string, n int) {
 	t.Helper()
 	err := postgres.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
 		return s.Publish(t.Context(), tx, b.org, stream.Event{Kind: "test", Data: json.RawMessage(fmt.Sprint(n))}, topic)
@@ -95,7 +107,7 @@ func (b *bundle) publish(t *testing.T, s *redisstream.Stream, topic string, n in
 	}
 }
 
-func (b *bundle) subscribe(t *testing.T, s *redisstream.Stream, topic string) stream.Subscription {
+func (b *bundle) subscribe(t *testing.T, s process, topic string) stream.Subscription {
 	t.Helper()
 	sub, err := s.Subscribe(t.Context(), b.org, topic, "")
 	if err != nil {
@@ -122,7 +134,7 @@ func TestConformance(t *testing.T) {
 		return streamtest.Fixture{
 			Pool: b.pool, Org: b.org, Org2: b.addOrg(t),
 			Open: func(buffer int) stream.Stream {
-				s := b.open(t, b.pool, redisstream.Options{Buffer: buffer})
+				s := b.open(t, b.pool, buffer, redisstream.Options{})
 				b.up(t, s)
 				return s
 			},
@@ -153,9 +165,9 @@ func (c *counting) Query(ctx context.Context, sql string, args ...any) (pgx.Rows
 func TestAnotherProcessHearsWithoutReadingTheTable(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	here := b.open(t, b.pool, redisstream.Options{})
+	here := b.open(t, b.pool, 0, redisstream.Options{})
 	db := &counting{DB: b.pool}
-	there := b.open(t, db, redisstream.Options{})
+	there := b.open(t, db, 0, redisstream.Options{})
 	b.up(t, here, there)
 	const topics, events = 20, 30
 	var subs []stream.Subscription
@@ -180,10 +192,10 @@ func TestAnotherProcessHearsWithoutReadingTheTable(t *testing.T) {
 func TestEventsComeWhileRedisGoesAndComesBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	here := b.open(t, b.pool, redisstream.Options{})
+	here := b.open(t, b.pool, 0, redisstream.Options{})
 	b.up(t, here)
 	b.redis.Kill()
-	there := b.open(t, b.pool, redisstream.Options{})
+	there := b.open(t, b.pool, 0, redisstream.Options{})
 	sub := b.subscribe(t, there, "a")
 	n := 0
 	say := func() {
@@ -214,7 +226,7 @@ func TestEventsComeWhileRedisGoesAndComesBack(t *testing.T) {
 func TestEventsComeWhileRedisHangs(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	here, there := b.open(t, b.pool, redisstream.Options{}), b.open(t, b.pool, redisstream.Options{})
+	here, there := b.open(t, b.pool, 0, redisstream.Options{}), b.open(t, b.pool, 0, redisstream.Options{})
 	b.up(t, here, there)
 	sub := b.subscribe(t, there, "a")
 	b.publish(t, here, "a", 0)
@@ -245,7 +257,7 @@ func TestWhatIsNoEventIsPassedOver(t *testing.T) {
 	b := setup(t)
 	log := &safe{}
 	b.log = log
-	s, there := b.open(t, b.pool, redisstream.Options{Shards: 1}), b.open(t, b.pool, redisstream.Options{Shards: 1})
+	s, there := b.open(t, b.pool, 0, redisstream.Options{Shards: 1}), b.open(t, b.pool, 0, redisstream.Options{Shards: 1})
 	b.up(t, s, there)
 	sub := b.subscribe(t, there, "a")
 	client := b.connect(t)()
@@ -297,7 +309,7 @@ func (s *safe) String() string {
 func TestRedisKeepsABoundedPart(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	s := b.open(t, b.pool, redisstream.Options{Shards: 2, Length: 100, Age: 200 * time.Millisecond})
+	s := b.open(t, b.pool, 0, redisstream.Options{Shards: 2, Length: 100, Age: 200 * time.Millisecond})
 	b.up(t, s)
 	sub := b.subscribe(t, s, "a")
 	for n := range 500 {
