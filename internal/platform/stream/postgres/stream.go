@@ -51,7 +51,7 @@ type Options struct {
 
 type nobody struct{}
 
-func (nobody) Up() bool      { return false }
+func (nobody) Up() bool             { return false }
 func (nobody) Carry([]stream.Entry) {}
 
 // Stream implements stream.Stream.
