@@ -151,6 +151,11 @@ func TestEngagementsEnd(t *testing.T) {
 	has(t, p.does("reopenEngagement", "engagement", "status reopening {reason by {name}}", apptest.Vars{"id": p.engagement, "reason": "She is back."}),
 		apptest.Vars{"status": "ACTIVE", "reopening": apptest.Vars{"reason": "She is back.", "by": apptest.Vars{"name": "Ruth Calloway"}}})
 	has(t, p.does("rescheduleSession", "session", "status", apptest.Vars{"id": planned, "startsAt": time.Now().Add(time.Hour).Format(time.RFC3339)}), apptest.Vars{"status": "SCHEDULED"})
+	p.does("archiveSession", "session", "id", apptest.Vars{"id": planned})
+	p.does("updateEngagement", "engagement", "id", to("COMPLETED"))
+	p.refused("CONFLICT", "archiveSession", "session", apptest.Vars{"id": planned, "archived": false}) // a plan in what is over
+	p.does("reopenEngagement", "engagement", "id", apptest.Vars{"id": p.engagement, "reason": "Not yet."})
+	p.does("archiveSession", "session", "id", apptest.Vars{"id": planned, "archived": false})
 	p.does("archiveEngagement", "engagement", "id", apptest.Vars{"id": p.engagement})
 	p.refused("CONFLICT", "updateEngagement", "engagement", to("PAUSED"))
 	p.refused("CONFLICT", "createSession", "session", apptest.Vars{"engagementId": p.engagement, "startsAt": "2026-03-02T09:30:00Z"})

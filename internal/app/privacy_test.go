@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,8 +52,15 @@ var kept = map[string]string{
 	"outbox":              "kinds, ids and codes, until they are published",
 	"dev_events":          "kinds, ids and codes",
 	"unsubscribe_keys":    "a secret of the organization",
+	"search_documents":    "copies for searching: go when what they are of does, by search.Service.Index",
+	"search_words":        "the words of those copies: go with the last that has them",
+	"search_completions":  "of those copies",
+	"search_generations":  "numbers",
 	"stream_keys":         "a secret of the organization",
 	"goose_db_version":    "goose's own",
+	"vector_spaces":       "names of models, and counts",
+	"vector_groups":       "ids and counts",
+	"vectors":             "copies: a job takes them away after what they were made of",
 	"model_calls":         "tokens and money",
 	"model_spending":      "tokens and money",
 }
@@ -147,6 +155,9 @@ var unsearched = map[string]string{
 	"mail_suppressions":           "codes",
 	"ses_messages":                "ids",
 	"engagement_sponsors":         "codes",
+	"search_documents":            "copies, written anew when what they are of is masked",
+	"search_words":                "the words of those copies",
+	"search_completions":          "of those copies",
 	"transcript_exports":          "keys of files",
 	"model_calls":                 "names of models",
 	"model_spending":              "names of models",
@@ -262,6 +273,9 @@ func person(t *testing.T, env *apptest.Env, client string) (words []string) {
 	return words
 }
 
+// hers is the condition that a client takes part in a session s.
+const hers = `EXISTS (SELECT FROM participants p WHERE p.session_id = s.id AND p.client_id = $1)`
+
 // traces says where any of the words is left: in any column of any table, in any file, in the log.
 func traces(t *testing.T, env *apptest.Env, words []string) (where []string) {
 	t.Helper()
@@ -299,6 +313,11 @@ func traces(t *testing.T, env *apptest.Env, words []string) (where []string) {
 			return err
 		}
 		content, err := os.ReadFile(path)
+		if z, err := zip.NewReader(bytes.NewReader(content), int64(len(content))); err == nil { // a copy: words are not found in what is compressed
+			for _, inside := range unpacked(t, z) {
+				content = append(content, inside...)
+			}
+		}
 		for _, w := range words {
 			if bytes.Contains(content, []byte(w)) {
 				where = append(where, fmt.Sprintf("%s has %q", path, w))
@@ -413,6 +432,17 @@ func mentioned(t *testing.T, env *apptest.Env, her string) (words []string) {
 	does(t, coach, "addAgendaTopic", "topic", "id", apptest.Vars{"sessionId": group, "title": "What the Pemberley council wants"})
 	does(t, coach, "startSession", "session", "id", apptest.Vars{"id": group})
 	does(t, coach, "completeSession", "session", "id", apptest.Vars{"id": group})
+	// What she has promised there became an action, and a mail about her went to the coach.
+	imports(t, coach, group.(string), "Ruth: What is next?\nAmara Okafor: I will write to the Pemberley council tomorrow, before I lose heart.\n")
+	env.Work(t)
+	promise := one(t, env, "insight", `SELECT id FROM insights WHERE session_id = $1 AND kind = 'COMMITMENT'`, uuid(t, group.(string)))
+	does(t, coach, "acceptInsightAsAction", "actionItem", "id", apptest.Vars{"insightId": promise, "assigneeIds": []string{one(t, env, "user", `SELECT coach_id FROM sessions WHERE id = $1`, uuid(t, jonas))}})
+	does(t, owner, "rescheduleSession", "session", "id", apptest.Vars{
+		"id": one(t, env, "session", `SELECT id FROM sessions WHERE client_id = $1 AND status = 'SCHEDULED' ORDER BY starts_at DESC LIMIT 1`, uuid(t, her)), "startsAt": time.Now().Add(480 * time.Hour)})
+	env.Work(t)
+	if where := strings.Join(traces(t, env, []string{"the Pemberley council tomorrow", "Session with Amara Okafor"}), "\n"); !strings.Contains(where, "action_items") || !strings.Contains(where, "/mail/") {
+		t.Fatalf("the test says little: %s", where)
+	}
 	if n := value[int](t, env, `SELECT count(*) FROM agenda_topics WHERE title LIKE '%Pemberley%'`); n != 2 {
 		t.Fatalf("%d topics", n)
 	}
@@ -487,8 +517,8 @@ func TestErasure(t *testing.T) {
 	if shared == 0 || private == 0 {
 		t.Fatalf("the test says little: %d versions are shared, %d private", shared, private)
 	}
-	others := value[int](t, env, `SELECT count(*) FROM utterances u JOIN transcripts t ON t.id = u.transcript_id JOIN sessions s ON s.id = t.session_id WHERE s.client_id <> $1`, uuid(t, her))
-	files := value[int](t, env, `SELECT count(*) FROM transcripts t JOIN sessions s ON s.id = t.session_id WHERE s.client_id = $1 AND t.blob_key IS NOT NULL`, uuid(t, her))
+	others := value[int](t, env, `SELECT count(*) FROM utterances u JOIN transcripts t ON t.id = u.transcript_id JOIN sessions s ON s.id = t.session_id WHERE NOT `+hers, uuid(t, her))
+	files := value[int](t, env, `SELECT count(*) FROM transcripts t JOIN sessions s ON s.id = t.session_id WHERE `+hers+` AND t.blob_key IS NOT NULL`, uuid(t, her))
 	env.Work(t)
 
 	r := requested(t, owner, asked.ID)
@@ -595,24 +625,24 @@ func TestKilledDuringAnErasure(t *testing.T) {
 	t.Parallel()
 	env := apptest.Demo(t)
 	her := lived(t, env)
-	words := person(t, env, her)
+	words := append(person(t, env, her), mentioned(t, env, her)...)
 	owner := env.Login(t, apptest.Owner)
-	utterances := value[int](t, env, `SELECT count(*) FROM utterances u JOIN transcripts t ON t.id = u.transcript_id JOIN sessions s ON s.id = t.session_id WHERE s.client_id = $1`, uuid(t, her))
-	insights := value[int](t, env, `SELECT count(*) FROM insights i JOIN sessions s ON s.id = i.session_id WHERE s.client_id = $1`, uuid(t, her))
-	sessions := value[int](t, env, `SELECT count(*) FROM sessions WHERE client_id = $1 AND (title IS NOT NULL OR status = 'SCHEDULED')`, uuid(t, her))
-	files := value[int](t, env, `SELECT count(*) FROM transcripts t JOIN sessions s ON s.id = t.session_id WHERE s.client_id = $1 AND t.blob_key IS NOT NULL`, uuid(t, her))
+	utterances := value[int](t, env, `SELECT count(*) FROM utterances u JOIN transcripts t ON t.id = u.transcript_id JOIN sessions s ON s.id = t.session_id WHERE `+hers, uuid(t, her))
+	insights := value[int](t, env, `SELECT count(*) FROM insights i JOIN sessions s ON s.id = i.session_id WHERE `+hers, uuid(t, her))
+	sessions := value[int](t, env, `SELECT count(*) FROM sessions WHERE client_id = $1 AND (title IS NOT NULL OR status = 'SCHEDULED') OR title LIKE '%Amara Okafor%'`, uuid(t, her))
+	files := value[int](t, env, `SELECT count(*) FROM transcripts t JOIN sessions s ON s.id = t.session_id WHERE `+hers+` AND t.blob_key IS NOT NULL`, uuid(t, her))
 	p := startProcess(t, env)
 	gate := shut(t, env, `DELETE ON utterances FOR EACH ROW WHEN (OLD.index = 3)`)
 	asked, errs := ask(t, p.With(owner.Token), "requestErasure", apptest.Vars{"clientId": her, "confirm": "Amara Okafor"})
 	if asked.Status != "RUNNING" {
 		t.Fatalf("%+v %+v", asked, errs)
 	}
-	for n, next := range []string{`UPDATE ON sessions FOR EACH ROW WHEN (NEW.title IS NULL)`, `UPDATE ON clients FOR EACH ROW`, `UPDATE ON users FOR EACH ROW`, ``} {
+	for n, next := range []string{`UPDATE ON sessions FOR EACH ROW WHEN (NEW.title IS NULL)`, `UPDATE ON notes FOR EACH ROW`, `UPDATE ON clients FOR EACH ROW`, `UPDATE ON users FOR EACH ROW`, ``} {
 		gate.somebody()
 		p.kill()
 		gate.release()
 		buried(t, env)
-		sql(t, env, `DROP TRIGGER gate ON `+[]string{"utterances", "sessions", "clients", "users"}[n])
+		sql(t, env, `DROP TRIGGER gate ON `+[]string{"utterances", "sessions", "notes", "clients", "users"}[n])
 		if next != "" {
 			gate = shut(t, env, next)
 		}
@@ -633,50 +663,154 @@ func TestKilledDuringAnErasure(t *testing.T) {
 	}
 }
 
+// What is made for others goes with whoever is named in it: a copy that is there, and one that is being made when somebody is erased.
+func TestErasureLeavesNoCopies(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	owner, coach := env.Login(t, apptest.Owner), env.Login(t, apptest.Coach)
+	jonas := one(t, env, "client", `SELECT id FROM clients WHERE name = 'Jonas Lindqvist'`)
+	amara := one(t, env, "client", `SELECT id FROM clients WHERE name = 'Amara Okafor'`)
+	does(t, coach, "createNote", "note", "id", apptest.Vars{"entityId": jonas, "body": "Ask Amara Okafor about it.", "visibility": "SHARED_WITH_CLIENT"})
+	made, _ := ask(t, coach, "requestDataExport", apptest.Vars{"clientId": jonas})
+	env.Work(t)
+	if notes := fetched(t, coach, made.ID)["notes.json"]; !strings.Contains(notes, "Amara Okafor") {
+		t.Fatalf("the test says little: %s", notes)
+	}
+
+	// Both copies have read the notes, and go no further; nor does the erasure, once it has looked for copies.
+	hold, err := env.DB.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := sync.OnceFunc(func() { _ = hold.Rollback(background(t)) })
+	t.Cleanup(release)
+	if _, err := hold.Exec(t.Context(), `LOCK TABLE engagements IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	waiting := func(n int) {
+		t.Helper()
+		testkit.Eventually(t, 30*time.Second, func() error {
+			if got := value[int](t, env, `SELECT count(*) FROM pg_locks WHERE relation = 'engagements'::regclass AND NOT granted`); got != n {
+				return fmt.Errorf("%d wait", got)
+			}
+			return nil
+		})
+	}
+	var working sync.WaitGroup
+	theirs, _ := ask(t, owner, "requestDataExport", apptest.Vars{"clientId": jonas})
+	hers, _ := ask(t, owner, "requestDataExport", apptest.Vars{"clientId": amara})
+	working.Go(func() { env.Work(t) })
+	waiting(2)
+	erasure, _ := ask(t, owner, "requestErasure", apptest.Vars{"clientId": amara, "confirm": "Amara Okafor"})
+	working.Go(func() { env.Work(t) })
+	waiting(3)
+	release()
+	working.Wait()
+	sql(t, env, `UPDATE jobs SET run_at = now() WHERE state = 'PENDING'`)
+	env.Work(t)
+
+	for request, want := range map[string]string{erasure.ID: "COMPLETED", theirs.ID: "COMPLETED", hers.ID: "FAILED"} {
+		if r := requested(t, owner, request); r.Status != want {
+			t.Errorf("%+v, want %s", r, want)
+		}
+	}
+	var gone struct {
+		DownloadDataExport struct{ UserErrors []userError }
+	}
+	coach.Must(t, download, apptest.Vars{"id": made.ID}, &gone)
+	if briefly(gone.DownloadDataExport.UserErrors) != "EXPIRED " {
+		t.Errorf("a copy with the name is still there: %+v", gone)
+	}
+	if notes := fetched(t, coach, theirs.ID)["notes.json"]; !strings.Contains(notes, "Ask Erased client about it.") {
+		t.Errorf("%s", notes)
+	}
+	for _, trace := range traces(t, env, []string{"Amara Okafor"}) {
+		t.Error(trace)
+	}
+}
+
+// A file of a transcript that is about to be handed out when an erasure begins is not left behind.
+func TestErasureTakesWhatIsHandedOut(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, session := env.Login(t, apptest.Coach), amara5.id(t, env)
+	key := imports(t, coach, session, conversation(t))
+	env.Work(t)
+	said := value[string](t, env, `SELECT text FROM utterances WHERE transcript_id = $1 ORDER BY length(text) DESC LIMIT 1`, uuid(t, key))
+	gate := shut(t, env, `INSERT ON transcript_exports FOR EACH ROW`)
+	got := make(chan changed, 1)
+	go func() {
+		got <- change(t, coach, "exportTranscript", "export", "url", apptest.Vars{"transcriptId": key, "format": "TEXT"})
+	}()
+	gate.somebody()
+	sql(t, env, `INSERT INTO data_requests (id, org_id, client_id, kind, status, requested_by) SELECT gen_random_uuid(), org_id, id, 'ERASURE', 'RUNNING', coach_id FROM clients WHERE id = $1`, uuid(t, clientOf(t, env, session)))
+	gate.release()
+	if out := <-got; briefly(out.userErrors) != "ERASED " {
+		t.Errorf("%s", out.response.Body)
+	}
+	for _, trace := range traces(t, env, []string{said}) {
+		if strings.Contains(trace, "/temporary/") {
+			t.Error(trace)
+		}
+	}
+}
+
+const download = `mutation($id: ID!) {downloadDataExport(input: {requestId: $id}) {export {url filename} userErrors {code}}}`
+
+// fetched is what is in a copy.
+func fetched(t *testing.T, c *apptest.Client, request string) map[string]string {
+	t.Helper()
+	var out struct {
+		DownloadDataExport struct {
+			Export *struct{ URL, Filename string }
+		}
+	}
+	c.Must(t, download, apptest.Vars{"id": request}, &out)
+	if out.DownloadDataExport.Export == nil {
+		t.Fatal("no link")
+	}
+	res, err := http.Get(out.DownloadDataExport.Export.URL) //nolint:noctx // of this very process
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%d %v", res.StatusCode, err)
+	}
+	z, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return unpacked(t, z)
+}
+
+func unpacked(t *testing.T, z *zip.Reader) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[f.Name] = string(content)
+	}
+	return files
+}
+
 // A copy has what is the client's to have, for the client alone; the coach's own evidence and private notes are not in it.
 func TestDataExport(t *testing.T) {
 	t.Parallel()
 	env := apptest.Demo(t)
 	her := lived(t, env)
 	amara, owner, coach := env.Login(t, apptest.ClientUser), env.Login(t, apptest.Owner), env.Login(t, apptest.Coach)
-	download := `mutation($id: ID!) {downloadDataExport(input: {requestId: $id}) {export {url filename} userErrors {code}}}`
 	fetch := func(c *apptest.Client, request string) map[string]string {
 		t.Helper()
-		var out struct {
-			DownloadDataExport struct {
-				Export *struct{ URL, Filename string }
-			}
-		}
-		c.Must(t, download, apptest.Vars{"id": request}, &out)
-		if out.DownloadDataExport.Export == nil {
-			t.Fatal("no link")
-		}
-		res, err := http.Get(out.DownloadDataExport.Export.URL) //nolint:noctx // of this very process
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = res.Body.Close() }()
-		raw, err := io.ReadAll(res.Body)
-		if err != nil || res.StatusCode != http.StatusOK {
-			t.Fatalf("%d %v", res.StatusCode, err)
-		}
-		z, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files := map[string]string{}
-		for _, f := range z.File {
-			r, err := f.Open()
-			if err != nil {
-				t.Fatal(err)
-			}
-			content, err := io.ReadAll(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files[f.Name] = string(content)
-		}
-		return files
+		return fetched(t, c, request)
 	}
 	asked, errs := ask(t, amara, "requestDataExport", apptest.Vars{"clientId": her})
 	if asked.Status != "RUNNING" {

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/event"
@@ -36,6 +37,9 @@ func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 	if err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error { return audit.Settle(ctx, tx, job.Org, r.ClientID.UUID) }); err != nil {
 		return err
 	}
+	if err := s.copies(ctx, job.Org); err != nil {
+		return err
+	}
 	called, err := s.named(ctx, job.Org, r, login)
 	if err != nil {
 		return err
@@ -51,16 +55,13 @@ func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.copies(ctx, job.Org, r, spoken); err != nil { // first: by the transcripts the copies of others are found
-		return err
-	}
 	for _, key := range spoken {
 		if err := s.remove(ctx, job.Org, key, receipt); err != nil {
 			return err
 		}
 	}
 	for _, store := range s.stores {
-		if store.Table == "clients" { // by it the names are found
+		if store.Table == client.Personal[0].Table { // by it, and the client's own row after it, the names are found
 			if err := s.mask(ctx, job.Org, called, receipt); err != nil {
 				return err
 			}
@@ -79,7 +80,9 @@ func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 			return fmt.Errorf("login: %w", err)
 		}
 	}
-	return s.complete(ctx, job.Org, r, "privacy.erase", event.News{Type: "client.erased", Subject: r.ClientID, Data: event.Data{"clientId": r.ClientID}})
+	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		return s.complete(ctx, tx, job.Org, r, "privacy.erase", event.News{Type: "client.erased", Subject: r.ClientID, Data: event.Data{"clientId": r.ClientID}})
+	})
 }
 
 // close ends the client's consents, so that nothing new is taken in, and notes the login if it is nothing but this client.
@@ -101,15 +104,13 @@ func (s *Service) close(ctx context.Context, organization id.UUID, r *Request) (
 	return login, err
 }
 
-// copies removes the copies that were made for the client, and those of others with conversations that the client has taken part in.
-func (s *Service) copies(ctx context.Context, organization id.UUID, r *Request, spoken []transcript.ID) error {
-	keys := make([]id.UUID, len(spoken))
-	for i, key := range spoken {
-		keys[i] = key.UUID
-	}
+// copies removes the copies that were made, whosever they are: the client may have a part in others' conversations, and be named in anything.
+// Those who asked for one can ask again. A copy that is being made finds the erasure (Copy).
+func (s *Service) copies(ctx context.Context, organization id.UUID) error {
+	// Locked, for one that is about to be completed counts.
 	rows, err := s.db.Query(ctx, `
-		SELECT id FROM data_requests WHERE org_id = $1 AND (client_id = $2 OR transcript_ids && $3) AND kind = 'EXPORT' AND completed_at > now() - interval '2 days'
-		ORDER BY id`, organization, r.ClientID, keys)
+		SELECT id FROM data_requests
+		WHERE org_id = $1 AND kind = 'EXPORT' AND (status IN ('RUNNING', 'FAILED') OR completed_at > now() - interval '2 days') ORDER BY id FOR UPDATE`, organization)
 	if err != nil {
 		return err
 	}

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/coaching/transcript/format"
@@ -43,6 +45,9 @@ var quoted = personal.Store{
 //
 // A client who signs in gets all of it, whoever has asked. To a client who does not the coach hands it on, and so it has the conversations
 // with that coach alone.
+//
+// It is of one moment. An erasure removes the copies that it finds, whosever they are, for whoever goes may be named in any of them; a copy
+// that it could not find, because it was being made, is none.
 func (s *Service) Copy(ctx context.Context, job jobs.Job) (err error) {
 	defer fault.Wrap(&err, "privacy.Copy(%s)", job.Entity)
 	r, ok, err := s.running(ctx, job)
@@ -55,7 +60,82 @@ func (s *Service) Copy(ctx context.Context, job jobs.Job) (err error) {
 		FROM clients c WHERE r.org_id = $1 AND r.id = $2 AND c.org_id = $1 AND c.id = r.client_id RETURNING r.coach_id`, job.Org, r.ID).Scan(&coach); err != nil {
 		return err
 	}
-	counts := map[string]int{}
+	var made *copied
+	if err := postgres.Snapshot(ctx, s.db, func(tx pgx.Tx) error {
+		made, err = s.gather(ctx, tx, job.Org, r, coach)
+		return err
+	}); err != nil {
+		return err
+	}
+	if len(made.file) > blob.MaxBytes {
+		return jobs.Permanent(fmt.Errorf("the copy has %d bytes", len(made.file)), "COPY_TOO_LARGE")
+	}
+	key := copyKey(job.Org, r.ID.UUID)
+	if err := s.files.Put(ctx, key, "application/zip", made.file); errors.Is(err, blob.ErrExists) { // of an attempt that came this far; what is kept has changed since
+		if err := s.files.Delete(ctx, key); err != nil {
+			return err
+		}
+		if err := s.files.Put(ctx, key, "application/zip", made.file); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := s.complete(ctx, tx, job.Org, r, "privacy.copy"); err != nil {
+			return err
+		}
+		// The request's row is locked here, and by the erasure when it looks for copies: one of the two sees the other.
+		var stale bool
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM data_requests WHERE org_id = $1 AND kind = 'ERASURE' AND (status = 'RUNNING' OR completed_at >= $2))`,
+			job.Org, made.at).Scan(&stale); err != nil {
+			return err
+		}
+		if stale {
+			return errStale
+		}
+		if _, err := tx.Exec(ctx, `UPDATE data_requests SET counts = '{}', transcript_ids = $3 WHERE org_id = $1 AND id = $2`, job.Org, r.ID, made.transcripts); err != nil {
+			return err
+		}
+		return add(ctx, tx, "data_requests", job.Org, r.ID.UUID, made.counts)
+	})
+	if !errors.Is(err, errStale) {
+		return err
+	}
+	if err := s.files.Delete(ctx, key); err != nil {
+		return err
+	}
+	var erased bool
+	if err := s.db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM data_requests WHERE org_id = $1 AND client_id = $2 AND kind = 'ERASURE' AND status IN ('RUNNING', 'COMPLETED'))`,
+		job.Org, r.ClientID).Scan(&erased); err != nil {
+		return err
+	}
+	if erased {
+		return jobs.Permanent(errStale, audit.CodeErased)
+	}
+	return jobs.Snooze(afterErasure)
+}
+
+var errStale = errors.New("somebody was erased while the copy was made")
+
+// afterErasure is how long a copy waits for an erasure.
+const afterErasure = 5 * time.Second
+
+// copied is what a copy is made of.
+type copied struct {
+	at          time.Time // the moment that it is of
+	file        []byte
+	counts      map[string]int
+	transcripts []id.UUID
+}
+
+// gather makes the zip of what tx sees.
+func (s *Service) gather(ctx context.Context, tx pgx.Tx, organization id.UUID, r *Request, coach *id.UUID) (*copied, error) {
+	c := &copied{counts: map[string]int{}}
+	var login *id.UUID // for conditions about what the client has written or was told
+	if err := tx.QueryRow(ctx, `SELECT now(), user_id FROM clients WHERE org_id = $1 AND id = $2`, organization, r.ClientID).Scan(&c.at, &login); err != nil {
+		return nil, err
+	}
 	var file bytes.Buffer
 	z := zip.NewWriter(&file)
 	var contents []string
@@ -63,51 +143,30 @@ func (s *Service) Copy(ctx context.Context, job jobs.Job) (err error) {
 		if store.Copy == "" {
 			continue
 		}
-		rows, err := s.copied(ctx, job.Org, r, coach, store)
+		rows, err := ofStore(ctx, tx, organization, r, login, coach, store)
 		if err != nil {
-			return fmt.Errorf("%s: %w", store.Table, err)
+			return nil, fmt.Errorf("%s: %w", store.Table, err)
 		}
-		counts[store.Table] = len(rows)
+		c.counts[store.Table] = len(rows)
 		if err := writeJSON(z, store.Table+".json", rows); err != nil {
-			return err
+			return nil, err
 		}
 		contents = append(contents, fmt.Sprintf("%-28s %d", store.Table+".json", len(rows)))
 	}
-	spoken, err := s.transcribed(ctx, job.Org, r, coach, z)
-	if err != nil {
-		return err
+	var err error
+	if c.transcripts, err = s.transcribed(ctx, tx, organization, r, coach, z); err != nil {
+		return nil, err
 	}
-	counts["transcripts"] = len(spoken)
-	contents = append(contents, fmt.Sprintf("%-28s %d", "transcripts/", len(spoken)))
+	c.counts["transcripts"] = len(c.transcripts)
+	contents = append(contents, fmt.Sprintf("%-28s %d", "transcripts/", len(c.transcripts)))
 	if err := write(z, "README.txt", []byte(readme+strings.Join(contents, "\n")+"\n")); err != nil {
-		return err
+		return nil, err
 	}
 	if err := z.Close(); err != nil {
-		return err
+		return nil, err
 	}
-	if file.Len() > blob.MaxBytes {
-		return jobs.Permanent(fmt.Errorf("the copy has %d bytes", file.Len()), "COPY_TOO_LARGE")
-	}
-	key := copyKey(job.Org, r.ID.UUID)
-	if err := s.files.Put(ctx, key, "application/zip", file.Bytes()); errors.Is(err, blob.ErrExists) { // of an attempt that came this far; what is kept has changed since
-		if err := s.files.Delete(ctx, key); err != nil {
-			return err
-		}
-		if err := s.files.Put(ctx, key, "application/zip", file.Bytes()); err != nil {
-			return err
-		}
-	} else if err != nil {
-		return err
-	}
-	if err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `UPDATE data_requests SET counts = '{}', transcript_ids = $3 WHERE org_id = $1 AND id = $2 AND status = 'RUNNING'`, job.Org, r.ID, spoken); err != nil {
-			return err
-		}
-		return add(ctx, tx, "data_requests", job.Org, r.ID.UUID, counts)
-	}); err != nil {
-		return err
-	}
-	return s.complete(ctx, job.Org, r, "privacy.copy")
+	c.file = file.Bytes()
+	return c, nil
 }
 
 const readme = `This is a copy of what is kept about you here.
@@ -144,7 +203,7 @@ func held(session string) string {
 	return session + ` IN (SELECT s.id FROM sessions s WHERE s.org_id = $1 AND s.coach_id = $4)`
 }
 
-func (s *Service) copied(ctx context.Context, organization id.UUID, r *Request, coach *id.UUID, store personal.Store) ([]json.RawMessage, error) {
+func ofStore(ctx context.Context, tx pgx.Tx, organization id.UUID, r *Request, login, coach *id.UUID, store personal.Store) ([]json.RawMessage, error) {
 	where := `x.org_id = $1 AND $2::uuid IS NOT NULL AND ($3::uuid IS NULL OR true) AND ($4::uuid IS NULL OR true) AND (` + store.Of + `)`
 	if store.Shown != "" {
 		where += ` AND (` + store.Shown + `)`
@@ -152,20 +211,12 @@ func (s *Service) copied(ctx context.Context, organization id.UUID, r *Request, 
 	if theirs, restricted := with[store.Table]; restricted {
 		where += ` AND ($4::uuid IS NULL OR ` + theirs + `)`
 	}
-	rows, err := s.db.Query(ctx, `SELECT to_jsonb(n) FROM (SELECT `+columns(store.Copy)+` FROM `+store.Table+` x WHERE `+where+` ORDER BY x.ctid) n`,
-		organization, r.ClientID, s.loginOf(ctx, organization, r), coach)
+	rows, err := tx.Query(ctx, `SELECT to_jsonb(n) FROM (SELECT `+columns(store.Copy)+` FROM `+store.Table+` x WHERE `+where+` ORDER BY x.ctid) n`,
+		organization, r.ClientID, login, coach)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[json.RawMessage])
-}
-
-// loginOf is the client's login, for conditions about what the client has written or was told.
-func (s *Service) loginOf(ctx context.Context, organization id.UUID, r *Request) (user *id.UUID) {
-	if err := s.db.QueryRow(ctx, `SELECT user_id FROM clients WHERE org_id = $1 AND id = $2`, organization, r.ClientID).Scan(&user); err != nil {
-		return nil
-	}
-	return user
 }
 
 func columns(list string) string {
@@ -177,8 +228,8 @@ func columns(list string) string {
 }
 
 // transcribed writes the transcripts, shared or not: what somebody has said is theirs to have.
-func (s *Service) transcribed(ctx context.Context, organization id.UUID, r *Request, coach *id.UUID, z *zip.Writer) (keys []id.UUID, err error) {
-	rows, err := s.db.Query(ctx, `
+func (s *Service) transcribed(ctx context.Context, tx pgx.Tx, organization id.UUID, r *Request, coach *id.UUID, z *zip.Writer) (keys []id.UUID, err error) {
+	rows, err := tx.Query(ctx, `
 		SELECT t.id, to_char(s.starts_at, 'YYYY-MM-DD') || '-version-' || t.version FROM transcripts t JOIN sessions s ON s.org_id = $1 AND s.id = t.session_id
 		WHERE t.org_id = $1 AND t.utterance_count > 0 AND `+personal.OfSession("t.session_id")+` AND ($3::uuid IS NULL OR s.coach_id = $3) ORDER BY s.starts_at, s.id, t.version`,
 		organization, r.ClientID, coach)
@@ -200,7 +251,7 @@ func (s *Service) transcribed(ctx context.Context, organization id.UUID, r *Requ
 		for extension, f := range map[string]format.Format{".vtt": format.WebVTT, ".txt": format.Text} {
 			var content bytes.Buffer
 			var why *fault.Error
-			if err := s.transcripts.WriteAs(ctx, organization, t.key, &content, f); errors.As(err, &why) && why.Code == format.CodeNoTimes {
+			if err := s.transcripts.WriteAs(ctx, tx, organization, t.key, &content, f); errors.As(err, &why) && why.Code == format.CodeNoTimes {
 				continue // nobody knows when each thing was said, and WebVTT cannot do without
 			} else if err != nil {
 				return nil, err

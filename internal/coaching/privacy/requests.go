@@ -312,16 +312,14 @@ func (s *Service) running(ctx context.Context, job jobs.Job) (r *Request, ok boo
 	return r, err == nil, err
 }
 
-// complete closes a request, and tells other systems what has happened.
-func (s *Service) complete(ctx context.Context, organization id.UUID, r *Request, action string, happened ...event.News) error {
-	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE data_requests SET status = 'COMPLETED', completed_at = now() WHERE org_id = $1 AND id = $2 AND status = 'RUNNING'`, organization, r.ID)
-		if err != nil || tag.RowsAffected() == 0 {
-			return err
-		}
-		if err := audit.RecordSystem(ctx, tx, organization, audit.Entry{Action: action, Kind: "request", ID: r.ID.UUID, ClientID: r.ClientID.UUID}); err != nil {
-			return err
-		}
-		return s.outbox.Add(ctx, tx, organization, happened...)
-	})
+// complete closes a request, whose row stays locked, and tells other systems what has happened.
+func (s *Service) complete(ctx context.Context, tx pgx.Tx, organization id.UUID, r *Request, action string, happened ...event.News) error {
+	tag, err := tx.Exec(ctx, `UPDATE data_requests SET status = 'COMPLETED', completed_at = now() WHERE org_id = $1 AND id = $2 AND status = 'RUNNING'`, organization, r.ID)
+	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	if err := audit.RecordSystem(ctx, tx, organization, audit.Entry{Action: action, Kind: "request", ID: r.ID.UUID, ClientID: r.ClientID.UUID}); err != nil {
+		return err
+	}
+	return s.outbox.Add(ctx, tx, organization, happened...)
 }

@@ -196,13 +196,16 @@ func (s *Service) change(ctx context.Context, key ID, action string, fn func(*ch
 			return fault.Forbidden("only the coach, an owner or an admin can change a session")
 		}
 		c := &change{Session: found, at: time.Now().UTC(), was: found.Status, began: found.StartsAt}
+		away := found.ArchivedAt != nil
 		if err := fn(c); err != nil || len(c.fields) == 0 {
 			return err
 		}
-		if c.was != Scheduled && c.Status == Scheduled {
+		if c.Status == Scheduled && (c.was != Scheduled || away && c.ArchivedAt == nil) {
 			if err := s.lockOpen(ctx, tx, v, c.EngagementID); err != nil {
 				return err
 			}
+		}
+		if c.Status == Scheduled && c.was != Scheduled {
 			if err := takeBack(ctx, tx, v, c.ID); err != nil {
 				return err
 			}

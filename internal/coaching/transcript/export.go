@@ -3,6 +3,7 @@ package transcript
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rapporthq/rapport/internal/coaching/audit"
+	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/transcript/format"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/blob"
@@ -81,7 +83,7 @@ func (s *Service) Export(ctx context.Context, in ExportInput) (_ *Export, err er
 		if err := record(); err != nil {
 			return nil, err
 		}
-		return s.exportOriginal(ctx, v, t)
+		return s.exportOriginal(ctx, v, t, meeting.ClientID)
 	}
 	kind, known := exports[in.Format]
 	if !known {
@@ -90,7 +92,7 @@ func (s *Service) Export(ctx context.Context, in ExportInput) (_ *Export, err er
 	if t.Status == Uploading || t.Status == Uploaded || t.Status == Parsing {
 		return nil, fault.Conflict("the transcript has not been read yet")
 	}
-	doc, err := s.document(ctx, v.Org, t.ID)
+	doc, err := document(ctx, s.db, v.Org, t.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +104,7 @@ func (s *Service) Export(ctx context.Context, in ExportInput) (_ *Export, err er
 		return nil, err
 	}
 	name := fmt.Sprintf("transcript-%s%s", t.CreatedAt.UTC().Format(time.DateOnly), kind.extension)
-	return s.handOut(ctx, v, t.ID, name, kind.contentType, content.Bytes())
+	return s.handOut(ctx, v, t.ID, meeting.ClientID, name, kind.contentType, content.Bytes())
 }
 
 // RecordExport writes down that transcripts are handed out to the viewer, in the caller's transaction; for the domains above. Of what is gone
@@ -125,16 +127,16 @@ func (s *Service) RecordExport(ctx context.Context, tx pgx.Tx, v auth.Viewer, ke
 	return audit.Record(ctx, tx, v, entries...)
 }
 
-// WriteAs writes a transcript that has been read in a format, in the words and with the speakers as they are now; for the domains above.
-func (s *Service) WriteAs(ctx context.Context, organization id.UUID, key ID, w io.Writer, f format.Format) error {
-	doc, err := s.document(ctx, organization, key)
+// WriteAs writes a transcript that has been read in a format, in the words and with the speakers that db sees; for the domains above.
+func (s *Service) WriteAs(ctx context.Context, db postgres.DB, organization id.UUID, key ID, w io.Writer, f format.Format) error {
+	doc, err := document(ctx, db, organization, key)
 	if err != nil {
 		return err
 	}
 	return format.Export(w, doc, f)
 }
 
-func (s *Service) exportOriginal(ctx context.Context, v auth.Viewer, t *Transcript) (*Export, error) {
+func (s *Service) exportOriginal(ctx context.Context, v auth.Viewer, t *Transcript, about client.ID) (*Export, error) {
 	var where *string
 	var content []byte
 	if err := s.db.QueryRow(ctx, `
@@ -148,7 +150,7 @@ func (s *Service) exportOriginal(ctx context.Context, v auth.Viewer, t *Transcri
 		name = *t.Filename
 	}
 	if content != nil || where == nil { // on its way to the store
-		return s.handOut(ctx, v, t.ID, name, uploadType, content)
+		return s.handOut(ctx, v, t.ID, about, name, uploadType, content)
 	}
 	file, _, err := s.files.Open(ctx, *where)
 	if fault.KindOf(err) == fault.KindNotFound {
@@ -167,14 +169,26 @@ func (s *Service) exportOriginal(ctx context.Context, v auth.Viewer, t *Transcri
 }
 
 // handOut keeps content for as long as its link may be followed, and a little longer. It is noted before, so that it can go with the
-// transcript.
-func (s *Service) handOut(ctx context.Context, v auth.Viewer, of ID, name, contentType string, content []byte) (*Export, error) {
+// transcript; one that has gone meanwhile takes it along.
+func (s *Service) handOut(ctx context.Context, v auth.Viewer, of ID, about client.ID, name, contentType string, content []byte) (*Export, error) {
 	key := blob.Temporary + v.Org.String() + "/" + id.New().String()
 	if _, err := s.db.Exec(ctx, `INSERT INTO transcript_exports (org_id, transcript_id, blob_key) VALUES ($1, $2, $3)`, v.Org, of, key); err != nil {
 		return nil, err
 	}
 	if err := s.files.Put(ctx, key, contentType, content); err != nil {
 		return nil, err
+	}
+	if err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := audit.RequireKept(ctx, tx, v.Org, about.UUID); err != nil {
+			return err
+		}
+		var noted bool
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM transcript_exports WHERE org_id = $1 AND transcript_id = $2 AND blob_key = $3)`, v.Org, of, key).Scan(&noted); err != nil || noted {
+			return err
+		}
+		return fault.NotFound("transcript")
+	}); err != nil {
+		return nil, errors.Join(err, s.files.Delete(ctx, key))
 	}
 	return s.link(ctx, key, name, contentType)
 }
@@ -188,8 +202,8 @@ func (s *Service) link(ctx context.Context, key, name, contentType string) (*Exp
 }
 
 // document is the transcript as a file would say it: speakers by the names they are shown by, words as they are now.
-func (s *Service) document(ctx context.Context, organization id.UUID, key ID) (*format.Document, error) {
-	c, err := s.Read(ctx, organization, key)
+func document(ctx context.Context, db postgres.DB, organization id.UUID, key ID) (*format.Document, error) {
+	c, err := read(ctx, db, organization, key)
 	if err != nil {
 		return nil, err
 	}

@@ -321,11 +321,15 @@ func (c *Content) Done() Status {
 
 // Read reads what was said in a transcript, or NotFound.
 func (s *Service) Read(ctx context.Context, organization id.UUID, key ID) (_ *Content, err error) {
+	return read(ctx, s.db, organization, key)
+}
+
+func read(ctx context.Context, db postgres.DB, organization id.UUID, key ID) (_ *Content, err error) {
 	defer fault.Wrap(&err, "transcript.Read(%s)", key)
 	c := &Content{ID: key}
 	var language *string
 	var ask bool
-	err = s.db.QueryRow(ctx, `
+	err = db.QueryRow(ctx, `
 		SELECT t.status, t.language, (s.starts_at AT TIME ZONE u.time_zone)::date, s.org_id, s.id, s.client_id, s.coach_id, o.speaker_roles = 'ASK'
 		FROM transcripts t JOIN sessions s ON s.org_id = t.org_id AND s.id = t.session_id JOIN users u ON u.id = s.coach_id
 		JOIN organizations o ON o.id = t.org_id
@@ -339,11 +343,11 @@ func (s *Service) Read(ctx context.Context, organization id.UUID, key ID) (_ *Co
 	if language != nil {
 		c.Language = *language
 	}
-	all, err := voices(ctx, s.db, c.Session, key)
+	all, err := voices(ctx, db, c.Session, key)
 	if err != nil {
 		return nil, err
 	}
-	if c.Utterances, c.UtteranceIDs, c.Cues, err = spoken(ctx, s.db, organization, key, all); err != nil {
+	if c.Utterances, c.UtteranceIDs, c.Cues, err = spoken(ctx, db, organization, key, all); err != nil {
 		return nil, err
 	}
 	sure := make([]bool, len(all))

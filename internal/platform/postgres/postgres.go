@@ -175,15 +175,20 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) (er
 			}
 		}
 		var server *pgconn.PgError
-		if err = once(ctx, pool, fn); !errors.As(err, &server) || !slices.Contains(lost, server.Code) {
+		if err = once(ctx, pool, pgx.TxOptions{}, fn); !errors.As(err, &server) || !slices.Contains(lost, server.Code) {
 			return err
 		}
 	}
 	return err
 }
 
-func once(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) (err error) {
-	tx, err := pool.Begin(ctx)
+// Snapshot runs fn in a transaction that reads, and in which every statement sees what the first one saw.
+func Snapshot(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) error {
+	return once(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, fn)
+}
+
+func once(ctx context.Context, pool *pgxpool.Pool, options pgx.TxOptions, fn func(tx pgx.Tx) error) (err error) {
+	tx, err := pool.BeginTx(ctx, options)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}

@@ -148,9 +148,15 @@ func Key(ctx context.Context, db postgres.DB, org id.UUID) (k stream.Key, err er
 	var fresh stream.Key
 	_, _ = rand.Read(fresh[:]) // never fails
 	var secret []byte
-	if err := db.QueryRow(ctx, `
-		WITH made AS (INSERT INTO stream_keys (org_id, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING secret)
-		SELECT secret FROM made UNION ALL SELECT secret FROM stream_keys WHERE org_id = $1 LIMIT 1`, org, fresh[:]).Scan(&secret); err != nil {
+	get := func() error {
+		return db.QueryRow(ctx, `
+			WITH made AS (INSERT INTO stream_keys (org_id, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING secret)
+			SELECT secret FROM made UNION ALL SELECT secret FROM stream_keys WHERE org_id = $1 LIMIT 1`, org, fresh[:]).Scan(&secret)
+	}
+	if err = get(); errors.Is(err, pgx.ErrNoRows) { // another one was made while the statement ran, which does not see it
+		err = get()
+	}
+	if err != nil {
 		return k, fmt.Errorf("the key of cursors: %w", err)
 	}
 	copy(k[:], secret)

@@ -47,6 +47,31 @@ func (b *bundle) addOrg(t testing.TB) id.UUID {
 	return org
 }
 
+// Whoever comes at the same moment is given the same key.
+func TestOneKeyForAll(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for range 20 {
+		org := b.addOrg(t)
+		keys := make(chan stream.Key, 8)
+		for range cap(keys) {
+			go func() {
+				k, err := pgstream.Key(t.Context(), b.pool, org)
+				if err != nil {
+					t.Error(err)
+				}
+				keys <- k
+			}()
+		}
+		first := <-keys
+		for range cap(keys) - 1 {
+			if k := <-keys; k != first {
+				t.Error("there are two keys")
+			}
+		}
+	}
+}
+
 func (b *bundle) open(t testing.TB, db postgres.DB, opts pgstream.Options) *pgstream.Stream {
 	t.Helper()
 	l := postgres.Listen(context.Background(), b.pool, slog.New(slog.DiscardHandler))
