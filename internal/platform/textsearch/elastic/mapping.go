@@ -134,37 +134,44 @@ func analysis() object {
 // joiners are characters that Elasticsearch's tokenizer sees inside of words or numbers, and textsearch.Words between them.
 const joiners = "_.,:;·\u0387\u0589\u05f4\u060c\u060d\u066c\u07f8\u2024\u2027\u202f\u203f\u2040\u2044\u2054\ufe10\ufe13\ufe14\ufe33\ufe34\ufe4d\ufe4e\ufe4f\ufe50\ufe52\ufe54\ufe55\uff0c\uff0e\uff1a\uff1b\uff3f"
 
-// folding is textsearch.Fold as rules for single characters, in the notation of Elasticsearch. Syllables of Hangul, which it takes
-// apart into their letters, stay whole on both sides.
-var folding = sync.OnceValue(func() []string {
-	var rules []string
-	for r := rune(0); r <= 0xffff; r++ {
-		if r >= 0xac00 && r <= 0xd7a3 || r >= 0xd800 && r <= 0xdfff {
-			continue
-		}
-		folded := strings.Map(func(f rune) rune {
-			if f == '\'' || unicode.IsLetter(f) || unicode.IsNumber(f) || unicode.Is(unicode.Mc, f) {
-				return f
+// folded are the characters that are folded: Latin, Greek and Cyrillic, the marks of Hebrew and Arabic, punctuation, and other
+// shapes of Latin letters. Of all others two rules would be needed for each of some thousand, which an index takes a second to learn.
+var folded = [][2]rune{
+	{0, 0x24f}, {0x2b0, 0x52f}, {0x591, 0x5f4}, {0x60c, 0x65f}, {0x1d00, 0x1fff}, {0x2000, 0x20ff}, {0x2100, 0x214f}, {0xfb00, 0xfb06}, {0xfe10, 0xfe55}, {0xff01, 0xff5e},
+}
+
+// folding is textsearch.Fold as rules for single characters, in the notation of Elasticsearch.
+var folding = sync.OnceValue(func() (rules []string) {
+	for _, span := range folded {
+		for r := span[0]; r <= span[1]; r++ {
+			if rule := fold(r); rule != "" {
+				rules = append(rules, rule)
 			}
-			return ' '
-		}, textsearch.Fold(string(r)))
-		word := unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.M, r)
-		joins := strings.ContainsRune(joiners, r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
-		if !word && !joins && folded != "'" || folded == string(unicode.ToLower(r)) {
-			continue
 		}
-		var rule strings.Builder
-		fmt.Fprintf(&rule, `\u%04x => `, r)
-		for _, f := range folded {
-			if f > 0xffff {
-				continue
-			}
-			fmt.Fprintf(&rule, `\u%04x`, f)
-		}
-		rules = append(rules, rule.String())
 	}
 	return rules
 })
+
+// fold is the rule for one character, "" if it needs none.
+func fold(r rune) string {
+	to := strings.Map(func(f rune) rune {
+		if f == '\'' || unicode.IsLetter(f) || unicode.IsNumber(f) || unicode.Is(unicode.Mc, f) {
+			return f
+		}
+		return ' '
+	}, textsearch.Fold(string(r)))
+	word := unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.M, r)
+	joins := strings.ContainsRune(joiners, r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+	if !word && !joins && to != "'" || to == string(unicode.ToLower(r)) {
+		return ""
+	}
+	var rule strings.Builder
+	fmt.Fprintf(&rule, `\u%04x => `, r)
+	for _, f := range to {
+		fmt.Fprintf(&rule, `\u%04x`, f)
+	}
+	return rule.String()
+}
 
 // key is a document's id in the index.
 func key(org id.UUID, document string) string { return org.String() + "/" + document }
