@@ -13,10 +13,11 @@ import (
 // withoutOrg are the tables that belong to no organization. Everything else has org_id uuid NOT NULL; a new name here
 // needs a reason.
 var withoutOrg = []string{
-	"organizations",    // is one
-	"users",            // a person, who may be in several
-	"user_identities",  // how that person signs in
-	"goose_db_version", // goose's own
+	"organizations",      // is one
+	"users",              // a person, who may be in several
+	"user_identities",    // how that person signs in
+	"search_generations", // which copy of the search index is in use, for all
+	"goose_db_version",   // goose's own
 }
 
 // broken lists what in the schema breaks the rules of migrations/README.md, in words.

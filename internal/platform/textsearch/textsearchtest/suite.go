@@ -630,7 +630,7 @@ func ranks(t *testing.T, f Fixture) {
 		}
 		return hits[0].ID
 	}
-	if got := first(textsearch.Any{Of: []textsearch.Expr{word("boundary"), word("board")}}); got != "both" {
+	if got := first(textsearch.Any{Of: []textsearch.Expr{textsearch.Word{Text: "boundary", Field: "text"}, textsearch.Word{Text: "board", Field: "text"}}}); got != "both" {
 		t.Errorf("what has both words does not come first, but %q", got)
 	}
 	if got := first(word("boundary")); got != "title" {
