@@ -219,3 +219,48 @@ func (thief) Supports(*http.Request) bool { return true }
 
 // Do implements graphql.Transport.
 func (f thief) Do(_ http.ResponseWriter, _ *http.Request, exec graphql.GraphExecutor) { f(exec) }
+
+// Who is sent away comes back elsewhere, and not with all others at once.
+func TestDrainIsSpread(t *testing.T) {
+	t.Parallel()
+	streams := NewStreams()
+	const n = 60
+	told := make(chan time.Time, n)
+	for range n {
+		var end func()
+		begun := make(chan struct{})
+		end = streams.begin(func(context.Context) {
+			<-begun
+			told <- time.Now()
+			end()
+		})
+		close(begun)
+	}
+	limit, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	streams.Close(limit)
+	close(told)
+	first := <-told
+	last := first
+	for at := range told {
+		last = at
+	}
+	if limit.Err() != nil || last.Sub(first) < 100*time.Millisecond {
+		t.Errorf("all within %s", last.Sub(first))
+	}
+}
+
+// One that leaves by itself is not waited for.
+func TestDrainWaitsForNobodyWhoHasLeft(t *testing.T) {
+	t.Parallel()
+	streams := NewStreams()
+	for range 1000 {
+		defer streams.begin(func(context.Context) {})()
+	}
+	limit, cancel := context.WithTimeout(t.Context(), 40*time.Millisecond)
+	defer cancel()
+	streams.Close(limit)
+	if streams.window > 10*time.Millisecond {
+		t.Errorf("streams end within %s of 40 ms", streams.window)
+	}
+}
