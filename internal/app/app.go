@@ -79,6 +79,7 @@ type App struct {
 	ready    *httpx.Readiness
 	handler  http.Handler
 	streams  *transport.Streams
+	timing   transport.Timing
 	reads    *audit.ReadLog
 	sealer   *audit.Sealer
 	watched  chan struct{} // closed when streams are no longer reviewed
@@ -95,6 +96,9 @@ func WithClock(now func() time.Time) Option { return func(a *App) { a.now = now 
 
 // WithAnalyser has another analyser look for insights; for tests that must know where it is.
 func WithAnalyser(other insight.Analyser) Option { return func(a *App) { a.analyser = other } }
+
+// WithTiming makes sockets and event streams less patient; for tests.
+func WithTiming(t transport.Timing) Option { return func(a *App) { a.timing = t } }
 
 // New assembles the product over a migrated database. Close releases what it holds; the pool stays the caller's.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.Pool, opts ...Option) (*App, error) {

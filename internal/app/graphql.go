@@ -32,10 +32,10 @@ func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 	})
 	srv := handler.New(schema)
 	srv.AddTransport(&transport.WebSocket{
-		SignIn: signIn(who), Streams: a.streams, Log: a.log,
+		SignIn: signIn(who), Streams: a.streams, Timing: a.timing, Log: a.log,
 		MaxMessage: a.config.HTTP.MaxBodyBytes, MaxSubscriptions: a.config.HTTP.MaxSubscriptionsPerSocket,
 	})
-	srv.AddTransport(transport.HTTP{Streams: a.streams})
+	srv.AddTransport(transport.HTTP{Streams: a.streams, Timing: a.timing})
 
 	limitDocuments(srv, a.config.HTTP.MaxQueryTokens)
 	if !a.config.DevLogin() {
