@@ -50,7 +50,6 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/mail/devbox"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/secret"
-	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
 	"github.com/rapporthq/rapport/internal/platform/telemetry"
 	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
@@ -58,34 +57,35 @@ import (
 
 // App is the assembled product.
 type App struct {
-	config    config.Config
-	log       *slog.Logger
-	db        *pgxpool.Pool
-	listener  *postgres.Listener
-	work      work
-	stream    *pgstream.Stream
-	files     files
-	aws       *aws.Config // nil until somebody needs it
-	secrets   *secret.Keeper
-	metrics   *telemetry.Metrics // nil where none are wanted
-	measures  io.Writer
-	url       atomic.Pointer[string] // how people reach the server
-	mails     mails
-	news      news
-	now       func() time.Time
-	runner    *jobs.Runner
-	services  loaders.Services
-	analyser  insight.Analyser
-	analysis  httpx.Check      // of what the analyser stands on
-	embedders []embed.Embedder // a test's own
-	meaning   httpx.Check      // of what search by meaning stands on
-	dev       *auth.DevIssuer  // nil in production
-	ready     *httpx.Readiness
-	handler   http.Handler
-	streams   *transport.Streams
-	reads     *audit.ReadLog
-	sealer    *audit.Sealer
-	watched   chan struct{} // closed when streams are no longer reviewed
+	config   config.Config
+	log      *slog.Logger
+	db       *pgxpool.Pool
+	listener *postgres.Listener
+	work     work
+	stream   closingStream
+	streamed httpx.Check
+	files    files
+	aws      *aws.Config // nil until somebody needs it
+	secrets  *secret.Keeper
+	metrics  *telemetry.Metrics // nil where none are wanted
+	measures io.Writer
+	url      atomic.Pointer[string] // how people reach the server
+	mails    mails
+	news     news
+	now      func() time.Time
+	runner   *jobs.Runner
+	services loaders.Services
+	analyser insight.Analyser
+	analysis httpx.Check      // of what the analyser stands on
+	models   []embed.Embedder // a test's own
+	meaning  httpx.Check      // of what search by meaning stands on
+	dev      *auth.DevIssuer  // nil in production
+	ready    *httpx.Readiness
+	handler  http.Handler
+	streams  *transport.Streams
+	reads    *audit.ReadLog
+	sealer   *audit.Sealer
+	watched  chan struct{} // closed when streams are no longer reviewed
 }
 
 // Option changes how an App is put together.
@@ -103,7 +103,7 @@ func WithAnalyser(other insight.Analyser) Option { return func(a *App) { a.analy
 // WithEmbedder has another embedder make vectors; for tests that need none of a language's meaning.
 // older ones can still be asked.
 func WithEmbedder(other embed.Embedder, older ...embed.Embedder) Option {
-	return func(a *App) { a.embedders = append([]embed.Embedder{other}, older...) }
+	return func(a *App) { a.models = append([]embed.Embedder{other}, older...) }
 }
 
 // New assembles the product over a migrated database. Close releases what it holds; the pool stays the caller's.
@@ -136,7 +136,12 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		a.listener.Close()
 		return nil, err
 	}
-	a.stream = pgstream.New(db, a.listener, log, pgstream.Options{})
+	if err := a.openStream(ctx); err != nil {
+		a.news.close()
+		a.work.close()
+		a.listener.Close()
+		return nil, err
+	}
 
 	a.reads = audit.NewReadLog(db, log)
 	a.sealer = audit.NewSealer(db, log)
@@ -191,6 +196,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
 		{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
 		a.work.check,
+		a.streamed,
 		a.files.check,
 		a.analysis,
 		a.meaning,

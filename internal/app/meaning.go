@@ -37,9 +37,9 @@ func (a *App) openMeaning(ctx context.Context) error {
 		}
 		models = append([]search.Model{{Embedder: model, Remote: true}}, models...)
 	}
-	if a.embedders != nil {
+	if a.models != nil {
 		models = nil
-		for _, e := range a.embedders {
+		for _, e := range a.models {
 			models = append(models, search.Model{Embedder: e})
 		}
 	}
