@@ -75,7 +75,7 @@ func TestStreamClients(t *testing.T) {
 	controls := httptest.NewServer(control)
 	defer controls.Close()
 
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=spec", "streams.test.mjs")
+	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-force-exit", "--test-reporter=spec", "streams.test.mjs")
 	cmd.Dir = checks
 	cmd.Env = append(os.Environ(), "RAPPORT_URL=http://"+front.Addr().String(), "CONTROL="+controls.URL, "TOKEN="+coach.Token,
 		"SESSION="+analysed.ID, "AFTER="+env.Beginning(t, analysed.ID), "INSIGHT="+analysed.Insights.Nodes[0].ID)
