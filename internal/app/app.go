@@ -112,7 +112,7 @@ func WithEmbedder(other embed.Embedder, older ...embed.Embedder) Option {
 
 // New assembles the product over a migrated database. Close releases what it holds; the pool stays the caller's.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.Pool, opts ...Option) (*App, error) {
-	a := &App{config: cfg, log: log, db: db, streams: transport.NewStreams(), now: time.Now}
+	a := &App{config: cfg, log: log, db: db, streams: transport.NewStreams(limitsOf(cfg.HTTP)), now: time.Now}
 	for _, o := range opts {
 		o(a)
 	}

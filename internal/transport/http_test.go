@@ -307,7 +307,7 @@ func TestLeavingAnEventStream(t *testing.T) {
 // Nothing can be written to an answer that is over, however late the timer of its keep-alive runs.
 func TestNoKeepAliveAfterTheEnd(t *testing.T) {
 	t.Parallel()
-	streams := NewStreams()
+	streams := NewStreams(Limits{})
 	h := handler.New(standard())
 	h.AddTransport(HTTP{Streams: streams, Timing: Timing{KeepAlive: time.Microsecond}})
 	for range 200 {

@@ -28,6 +28,14 @@ func (h HTTP) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 	if op != nil && op.Operation.Operation == ast.Subscription {
 		defer h.Streams.begin(func(context.Context) { cut() })()
 		if v, err := auth.FromContext(ctx); err == nil {
+			for _, h := range []*held{h.Streams.streams, h.Streams.subscriptions} {
+				give, err := h.take(v)
+				if err != nil {
+					tooMany(w, err)
+					return
+				}
+				defer give()
+			}
 			defer h.Streams.signIn(v, func(Standing) { cut() })()
 			if !v.Until.IsZero() {
 				defer time.AfterFunc(time.Until(v.Until), cut).Stop()

@@ -20,6 +20,8 @@ type Streams struct {
 	open     atomic.Int64
 	none     chan struct{} // receives when the last one has ended after stop
 
+	streams, subscriptions *held
+
 	mu       sync.Mutex
 	signed   map[*signedIn]struct{}
 	reviewed time.Time     // when viewers were last looked at
@@ -91,9 +93,12 @@ func (s *Streams) Review(judge func(auth.Viewer) Standing) {
 }
 
 // NewStreams returns streams of which none is open.
-func NewStreams() *Streams {
+func NewStreams(limits Limits) *Streams {
 	ctx, stop := context.WithCancel(context.Background())
-	return &Streams{stopping: ctx, stop: stop, none: make(chan struct{}, 1), signed: map[*signedIn]struct{}{}, joined: make(chan struct{}, 1)}
+	return &Streams{
+		stopping: ctx, stop: stop, none: make(chan struct{}, 1), signed: map[*signedIn]struct{}{}, joined: make(chan struct{}, 1),
+		streams: newHeld("sockets and streams", limits.Streams), subscriptions: newHeld("subscriptions", limits.Subscriptions),
+	}
 }
 
 // Close tells all streams to end, those that begin from now on too, and returns when they have ended, or ctx has. They are told
