@@ -17,7 +17,7 @@ import (
 )
 
 // Event is something that happened to an insight, or to the analysis that looks for them.
-type Event interface{
+type Event interface {
 	IsInsightEvent()
 	Position() string
 }

@@ -50,7 +50,7 @@ func (s *Service) Announce(ctx context.Context, job jobs.Job) (err error) {
 }
 
 // NotificationEvent is something that happened to a person's notifications.
-type NotificationEvent interface{
+type NotificationEvent interface {
 	IsNotificationEvent()
 	Position() string
 }
