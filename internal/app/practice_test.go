@@ -723,7 +723,26 @@ func TestSavedFilters(t *testing.T) {
 	if r := coach.Do(t, `query($id: ID!) {node(id: $id) {... on SavedFilter {filter {tagIds}}}}`, apptest.Vars{"id": byTag}); string(r.Data) != `{"node":{"filter":{"tagIds":["`+tags[2]+`","`+tag+`"]}}}` {
 		t.Errorf("after the merge: %s", r.Body)
 	}
-	does(t, coach, "deleteSavedFilter", "savedFilter", "name", apptest.Vars{"id": byTag})
+	// Who changes the filter does not undo what another has called it meanwhile.
+	gate := shut(t, env, `UPDATE ON saved_filters FOR EACH ROW WHEN (NEW.name <> OLD.name)`)
+	var both sync.WaitGroup
+	both.Go(func() {
+		does(t, coach, "updateSavedFilter", "savedFilter", "id", apptest.Vars{"id": byTag, "name": "bold"})
+	})
+	gate.somebody()
+	both.Go(func() {
+		does(t, coach, "updateSavedFilter", "savedFilter", "id", apptest.Vars{"id": byTag, "filter": apptest.Vars{"statuses": []string{"COMPLETED"}}})
+	})
+	testkit.Eventually(t, 30*time.Second, func() error {
+		if value[int](t, env, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%memberships%NO KEY UPDATE%'`) == 0 {
+			return errors.New("the second does not wait")
+		}
+		return nil
+	})
+	gate.release()
+	both.Wait()
+	sql(t, env, `DROP TRIGGER gate ON saved_filters`)
+	has(t, does(t, coach, "deleteSavedFilter", "savedFilter", "name filter {statuses tagIds}", apptest.Vars{"id": byTag}), apptest.Vars{"name": "bold", "filter": apptest.Vars{"statuses": []string{"COMPLETED"}, "tagIds": []string{}}})
 	long := strings.Fields(strings.Repeat(client+" ", 101))
 	for _, tc := range []struct {
 		want  string

@@ -276,7 +276,7 @@ func person(t *testing.T, env *apptest.Env, client string) (words []string) {
 }
 
 // hers is the condition that a client takes part in a session s.
-const hers = `EXISTS (SELECT FROM participants p WHERE p.session_id = s.id AND p.client_id = $1)`
+const hers = `EXISTS (SELECT FROM participants p WHERE p.session_id = s.id AND (p.client_id = $1 OR p.user_id = (SELECT c.user_id FROM clients c WHERE c.id = $1)))`
 
 // traces says where any of the words is left: in any column of any table, in any file, in the log.
 func traces(t *testing.T, env *apptest.Env, words []string) (where []string) {
@@ -434,7 +434,13 @@ func mentioned(t *testing.T, env *apptest.Env, her string) (words []string) {
 	does(t, coach, "addAgendaTopic", "topic", "id", apptest.Vars{"sessionId": group, "title": "What the Pemberley council wants"})
 	does(t, coach, "startSession", "session", "id", apptest.Vars{"id": group})
 	does(t, coach, "completeSession", "session", "id", apptest.Vars{"id": group})
-	// What she has promised there became an action, and a mail about her went to the coach.
+	// She was a guest in another, under a name that nobody finds.
+	observed := does(t, coach, "createSession", "session", "id", apptest.Vars{"engagementId": engagement, "startsAt": time.Now().Add(-2 * time.Hour)})["id"]
+	guest := does(t, coach, "addParticipant", "participant", "id", apptest.Vars{
+		"sessionId": observed, "userId": one(t, env, "user", `SELECT user_id FROM clients WHERE id = $1`, uuid(t, her)), "name": "The Pemberley guest", "role": "OBSERVER"})["id"]
+	does(t, coach, "giveConsent", "subject", "__typename", apptest.Vars{"subjectId": guest, "scopes": []string{"TRANSCRIPTION", "AI_ANALYSIS"}})
+	imports(t, coach, observed.(string), "Ruth: What did you see?\nThe Pemberley guest: I saw the Pemberley gate, and nobody in it.\n")
+	// What she has promised in the first became an action, and a mail about her went to the coach.
 	imports(t, coach, group.(string), "Ruth: What is next?\nAmara Okafor: I will write to the Pemberley council tomorrow, before I lose heart.\n")
 	env.Work(t)
 	promise := one(t, env, "insight", `SELECT id FROM insights WHERE session_id = $1 AND kind = 'COMMITMENT'`, uuid(t, group.(string)))
@@ -575,6 +581,7 @@ func TestErasure(t *testing.T) {
 		"a session's tag":              change(t, coach, "tag", "tag", "id", apptest.Vars{"entityId": session, "name": "Amara"}),
 		"a private note":               change(t, coach, "createNote", "note", "id", apptest.Vars{"entityId": her, "body": "Amara", "visibility": "PRIVATE"}),
 		"a filter":                     change(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": "Amara", "filter": apptest.Vars{"clientIds": []string{her}}}),
+		"a filter of an engagement":    change(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": "Amara", "filter": apptest.Vars{"engagementIds": []string{engagement}}}),
 		"a copy":                       change(t, owner, "requestDataExport", "dataRequest", "id", apptest.Vars{"clientId": her}),
 		"a goal":                       change(t, coach, "createGoal", "goal", "id", apptest.Vars{"clientId": her, "title": "Again"}),
 		"an action":                    change(t, coach, "createActionItem", "actionItem", "id", apptest.Vars{"clientId": her, "title": "Again"}),

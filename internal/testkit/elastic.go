@@ -2,6 +2,8 @@ package testkit
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rapporthq/rapport/internal/platform/textsearch/elastic/local"
 )
@@ -53,7 +56,7 @@ func borrow(url string) (string, error) {
 }
 
 // Elasticsearch is the address of a server: the one at RAPPORT_TEST_ELASTICSEARCH_URL, or one that tests share, of this process or of
-// all. Whoever makes an index there gives it a name of its own, and removes it.
+// all. Whoever makes an index there begins its name with IndexPrefix.
 func Elasticsearch(t testing.TB) string {
 	t.Helper()
 	root := RepoRoot(t)
@@ -77,4 +80,47 @@ func OwnElasticsearch(t testing.TB, v local.Version) *local.Server {
 	}
 	t.Cleanup(s.Stop)
 	return s
+}
+
+// IndexPrefix begins the names of the test's indexes on the server at url. They are removed with the test.
+func IndexPrefix(t testing.TB, url string) string {
+	t.Helper()
+	prefix := "test-" + strings.ToLower(rand.Text())
+	t.Cleanup(func() {
+		// t's context is over by now.
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		var indexes []struct {
+			Index string `json:"index"`
+		}
+		if err := askServer(ctx, http.MethodGet, url+"/_cat/indices/"+prefix+"-*?format=json&h=index", &indexes); err != nil {
+			t.Logf("testkit: %v", err) // the test may have ended the server
+			return
+		}
+		for _, i := range indexes {
+			if err := askServer(ctx, http.MethodDelete, url+"/"+i.Index, nil); err != nil {
+				t.Errorf("testkit: %v", err)
+			}
+		}
+	})
+	return prefix
+}
+
+func askServer(ctx context.Context, method, url string, out any) error {
+	r, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s: %s", method, url, answer.Status)
+	}
+	if out == nil {
+		return nil
+	}
+	return json.NewDecoder(answer.Body).Decode(out)
 }

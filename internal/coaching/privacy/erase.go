@@ -47,7 +47,9 @@ func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 	receipt := func(tx pgx.Tx, counts map[string]int) error {
 		return add(ctx, tx, "data_requests", job.Org, r.ID.UUID, counts)
 	}
-	rows, err := s.db.Query(ctx, `SELECT t.id FROM transcripts t WHERE t.org_id = $1 AND `+personal.OfSession("t.session_id")+` ORDER BY t.id`, job.Org, r.ClientID)
+	// Those, too, in which the person was heard as a guest.
+	rows, err := s.db.Query(ctx, `SELECT t.id FROM transcripts t WHERE t.org_id = $1 AND (`+personal.OfSession("t.session_id")+`
+		OR EXISTS (SELECT FROM participants p WHERE p.org_id = $1 AND p.session_id = t.session_id AND p.user_id = $3)) ORDER BY t.id`, job.Org, r.ClientID, login)
 	if err != nil {
 		return err
 	}

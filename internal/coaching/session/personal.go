@@ -21,7 +21,7 @@ var Personal = []personal.Store{
 		SELECT id FROM carried)`},
 	{Table: "agenda_topics", Of: personal.OfSession("x.session_id"), Copy: "session_id, title, notes, status, created_at"},
 	{
-		Table: "participants", Of: "x.client_id = $2", Clear: "name = '" + client.Erased + "', user_id = NULL", Dirty: "x.name <> '" + client.Erased + "'",
+		Table: "participants", Of: "(x.client_id = $2 OR x.user_id = $3)", Clear: "name = '" + client.Erased + "', user_id = NULL", Dirty: "x.name <> '" + client.Erased + "'",
 		Copy: "session_id, name, role, consents",
 	},
 	{

@@ -158,7 +158,10 @@ func (s *Service) CreateSaved(ctx context.Context, in CreateSavedFilterInput) (_
 		return nil, err
 	}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if err := lockSaved(ctx, tx, v, key, name); err != nil {
+		if err := lockSaved(ctx, tx, v); err != nil {
+			return err
+		}
+		if err := unusedName(ctx, tx, v, key, name); err != nil {
 			return err
 		}
 		if err := in.Filter.kept(ctx, tx, v); err != nil {
@@ -191,6 +194,9 @@ func (s *Service) UpdateSaved(ctx context.Context, in UpdateSavedFilterInput) (_
 	}
 	defer fault.Wrap(&err, "session.UpdateSaved(%s)", in.ID)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := lockSaved(ctx, tx, v); err != nil {
+			return err
+		}
 		was, err := page.Get(ctx, tx, v, savedFilters, savedScope(), in.ID.UUID, "saved filter")
 		if err != nil {
 			return err
@@ -208,7 +214,7 @@ func (s *Service) UpdateSaved(ctx context.Context, in UpdateSavedFilterInput) (_
 		if err := problems.Err(); err != nil {
 			return err
 		}
-		if err := lockSaved(ctx, tx, v, in.ID, was.Name); err != nil {
+		if err := unusedName(ctx, tx, v, in.ID, was.Name); err != nil {
 			return err
 		}
 		if filter := in.Filter; filter != nil && *filter != nil {
@@ -276,11 +282,18 @@ func ReplaceTags(ctx context.Context, tx pgx.Tx, v auth.Viewer, gone []tag.ID, b
 	return audit.Record(ctx, tx, v, entries...)
 }
 
-// kept is a Conflict if a filter that is to be kept names a client who was erased: it would have the client's name again.
+// kept is a Conflict if a filter that is to be kept names a client who was erased, or an engagement of theirs: it would have the client's name again.
 func (f *Filter) kept(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
-	clients := make([]id.UUID, len(f.ClientIds))
-	for i, key := range f.ClientIds {
-		clients[i] = key.UUID
+	rows, err := tx.Query(ctx, `SELECT DISTINCT client_id FROM engagements WHERE org_id = $1 AND id = ANY($2)`, v.Org, f.EngagementIds)
+	if err != nil {
+		return err
+	}
+	clients, err := pgx.CollectRows(rows, pgx.RowTo[id.UUID])
+	if err != nil {
+		return err
+	}
+	for _, key := range f.ClientIds {
+		clients = append(clients, key.UUID)
 	}
 	return audit.RequireKept(ctx, tx, v.Org, clients...)
 }
@@ -322,11 +335,14 @@ func (f *Filter) store(problems *check.Input) []byte {
 	return stored
 }
 
-// lockSaved locks the viewer's filters, and checks that none but the given one has the name. The membership's row is the lock.
-func lockSaved(ctx context.Context, tx pgx.Tx, v auth.Viewer, key SavedFilterID, name string) error {
-	if _, err := tx.Exec(ctx, `SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 FOR NO KEY UPDATE`, v.Org, v.User); err != nil {
-		return err
-	}
+// lockSaved locks the viewer's filters. The membership's row is the lock.
+func lockSaved(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
+	_, err := tx.Exec(ctx, `SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 FOR NO KEY UPDATE`, v.Org, v.User)
+	return err
+}
+
+// unusedName is a Conflict if another of the viewer's filters than the given one has the name.
+func unusedName(ctx context.Context, tx pgx.Tx, v auth.Viewer, key SavedFilterID, name string) error {
 	var other SavedFilterID
 	err := tx.QueryRow(ctx, `SELECT id FROM saved_filters WHERE org_id = $1 AND owner_id = $2 AND lower(name) = lower($3) AND id <> $4`,
 		v.Org, v.User, name, key).Scan(&other)

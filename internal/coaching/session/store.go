@@ -108,5 +108,5 @@ var participantsInOrder = page.Order[Participant]{Name: "participant", Keys: []p
 	{SQL: "p.id", Type: "uuid", Of: func(p *Participant) string { return p.ID.UUID.String() }},
 }}
 
-// Where are the conditions of f on sessions s, for a statement of a domain above.
+// Where are the conditions of the filter, for a statement of another domain that joins sessions s.
 func (f *Filter) Where(v auth.Viewer) page.Filter { return f.where(v) }

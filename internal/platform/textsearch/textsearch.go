@@ -22,7 +22,7 @@ const (
 	MaxValues    = 200     // values of one field of a document
 	MaxSize      = 200     // hits of a page, buckets of a facet, hits of a group
 	MaxNodes     = 1000    // parts of a request's expressions, Terms counting as one however many values it has
-	MaxDepth     = 40      // how deeply they nest
+	MaxDepth     = 12      // how deeply they nest: Elasticsearch takes 30 levels, and needs two of them for one
 	MaxTerms     = 100_000 // values of one Terms
 	MaxQueryWord = 200     // bytes of a Word, and of each word of a Phrase
 )

@@ -39,7 +39,7 @@ type Record struct {
 	ID       string // unique in its space: its group, a slash, and what it is there
 	At       time.Time
 	Keywords map[string][]string
-	Values   []float32 // of length 1, or nothing but zeros
+	Values   []float32 // of length 1
 }
 
 // FieldGroup is the field of Terms that every record has, beside its keywords.
@@ -142,10 +142,8 @@ func Check(s Space, records []Record) error {
 		if len(r.Values) == 0 || len(r.Values) != len(records[0].Values) {
 			return fault.Invalid("values", "must be as many in each record, and some")
 		}
-		for _, v := range r.Values {
-			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-				return fault.Invalid("values", "must be finite")
-			}
+		if !direction(r.Values) {
+			return fault.Invalid("values", "must be finite, and not all zero")
 		}
 		size := 0
 		for name, values := range r.Keywords {
@@ -194,8 +192,8 @@ func CheckRequest(s Space, r Request) error {
 	if r.Nearest < 1 || r.Nearest > MaxNearest {
 		return fault.Invalid("nearest", "must be from 1 to %d", MaxNearest)
 	}
-	if len(r.Vector) == 0 {
-		return fault.Invalid("vector", "must have values")
+	if !direction(r.Vector) {
+		return fault.Invalid("vector", "must have values that are finite, and not all zero")
 	}
 	nodes := 0
 	return checkExpr(r.Filter, 0, &nodes)
@@ -234,6 +232,18 @@ func (s Space) check() error {
 		return fault.Invalid("space", "must have an organization and a model")
 	}
 	return nil
+}
+
+// direction says whether there is anything to compare.
+func direction(values []float32) bool {
+	some := false
+	for _, v := range values {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return false
+		}
+		some = some || v != 0
+	}
+	return some
 }
 
 func code(v string) bool {

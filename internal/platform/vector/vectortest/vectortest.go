@@ -130,9 +130,8 @@ func finds(t *testing.T, w World) {
 	s := vector.Space{Org: w.Orgs[0], Model: "m-1"}
 	expect(t, w, s, near(0)) // nothing is there, and no space either
 	put(t, w, s, record("east", "a", 0), record("north", "a", 90), record("west", "b", 180), record("c-twin", "b", 30), record("b-twin", "c", 30))
-	put(t, w, s, vector.Record{ID: "z/nothing", At: monday, Values: make([]float32, Dimension)})
-	found := expect(t, w, s, near(10), "east", "c-twin", "b-twin", "north", "nothing", "west")
-	for i, want := range []float64{10, 20, 20, 80, 90, 170} {
+	found := expect(t, w, s, near(10), "east", "c-twin", "b-twin", "north", "west")
+	for i, want := range []float64{10, 20, 20, 80, 170} {
 		if got := found[i].Score; math.Abs(got-math.Cos(want*math.Pi/180)) > 1e-3 {
 			t.Errorf("%s: score %f for %f degrees", found[i].ID, got, want)
 		}
@@ -143,7 +142,7 @@ func finds(t *testing.T, w World) {
 	few := near(100)
 	few.Nearest = 2
 	expect(t, w, s, few, "north", "c-twin")
-	counts(t, w, s, 6)
+	counts(t, w, s, 5)
 }
 
 func replaces(t *testing.T, w World) {
@@ -346,6 +345,7 @@ func refuses(t *testing.T, w World) {
 		"no group":               with(func(r *vector.Record) { r.ID = "/x" }),
 		"no values":              with(func(r *vector.Record) { r.Values = nil }),
 		"another dimension":      with(func(r *vector.Record) { r.Values = r.Values[:Dimension-1] }),
+		"nothing but zeros":      with(func(r *vector.Record) { r.Values = make([]float32, Dimension) }),
 		"not a number":           with(func(r *vector.Record) { r.Values[3] = float32(math.NaN()) }),
 		"a control character":    with(func(r *vector.Record) { r.Keywords = map[string][]string{"coach": {"a\nb"}} }),
 		"a name that is ours":    with(func(r *vector.Record) { r.Keywords = map[string][]string{vector.FieldGroup: {"x"}} }),
@@ -353,13 +353,14 @@ func refuses(t *testing.T, w World) {
 			r.Keywords = map[string][]string{"a": slices.Repeat([]string{strings.Repeat("x", 190)}, 190)}
 		}),
 		"a large batch":        many,
-		"other than the space": {{ID: "g/bad", At: monday, Values: make([]float32, Dimension+1)}},
+		"other than the space": {{ID: "g/bad", At: monday, Values: append(Direction(1), 1)}},
 	} {
 		refused(what, w.Store.Put(t.Context(), s, records))
 	}
 	for what, r := range map[string]vector.Request{
+		"no direction":      {Vector: make([]float32, Dimension), Nearest: 1},
 		"no vector":         {Nearest: 1},
-		"another dimension": {Vector: make([]float32, Dimension+1), Nearest: 1},
+		"another dimension": {Vector: append(Direction(1), 1), Nearest: 1},
 		"nothing wanted":    {Vector: Direction(0)},
 		"too much":          {Vector: Direction(0), Nearest: vector.MaxNearest + 1},
 		"a deep filter":     {Vector: Direction(0), Nearest: 1, Filter: deep},
@@ -414,8 +415,12 @@ func concurrent(t *testing.T, w World) {
 				if _, err := w.Store.Search(t.Context(), s, near(0)); err != nil {
 					t.Error(err)
 				}
-				if err := w.Store.DeleteGroup(t.Context(), s, fmt.Sprint("g", i)); err != nil {
-					t.Error(err)
+				remove := w.Store.DeleteGroup(t.Context(), s, fmt.Sprint("g", i))
+				if !w.Store.Fresh() { // what was put just now may not be listed
+					remove = w.Store.Delete(t.Context(), s, []string{fmt.Sprint("g", i, "/", i, "-", round)})
+				}
+				if remove != nil {
+					t.Error(remove)
 				}
 			}
 		})

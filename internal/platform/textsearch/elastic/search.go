@@ -1,0 +1,704 @@
+package elastic
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/textsearch"
+)
+
+// found is the server's answer to a search.
+type found struct {
+	PIT      string `json:"pit_id"`
+	TimedOut bool   `json:"timed_out"`
+	Hits     struct {
+		Total struct {
+			Value int `json:"value"`
+		} `json:"total"`
+		Hits []hit `json:"hits"`
+	} `json:"hits"`
+	Aggregations map[string]json.RawMessage `json:"aggregations"`
+}
+
+type hit struct {
+	Index       string              `json:"_index"`
+	ID          string              `json:"_id"`
+	Score       float64             `json:"_score"`
+	SeqNo       int64               `json:"_seq_no"`
+	PrimaryTerm int64               `json:"_primary_term"`
+	Fields      map[string][]string `json:"fields"`
+	Sort        json.RawMessage     `json:"sort"`
+	Highlight   map[string][]string `json:"highlight"`
+	Source      struct {
+		Org    string `json:"org"`
+		Group  string `json:"group"`
+		Before int64  `json:"before"`
+	} `json:"_source"`
+	InnerHits map[string]struct {
+		Hits struct {
+			Hits []hit `json:"hits"`
+		} `json:"hits"`
+	} `json:"inner_hits"`
+}
+
+// cursor leads on after a hit.
+type cursor struct {
+	Of   string          `json:"o"` // the query and its order
+	PIT  string          `json:"p,omitempty"`
+	Sort json.RawMessage `json:"s"`
+}
+
+const maxCursor = 8000
+
+// Search implements textsearch.Index.
+func (x *Index) Search(ctx context.Context, org id.UUID, r textsearch.Request) (_ textsearch.Result, err error) {
+	if err := x.schema.CheckRequest(r); err != nil {
+		return textsearch.Result{}, err
+	}
+	query, scored, none := x.translate(r.Query)
+	if none {
+		query, scored = object{"match_all": object{}}, false
+	}
+	byScore := scored && (r.Order == "" || r.Order == textsearch.ByScore)
+	of := identify(org, r.Order, query)
+	after, err := parseCursor(r.After, of)
+	if err != nil {
+		return textsearch.Result{}, err
+	}
+	tag := rand.Text()
+	body := x.body(org, r, query, scored, tag)
+
+	// Scores depend on all that is there, so that pages in their order need it to stay as it was. Time and id do not.
+	pit := after.PIT
+	if byScore && r.Size > 0 && r.GroupBy == "" && r.After == "" {
+		if pit, err = x.openPIT(ctx, org); err != nil {
+			return textsearch.Result{}, err
+		}
+	}
+	if r.After != "" {
+		body["search_after"] = after.Sort
+	}
+	var s esapi.SearchRequest
+	if pit != "" {
+		body["pit"] = object{"id": pit, "keep_alive": pagesLast}
+	} else {
+		s.Index, s.Routing = []string{x.read()}, []string{org.String()}
+	}
+	partial := false
+	s.AllowPartialSearchResults = &partial
+	var answer found
+	if err := x.ask(ctx, s, body, &answer); err != nil {
+		if r.After != "" && (status(err) == http.StatusNotFound || status(err) == http.StatusBadRequest) {
+			return textsearch.Result{}, textsearch.ErrCursor.Because(err)
+		}
+		return textsearch.Result{}, err
+	}
+	result := textsearch.Result{Total: answer.Hits.Total.Value, Facets: map[string][]textsearch.Bucket{}}
+	hits := answer.Hits.Hits
+	if result.More = len(hits) > r.Size; result.More {
+		hits = hits[:r.Size]
+	}
+	for _, h := range hits {
+		one := x.hit(h, r, tag)
+		if r.GroupBy == "" {
+			one.Cursor = cursor{Of: of, PIT: answer.PIT, Sort: h.Sort}.String()
+		} else {
+			one.Key = first(h.Fields[x.field(r.GroupBy)])
+			for _, also := range h.InnerHits["also"].Hits.Hits {
+				if also.ID != h.ID && len(one.Also) < r.PerGroup {
+					one.Also = append(one.Also, x.hit(also, r, tag))
+				}
+			}
+		}
+		result.Hits = append(result.Hits, one)
+	}
+	for i, f := range r.Facets {
+		if result.Facets[f.Field], err = buckets(f, answer.Aggregations["f"+strconv.Itoa(i)]); err != nil {
+			return textsearch.Result{}, err
+		}
+	}
+	return result, nil
+}
+
+// ask searches, and makes the index if there is none.
+func (x *Index) ask(ctx context.Context, s esapi.SearchRequest, body object, answer *found) error {
+	body["timeout"] = strconv.FormatInt(x.options.Timeout.Milliseconds(), 10) + "ms"
+	s.Body = encode(body)
+	err := x.call(ctx, x.options.Timeout, s, answer)
+	if s.Index != nil && status(err) == http.StatusNotFound {
+		if err := x.ensure(ctx); err != nil {
+			return err
+		}
+		s.Body = encode(body)
+		err = x.call(ctx, x.options.Timeout, s, answer)
+	}
+	if err == nil && answer.TimedOut {
+		return textsearch.Unavailable(errors.New("the search took too long"))
+	}
+	return err
+}
+
+func (x *Index) openPIT(ctx context.Context, org id.UUID) (string, error) {
+	var opened struct {
+		ID string `json:"id"`
+	}
+	open := esapi.OpenPointInTimeRequest{Index: []string{x.read()}, KeepAlive: pagesLast, Routing: org.String()}
+	err := x.call(ctx, x.options.Timeout, open, &opened)
+	if status(err) == http.StatusNotFound {
+		if err := x.ensure(ctx); err != nil {
+			return "", err
+		}
+		err = x.call(ctx, x.options.Timeout, open, &opened)
+	}
+	return opened.ID, err
+}
+
+// body is the request as the server takes it. The query and what the viewer may see come first, so that aggregations count
+// what passes both; what narrows them comes after, but for what narrows all alike.
+func (x *Index) body(org id.UUID, r textsearch.Request, query object, scored bool, tag string) object {
+	filters := []any{object{"term": object{"org": org.String()}}}
+	if r.Filter != nil {
+		filters = append(filters, x.filter(r.Filter))
+	}
+	faceted := map[string]bool{}
+	for _, f := range r.Facets {
+		faceted[f.Field] = true
+	}
+	later := map[string]object{}
+	for field, e := range r.Narrow {
+		if e == nil {
+			continue
+		}
+		if faceted[field] {
+			later[field] = x.filter(e)
+		} else {
+			filters = append(filters, x.filter(e))
+		}
+	}
+	if r.GroupBy != "" {
+		filters = append(filters, object{"exists": object{"field": x.field(r.GroupBy)}})
+	}
+	all := object{"filter": filters}
+	if scored {
+		all["must"] = []any{query}
+	} else {
+		all["filter"] = append(filters, query)
+	}
+	b := object{
+		"query": object{"bool": all}, "_source": false, "docvalue_fields": x.shown(r), "size": r.Size + 1, "track_total_hits": r.Total, "sort": order(r.Order, scored),
+		"track_scores": scored,
+	}
+	if r.Size == 0 && r.GroupBy == "" {
+		b["size"] = 1
+	}
+	if len(later) > 0 {
+		b["post_filter"] = allBut(later, "")
+	}
+	highlight := x.highlight(r, scored, tag)
+	if highlight != nil {
+		b["highlight"] = highlight
+	}
+	if r.GroupBy != "" {
+		collapse := object{"field": x.field(r.GroupBy)}
+		if r.PerGroup > 0 {
+			inner := object{"name": "also", "size": r.PerGroup + 1, "_source": false, "docvalue_fields": x.shown(r), "sort": order(r.Order, scored), "track_scores": scored}
+			if highlight != nil {
+				inner["highlight"] = highlight
+			}
+			collapse["inner_hits"] = inner
+		}
+		b["collapse"] = collapse
+	}
+	facets := object{}
+	for i, f := range r.Facets {
+		if agg := x.facet(f); agg != nil {
+			facets["f"+strconv.Itoa(i)] = object{"filter": allBut(later, f.Field), "aggs": object{"of": agg}}
+		}
+	}
+	if len(facets) > 0 {
+		b["aggs"] = facets
+	}
+	return b
+}
+
+// allBut is all of the filters but that of one field.
+func allBut(filters map[string]object, field string) object {
+	others := []any{}
+	for f, q := range filters {
+		if f != field {
+			others = append(others, q)
+		}
+	}
+	if len(others) == 0 {
+		return object{"match_all": object{}}
+	}
+	return object{"bool": object{"filter": others}}
+}
+
+func (x *Index) shown(r textsearch.Request) []string {
+	fields := []string{"id", "kind", "group"}
+	if r.GroupBy != "" && !slices.Contains(fields, r.GroupBy) {
+		fields = append(fields, x.field(r.GroupBy))
+	}
+	return fields
+}
+
+func order(o textsearch.Order, scored bool) []any {
+	byID := object{"id": "asc"}
+	switch {
+	case o == textsearch.Newest:
+		return []any{object{"at": "desc"}, byID}
+	case o == textsearch.Oldest:
+		return []any{object{"at": "asc"}, byID}
+	case scored:
+		return []any{object{"_score": "desc"}, byID}
+	}
+	return []any{byID}
+}
+
+// field is the name that a keyword field has in the index.
+func (x *Index) field(name string) string {
+	switch name {
+	case textsearch.FieldID, textsearch.FieldKind, textsearch.FieldGroup:
+		return name
+	}
+	return "k." + name
+}
+
+func (x *Index) facet(f textsearch.Facet) object {
+	if f.Field == textsearch.FieldTime {
+		every := map[textsearch.Interval]string{textsearch.Day: "day", textsearch.Week: "week", textsearch.Month: "month", textsearch.Year: "year"}[f.Every]
+		return object{"date_histogram": object{"field": "day", "calendar_interval": every, "min_doc_count": 1, "format": "uuuu-MM-dd"}}
+	}
+	terms := object{"field": x.field(f.Field), "size": f.Size, "order": []any{object{"_count": "desc"}, object{"_key": "asc"}}}
+	if f.Only != nil {
+		if len(f.Only) == 0 {
+			return nil
+		}
+		terms["include"] = f.Only
+	}
+	return object{"terms": terms}
+}
+
+func buckets(f textsearch.Facet, answer json.RawMessage) ([]textsearch.Bucket, error) {
+	list := []textsearch.Bucket{}
+	if answer == nil {
+		return list, nil
+	}
+	var counted struct {
+		Of struct {
+			Buckets []struct {
+				Key  json.RawMessage `json:"key"`
+				Text string          `json:"key_as_string"`
+				N    int             `json:"doc_count"`
+			} `json:"buckets"`
+		} `json:"of"`
+	}
+	if err := json.Unmarshal(answer, &counted); err != nil {
+		return nil, err
+	}
+	for _, b := range counted.Of.Buckets {
+		value := b.Text
+		if f.Field != textsearch.FieldTime {
+			if err := json.Unmarshal(b.Key, &value); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, textsearch.Bucket{Value: value, Count: b.N})
+	}
+	if len(list) > f.Size { // of a histogram the latest
+		list = list[len(list)-f.Size:]
+	}
+	return list, nil
+}
+
+const pieceLength = 200 // letters of a highlight, about
+
+// highlight marks what was found with a text that nobody could have said.
+func (x *Index) highlight(r textsearch.Request, scored bool, tag string) object {
+	if r.Highlights == 0 || !scored {
+		return nil
+	}
+	fields := object{}
+	for _, t := range x.schema.Texts {
+		fields["t."+t.Name+".*"] = object{}
+	}
+	return object{
+		"type": "unified", "fields": fields, "number_of_fragments": r.Highlights, "fragment_size": pieceLength, "order": "score",
+		"pre_tags": []string{"<" + tag + ">"}, "post_tags": []string{"</" + tag + ">"},
+	}
+}
+
+func (x *Index) hit(h hit, r textsearch.Request, tag string) textsearch.Hit {
+	one := textsearch.Hit{ID: first(h.Fields["id"]), Kind: first(h.Fields["kind"]), Group: first(h.Fields["group"]), Score: h.Score}
+	texts := slices.Clone(x.schema.Texts)
+	slices.SortStableFunc(texts, func(a, b textsearch.Text) int { return cmp.Compare(b.Weight, a.Weight) }) // what counts more is shown first
+	for _, t := range texts {
+		for name, pieces := range h.Highlight {
+			if !strings.HasPrefix(name, "t."+t.Name+".") {
+				continue
+			}
+			for _, piece := range pieces {
+				if len(one.Highlights) < r.Highlights {
+					one.Highlights = append(one.Highlights, textsearch.Highlight{Field: t.Name, Segments: segments(piece, tag)})
+				}
+			}
+		}
+	}
+	return one
+}
+
+func segments(piece, tag string) (list []textsearch.Segment) {
+	add := func(text string, match bool) {
+		if text != "" {
+			list = append(list, textsearch.Segment{Text: text, Match: match})
+		}
+	}
+	for piece != "" {
+		before, rest, found := strings.Cut(piece, "<"+tag+">")
+		add(before, false)
+		if !found {
+			break
+		}
+		var match string
+		match, piece, _ = strings.Cut(rest, "</"+tag+">")
+		add(match, true)
+	}
+	return list
+}
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+// identify is a name for what a cursor belongs to.
+func identify(org id.UUID, o textsearch.Order, query object) string {
+	if o == "" {
+		o = textsearch.ByScore
+	}
+	sum := sha256.Sum256(mustJSON([]any{org.String(), o, query}))
+	return hex.EncodeToString(sum[:8])
+}
+
+func (c cursor) String() string { return base64.RawURLEncoding.EncodeToString(mustJSON(c)) }
+
+func parseCursor(text, of string) (c cursor, err error) {
+	if text == "" {
+		return c, nil
+	}
+	if len(text) > maxCursor {
+		return c, textsearch.ErrCursor
+	}
+	content, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || json.Unmarshal(content, &c) != nil || c.Of != of || len(c.Sort) == 0 {
+		return c, textsearch.ErrCursor
+	}
+	return c, nil
+}
+
+// filter is a condition that nothing is measured by.
+func (x *Index) filter(e textsearch.Expr) object {
+	q, _, none := x.translate(e)
+	if none {
+		return object{"match_all": object{}}
+	}
+	return q
+}
+
+// translate makes a condition a query. scored says that it measures something; none, that it is as if it were left out.
+func (x *Index) translate(e textsearch.Expr) (q object, scored, none bool) {
+	everything, nothing := object{"match_all": object{}}, object{"match_none": object{}}
+	switch e := e.(type) {
+	case textsearch.Word:
+		words := textsearch.Words(e.Text)
+		if len(words) == 0 {
+			return nil, false, true
+		}
+		return x.word(e, words), true, false
+	case textsearch.Phrase:
+		if len(textsearch.Words(e.Text)) == 0 {
+			return nil, false, true
+		}
+		return object{"multi_match": object{"type": "phrase", "query": e.Text, "fields": x.fields(e.Field)}}, true, false
+	case textsearch.Terms:
+		if len(e.Values) == 0 {
+			return nothing, false, false
+		}
+		return object{"terms": object{x.field(e.Field): e.Values}}, false, false
+	case textsearch.Between:
+		limits := object{}
+		if !e.From.IsZero() {
+			limits["gte"] = ceiling(e.From)
+		}
+		if !e.To.IsZero() {
+			limits["lt"] = ceiling(e.To)
+		}
+		if len(limits) == 0 {
+			return everything, false, false
+		}
+		return object{"range": object{"at": limits}}, false, false
+	case textsearch.All:
+		var must, filter []any
+		for _, part := range e {
+			q, scored, none := x.translate(part)
+			switch {
+			case none:
+			case scored:
+				must = append(must, q)
+			default:
+				filter = append(filter, q)
+			}
+		}
+		if len(must)+len(filter) == 0 {
+			return everything, false, false
+		}
+		b := object{}
+		if len(must) > 0 {
+			b["must"] = must
+		}
+		if len(filter) > 0 {
+			b["filter"] = filter
+		}
+		return object{"bool": b}, len(must) > 0, false
+	case textsearch.Any:
+		var should []any
+		var last object
+		measured := false
+		for _, part := range e.Of {
+			q, scored, none := x.translate(part)
+			if none {
+				continue
+			}
+			last = q
+			if scored {
+				q = object{"bool": object{"must": []any{q, object{"match_all": object{"boost": eachCounts}}}}}
+			} else {
+				q = object{"bool": object{"filter": []any{q}}} // it holds, and counts nothing
+			}
+			measured = measured || scored
+			should = append(should, q)
+		}
+		if len(should) == 1 && e.AtLeast <= 1 && measured {
+			return last, true, false
+		}
+		least := max(e.AtLeast, 1)
+		if least > len(should) {
+			return nothing, false, false
+		}
+		return object{"bool": object{"should": should, "minimum_should_match": least}}, measured, false
+	case textsearch.Not:
+		q, _, none := x.translate(e.Of)
+		if none {
+			return nil, false, true
+		}
+		return object{"bool": object{"must_not": []any{q}}}, false, false
+	}
+	return everything, false, false
+}
+
+// ceiling is a time in microseconds, the next if it lies between two.
+func ceiling(t time.Time) int64 {
+	us := t.UnixMicro()
+	if t.After(time.UnixMicro(us)) {
+		us++
+	}
+	return us
+}
+
+// fields are those that words are looked for in, in every language: a document has only that of its own.
+func (x *Index) fields(name string) []string {
+	var fields []string
+	for _, t := range x.schema.Texts {
+		if name == "" || name == t.Name {
+			fields = append(fields, "t."+t.Name+".*^"+strconv.FormatFloat(t.Weight, 'g', -1, 64))
+		}
+	}
+	return fields
+}
+
+// eachCounts is what each of alternatives that holds counts beside how well it does: who half remembers a moment finds what has most
+// of the words before what has one of them often.
+const eachCounts = 1.0
+
+// nearlyCounts is how much less a word counts that is only spelled nearly so.
+const nearlyCounts = 0.25
+
+func (x *Index) word(w textsearch.Word, words []string) object {
+	var ways []any
+	switch {
+	case w.Prefix:
+		ways = x.prefix(w, words) // and no other forms of it
+	case w.Field == "" && len(words) == 1 && !unparted(words[0]):
+		ways = x.inAnyField(w.Text)
+	default:
+		ways = []any{object{"multi_match": object{"type": "phrase", "query": w.Text, "fields": x.fields(w.Field)}}}
+	}
+	if w.Fuzzy {
+		// Analysed without stems: what is spelled nearly so has none to be trusted.
+		ways = append(ways, object{"multi_match": object{
+			"query": w.Text, "fields": x.fields(w.Field), "analyzer": "fold", "operator": "and",
+			"fuzziness": "AUTO:4,8", "prefix_length": 1, "max_expansions": 50, "boost": nearlyCounts,
+		}})
+	}
+	if len(ways) == 1 {
+		return ways[0].(object)
+	}
+	return object{"dis_max": object{"queries": ways}}
+}
+
+// inAnyField looks for a word in all fields of a language as if they were one, in which it is as rare as it is in all of them. Else a
+// word in one of the few documents that have a title would seem to be a common one.
+func (x *Index) inAnyField(text string) (ways []any) {
+	least := slices.MinFunc(x.schema.Texts, func(a, b textsearch.Text) int { return cmp.Compare(a.Weight, b.Weight) }).Weight
+	for _, l := range append(knownLanguages(), other) {
+		var fields []string
+		for _, t := range x.schema.Texts {
+			fields = append(fields, "t."+t.Name+"."+l+"^"+strconv.FormatFloat(t.Weight/least, 'g', -1, 64)) // they must be at least 1
+		}
+		ways = append(ways, object{"combined_fields": object{"query": text, "fields": fields}})
+	}
+	return ways
+}
+
+// unparted says whether a text is in a script that does not part its words.
+func unparted(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+	})
+}
+
+// prefix looks for the beginning of a word. Of scripts that do not part their words, and of several words, the last is completed only
+// to the most frequent ones.
+func (x *Index) prefix(w textsearch.Word, words []string) []any {
+	if len(words) > 1 || unparted(words[0]) {
+		return []any{object{"multi_match": object{"type": "phrase_prefix", "query": w.Text, "fields": x.fields(w.Field), "analyzer": "fold", "max_expansions": 200}}}
+	}
+	var ways []any
+	for _, t := range x.schema.Texts {
+		if w.Field != "" && w.Field != t.Name {
+			continue
+		}
+		for _, l := range append(knownLanguages(), other) {
+			ways = append(ways, object{"prefix": object{"t." + t.Name + "." + l: object{"value": words[0], "boost": t.Weight}}})
+		}
+	}
+	return ways
+}
+
+// Suggest implements textsearch.Index.
+func (x *Index) Suggest(ctx context.Context, org id.UUID, r textsearch.SuggestRequest) ([]textsearch.Suggestion, error) {
+	if err := x.schema.CheckSuggest(r); err != nil {
+		return nil, err
+	}
+	if len(textsearch.Words(r.Prefix)) == 0 {
+		return nil, ctx.Err()
+	}
+	begins := object{"match_phrase": object{"complete.word": r.Prefix}}
+	filters := []any{
+		object{"term": object{"org": org.String()}},
+		object{"nested": object{"path": "complete", "query": begins, "score_mode": "none"}},
+	}
+	if r.Filter != nil {
+		filters = append(filters, x.filter(r.Filter))
+	}
+	byKey := object{"_key": "asc"}
+	body := object{
+		"size": 0, "track_total_hits": false, "query": object{"bool": object{"filter": filters}},
+		"aggs": object{"each": object{"nested": object{"path": "complete"}, "aggs": object{"of": object{"filter": begins, "aggs": object{"of": object{
+			"terms": object{"field": "complete.key", "size": r.Size, "order": []any{object{"_count": "desc"}, byKey}},
+			"aggs": object{
+				"text": object{"terms": object{"field": "complete.text", "size": 1, "order": []any{object{"_count": "desc"}, byKey}}},
+				"of":   object{"reverse_nested": object{}, "aggs": object{"kind": object{"terms": object{"field": "kind", "size": 1, "order": []any{byKey}}}}},
+			},
+		}}}}}},
+	}
+	var answer found
+	if err := x.ask(ctx, esapi.SearchRequest{Index: []string{x.read()}, Routing: []string{org.String()}}, body, &answer); err != nil {
+		return nil, err
+	}
+	type keys struct {
+		Buckets []struct {
+			Key string `json:"key"`
+		} `json:"buckets"`
+	}
+	var each struct {
+		Of struct {
+			Of struct {
+				Buckets []struct {
+					Text keys `json:"text"`
+					Of   struct {
+						Kind keys `json:"kind"`
+					} `json:"of"`
+				} `json:"buckets"`
+			} `json:"of"`
+		} `json:"of"`
+	}
+	if err := json.Unmarshal(answer.Aggregations["each"], &each); err != nil {
+		return nil, err
+	}
+	list := []textsearch.Suggestion{}
+	for _, b := range each.Of.Of.Buckets {
+		if len(b.Text.Buckets) > 0 && len(b.Of.Kind.Buckets) > 0 {
+			list = append(list, textsearch.Suggestion{Text: b.Text.Buckets[0].Key, Kind: b.Of.Kind.Buckets[0].Key})
+		}
+	}
+	return list, nil
+}
+
+// Groups implements textsearch.Index.
+func (x *Index) Groups(ctx context.Context, org id.UUID, after string, limit int) ([]textsearch.Tally, error) {
+	by := object{"size": limit, "sources": []any{object{"group": object{"terms": object{"field": "group"}}}}}
+	if after != "" {
+		by["after"] = object{"group": after}
+	}
+	body := object{
+		"size": 0, "track_total_hits": false, "query": object{"bool": object{"filter": []any{object{"term": object{"org": org.String()}}}}},
+		"aggs": object{"groups": object{"composite": by, "aggs": object{
+			"oldest": object{"min": object{"field": "version"}}, "newest": object{"max": object{"field": "version"}},
+		}}},
+	}
+	var answer found
+	if err := x.ask(ctx, esapi.SearchRequest{Index: []string{x.read()}, Routing: []string{org.String()}}, body, &answer); err != nil {
+		return nil, err
+	}
+	var groups struct {
+		Buckets []struct {
+			Key struct {
+				Group string `json:"group"`
+			} `json:"key"`
+			N      int `json:"doc_count"`
+			Oldest struct {
+				Value float64 `json:"value"`
+			} `json:"oldest"`
+			Newest struct {
+				Value float64 `json:"value"`
+			} `json:"newest"`
+		} `json:"buckets"`
+	}
+	if err := json.Unmarshal(answer.Aggregations["groups"], &groups); err != nil {
+		return nil, err
+	}
+	tallies := []textsearch.Tally{}
+	for _, b := range groups.Buckets {
+		tallies = append(tallies, textsearch.Tally{Group: b.Key.Group, Documents: b.N, Oldest: int64(b.Oldest.Value), Newest: int64(b.Newest.Value)})
+	}
+	return tallies, nil
+}
