@@ -62,6 +62,8 @@ var kept = map[string]string{
 	"vector_spaces":       "names of models, and counts",
 	"vector_groups":       "ids and counts",
 	"vectors":             "copies: a job takes them away after what they were made of",
+	"search_embeddings":   "ids of vectors, until a job has removed those",
+	"search_models":       "names of models",
 	"model_calls":         "tokens and money",
 	"model_spending":      "tokens and money",
 }
