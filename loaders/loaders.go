@@ -52,6 +52,7 @@ type Services struct {
 	Notices     *notice.Service
 	Consents    *consent.Service
 	Privacy     *privacy.Service
+	Search      *search.Service
 	Meaning     *search.Meaning
 
 	// Wait is how long a loader waits for more keys; with zero, until no more come. Tests that count statements widen it.
