@@ -101,8 +101,10 @@ func WithClock(now func() time.Time) Option { return func(a *App) { a.now = now 
 // WithAnalyser has another analyser look for insights; for tests that must know where it is.
 func WithAnalyser(other insight.Analyser) Option { return func(a *App) { a.analyser = other } }
 
-// WithTiming makes sockets and event streams less patient; for tests.
-func WithTiming(t transport.Timing) Option { return func(a *App) { a.timing = t } }
+// WithTiming has sockets wait so long for their sign-in, and idle streams give a sign of life so often; for tests.
+func WithTiming(init, keepAlive time.Duration) Option {
+	return func(a *App) { a.timing = transport.Timing{Init: init, KeepAlive: keepAlive} }
+}
 
 // WithEmbedder has another embedder make vectors; for tests that need none of a language's meaning.
 // older ones can still be asked.

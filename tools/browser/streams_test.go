@@ -18,7 +18,6 @@ import (
 	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/app/apptest"
 	"github.com/rapporthq/rapport/internal/testkit"
-	"github.com/rapporthq/rapport/internal/transport"
 )
 
 // The clients that front ends use understand our streams (graphql-ws, graphql-sse, urql, Apollo Client, EventSource), and come
@@ -31,7 +30,7 @@ func TestStreamClients(t *testing.T) {
 			testkit.RequireComponent(t, "browser checks", "their packages are not installed: make browser")
 		}
 	}
-	running := apptest.Together(apptest.Running(), apptest.AppOptions(app.WithTiming(transport.Timing{Init: time.Second, KeepAlive: 500 * time.Millisecond})))
+	running := apptest.Together(apptest.Running(), apptest.AppOptions(app.WithTiming(time.Second, 500*time.Millisecond)))
 	env := apptest.Demo(t, running)
 	before, after := []*apptest.Env{env, env.Another(t, running)}, []*apptest.Env{env.Another(t, running), env.Another(t, running)}
 	front := balance(t, before...)
