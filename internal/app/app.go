@@ -61,7 +61,7 @@ type App struct {
 	listener *postgres.Listener
 	work     work
 	stream   closingStream
-	streamed httpx.Check
+	carrier  []httpx.Check // none where PostgreSQL alone takes events around
 	files    files
 	aws      *aws.Config // nil until somebody needs it
 	secrets  *secret.Keeper
@@ -180,10 +180,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
 		{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
 		a.work.check,
-		a.streamed,
 		a.files.check,
 		a.analysis,
-	}, a.files.inboxChecks(), a.mails.checks, a.news.checks)...)
+	}, a.files.inboxChecks(), a.mails.checks, a.news.checks, a.carrier)...)
 	a.watched = make(chan struct{})
 	go a.reviewStreams(context.WithoutCancel(ctx))
 	if a.handler, err = a.routes(); err != nil {
