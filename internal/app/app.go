@@ -170,10 +170,10 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Consents = consent.NewService(db, a.news.outbox, consenting(a.services)...)
 	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal(), a.news.outbox)
 
-	if a.services.Search, err = a.openSearch(); err != nil {
+	if err := a.openMeaning(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.openMeaning(ctx); err != nil {
+	if a.services.Search, err = a.openSearch(); err != nil {
 		return nil, err
 	}
 

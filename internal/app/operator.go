@@ -77,6 +77,11 @@ var commands = []command{
 		prepare:  lookAfterEvents,
 	},
 	{
+		name:    "reindex",
+		about:   "make the search index anew of what is in the database, while it is used",
+		prepare: reindex,
+	},
+	{
 		name:     "config",
 		synopsis: "show",
 		about:    "print the configuration as it is read: secrets as [redacted], or as where they are kept",
@@ -481,6 +486,26 @@ func initialize(f *flag.FlagSet) action {
 }
 
 // importFile imports a transcript as the session's coach and waits until it is analysed.
+func reindex(*flag.FlagSet) action {
+	return func(ctx context.Context, o *operator, _ []string) (err error) {
+		db, _, closeDB, err := o.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, closeDB()) }()
+		a, err := o.assemble(ctx, db)
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		if err := a.services.Search.Rebuild(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintln(o.out, "the search index is made anew")
+		return nil
+	}
+}
+
 func importFile(f *flag.FlagSet) action {
 	sessionID := f.String("session", "", "id of the session: session_…")
 	kind := f.String("format", "", "what the file is; recognised by its content if left out")
