@@ -63,7 +63,7 @@ type App struct {
 	listener *postgres.Listener
 	work     work
 	stream   closingStream
-	streamed httpx.Check
+	carrier  []httpx.Check // none where PostgreSQL alone takes events around
 	files    files
 	aws      *aws.Config // nil until somebody needs it
 	secrets  *secret.Keeper
@@ -176,10 +176,10 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Consents = consent.NewService(db, a.news.outbox, consenting(a.services)...)
 	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal(), a.news.outbox)
 
-	if a.services.Search, err = a.openSearch(); err != nil {
+	if err := a.openMeaning(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.openMeaning(ctx); err != nil {
+	if a.services.Search, err = a.openSearch(); err != nil {
 		return nil, err
 	}
 
@@ -206,11 +206,10 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
 		{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
 		a.work.check,
-		a.streamed,
 		a.files.check,
 		a.analysis,
 		a.meaning,
-	}, a.files.inboxChecks(), a.mails.checks, a.news.checks)...)
+	}, a.files.inboxChecks(), a.mails.checks, a.news.checks, a.carrier)...)
 	a.watched = make(chan struct{})
 	go a.reviewStreams(context.WithoutCancel(ctx))
 	if a.handler, err = a.routes(); err != nil {
