@@ -1,7 +1,6 @@
 package search
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -73,7 +72,7 @@ func TestFuseProperties(t *testing.T) {
 				if rank > 0 {
 					s := lists[l].Spans[rank-1]
 					if s.TranscriptID != f.Span.TranscriptID || s.Last-s.First < f.Span.Last-f.Span.First {
-						t.Fatal(fmt.Sprintf("%+v is not of %+v", f, s))
+						t.Fatalf("%+v is not of %+v", f, s)
 					}
 				}
 			}
