@@ -27,7 +27,7 @@ import (
 	"github.com/rapporthq/rapport/internal/testkit"
 )
 
-func open(t *testing.T, url string, change ...func(*elastic.Options)) *elastic.Index {
+func open(t testing.TB, url string, change ...func(*elastic.Options)) *elastic.Index {
 	t.Helper()
 	o := elastic.Options{URLs: []string{url}, Prefix: testkit.IndexPrefix(t, url)}
 	for _, c := range change {
