@@ -48,7 +48,6 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/mail/devbox"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/secret"
-	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
 	"github.com/rapporthq/rapport/internal/platform/telemetry"
 	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
@@ -61,7 +60,8 @@ type App struct {
 	db       *pgxpool.Pool
 	listener *postgres.Listener
 	work     work
-	stream   *pgstream.Stream
+	stream   closingStream
+	streamed httpx.Check
 	files    files
 	aws      *aws.Config // nil until somebody needs it
 	secrets  *secret.Keeper
@@ -126,7 +126,12 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		a.listener.Close()
 		return nil, err
 	}
-	a.stream = pgstream.New(db, a.listener, log, pgstream.Options{})
+	if err := a.openStream(ctx); err != nil {
+		a.news.close()
+		a.work.close()
+		a.listener.Close()
+		return nil, err
+	}
 
 	a.reads = audit.NewReadLog(db, log)
 	a.sealer = audit.NewSealer(db, log)
@@ -175,6 +180,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
 		{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
 		a.work.check,
+		a.streamed,
 		a.files.check,
 		a.analysis,
 	}, a.files.inboxChecks(), a.mails.checks, a.news.checks)...)

@@ -44,6 +44,7 @@ type process struct {
 	*apptest.Env // over the same database, at the process's address
 	cmd          *exec.Cmd
 	log          *bytes.Buffer // what it wrote to stderr; to be read when it has ended
+	block        string        // what it printed when it was ready
 }
 
 var readyAt = regexp.MustCompile(`Rapport.* is ready.*(http://\S+)`)
@@ -67,10 +68,13 @@ func startProcess(t testing.TB, env *apptest.Env, more ...string) *process {
 	t.Cleanup(p.kill)
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
+		p.block += lines.Text() + "\n"
 		if m := readyAt.FindStringSubmatch(lines.Text()); m != nil {
 			at := *env
 			at.URL = m[1]
 			p.Env = &at
+		}
+		if strings.Contains(lines.Text(), "Ctrl-C stops it") {
 			go func() {
 				for lines.Scan() {
 				}

@@ -329,3 +329,23 @@ func TestWorkerKilledInEachStage(t *testing.T) {
 		}
 	}
 }
+
+// What is configured wrongly is told when a process is ready, and to whoever asks for its health: by what somebody has to correct. The rest works.
+func TestWhatDoesNotAnswerIsTold(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	env := apptest.Demo(t)
+	o.queues.URL = o.queues.Dead
+	p := startProcess(t, env, append(o.environment(config.Server), "RAPPORT_S3_BUCKET=nowhere-"+id.New().String())...)
+	for _, want := range []string{"  attention  files (s3): there is no such bucket\n", "  attention  queue (sqs): the queue has no dead-letter queue\n"} {
+		if !strings.Contains(p.block, want) {
+			t.Errorf("%q is not in\n%s", want, p.block)
+		}
+	}
+	if status, queue := readyz(t, p.Env); status != "degraded" || queue != "sqs false the queue has no dead-letter queue" {
+		t.Errorf("%s, %s", status, queue)
+	}
+	if _, raw := p.Send(t, http.MethodGet, "/readyz", nil, ""); !strings.Contains(string(raw), `"error":"there is no such bucket"`) {
+		t.Errorf("%s", raw)
+	}
+}

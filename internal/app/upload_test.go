@@ -224,10 +224,15 @@ func TestUploadFails(t *testing.T) {
 	}
 
 	content := sample(t, "zoom.vtt") + "\n"
-	for code, harm := range map[string]func(path string) error{
-		"FILE_MISSING": os.Remove,
-		"FILE_CHANGED": func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), len(content)), 0o600) },
+	for _, tc := range []struct {
+		code string
+		harm func(path string) error
+	}{
+		{"FILE_MISSING", os.Remove},
+		{"FILE_CHANGED", func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), len(content)), 0o600) }},
+		{"FILE_CHANGED", func(path string) error { return os.Truncate(path, 1<<40) }}, // no more is read than a file may hold
 	} {
+		code, harm := tc.code, tc.harm
 		up := announce(t, coach, session, content, nil)
 		if up.Upload == nil {
 			t.Fatalf("%s: announced: %+v", code, up)

@@ -68,6 +68,7 @@ var homes = []struct {
 	{"github.com/elastic", []string{"internal/platform/textsearch/elastic"}, "Elasticsearch is known to its adapter"},
 	{"github.com/sony/gobreaker", []string{"internal/platform/llm/openai", "internal/platform/embed/openai", "internal/platform/textsearch/elastic"}, "whom to leave alone is an adapter's to know"},
 	{"github.com/viterin/vek", []string{"internal/platform/embed/local", "internal/platform/vector/exact"}, "vectors are computed where they are made and kept"},
+	{"github.com/redis/go-redis", []string{"internal/platform/stream/redis"}, "what Redis carries is an adapter's to know"},
 	{"github.com/pinecone-io/go-pinecone", []string{"internal/platform/vector/pinecone", "internal/platform/vector/pinecone/pineconetest"}, "Pinecone is known to its adapter"},
 	{"google.golang.org/grpc", []string{"internal/platform/vector/pinecone", "internal/platform/vector/pinecone/pineconetest"}, "gRPC is spoken with Pinecone only"},
 	{"google.golang.org/protobuf", []string{"internal/platform/vector/pinecone", "internal/platform/vector/pinecone/pineconetest"}, "gRPC is spoken with Pinecone only"},

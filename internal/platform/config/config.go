@@ -145,6 +145,10 @@ type Jobs struct {
 
 // Stream is about events on their way to subscribers.
 type Stream struct {
+	// Where Redis is, which carries events from one process to the others: `redis://user:password@host:6379/0`, `rediss://` with TLS.
+	// Without it, and while it is away, PostgreSQL carries them. All processes that share a database must be given the same. Of a URL
+	// that is fetched, a change of the user and of the password is followed.
+	RedisURL Secret `env:"RAPPORT_REDIS_URL"`
 	// How long events are kept for clients that come back and ask for what they missed.
 	Retention time.Duration `env:"RAPPORT_STREAM_RETENTION, default=24h"`
 }

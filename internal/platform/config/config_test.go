@@ -153,6 +153,7 @@ func TestLoadRefuses(t *testing.T) {
 		"sending all the time":          {map[string]string{"RAPPORT_SQS_RESEND": "0s"}, []string{"RAPPORT_SQS_RESEND"}},
 		"log format":                    {map[string]string{"RAPPORT_LOG_FORMAT": "xml"}, []string{"RAPPORT_LOG_FORMAT"}},
 		"a password without a database": {map[string]string{"DATABASE_PASSWORD": "hunter2"}, []string{"DATABASE_URL"}},
+		"another protocol":              {map[string]string{"RAPPORT_REDIS_URL": "http://:hunter2@localhost:6379"}, []string{"RAPPORT_REDIS_URL"}},
 		"half a reference":              {production(map[string]string{"DATABASE_URL": "secretsmanager:rapport/db#"}), []string{"DATABASE_URL"}},
 		"a reference where none can be": {map[string]string{"RAPPORT_OPENAI_MODEL": "secretsmanager:model"}, []string{"RAPPORT_OPENAI_MODEL"}},
 		"database":                      {map[string]string{"DATABASE_URL": "hunter2"}, []string{"DATABASE_URL"}},

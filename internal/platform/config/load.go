@@ -204,6 +204,11 @@ func (c Config) check() (problems []error) {
 			wrong("DATABASE_URL", "%s", err)
 		}
 	}
+	if u := c.Stream.RedisURL; u != "" && !u.Refers() {
+		if err := RedisURL(u.Reveal()); err != nil {
+			wrong("RAPPORT_REDIS_URL", "%s", err)
+		}
+	}
 	if c.Database.Password != "" && c.Database.URL == "" {
 		wrong("DATABASE_URL", "must be set where DATABASE_PASSWORD is")
 	}
@@ -247,6 +252,14 @@ func (c Config) check() (problems []error) {
 func DatabaseURL(text string) error {
 	if u, err := url.Parse(text); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
 		return errors.New("must be a URL like postgres://user:password@host:5432/rapport")
+	}
+	return nil
+}
+
+// RedisURL says what is wrong with the address of Redis, without repeating it.
+func RedisURL(text string) error {
+	if u, err := url.Parse(text); err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Hostname() == "" {
+		return errors.New("must be a URL like redis://user:password@host:6379/0, or rediss:// for TLS")
 	}
 	return nil
 }

@@ -193,6 +193,7 @@ func once(ctx context.Context, pool *pgxpool.Pool, options pgx.TxOptions, fn fun
 		return fmt.Errorf("begin: %w", err)
 	}
 	open := true
+	hooked := &hooked{Tx: tx}
 	// Deferred without recover: a panic goes on with its own stack. A rollback that fails is not reported, because pgx
 	// then closes the connection, which rolls back as well.
 	defer func() {
@@ -202,14 +203,34 @@ func once(ctx context.Context, pool *pgxpool.Pool, options pgx.TxOptions, fn fun
 			_ = tx.Rollback(ctx)
 		}
 	}()
-	if err = fn(tx); err != nil {
+	if err = fn(hooked); err != nil {
 		return err
 	}
 	open = false // a failed commit has ended the transaction too
 	if err = tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	for _, fn := range hooked.committed {
+		fn()
+	}
 	return nil
+}
+
+// hooked is a transaction of InTx.
+type hooked struct {
+	pgx.Tx
+	committed []func()
+}
+
+// AfterCommit has fn run when tx has been committed, before InTx returns, in the order of the calls. If the process dies in between
+// it never runs, so it can only make something happen sooner that happens anyway. It is false, and fn does not run, if tx
+// is not what InTx gave its function: one that was begun in another way, or within it.
+func AfterCommit(tx pgx.Tx, fn func()) bool {
+	h, ok := tx.(*hooked)
+	if ok {
+		h.committed = append(h.committed, fn)
+	}
+	return ok
 }
 
 // Violates says whether err is the database's refusal of a row by the constraint, or unique index, of that name.

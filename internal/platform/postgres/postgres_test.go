@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -122,6 +123,38 @@ func TestInTx(t *testing.T) {
 			})
 		}()
 		wantRows(t, 1)
+	})
+	t.Run("what waits for the commit", func(t *testing.T) {
+		var done []string
+		after := func(tx pgx.Tx, what string) {
+			hooked := postgres.AfterCommit(tx, func() {
+				wantRows(t, 2)
+				done = append(done, what)
+			})
+			if !hooked {
+				t.Error("it will not run")
+			}
+		}
+		boom := errors.New("boom")
+		if err := postgres.InTx(ctx, pool, func(tx pgx.Tx) error { after(tx, "rolled back"); return boom }); !errors.Is(err, boom) {
+			t.Error(err)
+		}
+		err := postgres.InTx(ctx, pool, func(tx pgx.Tx) error {
+			after(tx, "first")
+			after(tx, "second")
+			inner, err := tx.Begin(ctx)
+			if err != nil {
+				return err
+			}
+			if postgres.AfterCommit(inner, func() { done = append(done, "of a savepoint") }) {
+				t.Error("a savepoint may be rolled back alone")
+			}
+			return errors.Join(inner.Commit(ctx), insert(tx, 5))
+		})
+		if err != nil || !slices.Equal(done, []string{"first", "second"}) {
+			t.Errorf("%q ran, %v", done, err)
+		}
+		exec(t, pool, `DELETE FROM thing WHERE id = 5`)
 	})
 	t.Run("a failed commit is an error", func(t *testing.T) {
 		err := postgres.InTx(ctx, pool, func(tx pgx.Tx) error { return insert(tx, 1) }) // checked at commit only

@@ -81,3 +81,22 @@ type Subscription interface {
 	// Close ends the subscription: Next returns ErrClosed. It may be called more than once and at any time.
 	Close()
 }
+
+// Carrier takes events that have just been committed to the other processes, sooner and cheaper than each of these can read them.
+// It may lose, repeat and reorder them: a Stream finds the rest by itself.
+type Carrier interface {
+	// Up says whether what is given to Carry is likely to arrive.
+	Up() bool
+
+	// Carry must not wait for anything.
+	Carry(events []Entry)
+}
+
+// Entry is an event at its place, as it goes from process to process.
+type Entry struct {
+	Org   id.UUID
+	Topic string
+	N     int64 // of the event in its topic: 1, 2, 3, …
+	Event
+	At time.Time // to the microsecond, UTC
+}

@@ -149,6 +149,28 @@ func TestWhatTravels(t *testing.T) {
 	}
 }
 
+// Who waits for messages asks once, and SQS holds the answer back.
+func TestLongPolling(t *testing.T) {
+	t.Parallel()
+	b := setup(t, time.Minute)
+	asked := make(chan any, 1)
+	b.gate.answer = func(operation string, in map[string]any) (int, any) {
+		if operation == "ReceiveMessage" {
+			asked <- in["WaitTimeSeconds"]
+		}
+		return 0, nil
+	}
+	got := make(chan []queue.Delivery)
+	go func() { got <- b.receives(t, 10) }()
+	if wait := <-asked; wait != 20.0 {
+		t.Errorf("waits for %v s", wait)
+	}
+	sent := b.sends(t, 1)
+	if ds := <-got; len(ds) != 1 || ds[0].Message != sent[0] || b.gate.count("ReceiveMessage") != 1 {
+		t.Errorf("%v after %d calls", ds, b.gate.count("ReceiveMessage"))
+	}
+}
+
 func TestCallsAreBatched(t *testing.T) {
 	t.Parallel()
 	b := setup(t, time.Minute)

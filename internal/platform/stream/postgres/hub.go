@@ -1,6 +1,7 @@
 package pgstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -19,22 +20,84 @@ import (
 type topic struct {
 	stream *Stream
 	key    key
+	secret stream.Key
 	stop   context.CancelFunc
-	wake   chan struct{} // holds one token when there may be something to read
+	wake   chan struct{} // holds one token when there is something below to look at
 
 	mu       sync.Mutex
-	position int64 // what every subscriber has been handed
+	position int64 // what every subscriber has been handed; only the reader changes it
 	subs     map[*subscription]struct{}
+	fresh    []stream.Entry // arrived, beyond position
+	upTo     int64          // there are events up to this one
+	look     bool           // the table knows more, perhaps
 }
 
+// poke has the reader look into the table.
 func (t *topic) poke() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.look = true
+	t.rouse()
+}
+
+func (t *topic) rouse() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
 	}
 }
 
-// run reads whenever it is woken, until ctx ends.
+// reached says that there are events up to n.
+func (t *topic) reached(n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n > max(t.position, t.upTo) {
+		t.upTo = n
+		t.rouse()
+	}
+}
+
+// stands is reached, from the table itself: which has lost something if it knows less.
+func (t *topic) stands(n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n != t.position {
+		t.look = true
+		t.rouse()
+	}
+}
+
+func (t *topic) arrived(e stream.Entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e.N <= t.position {
+		return
+	}
+	t.upTo = max(t.upTo, e.N)
+	if len(t.fresh) < t.stream.buffer { // else, that is while the table cannot be read, it is read once more
+		t.fresh = append(t.fresh, e)
+	}
+	t.rouse()
+}
+
+// next takes what has arrived and comes after position without a gap, and says whether the table has to be asked for the rest.
+func (t *topic) next() (page []event, look bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	slices.SortFunc(t.fresh, func(a, b stream.Entry) int { return cmp.Compare(a.N, b.N) })
+	at := t.position
+	for _, e := range t.fresh {
+		if e.N == at+1 {
+			at = e.N
+			page = append(page, event{e.N, stream.Delivery{Event: e.Event, Cursor: t.secret.Cursor(t.key.name, e.N), At: e.At}})
+		}
+	}
+	look = t.look || at < t.upTo
+	t.fresh, t.look = nil, false
+	return page, look
+}
+
+// run hands out what is new whenever it is woken, until ctx ends.
 func (t *topic) run(ctx context.Context) {
 	const firstPause, lastPause = 20 * time.Millisecond, 5 * time.Second
 	pause := firstPause
@@ -44,8 +107,10 @@ func (t *topic) run(ctx context.Context) {
 			return
 		case <-t.wake:
 		}
-		for more := true; more; {
-			page, err := t.stream.read(ctx, t.key, t.position) // only this goroutine writes position
+		page, look := t.next()
+		t.hand(page)
+		for look {
+			page, err := t.stream.read(ctx, t.key, t.position)
 			var known *fault.Error
 			switch {
 			case ctx.Err() != nil:
@@ -63,7 +128,7 @@ func (t *topic) run(ctx context.Context) {
 			}
 			pause = firstPause
 			t.hand(page)
-			more = len(page) == pageSize
+			look = len(page) == pageSize
 		}
 	}
 }
@@ -90,7 +155,7 @@ func (t *topic) hand(page []event) {
 // fail retires the topic, so that whoever joins from now on gets a new reader, and ends its subscriptions.
 func (t *topic) fail(err error) {
 	t.stream.mu.Lock()
-	delete(t.stream.topics, t.key.payload())
+	delete(t.stream.topics, t.key)
 	t.mu.Lock()
 	subs := slices.Collect(maps.Keys(t.subs))
 	t.mu.Unlock()
@@ -105,20 +170,20 @@ func (t *topic) fail(err error) {
 func (s *Stream) join(sub *subscription, position int64) (*topic, int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := sub.key.payload()
-	t := s.topics[name]
+	t := s.topics[sub.key]
 	if t == nil {
 		t = &topic{
 			stream:   s,
 			key:      sub.key,
+			secret:   sub.secret,
 			wake:     make(chan struct{}, 1),
 			position: position,
 			subs:     map[*subscription]struct{}{},
 		}
 		ctx, stop := context.WithCancel(s.ctx)
 		t.stop = stop
-		t.poke() // notifications so far were not for us
-		s.topics[name] = t
+		t.poke() // what has arrived so far was not for us
+		s.topics[sub.key] = t
 		if s.ctx.Err() == nil {
 			s.running.Go(func() { t.run(ctx) })
 		}
@@ -138,8 +203,8 @@ func (s *Stream) leave(t *topic, sub *subscription) {
 	delete(t.subs, sub)
 	if len(t.subs) == 0 {
 		t.stop()
-		if name := t.key.payload(); s.topics[name] == t {
-			delete(s.topics, name)
+		if s.topics[t.key] == t {
+			delete(s.topics, t.key)
 		}
 	}
 }
@@ -149,6 +214,7 @@ func (s *Stream) leave(t *topic, sub *subscription) {
 type subscription struct {
 	stream *Stream
 	key    key
+	secret stream.Key
 	ctx    context.Context // Subscribe's
 	arrive chan struct{}   // holds one token when pages were handed over
 	ended  chan struct{}

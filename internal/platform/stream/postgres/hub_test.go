@@ -25,7 +25,7 @@ func open(t *testing.T) *Stream {
 func (s *Stream) has(k key) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.topics[k.payload()] != nil
+	return s.topics[k] != nil
 }
 
 func TestASubscriptionThatEndsWhileItJoinsLeaves(t *testing.T) {

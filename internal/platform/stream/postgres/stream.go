@@ -1,7 +1,9 @@
-// Package pgstream keeps the events of package stream in a table and learns of new ones by LISTEN/NOTIFY.
+// Package pgstream keeps the events of package stream in a table, where each has the number after the one before it in its topic.
 //
-// A process reads each topic that somebody here subscribes to once, however many subscribers there are: a notification
-// wakes the topic's reader, which fetches what is new in one query and hands the same events to all.
+// A process has one reader for each topic that somebody here subscribes to, however many subscribers there are. What is
+// published here is handed to it as soon as it is committed. What is published elsewhere comes by a stream.Carrier, or a notification
+// (LISTEN/NOTIFY) has the reader fetch it from the table in one query. Because the numbers have no gaps, the reader knows when
+// something has not come, in whatever order and however often the rest did, and fetches that from the table too.
 package pgstream
 
 import (
@@ -12,6 +14,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +27,13 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/stream"
 )
 
-// Channel is notified with "<org>:<topic>" by every transaction that publishes.
+// Channel is notified with "<origin>:<org>:<number>:<topic>" by transactions that publish. The origin is the stream that hands the
+// event to its own subscribers; or empty, if none does.
 const Channel = "stream_events"
+
+// sweep is how often a process asks for the last numbers of the topics that somebody here subscribes to: how long an event takes
+// at most that neither Carrier nor notification told of, because the process that had committed it died, or the connection did.
+const sweep = time.Second
 
 const (
 	maxTopic = 200 // bytes; a notification must stay below 8000
@@ -35,13 +44,23 @@ const (
 type Options struct {
 	// Buffer is how many undelivered events make a subscriber slow. Default 1024.
 	Buffer int
+	// Carrier takes events to other processes, where Stream.Arrived is called with them. Without one, and while it is not up,
+	// they are told by NOTIFY and read the table.
+	Carrier stream.Carrier
 }
+
+type nobody struct{}
+
+func (nobody) Up() bool             { return false }
+func (nobody) Carry([]stream.Entry) {}
 
 // Stream implements stream.Stream.
 type Stream struct {
-	db     postgres.DB
-	log    *slog.Logger
-	buffer int
+	db      postgres.DB
+	log     *slog.Logger
+	buffer  int
+	carrier stream.Carrier
+	origin  string
 
 	ctx         context.Context // ends with Close; what runs here belongs to no request
 	close       context.CancelFunc
@@ -51,16 +70,13 @@ type Stream struct {
 	keys sync.Map // stream.Key by organization
 
 	mu     sync.Mutex
-	topics map[string]*topic // those with subscribers, by their payload
+	topics map[key]*topic // those with subscribers
 }
 
 type key struct {
 	org  id.UUID
 	name string
 }
-
-// payload is what a notification about the topic carries.
-func (k key) payload() string { return k.org.String() + ":" + k.name }
 
 var _ stream.Stream = (*Stream)(nil)
 
@@ -69,7 +85,10 @@ func New(db postgres.DB, l *postgres.Listener, log *slog.Logger, opts Options) *
 	if opts.Buffer <= 0 {
 		opts.Buffer = 1024
 	}
-	s := &Stream{db: db, log: log, buffer: opts.Buffer, topics: map[string]*topic{}}
+	if opts.Carrier == nil {
+		opts.Carrier = nobody{}
+	}
+	s := &Stream{db: db, log: log, buffer: opts.Buffer, carrier: opts.Carrier, origin: id.New().String(), topics: map[key]*topic{}}
 	s.ctx, s.close = context.WithCancel(context.Background())
 	payloads, cancel := l.Subscribe(Channel)
 	s.unsubscribe = cancel
@@ -78,6 +97,7 @@ func New(db postgres.DB, l *postgres.Listener, log *slog.Logger, opts Options) *
 			s.notified(payload)
 		}
 	})
+	s.running.Go(s.sweep)
 	return s
 }
 
@@ -92,16 +112,82 @@ func (s *Stream) Close() {
 
 // notified wakes the reader that a notification is for, and all of them if some notifications may have been missed.
 func (s *Stream) notified(payload string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if payload == "" {
-		for _, t := range s.topics {
-			t.poke()
-		}
+		s.Missed()
 		return
 	}
-	if t := s.topics[payload]; t != nil {
+	parts := strings.SplitN(payload, ":", 4)
+	if len(parts) != 4 || parts[0] == s.origin { // who has it
+		return
+	}
+	k := key{name: parts[3]}
+	n, err := strconv.ParseInt(parts[2], 10, 64)
+	if errors.Join(err, k.org.UnmarshalText([]byte(parts[1]))) != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.topics[k]; t != nil {
+		t.reached(n)
+	}
+}
+
+// Missed has all readers look into the table: some events may not have arrived.
+func (s *Stream) Missed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.topics {
 		t.poke()
+	}
+}
+
+// Arrived hands an event to its topic's subscribers in this process. Events may arrive in any order, again, or not at all.
+func (s *Stream) Arrived(e stream.Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.topics[key{e.Org, e.Topic}]; t != nil {
+		t.arrived(e)
+	}
+}
+
+// sweep wakes, now and then, the readers of topics that do not stand where the table does.
+func (s *Stream) sweep() {
+	tick := time.NewTicker(sweep)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		var orgs []id.UUID
+		var names []string
+		s.mu.Lock()
+		for k := range s.topics {
+			orgs, names = append(orgs, k.org), append(names, k.name)
+		}
+		s.mu.Unlock()
+		if len(names) == 0 {
+			continue
+		}
+		rows, err := s.db.Query(s.ctx, `
+			SELECT asked.org, asked.topic, coalesce(t.last_cursor, 0) FROM unnest($1::uuid[], $2::text[]) AS asked (org, topic)
+			LEFT JOIN stream_topics t ON t.org_id = asked.org AND t.topic = asked.topic`, orgs, names)
+		if err != nil {
+			continue // as do the readers, who say so
+		}
+		var (
+			k    key
+			last int64
+		)
+		_, _ = pgx.ForEachRow(rows, []any{&k.org, &k.name, &last}, func() error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if t := s.topics[k]; t != nil {
+				t.stands(last)
+			}
+			return nil
+		})
 	}
 }
 
@@ -114,9 +200,10 @@ WITH numbered AS (
 ), published AS (
 	INSERT INTO stream_events (org_id, topic, cursor, kind, data, created_at)
 	SELECT $1, topic, last_cursor, $3, $4, clock_timestamp() FROM numbered
-	RETURNING topic
+	RETURNING topic, cursor, created_at
 )
-SELECT pg_notify($5, $1::uuid::text || ':' || topic) FROM published ORDER BY topic`
+SELECT topic, cursor, created_at, CASE WHEN $6 THEN pg_notify($5, $7 || ':' || $1::uuid || ':' || cursor || ':' || topic)::text END
+FROM published ORDER BY topic`
 
 // Publish implements stream.Stream.
 func (s *Stream) Publish(ctx context.Context, tx pgx.Tx, org id.UUID, e stream.Event, topics ...string) (err error) {
@@ -139,7 +226,25 @@ func (s *Stream) Publish(ctx context.Context, tx pgx.Tx, org id.UUID, e stream.E
 	if !json.Valid(data) { // PostgreSQL would say so too, and quote it
 		return fault.Invalid("data", "an event's data must be JSON")
 	}
-	_, err = tx.Exec(ctx, publishSQL, org, topics, e.Kind, data, Channel)
+	var published []stream.Entry
+	origin, carried := "", false
+	if postgres.AfterCommit(tx, func() {
+		for _, e := range published {
+			s.Arrived(e)
+		}
+		s.carrier.Carry(published)
+	}) {
+		origin, carried = s.origin, s.carrier.Up()
+	}
+	// Not needlessly: transactions that notify wait for each other to commit.
+	rows, err := tx.Query(ctx, publishSQL, org, topics, e.Kind, data, Channel, !carried, origin)
+	if err != nil {
+		return err
+	}
+	published, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (stream.Entry, error) {
+		made := stream.Entry{Org: org, Event: stream.Event{Kind: e.Kind, Data: data}}
+		return made, row.Scan(&made.Topic, &made.N, &made.At, nil)
+	})
 	return err
 }
 
@@ -198,6 +303,7 @@ func (s *Stream) Subscribe(ctx context.Context, org id.UUID, topic string, after
 	sub := &subscription{
 		stream: s,
 		key:    key{org, topic},
+		secret: secret,
 		ctx:    ctx,
 		arrive: make(chan struct{}, 1),
 		ended:  make(chan struct{}),

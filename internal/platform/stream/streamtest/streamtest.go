@@ -300,7 +300,7 @@ func sharesAmongDifferentPlaces(t *testing.T, f Fixture) {
 }
 
 func closesTheSlow(t *testing.T, f Fixture) {
-	s := f.Open(10)
+	s := f.Open(200) // twice what the fast one has to take at once
 	slow, fast := f.subscribe(t, s, "a", ""), f.subscribe(t, s, "a", "")
 	f.publish(t, s, 0, "a")
 	f.expect(t, slow, 0)
