@@ -19,6 +19,7 @@ var unusual = map[string]string{
 	"Mutation.tag":   "the noun is the verb",
 	"Mutation.untag": "the noun is the verb",
 	"Query.nodes":    "null stands for what does not exist, in the order asked for",
+	"Query.search":   "hits are ranked: there is no way back, and much beside them",
 }
 
 var (
@@ -173,6 +174,7 @@ func (l *linter) paged(where string, f *ast.FieldDefinition) {
 		l.fail(where, "a list that shows nothing is empty, not null")
 	case connection && !slices.Equal(given, paging):
 		l.fail(where, "a connection takes %s", strings.Join(paging, ", "))
+	case unusual[where] != "":
 	case !connection && len(given) > 0 && !strings.HasPrefix(where, "Subscription."):
 		l.fail(where, "what takes %s returns a connection", strings.Join(given, ", "))
 	}

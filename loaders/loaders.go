@@ -23,6 +23,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
+	"github.com/rapporthq/rapport/internal/coaching/search"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/theme"
@@ -51,6 +52,7 @@ type Services struct {
 	Notices     *notice.Service
 	Consents    *consent.Service
 	Privacy     *privacy.Service
+	Search      *search.Service
 
 	// Wait is how long a loader waits for more keys; with zero, until no more come. Tests that count statements widen it.
 	Wait time.Duration

@@ -56,6 +56,7 @@ type (
 	clientBriefResolver         struct{ *Resolver }
 	metricGroupResolver         struct{ *Resolver }
 	dataRequestResolver         struct{ *Resolver }
+	searchHitResolver           struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.

@@ -6,6 +6,7 @@ import importTranscript from '../../docs/operations/import-transcript.graphql'
 import insightEvents from '../../docs/operations/insight-events.graphql'
 import programme from '../../docs/operations/programme.graphql'
 import reviewInsight from '../../docs/operations/review-insight.graphql'
+import search from '../../docs/operations/search.graphql'
 import session from '../../docs/operations/session.graphql'
 import settings from '../../docs/operations/settings.graphql'
 import exampleIds from './operations/ids.graphql'
@@ -37,6 +38,7 @@ export async function exampleTabs(request) {
     tab(clientPage, {id: first('clients', 'client_…')}),
     tab(clientBrief, {clientId: first('clients', 'client_…')}),
     tab(session, {id: anySession}),
+    tab(search, {query: 'delegating speaker:client'}),
     tab(programme, {from: date(day(-180)), to: date(day(0))}),
     tab(settings),
     tab(dashboard),

@@ -160,6 +160,10 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Consents = consent.NewService(db, a.news.outbox, consenting(a.services)...)
 	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal(), a.news.outbox)
 
+	if a.services.Search, err = a.openSearch(); err != nil {
+		return nil, err
+	}
+
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.work.queue(), Log: log,
 		Concurrency: cfg.Jobs.Concurrency, PerOrg: perOrg(cfg), Lease: cfg.Jobs.Lease, Drain: cfg.HTTP.ShutdownTimeout * 8 / 10, Around: a.measured, Died: a.measuredDeath,
@@ -173,6 +177,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.runner.Handle(privacy.JobExport, a.services.Privacy.Copy, jobs.OnDead(a.services.Privacy.Died))
 	a.runner.Handle(privacy.JobErase, a.services.Privacy.Erase, jobs.OnDead(a.services.Privacy.Died))
 
+	a.services.Search.Handle(a.runner)
 	a.runner.Handle(notice.JobAnnounce, a.services.Notices.Announce)
 	a.runner.Handle(notice.JobDeliver, a.services.Notices.Deliver, jobs.OnDead(a.services.Notices.DeliverDied))
 
@@ -236,6 +241,7 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 		g.Go(func() error { return a.runner.Run(ctx) })
 		g.Go(func() error { return a.sweep(ctx) })
 		g.Go(func() error { return a.sealer.Run(ctx) })
+		g.Go(func() error { return a.services.Search.Relay(ctx, a.listener) })
 		g.Go(func() error { return a.watchTheClock(ctx) })
 		g.Go(func() error { return a.hearOfMails(ctx) })
 		g.Go(func() error { return a.hearOfFiles(ctx) })

@@ -29,6 +29,7 @@ var most = map[string]int{
 	"ClientBrief.themes": 5, "ClientBrief.toReview": 5,
 	"AuditVerification.problems": 100, "DataRequest.counts": 60, "RetentionReport.stores": 60, "RetentionSweep.stores": 60, "UploadLink.headers": 10,
 	"ModelSpending.months": 12, "ModelSpendingMonth.models": 10,
+	"Query.suggest": 20, "SearchResults.nodes": page.MaxSize, "SearchResults.facets": 10, "SearchFacet.buckets": 10, "SearchHit.highlights": 2, "SearchHit.around": 5, "SearchHit.others": 5, "SearchHighlight.segments": 10,
 }
 
 // cost estimates how many fields an operation answers at most: each field counts one, times the sizes of the pages and lists
@@ -38,12 +39,33 @@ var most = map[string]int{
 // document has no fragment cycles. The result saturates.
 func cost(op *ast.OperationDefinition, vars map[string]any) int {
 	w := weigher{vars: vars, fragments: map[*ast.FragmentDefinition]int{}}
+	w.widest(op.SelectionSet, map[*ast.FragmentDefinition]bool{})
 	return w.set(op.SelectionSet)
 }
 
 type weigher struct {
 	vars      map[string]any
 	fragments map[*ast.FragmentDefinition]int
+	hits      int // the most that any search of the operation asks for
+}
+
+// widest finds the largest page of a search. What is beside its hits, as counts, is there once, so that the field itself is no list.
+func (w *weigher) widest(set ast.SelectionSet, seen map[*ast.FragmentDefinition]bool) {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			if s.Definition != nil && s.Definition.Type.Name() == "SearchResults" {
+				w.hits = max(w.hits, w.pageSize(s))
+			}
+		case *ast.InlineFragment:
+			w.widest(s.SelectionSet, seen)
+		case *ast.FragmentSpread:
+			if !seen[s.Definition] {
+				seen[s.Definition] = true
+				w.widest(s.Definition.SelectionSet, seen)
+			}
+		}
+	}
 }
 
 func (w *weigher) set(set ast.SelectionSet) (sum int) {
@@ -71,6 +93,10 @@ func (w *weigher) size(f *ast.Field) int {
 	switch {
 	case d == nil:
 		return 1
+	case d.Type.Name() == "SearchResults":
+		return 1
+	case f.ObjectDefinition.Name == "SearchResults" && f.Name == "nodes":
+		return w.hits
 	case d.Arguments.ForName("first") != nil: // a connection; its nodes and edges are not counted again
 		return w.pageSize(f)
 	case d.Arguments.ForName("ids") != nil:

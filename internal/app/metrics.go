@@ -41,6 +41,9 @@ func (a *App) measure(ctx context.Context) error {
 		if err := a.MeasureJobs(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot measure the jobs", "err", err)
 		}
+		if err := a.MeasureSearch(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot measure the search", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

@@ -22,7 +22,7 @@ import (
 // screens are the queries of docs/operations that a front end shows a screen by, and how many statements each takes at most,
 // identity included.
 var screens = map[string]int{"home": 10, "client": 25, "client-brief": 12, "session": 18, "programme": 17, "settings": 9,
-	"dashboard": 8, "import-transcript": 23, "review-insight": 12, "insight-events": 5}
+	"dashboard": 8, "search": 20, "import-transcript": 23, "review-insight": 12, "insight-events": 5}
 
 func operation(t testing.TB, name string) string {
 	t.Helper()
@@ -51,6 +51,7 @@ func holes(path string, v any) (found []string) {
 func TestOperations(t *testing.T) {
 	t.Parallel()
 	env := apptest.Demo(t)
+	env.Index(t)
 	ruth := env.Login(t, apptest.Coach)
 	session := amara2.id(t, env)
 	client := one(t, env, "client", `SELECT client_id FROM sessions WHERE id = $1`, uuid(t, session))
@@ -65,6 +66,7 @@ func TestOperations(t *testing.T) {
 		"programme":         {"from": day.AddDate(0, -3, 0).Format(time.DateOnly), "to": day.Format(time.DateOnly)},
 		"settings":          {},
 		"dashboard":         {},
+		"search":            {"query": "delegating speaker:client"},
 		"import-transcript": {"input": apptest.Vars{"sessionId": amara5.id(t, env), "filename": "sample.vtt", "content": transcriptText(6, func(int) string { return "I will call Tomasz." })}},
 		"review-insight":    {"input": apptest.Vars{"insightId": one(t, env, "insight", `SELECT id FROM insights WHERE session_id = $1 LIMIT 1`, uuid(t, session)), "decision": "ACCEPT"}},
 	}
@@ -221,6 +223,7 @@ func TestScreensStatements(t *testing.T) {
 			"programme":    {"from": day.Format(time.DateOnly), "to": day.AddDate(0, 6, 0).Format(time.DateOnly)},
 			"settings":     {},
 			"dashboard":    {},
+			"search":       {"query": "kind:utterance"},
 			"import-transcript": {"input": apptest.Vars{"sessionId": p.Session.String(), "filename": "sample.vtt",
 				"content": transcriptText(size.Sessions, func(i int) string { return fmt.Sprint("I will call Tomasz about number ", i) })}},
 			"review-insight": {"input": apptest.Vars{"insightId": p.Insight.String(), "decision": "ACCEPT"}},

@@ -208,6 +208,15 @@ var parts = map[string]string{
 	"InsightRetracted":        "cursor occurredAt insightId",
 	"AnalysisProgressed":      "cursor occurredAt analysisRun",
 	"TranscriptStateChanged":  "cursor occurredAt transcript",
+	"SearchResults":           "nodes pageInfo totalCount facets interpretation degraded", // of what may be seen: TestSearchShowsNobodyMore
+	"SearchHit":               "kind entity session score explain highlights around others cursor",
+	"SearchExplanation":       "keywordRank keywordScore engine",
+	"SearchHighlight":         "field segments",
+	"SearchSegment":           "text match",
+	"SearchFacet":             "field buckets",
+	"SearchBucket":            "value label count",
+	"SearchInterpretation":    "query notes",
+	"SearchSuggestion":        "text kind",
 }
 
 // answers are the fields of payloads that are no row which somebody has decided about: what whoever made the change is told besides.
@@ -233,7 +242,7 @@ var orders = map[string]string{
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "invitations auditEvents deadLetters verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights clientBrief notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem",
+	"Query":        "invitations auditEvents deadLetters verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights clientBrief notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem search suggest",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "notificationEvents insightEvents",
 }

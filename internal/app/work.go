@@ -7,6 +7,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/deadletter"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
+	"github.com/rapporthq/rapport/internal/coaching/search"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -87,6 +88,11 @@ var aboutJobs = []deadletter.About{
 	{Kind: consent.JobFollow, Prefix: "participant", Table: "participants"},
 	{Kind: privacy.JobExport, Prefix: "request", Table: "data_requests"},
 	{Kind: privacy.JobErase, Prefix: "request", Table: "data_requests"},
+	{Kind: search.SubjectTranscript.Job(), Prefix: "transcript", Table: "transcripts"},
+	{Kind: search.SubjectSession.Job(), Prefix: "session", Table: "sessions"},
+	{Kind: search.SubjectNote.Job(), Prefix: "note", Table: "notes"},
+	{Kind: search.SubjectGoal.Job(), Prefix: "goal", Table: "goals"},
+	{Kind: search.SubjectAction.Job(), Prefix: "action", Table: "action_items"},
 	{Kind: notice.JobAnnounce, Prefix: "notification", Table: "notifications"},
 }
 

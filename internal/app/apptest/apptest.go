@@ -238,6 +238,24 @@ func (e *Env) Work(t testing.TB) {
 	}
 }
 
+// Index brings what has changed into the search index, as a Running app does by itself. It runs the jobs that are due.
+func (e *Env) Index(t testing.TB) {
+	t.Helper()
+	for {
+		n, err := e.App.Services().Search.Carry(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ran, err := e.App.Runner().Drain(t.Context())
+		if err != nil {
+			t.Fatalf("jobs: %v", err)
+		}
+		if n == 0 && ran == 0 {
+			return
+		}
+	}
+}
+
 // Login signs a person in: POST /dev/login, or, in production, a token of the test's identity provider.
 func (e *Env) Login(t testing.TB, email string) *Client {
 	t.Helper()

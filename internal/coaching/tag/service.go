@@ -85,6 +85,19 @@ func (s *Service) Own(ctx context.Context, args page.Args) (*page.Connection[Tag
 	return page.List(ctx, s.db, v, tags, scope(v), own, byName, w)
 }
 
+// maxAll bounds All: whoever has more tags is shown the first by name.
+const maxAll = 1000
+
+// All returns the tags that the viewer may see, by name.
+func (s *Service) All(ctx context.Context) ([]*Tag, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := page.All(ctx, s.db, v, tags, scope(v), page.Filter{}, byName)
+	return found[:min(len(found), maxAll)], err
+}
+
 // OnEntities returns the visible tags of each entity of one kind, by name, in the order of the entities.
 func (s *Service) OnEntities(ctx context.Context, prefix string, entities []id.UUID) ([][]*Tag, error) {
 	v, err := auth.FromContext(ctx)
