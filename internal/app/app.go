@@ -60,6 +60,7 @@ type App struct {
 	db       *pgxpool.Pool
 	listener *postgres.Listener
 	work     work
+	found    found
 	stream   closingStream
 	streamed httpx.Check
 	files    files
@@ -160,7 +161,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Consents = consent.NewService(db, a.news.outbox, consenting(a.services)...)
 	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal(), a.news.outbox)
 
-	if a.services.Search, err = a.openSearch(); err != nil {
+	if a.services.Search, err = a.openSearch(ctx); err != nil {
 		return nil, err
 	}
 
@@ -188,6 +189,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		a.streamed,
 		a.files.check,
 		a.analysis,
+		a.found.check,
 	}, a.files.inboxChecks(), a.mails.checks, a.news.checks)...)
 	a.watched = make(chan struct{})
 	go a.reviewStreams(context.WithoutCancel(ctx))
@@ -242,6 +244,7 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 		g.Go(func() error { return a.sweep(ctx) })
 		g.Go(func() error { return a.sealer.Run(ctx) })
 		g.Go(func() error { return a.services.Search.Relay(ctx, a.listener) })
+		g.Go(func() error { return a.fillSearch(ctx) })
 		g.Go(func() error { return a.watchTheClock(ctx) })
 		g.Go(func() error { return a.hearOfMails(ctx) })
 		g.Go(func() error { return a.hearOfFiles(ctx) })

@@ -98,6 +98,11 @@ var commands = []command{
 		prepare:  unsuppress,
 	},
 	{
+		name:    "reindex",
+		about:   "make the search index anew from the database while it is used, and compare what it holds",
+		prepare: reindex,
+	},
+	{
 		name:    "migrate",
 		about:   "bring the database to this version",
 		prepare: migrate,
@@ -320,6 +325,35 @@ func migrate(*flag.FlagSet) action {
 			fmt.Fprintf(o.out, "the database is at version %d\n", v.Current)
 		}
 		return errors.Join(err, closeDB())
+	}
+}
+
+// reindex makes anew all that is searched, and says what is there afterwards.
+func reindex(*flag.FlagSet) action {
+	return func(ctx context.Context, o *operator, _ []string) (err error) {
+		db, _, closeDB, err := o.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, closeDB()) }()
+		a, err := o.assemble(ctx, db)
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		began := time.Now()
+		if err := a.services.Search.Rebuild(ctx); err != nil {
+			return err
+		}
+		held, err := a.services.Search.Verify(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(o.out, "%s: made anew in %s: %d documents of %d things in %d organizations\n", a.found.where, time.Since(began).Round(100*time.Millisecond), held.Documents, held.Groups, held.Organizations)
+		if held.Repaired > 0 {
+			fmt.Fprintf(o.out, "%d of them had changed meanwhile and were written again\n", held.Repaired)
+		}
+		return nil
 	}
 }
 
