@@ -53,6 +53,7 @@ type Services struct {
 	Consents    *consent.Service
 	Privacy     *privacy.Service
 	Search      *search.Service
+	Meaning     *search.Meaning
 
 	// Wait is how long a loader waits for more keys; with zero, until no more come. Tests that count statements widen it.
 	Wait time.Duration

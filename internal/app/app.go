@@ -33,6 +33,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
+	"github.com/rapporthq/rapport/internal/coaching/search"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/theme"
@@ -40,6 +41,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/blob/disk"
 	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/embed"
 	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
@@ -75,8 +77,10 @@ type App struct {
 	runner   *jobs.Runner
 	services loaders.Services
 	analyser insight.Analyser
-	analysis httpx.Check     // of what the analyser stands on
-	dev      *auth.DevIssuer // nil in production
+	analysis httpx.Check      // of what the analyser stands on
+	models   []embed.Embedder // a test's own
+	meaning  httpx.Check      // of what search by meaning stands on
+	dev      *auth.DevIssuer  // nil in production
 	ready    *httpx.Readiness
 	handler  http.Handler
 	streams  *transport.Streams
@@ -96,6 +100,12 @@ func WithClock(now func() time.Time) Option { return func(a *App) { a.now = now 
 
 // WithAnalyser has another analyser look for insights; for tests that must know where it is.
 func WithAnalyser(other insight.Analyser) Option { return func(a *App) { a.analyser = other } }
+
+// WithEmbedder has another embedder make vectors; for tests that need none of a language's meaning.
+// older ones can still be asked.
+func WithEmbedder(other embed.Embedder, older ...embed.Embedder) Option {
+	return func(a *App) { a.models = append([]embed.Embedder{other}, older...) }
+}
 
 // New assembles the product over a migrated database. Close releases what it holds; the pool stays the caller's.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.Pool, opts ...Option) (*App, error) {
@@ -164,6 +174,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	if a.services.Search, err = a.openSearch(ctx); err != nil {
 		return nil, err
 	}
+	if err := a.openMeaning(ctx); err != nil {
+		return nil, err
+	}
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.work.queue(), Log: log,
@@ -171,6 +184,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	})
 	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse, jobs.OnDead(a.services.Transcripts.ParseDied))
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))
+	a.runner.Handle(transcript.JobEmbed, a.services.Meaning.Embed)
+	a.runner.Handle(search.JobSwitch, a.services.Meaning.Switch)
 	a.runner.Handle(transcript.JobKeep, a.services.Transcripts.Keep)
 	a.runner.Handle(transcript.JobUnlink, a.services.Transcripts.Unlink)
 	a.runner.Handle(consent.JobFollow, a.services.Privacy.Follow)
@@ -190,6 +205,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		a.files.check,
 		a.analysis,
 		a.found.check,
+		a.meaning,
 	}, a.files.inboxChecks(), a.mails.checks, a.news.checks)...)
 	a.watched = make(chan struct{})
 	go a.reviewStreams(context.WithoutCancel(ctx))
@@ -241,6 +257,7 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 	g.Go(func() error { return a.news.run(ctx) })
 	if a.config.Role.Works() {
 		g.Go(func() error { return a.runner.Run(ctx) })
+		g.Go(func() error { return a.reviewMeaning(ctx) })
 		g.Go(func() error { return a.sweep(ctx) })
 		g.Go(func() error { return a.sealer.Run(ctx) })
 		g.Go(func() error { return a.services.Search.Relay(ctx, a.listener) })

@@ -62,6 +62,8 @@ var kept = map[string]string{
 	"vector_spaces":       "names of models, and counts",
 	"vector_groups":       "ids and counts",
 	"vectors":             "copies: a job takes them away after what they were made of",
+	"search_embeddings":   "ids of vectors, until a job has removed those",
+	"search_models":       "names of models",
 	"model_calls":         "tokens and money",
 	"model_spending":      "tokens and money",
 }
@@ -581,6 +583,7 @@ func TestErasure(t *testing.T) {
 		"a session's tag":              change(t, coach, "tag", "tag", "id", apptest.Vars{"entityId": session, "name": "Amara"}),
 		"a private note":               change(t, coach, "createNote", "note", "id", apptest.Vars{"entityId": her, "body": "Amara", "visibility": "PRIVATE"}),
 		"a filter":                     change(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": "Amara", "filter": apptest.Vars{"clientIds": []string{her}}}),
+		"a filter of an engagement":    change(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": "Amara", "filter": apptest.Vars{"engagementIds": []string{engagement}}}),
 		"a copy":                       change(t, owner, "requestDataExport", "dataRequest", "id", apptest.Vars{"clientId": her}),
 		"a goal":                       change(t, coach, "createGoal", "goal", "id", apptest.Vars{"clientId": her, "title": "Again"}),
 		"an action":                    change(t, coach, "createActionItem", "actionItem", "id", apptest.Vars{"clientId": her, "title": "Again"}),

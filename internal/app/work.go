@@ -82,6 +82,7 @@ func (a *App) relay(ctx context.Context) error {
 var aboutJobs = []deadletter.About{
 	{Kind: transcript.JobParse, Prefix: "transcript", Table: "transcripts"},
 	{Kind: transcript.JobAnalyse, Prefix: "transcript", Table: "transcripts"},
+	{Kind: transcript.JobEmbed, Prefix: "transcript", Table: "transcripts"},
 	{Kind: transcript.JobKeep, Prefix: "transcript", Table: "transcripts"},
 	{Kind: transcript.JobUnlink, Prefix: "transcript", Table: "transcripts"},
 	{Kind: consent.JobFollow, Prefix: "client", Table: "clients"},

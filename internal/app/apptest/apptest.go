@@ -21,6 +21,8 @@ import (
 
 	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/embed/embedtest"
+	"github.com/rapporthq/rapport/internal/platform/embed/local"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
@@ -133,12 +135,20 @@ var demo = testkit.Filled{Fill: func(ctx context.Context, url string) error {
 		return err
 	}
 	defer db.Close()
-	a, err := app.New(ctx, configuration(home, nil), slog.New(slog.DiscardHandler), db)
+	a, err := app.New(ctx, configuration(home, nil), slog.New(slog.DiscardHandler), db, app.WithEmbedder(embedtest.Words{}))
 	if err != nil {
 		return err
 	}
 	defer a.Close()
-	return a.LoadDemo(ctx, func(string) {})
+	if err := a.LoadDemo(ctx, func(string) {}); err != nil {
+		return err
+	}
+	if _, err = a.Runner().Drain(ctx); err != nil {
+		return err
+	}
+	// The processes that tests start have the real model. They are not to make vectors of the whole demo anew.
+	_, err = db.Exec(ctx, `INSERT INTO search_models (org_id, model) SELECT id, $1 FROM organizations`, local.Name)
+	return err
 }}
 
 func configuration(home string, change []func(*config.Config)) config.Config {
@@ -184,7 +194,7 @@ func start(t testing.TB, url string, opts []Option) *Env {
 		}
 	})
 	log := slog.New(slog.NewTextHandler(e.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	e.App, err = app.New(t.Context(), e.Config, log, db, s.app...)
+	e.App, err = app.New(t.Context(), e.Config, log, db, append([]app.Option{app.WithEmbedder(embedtest.Words{})}, s.app...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -237,7 +237,7 @@ func (l Loader) conversations(ctx context.Context, o organization) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Transcript.File, err)
 		}
-		if _, err := l.Runner.Drain(ctx); err != nil {
+		if _, err := l.Runner.Drain(ctx, transcript.JobEmbed); err != nil {
 			return err
 		}
 		if err := l.share(coached, result.Transcript.ID, s.Transcript); err != nil {

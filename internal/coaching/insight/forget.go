@@ -12,6 +12,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/jobs"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
@@ -88,6 +89,9 @@ func (s *Service) ForgetIn(ctx context.Context, tx pgx.Tx, organization id.UUID,
 		return err
 	}
 	if err := s.transcripts.ForgetRoles(ctx, tx, ref, of); err != nil {
+		return err
+	}
+	if err := jobs.Enqueue(ctx, tx, jobs.Job{Org: organization, Kind: transcript.JobEmbed, Entity: of.UUID}); err != nil {
 		return err
 	}
 	for _, about := range gone {

@@ -282,11 +282,18 @@ func ReplaceTags(ctx context.Context, tx pgx.Tx, v auth.Viewer, gone []tag.ID, b
 	return audit.Record(ctx, tx, v, entries...)
 }
 
-// kept is a Conflict if a filter that is to be kept names a client who was erased: it would have the client's name again.
+// kept is a Conflict if a filter that is to be kept names a client who was erased, or an engagement of theirs: it would have the client's name again.
 func (f *Filter) kept(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
-	clients := make([]id.UUID, len(f.ClientIds))
-	for i, key := range f.ClientIds {
-		clients[i] = key.UUID
+	rows, err := tx.Query(ctx, `SELECT DISTINCT client_id FROM engagements WHERE org_id = $1 AND id = ANY($2)`, v.Org, f.EngagementIds)
+	if err != nil {
+		return err
+	}
+	clients, err := pgx.CollectRows(rows, pgx.RowTo[id.UUID])
+	if err != nil {
+		return err
+	}
+	for _, key := range f.ClientIds {
+		clients = append(clients, key.UUID)
 	}
 	return audit.RequireKept(ctx, tx, v.Org, clients...)
 }

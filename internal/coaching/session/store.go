@@ -42,6 +42,9 @@ func (f *Filter) where(v auth.Viewer) (w page.Filter) {
 	return w
 }
 
+// Where are the conditions of the filter, for a statement of another domain that joins sessions s.
+func (f *Filter) Where(v auth.Viewer) page.Filter { return f.where(v) }
+
 // add adds the conditions to those of w.
 func (f *Filter) add(w *page.Filter, v auth.Viewer) {
 	if f == nil || !f.IncludeArchived {
@@ -107,6 +110,3 @@ var participantsInOrder = page.Order[Participant]{Name: "participant", Keys: []p
 	{SQL: "p.created_at", Type: "timestamptz", Of: func(p *Participant) string { return page.Time(p.CreatedAt) }},
 	{SQL: "p.id", Type: "uuid", Of: func(p *Participant) string { return p.ID.UUID.String() }},
 }}
-
-// Where are the conditions of f on sessions s, for a statement of a domain above.
-func (f *Filter) Where(v auth.Viewer) page.Filter { return f.where(v) }

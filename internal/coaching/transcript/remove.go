@@ -93,11 +93,15 @@ func (s *Service) Remove(ctx context.Context, tx pgx.Tx, organization id.UUID, k
 	if err := audit.RecordSystem(ctx, tx, organization, entry("transcript.remove", key, ref)); err != nil {
 		return err
 	}
-	if err := s.outbox.Add(ctx, tx, organization, news("transcript.removed", ref, key)); err != nil || u.where == nil {
+	if err := s.outbox.Add(ctx, tx, organization, news("transcript.removed", ref, key)); err != nil {
 		return err
 	}
-	counts[Files]++
-	return jobs.Enqueue(ctx, tx, jobs.Job{Org: organization, Kind: JobUnlink, Entity: key.UUID, RunAt: time.Now().Add(uploadOverdue)})
+	after := []jobs.Job{{Org: organization, Kind: JobEmbed, Entity: key.UUID}}
+	if u.where != nil {
+		counts[Files]++
+		after = append(after, jobs.Job{Org: organization, Kind: JobUnlink, Entity: key.UUID, RunAt: time.Now().Add(uploadOverdue)})
+	}
+	return jobs.Enqueue(ctx, tx, after...)
 }
 
 // Unlink handles JobUnlink.

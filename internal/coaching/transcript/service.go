@@ -17,6 +17,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/event"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/jobs"
 	"github.com/rapporthq/rapport/internal/platform/page"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/stream"
@@ -292,6 +293,24 @@ func (s *Service) mine(ctx context.Context, key ID) (auth.Viewer, error) {
 	return v, nil
 }
 
+// Findable returns the transcripts in which the viewer may look for what was said, and the viewer's organization: of each session that passes the
+// filter, nil for all, the one that counts, if what was said in it may be analysed.
+func (s *Service) Findable(ctx context.Context, within *session.Filter) (_ []ID, organization id.UUID, err error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, organization, err
+	}
+	where := within.Where(v)
+	where.And(string(session.ToAnalyse))
+	where.And(Counts(v, "s.id", "t.id"))
+	ids, err := page.IDs(ctx, s.db, v, transcripts, scope(v, "t.org_id"), where)
+	keys := make([]ID, len(ids))
+	for i, key := range ids {
+		keys[i] = ID{key}
+	}
+	return keys, v.Org, err
+}
+
 // The rest is for the domains above, which act for the system and not for a viewer.
 
 // Content is what was said, as the measures and the analyser read it: corrected, and with the roles that count.
@@ -409,6 +428,11 @@ func (s *Service) advance(ctx context.Context, tx pgx.Tx, ref session.Ref, key I
 			e.Data["code"] = why.Code
 		}
 		if err := s.outbox.Add(ctx, tx, ref.Org, e); err != nil {
+			return false, err
+		}
+	}
+	if to == Ready || to == NeedsSpeakers {
+		if err := jobs.Enqueue(ctx, tx, jobs.Job{Org: ref.Org, Kind: JobEmbed, Entity: key.UUID}); err != nil {
 			return false, err
 		}
 	}

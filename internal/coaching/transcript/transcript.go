@@ -182,6 +182,10 @@ type Span struct {
 // This package enqueues it; the insight domain, which lies above, handles it.
 const JobAnalyse = "transcript.analyse"
 
+// JobEmbed is the kind of job that has search by meaning follow a transcript: when it is finished, and when it or what was derived from it is removed. Its
+// entity is the transcript that is, or was. This package and insight enqueue it; the search domain handles it.
+const JobEmbed = "transcript.embed"
+
 // EventStateChanged is the kind of event that says that a transcript has come further. Its data is Changed.
 const EventStateChanged = "transcript.state_changed"
 

@@ -70,6 +70,7 @@ type Config struct {
 	Files    Files
 	Analysis Analysis
 	Search   Search
+	Meaning  Meaning
 	Log      Log
 	Metrics  Metrics
 }
@@ -256,6 +257,36 @@ type Search struct {
 	ElasticsearchReplicas int `env:"RAPPORT_ELASTICSEARCH_REPLICAS, default=1"`
 	// How long a search may take; then PostgreSQL is searched.
 	ElasticsearchTimeout time.Duration `env:"RAPPORT_ELASTICSEARCH_TIMEOUT, default=2s"`
+}
+
+// EmbedderKind is what makes vectors of texts.
+type EmbedderKind string
+
+// The kinds.
+const (
+	EmbedderLocal  EmbedderKind = "local"
+	EmbedderOpenAI EmbedderKind = "openai"
+)
+
+// Meaning is about search by meaning. Vectors are made of what was said in conversations that may be analysed, by a model that is a part of the
+// program, or by OpenAI; they are kept in the database, or at Pinecone. With `openai` what was said is sent to the service, but for organizations that
+// have analysis disabled or let models see placeholders for names only. Vectors hold no text.
+type Meaning struct {
+	// What makes vectors: `local`, built in, or `openai`, with the key in RAPPORT_OPENAI_API_KEY. After a change all conversations get new ones
+	// beside the old, and are searched with those when they are complete.
+	Embedder EmbedderKind `env:"RAPPORT_EMBEDDER, default=local"`
+	// The model of OpenAI that makes vectors. Only models whose price is known can.
+	OpenAIModel string `env:"RAPPORT_OPENAI_EMBEDDING_MODEL, default=text-embedding-3-small"`
+	// How many numbers its vectors have.
+	OpenAIDimension int `env:"RAPPORT_OPENAI_EMBEDDING_DIMENSION, default=512"`
+	// The key of the project at Pinecone.
+	PineconeKey Secret `env:"RAPPORT_PINECONE_API_KEY"`
+	// The index that vectors are kept in, with the metric cosine and the dimension of the embedder (384 for `local`); none for the database.
+	PineconeIndex string `env:"RAPPORT_PINECONE_INDEX"`
+	// Where indexes are described: Pinecone, or what speaks its protocol. https, or http on this machine.
+	PineconeURL string `env:"RAPPORT_PINECONE_URL, default=https://api.pinecone.io"`
+	// How many MiB of vectors a process keeps in memory, where they are in the database: those of who searched last.
+	VectorMemory int64 `env:"RAPPORT_VECTOR_MEMORY_MIB, default=256"`
 }
 
 // Log is about the log. Lines go to standard error and hold ids, never content.

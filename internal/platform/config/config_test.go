@@ -51,6 +51,7 @@ func TestDefaults(t *testing.T) {
 		Analysis: Analysis{Analyser: AnalyserRules, OpenAIURL: "https://api.openai.com/v1", OpenAIModel: "gpt-4-turbo", OpenAITimeout: time.Minute,
 			OpenAIConcurrency: 4, OpenAIMonthlyLimit: 100},
 		Search:  Search{ElasticsearchPrefix: "rapport", ElasticsearchShards: 1, ElasticsearchReplicas: 1, ElasticsearchTimeout: 2 * time.Second},
+		Meaning: Meaning{Embedder: EmbedderLocal, OpenAIModel: "text-embedding-3-small", OpenAIDimension: 512, PineconeURL: "https://api.pinecone.io", VectorMemory: 256},
 		Log:     Log{Level: slog.LevelInfo, Format: LogText},
 		Metrics: Metrics{Format: MetricsOff, Namespace: "Rapport"},
 	}
@@ -163,6 +164,9 @@ func TestLoadRefuses(t *testing.T) {
 		"production, keys over http":    {production(map[string]string{"RAPPORT_AUTH_JWKS_URL": "http://id.example.com/jwks"}), []string{"RAPPORT_AUTH_JWKS_URL"}},
 		"analyser":                      {map[string]string{"RAPPORT_ANALYSER": "guess"}, []string{"RAPPORT_ANALYSER"}},
 		"a model without a key":         {map[string]string{"RAPPORT_ANALYSER": "openai"}, []string{"RAPPORT_OPENAI_API_KEY"}},
+		"an embedder without a key":     {map[string]string{"RAPPORT_EMBEDDER": "openai"}, []string{"RAPPORT_OPENAI_API_KEY"}},
+		"an embedder of others":         {map[string]string{"RAPPORT_EMBEDDER": "theirs", "RAPPORT_OPENAI_EMBEDDING_DIMENSION": "1"}, []string{"RAPPORT_EMBEDDER", "RAPPORT_OPENAI_EMBEDDING_DIMENSION"}},
+		"an index without a key":        {map[string]string{"RAPPORT_PINECONE_INDEX": "i", "RAPPORT_PINECONE_URL": "http://pinecone.example.com", "RAPPORT_VECTOR_MEMORY_MIB": "0"}, []string{"RAPPORT_PINECONE_INDEX", "RAPPORT_PINECONE_URL", "RAPPORT_VECTOR_MEMORY_MIB"}},
 		"a model over http":             {map[string]string{"RAPPORT_OPENAI_BASE_URL": "http://models.example.com/v1"}, []string{"RAPPORT_OPENAI_BASE_URL"}},
 		"a model nowhere":               {map[string]string{"RAPPORT_OPENAI_BASE_URL": "/v1"}, []string{"RAPPORT_OPENAI_BASE_URL"}},
 		"one price":                     {map[string]string{"RAPPORT_OPENAI_INPUT_PRICE": "10"}, []string{"RAPPORT_OPENAI_INPUT_PRICE"}},

@@ -237,6 +237,7 @@ func (c Config) check() (problems []error) {
 	c.checkAuth(wrong)
 	c.checkAnalysis(wrong)
 	c.checkSearch(wrong)
+	c.checkMeaning(wrong)
 	if c.Mode == Production {
 		if c.Database.URL == "" {
 			wrong("DATABASE_URL", "must be set in production")
@@ -425,6 +426,28 @@ func (c Config) checkSearch(wrong func(name, format string, args ...any)) {
 	}
 	if s.ElasticsearchTimeout < 50*time.Millisecond {
 		wrong("RAPPORT_ELASTICSEARCH_TIMEOUT", "must be at least %s", 50*time.Millisecond)
+	}
+}
+
+func (c Config) checkMeaning(wrong func(name, format string, args ...any)) {
+	m := c.Meaning
+	switch {
+	case m.Embedder != EmbedderLocal && m.Embedder != EmbedderOpenAI:
+		wrong("RAPPORT_EMBEDDER", "must be %s or %s", EmbedderLocal, EmbedderOpenAI)
+	case m.Embedder == EmbedderOpenAI && c.Analysis.OpenAIKey == "":
+		wrong("RAPPORT_OPENAI_API_KEY", "must be set where RAPPORT_EMBEDDER is %s", EmbedderOpenAI)
+	}
+	if m.OpenAIDimension < 8 {
+		wrong("RAPPORT_OPENAI_EMBEDDING_DIMENSION", "must be at least 8")
+	}
+	if (m.PineconeKey == "") != (m.PineconeIndex == "") {
+		wrong("RAPPORT_PINECONE_INDEX", "must be set together with RAPPORT_PINECONE_API_KEY")
+	}
+	if u, err := url.Parse(m.PineconeURL); err != nil || u.Host == "" || !safe(u) {
+		wrong("RAPPORT_PINECONE_URL", "must be an absolute URL with https: the key goes there")
+	}
+	if m.VectorMemory < 1 || m.VectorMemory > 1<<20 {
+		wrong("RAPPORT_VECTOR_MEMORY_MIB", "must be from 1 to 1048576")
 	}
 }
 

@@ -188,10 +188,10 @@ func take(ctx context.Context, slots chan struct{}) int {
 }
 
 // Drain works, without a queue, until no job of a registered kind is due that could be claimed, and returns how many runs
-// it made. Jobs that come back later (a backoff, a snooze) and jobs that others have locked are left. It is for tests and
+// it made. Jobs that come back later (a backoff, a snooze), jobs that others have locked and those of the kinds in later are left. It is for tests and
 // for programs that end.
-func (r *Runner) Drain(ctx context.Context) (runs int, err error) {
-	kinds := slices.Sorted(maps.Keys(r.handlers))
+func (r *Runner) Drain(ctx context.Context, later ...string) (runs int, err error) {
+	kinds := slices.DeleteFunc(slices.Sorted(maps.Keys(r.handlers)), func(kind string) bool { return slices.Contains(later, kind) })
 	// A queue at work elsewhere locks rows for moments: do not take one for the end.
 	const patience, pause = 5, 20 * time.Millisecond
 	for idle := 0; idle < patience; {

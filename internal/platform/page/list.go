@@ -145,6 +145,20 @@ func Count[T any](ctx context.Context, db Querier, v auth.Viewer, t Table[T], sc
 	return n, clientMistake(err)
 }
 
+// IDs reads the ids of all rows that List would page through, for a statement elsewhere that is to look among them.
+func IDs[T any](ctx context.Context, db Querier, v auth.Viewer, t Table[T], scope *Scope, f Filter) ([]id.UUID, error) {
+	s := newStatement(v)
+	fmt.Fprintf(s, "SELECT %s FROM %s", t.ID, t.From)
+	s.where(scope, f)
+	fmt.Fprintf(s, " ORDER BY %s", t.ID)
+	rows, err := db.Query(ctx, s.String(), s.args...)
+	if err != nil {
+		return nil, clientMistake(err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[id.UUID])
+	return ids, clientMistake(err)
+}
+
 // Children reads one page for each parent in a single statement, in the order of parents. parent is the column that
 // refers to them. LATERAL, because it stops at the page's end for each parent, where a window function reads all rows.
 func Children[T any](ctx context.Context, db Querier, v auth.Viewer, t Table[T], scope *Scope, f Filter, o Order[T], w Window, parent string, parents []id.UUID) ([]*Connection[T], error) {
