@@ -2231,6 +2231,7 @@ type QueryResolver interface {
 	ActionItem(ctx context.Context, id id.Any) (*goal.ActionItem, error)
 }
 type SearchHitResolver interface {
+	Entity(ctx context.Context, obj *search.Hit) (search.Entity, error)
 	Session(ctx context.Context, obj *search.Hit) (*session.Session, error)
 
 	Around(ctx context.Context, obj *search.Hit) ([]*transcript.Utterance, error)
@@ -48183,7 +48184,7 @@ func (ec *executionContext) _SearchHit_entity(ctx context.Context, field graphql
 			return ec.fieldContext_SearchHit_entity(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Entity, nil
+			return ec.Resolvers.SearchHit().Entity(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v search.Entity) graphql.Marshaler {
@@ -48194,7 +48195,7 @@ func (ec *executionContext) _SearchHit_entity(ctx context.Context, field graphql
 	)
 }
 func (ec *executionContext) fieldContext_SearchHit_entity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("SearchHit", field, false, false, errors.New("field of type SearchEntity does not have child fields"))
+	return graphql.NewScalarFieldContext("SearchHit", field, true, true, errors.New("field of type SearchEntity does not have child fields"))
 }
 
 func (ec *executionContext) _SearchHit_session(ctx context.Context, field graphql.CollectedField, obj *search.Hit) (ret graphql.Marshaler) {
@@ -77777,10 +77778,43 @@ func (ec *executionContext) _SearchHit(ctx context.Context, sel ast.SelectionSet
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "entity":
-			out.Values[i] = ec._SearchHit_entity(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._SearchHit_entity(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "session":
 			field := field
 

@@ -237,8 +237,8 @@ type Analysis struct {
 // said is copied there.
 type Search struct {
 	// The nodes of Elasticsearch (8.11 or later), separated by commas: `https://es1.example.com:9200`. https, or http on this machine.
-	// Without it PostgreSQL is searched, as it is while Elasticsearch cannot be reached. All processes that share a database must be
-	// given the same; afterwards `rapport reindex` fills the new index.
+	// Without it PostgreSQL is searched, as it is while Elasticsearch cannot be reached, and until a worker has filled the index. All
+	// processes that share a database must be given the same.
 	ElasticsearchURLs []string `env:"RAPPORT_ELASTICSEARCH_URL"`
 	// The API key, as Elasticsearch returns it under `encoded`. It needs the privileges `all` for the indexes of RAPPORT_ELASTICSEARCH_PREFIX, and
 	// `monitor` for the cluster.
