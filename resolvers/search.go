@@ -21,7 +21,9 @@ func (r queryResolver) Suggest(ctx context.Context, prefix string, limit int) ([
 // SearchHit implements graph.ResolverRoot.
 func (r *Resolver) SearchHit() graph.SearchHitResolver { return searchHitResolver{r} }
 
-func (searchHitResolver) Entity(_ context.Context, h *search.Hit) (search.Entity, error) { return h.Entity, nil }
+func (searchHitResolver) Entity(_ context.Context, h *search.Hit) (search.Entity, error) {
+	return h.Entity, nil
+}
 
 func (searchHitResolver) Session(ctx context.Context, h *search.Hit) (*session.Session, error) {
 	if h.SessionID == nil {

@@ -42,9 +42,6 @@ func (f *Filter) where(v auth.Viewer) (w page.Filter) {
 	return w
 }
 
-// Where are the conditions of the filter, for a statement of another domain that joins sessions s.
-func (f *Filter) Where(v auth.Viewer) page.Filter { return f.where(v) }
-
 // add adds the conditions to those of w.
 func (f *Filter) add(w *page.Filter, v auth.Viewer) {
 	if f == nil || !f.IncludeArchived {
