@@ -107,3 +107,6 @@ var participantsInOrder = page.Order[Participant]{Name: "participant", Keys: []p
 	{SQL: "p.created_at", Type: "timestamptz", Of: func(p *Participant) string { return page.Time(p.CreatedAt) }},
 	{SQL: "p.id", Type: "uuid", Of: func(p *Participant) string { return p.ID.UUID.String() }},
 }}
+
+// Where are the conditions of the filter, for a statement of another domain that joins sessions s.
+func (f *Filter) Where(v auth.Viewer) page.Filter { return f.where(v) }
