@@ -1391,8 +1391,10 @@ type ComplexityRoot struct {
 
 	SearchExplanation struct {
 		Engine       func(childComplexity int) int
+		FusedScore   func(childComplexity int) int
 		KeywordRank  func(childComplexity int) int
 		KeywordScore func(childComplexity int) int
+		SemanticRank func(childComplexity int) int
 	}
 
 	SearchFacet struct {
@@ -8001,6 +8003,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SearchExplanation.Engine(childComplexity), true
+	case "SearchExplanation.fusedScore":
+		if e.ComplexityRoot.SearchExplanation.FusedScore == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchExplanation.FusedScore(childComplexity), true
 	case "SearchExplanation.keywordRank":
 		if e.ComplexityRoot.SearchExplanation.KeywordRank == nil {
 			break
@@ -8013,6 +8021,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SearchExplanation.KeywordScore(childComplexity), true
+	case "SearchExplanation.semanticRank":
+		if e.ComplexityRoot.SearchExplanation.SemanticRank == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchExplanation.SemanticRank(childComplexity), true
 
 	case "SearchFacet.buckets":
 		if e.ComplexityRoot.SearchFacet.Buckets == nil {
@@ -13788,6 +13802,16 @@ enum SearchKind {
 enum SearchMode {
   "By its words, in any form of them."
   KEYWORD
+  """
+  By what it is about, whichever words were used: passages of conversations, each shown by the utterance in it that says most. The best 200 are ranked; of
+  conversations that may be analysed. Facets count what has the words, and totalCount is null.
+  """
+  SEMANTIC
+  """
+  Both: the best 200 of each list, merged by reciprocal rank; hits of the same utterances are one. Facets count what has the words, and totalCount is null.
+  If no meaning can be looked for at the moment, degraded says so and the hits are those of KEYWORD.
+  """
+  HYBRID
 }
 
 "How hits are ordered."
@@ -13844,7 +13868,7 @@ type SearchResults {
   nodes: [SearchHit!]!
   "Where this page lies in the whole list. Pages are turned forward only."
   pageInfo: PageInfo!
-  "How many hits there are in all."
+  "How many hits there are in all; null where lists are merged."
   totalCount: Int
   "The counts that were asked for, in that order. Each obeys all restrictions but those of its own field."
   facets: [SearchFacet!]!
@@ -13881,10 +13905,14 @@ union SearchEntity = Utterance | Insight | Note | Goal | ActionItem | Session
 
 "Why a hit is where it is."
 type SearchExplanation {
-  "Its place among what was found by words, from 1 on this page."
+  "Its place among what was found by words: from 1 on this page, or, where lists were merged, in the whole list; 0 if it was not found by words."
   keywordRank: Int!
   "What that place is due to."
   keywordScore: Float!
+  "Its place among what was found by meaning, from 1; null if it was not, or was not looked for so."
+  semanticRank: Int
+  "The sum of 1 ÷ (60 + rank) over both lists; null if none were merged."
+  fusedScore: Float
   "What has found it."
   engine: String!
 }
@@ -13980,7 +14008,7 @@ type Query {
     kinds: [SearchKind!]
     "Which counts to give besides; at most ten."
     facets: [SearchFacetInput!]
-    "Whether to put hits together; not if left out."
+    "Whether to put hits together; not if left out. Only with the mode KEYWORD."
     groupBy: SearchGroupBy
     "In which order; with groupBy only by relevance."
     orderBy: SearchOrder! = RELEVANCE
@@ -18887,6 +18915,10 @@ func (ec *executionContext) childFields_SearchExplanation(ctx context.Context, f
 		return ec.fieldContext_SearchExplanation_keywordRank(ctx, field)
 	case "keywordScore":
 		return ec.fieldContext_SearchExplanation_keywordScore(ctx, field)
+	case "semanticRank":
+		return ec.fieldContext_SearchExplanation_semanticRank(ctx, field)
+	case "fusedScore":
+		return ec.fieldContext_SearchExplanation_fusedScore(ctx, field)
 	case "engine":
 		return ec.fieldContext_SearchExplanation_engine(ctx, field)
 	}
@@ -48016,6 +48048,52 @@ func (ec *executionContext) _SearchExplanation_keywordScore(ctx context.Context,
 	)
 }
 func (ec *executionContext) fieldContext_SearchExplanation_keywordScore(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SearchExplanation", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _SearchExplanation_semanticRank(ctx context.Context, field graphql.CollectedField, obj *search.Explanation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SearchExplanation_semanticRank(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SemanticRank, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SearchExplanation_semanticRank(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SearchExplanation", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SearchExplanation_fusedScore(ctx context.Context, field graphql.CollectedField, obj *search.Explanation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SearchExplanation_fusedScore(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FusedScore, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SearchExplanation_fusedScore(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("SearchExplanation", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
@@ -77646,6 +77724,16 @@ func (ec *executionContext) _SearchExplanation(ctx context.Context, sel ast.Sele
 		case "keywordScore":
 			out.Values[i] = ec._SearchExplanation_keywordScore(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "semanticRank":
+			out.Values[i] = ec._SearchExplanation_semanticRank(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "fusedScore":
+			out.Values[i] = ec._SearchExplanation_fusedScore(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "engine":

@@ -10,8 +10,8 @@ import (
 	"github.com/rapporthq/rapport/loaders"
 )
 
-func (r queryResolver) Search(ctx context.Context, query string, filter *session.Filter, _ search.Mode, kinds []search.Kind, facets []*search.FacetInput, groupBy *search.GroupBy, orderBy search.Order, first *int, after *string) (*search.Result, error) {
-	return r.Resolver.Search.Search(ctx, search.Request{Query: query, Filter: filter, Kinds: kinds, Facets: facets, GroupBy: groupBy, Order: orderBy, First: first, After: after})
+func (r queryResolver) Search(ctx context.Context, query string, filter *session.Filter, mode search.Mode, kinds []search.Kind, facets []*search.FacetInput, groupBy *search.GroupBy, orderBy search.Order, first *int, after *string) (*search.Result, error) {
+	return r.Resolver.Search.Search(ctx, search.Request{Query: query, Filter: filter, Mode: mode, Kinds: kinds, Facets: facets, GroupBy: groupBy, Order: orderBy, First: first, After: after})
 }
 
 func (r queryResolver) Suggest(ctx context.Context, prefix string, limit int) ([]*search.Suggestion, error) {

@@ -77,6 +77,11 @@ var commands = []command{
 		prepare:  lookAfterEvents,
 	},
 	{
+		name:    "reindex",
+		about:   "make the search index anew of what is in the database, while it is used, and compare them",
+		prepare: reindex,
+	},
+	{
 		name:     "config",
 		synopsis: "show",
 		about:    "print the configuration as it is read: secrets as [redacted], or as where they are kept",
@@ -96,11 +101,6 @@ var commands = []command{
 		about:    "mail an address again to which mails came back, or whose owner called one spam",
 		operands: 1,
 		prepare:  unsuppress,
-	},
-	{
-		name:    "reindex",
-		about:   "make the search index anew from the database while it is used, and compare what it holds",
-		prepare: reindex,
 	},
 	{
 		name:    "migrate",

@@ -210,7 +210,7 @@ var parts = map[string]string{
 	"TranscriptStateChanged":  "cursor occurredAt transcript",
 	"SearchResults":           "nodes pageInfo totalCount facets interpretation degraded", // of what may be seen: TestSearchShowsNobodyMore
 	"SearchHit":               "kind entity session score explain highlights around others cursor",
-	"SearchExplanation":       "keywordRank keywordScore engine",
+	"SearchExplanation":       "keywordRank keywordScore semanticRank fusedScore engine",
 	"SearchHighlight":         "field segments",
 	"SearchSegment":           "text match",
 	"SearchFacet":             "field buckets",

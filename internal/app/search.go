@@ -47,7 +47,8 @@ func (a *App) openSearch(ctx context.Context) (*search.Service, error) {
 	}
 	s := a.services
 	return search.NewService(a.db, a.log, index, fallback, search.Domains{
-		People: s.Orgs, Clients: s.Clients, Engagements: s.Engagements, Sessions: s.Sessions, Transcripts: s.Transcripts,
+		Meaning: a.services.Meaning,
+		People:  s.Orgs, Clients: s.Clients, Engagements: s.Engagements, Sessions: s.Sessions, Transcripts: s.Transcripts,
 		Insights: s.Insights, Notes: s.Notes, Goals: s.Goals, Tags: s.Tags,
 	}), nil
 }

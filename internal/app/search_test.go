@@ -280,6 +280,14 @@ func TestSearchFollows(t *testing.T) {
 	is("without transcription", coach, said, 0)
 	env.Index(t)
 	is("what is left", viewer, "kind:utterance", 0)
+	// Made anew, the index finds the same.
+	before := count(coach, "")
+	if err := env.App.Services().Search.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := count(coach, ""); after != before || before == 0 {
+		t.Errorf("made anew, the index finds %d, before %d", after, before)
+	}
 	if lag, err := env.App.Services().Search.Lag(t.Context()); err != nil || lag != 0 {
 		t.Errorf("the lag is %s, %v", lag, err)
 	}

@@ -101,6 +101,7 @@ type Request struct {
 	Filter  *session.Filter
 	Kinds   []Kind
 	Facets  []*FacetInput
+	Mode    Mode
 	GroupBy *GroupBy
 	Order   Order
 	First   *int
@@ -156,17 +157,29 @@ type Hit struct {
 	Cursor     string
 	Engine     string
 	Others     []*Hit // with GroupBy
+	place      *ranks // in the lists that were merged, if any were
 }
 
 // Explanation is why a hit is where it is.
 type Explanation struct {
 	KeywordRank  int
 	KeywordScore float64
+	SemanticRank *int     // nil if it was not found by meaning
+	FusedScore   *float64 // nil if no lists were merged
 	Engine       string
 }
 
 // Explain says why the hit is where it is.
-func (h *Hit) Explain() *Explanation { return &Explanation{h.Rank, h.Score, h.Engine} }
+func (h *Hit) Explain() *Explanation {
+	if h.place == nil {
+		return &Explanation{KeywordRank: h.Rank, KeywordScore: h.Score, Engine: h.Engine}
+	}
+	e := &Explanation{KeywordRank: h.place.keyword, KeywordScore: h.place.keywordScore, FusedScore: &h.Score, Engine: h.Engine}
+	if h.place.semantic > 0 {
+		e.SemanticRank = &h.place.semantic
+	}
+	return e
+}
 
 // Highlight is a piece of text with what was looked for in it.
 type Highlight struct {

@@ -38,6 +38,7 @@ type Domains struct {
 	Notes       *note.Service
 	Goals       *goal.Service
 	Tags        *tag.Service
+	Meaning     *Meaning
 }
 
 // Service searches.
@@ -136,7 +137,12 @@ func (s *Service) Search(ctx context.Context, in Request) (_ *Result, err error)
 	r.Facets = count
 	var found textsearch.Result
 	engine := ""
-	if in.GroupBy != nil {
+	var places map[string]ranks
+	meant := meantBy(r.Query)
+	merges := meant != "" && (in.Mode == Semantic || in.Mode == Hybrid)
+	if merges {
+		found, engine, out.Degraded, places, err = s.merged(ctx, sight, in, meant, r, size)
+	} else if in.GroupBy != nil {
 		found, engine, out.Degraded, err = s.grouped(ctx, sight, in, r)
 	} else {
 		if in.After != nil {
@@ -156,7 +162,9 @@ func (s *Service) Search(ctx context.Context, in Request) (_ *Result, err error)
 		}
 		found.Facets[fieldCode] = codes.Facets[fieldCode]
 	}
-	out.HasNextPage, out.TotalCount = found.More, &found.Total
+	if out.HasNextPage = found.More; !merges {
+		out.TotalCount = &found.Total
+	}
 	if out.Hits, err = s.load(ctx, v, engine, found.Hits); err != nil {
 		return nil, err
 	}
@@ -172,6 +180,11 @@ func (s *Service) Search(ctx context.Context, in Request) (_ *Result, err error)
 					hit.Cursor = seen
 				}
 			}
+		}
+	}
+	for _, h := range out.Hits {
+		if place, ok := places[found.Hits[h.Rank-1].ID]; ok {
+			h.place = &place
 		}
 	}
 	out.Facets, err = s.label(ctx, in, found.Facets)

@@ -19,7 +19,7 @@ import (
 )
 
 func store(s *pineconetest.Server, change ...func(*pinecone.Options)) *pinecone.Store {
-	o := pinecone.Options{Key: secret.Fixed(s.Key), Index: s.Index, URL: s.URL, Pause: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
+	o := pinecone.Options{Key: secret.Fixed(s.Key), Index: s.Index, URL: s.URL, Timeout: time.Minute, Pause: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
 	for _, f := range change {
 		f(&o)
 	}
