@@ -11,6 +11,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
 )
 
@@ -33,7 +34,7 @@ func (r subscriptionResolver) InsightEvents(ctx context.Context, sessionID *id.A
 	if err != nil {
 		return nil, err
 	}
-	events, err := r.Insights.Events(ctx, of, with, after)
+	events, err := r.Insights.Events(ctx, of, with, transport.After(ctx, after))
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
 )
 
@@ -55,7 +56,7 @@ func (r mutationResolver) UpdateNotificationPreferences(ctx context.Context, inp
 }
 
 func (r subscriptionResolver) NotificationEvents(ctx context.Context, after *string) (<-chan notice.NotificationEvent, error) {
-	events, err := r.Notices.Events(ctx, after)
+	events, err := r.Notices.Events(ctx, transport.After(ctx, after))
 	if err != nil {
 		return nil, err
 	}

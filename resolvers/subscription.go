@@ -8,14 +8,17 @@ import (
 )
 
 // source is what a subscription listens to.
-type source[E any] interface {
+type source[E placed] interface {
 	Next(ctx context.Context) (E, error)
 	Close()
 }
 
+// placed is an event of which it is known where it is in its stream.
+type placed interface{ Position() string }
+
 // listen hands the events of a source on, one by one, until the subscriber leaves. If the source ends by itself, the
 // subscriber is told why before the subscription completes.
-func listen[E any](ctx context.Context, from source[E]) <-chan E {
+func listen[E placed](ctx context.Context, from source[E]) <-chan E {
 	events := make(chan E)
 	go func() {
 		defer close(events)
@@ -28,6 +31,7 @@ func listen[E any](ctx context.Context, from source[E]) <-chan E {
 				}
 				return
 			}
+			transport.Reached(ctx, e.Position())
 			select {
 			case events <- e:
 			case <-ctx.Done():

@@ -64,7 +64,7 @@ type App struct {
 	work     work
 	found    found
 	stream   closingStream
-	streamed httpx.Check
+	carrier  []httpx.Check // none where PostgreSQL alone takes events around
 	files    files
 	aws      *aws.Config // nil until somebody needs it
 	secrets  *secret.Keeper
@@ -84,6 +84,7 @@ type App struct {
 	ready    *httpx.Readiness
 	handler  http.Handler
 	streams  *transport.Streams
+	timing   transport.Timing
 	reads    *audit.ReadLog
 	sealer   *audit.Sealer
 	watched  chan struct{} // closed when streams are no longer reviewed
@@ -101,6 +102,11 @@ func WithClock(now func() time.Time) Option { return func(a *App) { a.now = now 
 // WithAnalyser has another analyser look for insights; for tests that must know where it is.
 func WithAnalyser(other insight.Analyser) Option { return func(a *App) { a.analyser = other } }
 
+// WithTiming has sockets wait so long for their sign-in, and idle streams give a sign of life so often; for tests.
+func WithTiming(init, keepAlive time.Duration) Option {
+	return func(a *App) { a.timing = transport.Timing{Init: init, KeepAlive: keepAlive} }
+}
+
 // WithEmbedder has another embedder make vectors; for tests that need none of a language's meaning.
 // older ones can still be asked.
 func WithEmbedder(other embed.Embedder, older ...embed.Embedder) Option {
@@ -109,7 +115,7 @@ func WithEmbedder(other embed.Embedder, older ...embed.Embedder) Option {
 
 // New assembles the product over a migrated database. Close releases what it holds; the pool stays the caller's.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.Pool, opts ...Option) (*App, error) {
-	a := &App{config: cfg, log: log, db: db, streams: transport.NewStreams(), now: time.Now}
+	a := &App{config: cfg, log: log, db: db, streams: transport.NewStreams(limitsOf(cfg.HTTP)), now: time.Now}
 	for _, o := range opts {
 		o(a)
 	}
@@ -171,10 +177,10 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Consents = consent.NewService(db, a.news.outbox, consenting(a.services)...)
 	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal(), a.news.outbox)
 
-	if a.services.Search, err = a.openSearch(ctx); err != nil {
+	if err := a.openMeaning(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.openMeaning(ctx); err != nil {
+	if a.services.Search, err = a.openSearch(ctx); err != nil {
 		return nil, err
 	}
 
@@ -201,12 +207,11 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		{Name: "database", Adapter: "postgres", Probe: connects(db.Ping)},
 		{Name: "migrations", Adapter: "postgres", Probe: connects(a.migrated)},
 		a.work.check,
-		a.streamed,
 		a.files.check,
 		a.analysis,
 		a.found.check,
 		a.meaning,
-	}, a.files.inboxChecks(), a.mails.checks, a.news.checks)...)
+	}, a.files.inboxChecks(), a.mails.checks, a.news.checks, a.carrier)...)
 	a.watched = make(chan struct{})
 	go a.reviewStreams(context.WithoutCancel(ctx))
 	if a.handler, err = a.routes(); err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/rapporthq/rapport/graph"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
@@ -32,10 +33,10 @@ func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 	})
 	srv := handler.New(schema)
 	srv.AddTransport(&transport.WebSocket{
-		SignIn: signIn(who), Streams: a.streams, Log: a.log,
+		SignIn: signIn(who), Streams: a.streams, Timing: a.timing, Log: a.log,
 		MaxMessage: a.config.HTTP.MaxBodyBytes, MaxSubscriptions: a.config.HTTP.MaxSubscriptionsPerSocket,
 	})
-	srv.AddTransport(transport.HTTP{Streams: a.streams})
+	srv.AddTransport(transport.HTTP{Streams: a.streams, Timing: a.timing})
 
 	limitDocuments(srv, a.config.HTTP.MaxQueryTokens)
 	if !a.config.DevLogin() {
@@ -60,6 +61,14 @@ func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 		return next(ctx)
 	})
 	return srv
+}
+
+// limitsOf is how many streams and subscriptions people and organizations may have.
+func limitsOf(c config.HTTP) transport.Limits {
+	return transport.Limits{
+		Streams:       transport.Share{User: c.MaxStreamsPerUser, Organization: c.MaxStreamsPerOrganization},
+		Subscriptions: transport.Share{User: c.MaxSubscriptionsPerUser, Organization: c.MaxSubscriptionsPerOrganization},
+	}
 }
 
 // signIn checks the bearer token in a connection_init as one in a request's header is checked.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/testkit"
 )
 
@@ -67,7 +68,7 @@ func (c frugal) expect(t testing.TB, text string) {
 // holds when the garbage is collected is counted in kilobytes.
 func TestSocketsAreLight(t *testing.T) { // alone, for it counts what the process holds
 	const n = 200
-	env := apptest.Demo(t)
+	env := apptest.Demo(t, apptest.Config(func(c *config.Config) { c.HTTP.MaxStreamsPerUser = 0 }))
 	coach := env.Login(t, apptest.Coach)
 	session := amara2.id(t, env)
 	open := func() {

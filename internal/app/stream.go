@@ -12,7 +12,6 @@ import (
 
 // openStream opens what takes events to subscribers: PostgreSQL alone, or with Redis between the processes.
 func (a *App) openStream(ctx context.Context) error {
-	a.streamed = httpx.Check{Name: "stream", Adapter: "postgres", Optional: true, Probe: func(context.Context) error { return nil }}
 	if a.config.Stream.RedisURL == "" {
 		a.stream = pgstream.New(a.db, a.listener, a.log, pgstream.Options{})
 		return nil
@@ -29,7 +28,7 @@ func (a *App) openStream(ctx context.Context) error {
 	s := pgstream.New(a.db, a.listener, a.log, pgstream.Options{Carrier: carrier})
 	carrier.Start(s.Arrived)
 	a.stream = carried{s, carrier}
-	a.streamed.Adapter, a.streamed.Probe = "redis", carrier.Probe
+	a.carrier = []httpx.Check{{Name: "stream", Adapter: "redis", Optional: true, Probe: carrier.Probe}}
 	return nil
 }
 

@@ -560,3 +560,54 @@ func TestDrainEndsStreams(t *testing.T) {
 	again := env.Another(t)
 	next(t, again.Login(t, apptest.Coach).Subscribe(t, listen, vars))
 }
+
+// One person, or one organization, cannot take all the sockets and subscriptions of a server.
+func TestStreamsPerPersonAndOrganization(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t, apptest.Config(func(c *config.Config) {
+		c.HTTP.MaxStreamsPerUser, c.HTTP.MaxStreamsPerOrganization = 2, 3
+		c.HTTP.MaxSubscriptionsPerUser, c.HTTP.MaxSubscriptionsPerOrganization = 3, 100
+	}))
+	coach, owner, stranger := env.Login(t, apptest.Coach), env.Login(t, apptest.Owner), env.Login(t, apptest.Lumen)
+	session := amara2.id(t, env)
+	vars := apptest.Vars{"session": session, "after": env.Beginning(t, session)}
+	bearer := func(c *apptest.Client) map[string]string {
+		return map[string]string{"Authorization": "Bearer " + c.Token}
+	}
+	refused := func(c *apptest.Client) {
+		t.Helper()
+		s := env.Dial(t, nil)
+		if err := s.Init(t, bearer(c)); err == nil {
+			t.Error("connection_ack")
+		} else if code := s.Closed(t); code != 4429 {
+			t.Errorf("closed with %d", code)
+		}
+		for _, header := range []string{"Accept: text/event-stream", "Upgrade: websocket"} {
+			name, value, _ := strings.Cut(header, ": ")
+			h := c.Header()
+			h.Set(name, value)
+			if status, body := env.Send(t, http.MethodGet, "/graphql?query=subscription%7BinsightEvents%7Bcursor%7D%7D", h, ""); status != http.StatusTooManyRequests || !strings.Contains(string(body), `"LIMITED"`) {
+				t.Errorf("%s: %d %s", header, status, body)
+			}
+		}
+	}
+	first, sse := coach.Socket(t), coach.SubscribeSSE(t, listen, vars)
+	next(t, sse)
+	refused(coach)
+	for range 2 { // with the one over SSE that makes three
+		next(t, first.Subscribe(t, listen, vars))
+	}
+	if rest := first.Subscribe(t, listen, vars).End(t); len(rest) != 1 || rest[0].Code() != "LIMITED" {
+		t.Errorf("the fourth subscription: %+v", rest)
+	}
+	owner.Socket(t)
+	refused(owner)
+	stranger.Socket(t)
+	coach.Must(t, `{viewer {user {name}}}`, nil, nil) // no stream
+
+	sse.Close()
+	testkit.Eventually(t, 10*time.Second, func() error {
+		s := env.Dial(t, nil)
+		return s.Init(t, bearer(coach))
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -306,7 +307,7 @@ func TestLeavingAnEventStream(t *testing.T) {
 // Nothing can be written to an answer that is over, however late the timer of its keep-alive runs.
 func TestNoKeepAliveAfterTheEnd(t *testing.T) {
 	t.Parallel()
-	streams := NewStreams()
+	streams := NewStreams(Limits{})
 	h := handler.New(standard())
 	h.AddTransport(HTTP{Streams: streams, Timing: Timing{KeepAlive: time.Microsecond}})
 	for range 200 {
@@ -316,6 +317,43 @@ func TestNoKeepAliveAfterTheEnd(t *testing.T) {
 		h.ServeHTTP(w, r)
 		if got := w.Body.String(); !strings.Contains(got, "event: complete\ndata:\n\n") { // or a race is found
 			t.Fatalf("got %q", got)
+		}
+	}
+}
+
+// An EventSource that comes back says by a header where it was, and asks with the arguments of its first request.
+func TestEventSourcesGoOnWhereTheyWere(t *testing.T) {
+	t.Parallel()
+	cursors := []string{"a", "b", "c"}
+	s := serve(t, fields{"count": each(func(ctx context.Context, out chan<- string) {
+		given := "a"
+		after := *After(ctx, &given)
+		for _, c := range cursors[slices.Index(cursors, after)+1:] {
+			Reached(ctx, c)
+			if !emit(ctx, out, fmt.Sprintf(`{"count":%q}`, c)) {
+				return
+			}
+		}
+	})})
+	for last, want := range map[string]string{
+		"":  "event: next\nid: b\ndata: {\"data\":{\"count\":\"b\"}}\n\nevent: next\nid: c\ndata: {\"data\":{\"count\":\"c\"}}\n\n",
+		"b": "event: next\nid: c\ndata: {\"data\":{\"count\":\"c\"}}\n\n",
+		"c": "",
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"?query="+url.QueryEscape("subscription {count}"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", "text/event-stream")
+		req.Header.Set("Last-Event-ID", last)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := body(t, res)
+		_ = res.Body.Close()
+		if want = ":\n\n" + want + "event: complete\ndata:\n\n"; got != want {
+			t.Errorf("after %q comes %q, want %q", last, got, want)
 		}
 	}
 }

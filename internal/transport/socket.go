@@ -41,7 +41,7 @@ type socket struct {
 	viewer     context.Context // ctx with the viewer, once there is one
 	initiation *time.Timer
 	expiry     *time.Timer // of the viewer's token, if it expires
-	forget     func()      // the viewer's stream
+	forget     func()      // the viewer, and that they hold a socket
 
 	mu       sync.Mutex // guards what follows, and puts messages in order
 	active   map[string]*operation
@@ -240,7 +240,7 @@ func invalid(reason string) *websocket.CloseError {
 
 func (s *socket) signIn(payload map[string]any) *websocket.CloseError {
 	if s.viewer != nil {
-		return &websocket.CloseError{Code: closeInitTwice, Reason: "Too many initialisation requests"}
+		return &websocket.CloseError{Code: closeTooMany, Reason: "Too many initialisation requests"}
 	}
 	viewer, err := s.of.SignIn(s.ctx, payload)
 	if s.ctx.Err() != nil {
@@ -256,11 +256,16 @@ func (s *socket) signIn(payload map[string]any) *websocket.CloseError {
 	if !s.initiation.Stop() {
 		return nil // too late
 	}
+	give, err := s.of.Streams.streams.take(viewer)
+	if err != nil {
+		return &websocket.CloseError{Code: closeTooMany, Reason: "Too many sockets"}
+	}
 	s.viewer = auth.WithViewer(s.ctx, viewer)
 	if !viewer.Until.IsZero() {
 		s.expiry = time.AfterFunc(time.Until(viewer.Until), func() { s.close(closeForbidden, "Forbidden") })
 	}
-	s.forget = s.of.Streams.signIn(viewer, s.reconsider)
+	forget := s.of.Streams.signIn(viewer, s.reconsider)
+	s.forget = func() { forget(); give() }
 	s.send(outgoing{Type: "connection_ack"})
 	return nil
 }
@@ -304,7 +309,7 @@ func (s *socket) taken(id string) bool {
 	return s.active[id] != nil
 }
 
-// start runs an operation, unless it is one subscription too many.
+// start runs an operation, unless it is one subscription too many of the socket's or the viewer's.
 func (s *socket) start(ctx context.Context, id string, oc *graphql.OperationContext) gqlerror.List {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -312,12 +317,25 @@ func (s *socket) start(ctx context.Context, id string, oc *graphql.OperationCont
 		return nil // the close to come answers it
 	}
 	op := &operation{id: id, kind: oc.Operation.Operation}
-	if most := s.of.MaxSubscriptions; op.kind == ast.Subscription && s.subscriptions() >= most {
-		return gqlerror.List{gqlerror.Wrap(fault.Limited("a socket can hold %d subscriptions", most))}
+	give := func() {}
+	if op.kind == ast.Subscription {
+		if most := s.of.MaxSubscriptions; s.subscriptions() >= most {
+			return gqlerror.List{gqlerror.Wrap(fault.Limited("a socket can hold %d subscriptions", most))}
+		}
+		viewer, err := auth.FromContext(s.viewer)
+		if err == nil {
+			give, err = s.of.Streams.subscriptions.take(viewer)
+		}
+		if err != nil {
+			return gqlerror.List{gqlerror.Wrap(err)}
+		}
 	}
 	ctx, op.cancel = context.WithCancel(ctx)
 	s.active[id] = op
-	s.running.Go(func() { s.run(ctx, op, oc) })
+	s.running.Go(func() {
+		defer give()
+		s.run(ctx, op, oc)
+	})
 	return nil
 }
 

@@ -18,13 +18,24 @@ import (
 // refused or failed, and then complete. As graphql-sse wants it, errors of the request come as events, too: a client that
 // listens to events gets to see nothing else.
 //
-// A stream that ends without complete was cut off, and the client comes back: its token has expired, or the server stops.
+// A stream that ends without complete was cut off, and the client comes back: its token has expired, or the server stops. An
+// event of a subscription has the cursor that Reached gave it as its id, which an EventSource that comes back sends by itself.
 func (h HTTP) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, op *graphql.OperationContext, errs gqlerror.List) {
 	ctx, cut := context.WithCancel(r.Context())
 	defer cut()
+	at := &place{last: r.Header.Get("Last-Event-ID")}
+	ctx = context.WithValue(ctx, placeKey{}, at)
 	if op != nil && op.Operation.Operation == ast.Subscription {
 		defer h.Streams.begin(func(context.Context) { cut() })()
 		if v, err := auth.FromContext(ctx); err == nil {
+			for _, h := range []*held{h.Streams.streams, h.Streams.subscriptions} {
+				give, err := h.take(v)
+				if err != nil {
+					tooMany(w, err)
+					return
+				}
+				defer give()
+			}
 			defer h.Streams.signIn(v, func(Standing) { cut() })()
 			if !v.Until.IsZero() {
 				defer time.AfterFunc(time.Until(v.Until), cut).Stop()
@@ -35,13 +46,13 @@ func (h HTTP) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 	defer out.close()
 	out.open()
 	if op != nil {
-		errs = execute(ctx, exec, op, func(r *graphql.Response) { out.next(answerOf(r)) })
+		errs = execute(ctx, exec, op, func(r *graphql.Response) { out.next(at.next(), answerOf(r)) })
 	}
 	if ctx.Err() != nil {
 		return
 	}
 	if errs != nil {
-		out.next(answer{Errors: errs})
+		out.next("", answer{Errors: errs})
 	}
 	out.write("event: complete\ndata:\n\n") // without data a browser's EventSource does not dispatch it
 }
@@ -68,12 +79,15 @@ func (e *events) open() {
 	e.write(":\n\n") // the client learns at once that it is heard
 }
 
-func (e *events) next(a answer) {
+func (e *events) next(id string, a answer) {
 	data, err := json.Marshal(a) // has no line breaks
 	if err != nil {
 		panic(err) // data and extensions are the executor's
 	}
-	e.write("event: next\ndata: " + string(data) + "\n\n")
+	if id != "" {
+		id = "\nid: " + id
+	}
+	e.write("event: next" + id + "\ndata: " + string(data) + "\n\n")
 }
 
 func (e *events) write(frame string) {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +16,11 @@ type Streams struct {
 	stopping context.Context
 	stop     context.CancelFunc
 	limit    context.Context // Close's, once stopping
+	window   time.Duration   // Close's as well: within which streams are told to end
 	open     atomic.Int64
 	none     chan struct{} // receives when the last one has ended after stop
+
+	streams, subscriptions *held
 
 	mu       sync.Mutex
 	signed   map[*signedIn]struct{}
@@ -89,16 +93,24 @@ func (s *Streams) Review(judge func(auth.Viewer) Standing) {
 }
 
 // NewStreams returns streams of which none is open.
-func NewStreams() *Streams {
+func NewStreams(limits Limits) *Streams {
 	ctx, stop := context.WithCancel(context.Background())
-	return &Streams{stopping: ctx, stop: stop, none: make(chan struct{}, 1), signed: map[*signedIn]struct{}{}, joined: make(chan struct{}, 1)}
+	return &Streams{
+		stopping: ctx, stop: stop, none: make(chan struct{}, 1), signed: map[*signedIn]struct{}{}, joined: make(chan struct{}, 1),
+		streams: newHeld("sockets and streams", limits.Streams), subscriptions: newHeld("subscriptions", limits.Subscriptions),
+	}
 }
 
-// Close tells all streams to end, those that begin from now on too, and returns when they have ended, or ctx has. Sockets
-// close with 1001, after the queries and mutations under way have been answered; what ctx does not wait for is given up. To
+// Close tells all streams to end, those that begin from now on too, and returns when they have ended, or ctx has. They are told
+// one after the other, in no order, so that their clients do not all come back elsewhere in the same instant: some 200 in a
+// second, and all within a quarter of the time that there is. Sockets close with 1001, after the queries and mutations under way have been answered; what ctx does not wait for is given up. To
 // be called once.
 func (s *Streams) Close(ctx context.Context) {
 	s.limit = ctx
+	s.window = time.Duration(s.open.Load())*5*time.Millisecond + 1
+	if end, ok := ctx.Deadline(); ok {
+		s.window = min(s.window, max(time.Until(end)/4, 1))
+	}
 	s.stop()
 	for s.open.Load() > 0 {
 		select {
@@ -113,8 +125,16 @@ func (s *Streams) Close(ctx context.Context) {
 // with the context that ends when it must.
 func (s *Streams) begin(stop func(limit context.Context)) (end func()) {
 	s.open.Add(1)
-	forget := context.AfterFunc(s.stopping, func() { stop(s.limit) })
+	left := make(chan struct{})
+	forget := context.AfterFunc(s.stopping, func() {
+		select {
+		case <-time.After(rand.N(s.window)):
+			stop(s.limit)
+		case <-left:
+		}
+	})
 	return func() {
+		close(left)
 		forget()
 		if s.open.Add(-1) == 0 && s.stopping.Err() != nil {
 			select {

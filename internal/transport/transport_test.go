@@ -21,6 +21,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/testkit"
 )
 
@@ -120,7 +121,7 @@ type server struct {
 
 func serve(t *testing.T, f fields, change ...func(*WebSocket, *HTTP)) server {
 	t.Helper()
-	streams, log := NewStreams(), &safeBuffer{}
+	streams, log := NewStreams(Limits{}), &safeBuffer{}
 	ws := &WebSocket{SignIn: signIn, Streams: streams, MaxMessage: 1000, MaxSubscriptions: 3, Log: slog.New(slog.NewTextHandler(log, nil))}
 	web := &HTTP{Streams: streams}
 	for _, c := range change {
@@ -219,3 +220,86 @@ func (thief) Supports(*http.Request) bool { return true }
 
 // Do implements graphql.Transport.
 func (f thief) Do(_ http.ResponseWriter, _ *http.Request, exec graphql.GraphExecutor) { f(exec) }
+
+// Who is sent away comes back elsewhere, and not with all others at once.
+func TestDrainIsSpread(t *testing.T) {
+	t.Parallel()
+	streams := NewStreams(Limits{})
+	const n = 60
+	told := make(chan time.Time, n)
+	for range n {
+		var end func()
+		begun := make(chan struct{})
+		end = streams.begin(func(context.Context) {
+			<-begun
+			told <- time.Now()
+			end()
+		})
+		close(begun)
+	}
+	limit, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	streams.Close(limit)
+	close(told)
+	first := <-told
+	last := first
+	for at := range told {
+		last = at
+	}
+	if limit.Err() != nil || last.Sub(first) < 100*time.Millisecond {
+		t.Errorf("all within %s", last.Sub(first))
+	}
+}
+
+// One that leaves by itself is not waited for.
+func TestDrainWaitsForNobodyWhoHasLeft(t *testing.T) {
+	t.Parallel()
+	streams := NewStreams(Limits{})
+	for range 1000 {
+		defer streams.begin(func(context.Context) {})()
+	}
+	limit, cancel := context.WithTimeout(t.Context(), 40*time.Millisecond)
+	defer cancel()
+	streams.Close(limit)
+	if streams.window > 10*time.Millisecond {
+		t.Errorf("streams end within %s of 40 ms", streams.window)
+	}
+}
+
+// Nobody holds more than their share, in their organization nor by themselves, and what is closed can be opened again.
+func TestShares(t *testing.T) {
+	t.Parallel()
+	one, two := id.UUID{1}, id.UUID{2}
+	h := newHeld("things", Share{User: 2, Organization: 3})
+	take := func(org, user id.UUID) (func(), error) { return h.take(auth.Viewer{Org: org, User: user}) }
+	must := func(give func(), err error) func() {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return give
+	}
+	refused := func(org, user id.UUID, whose string) {
+		t.Helper()
+		if _, err := take(org, user); fault.KindOf(err) != fault.KindLimited || !strings.Contains(err.Error(), whose) {
+			t.Errorf("got %v", err)
+		}
+		if h.full(auth.Viewer{Org: org, User: user}) == nil {
+			t.Error("it is not full")
+		}
+	}
+	first := must(take(one, one))
+	must(take(one, one))
+	refused(one, one, "a person")
+	other := must(take(one, two))
+	refused(one, two, "an organization")
+	must(take(two, one)) // the same person elsewhere
+	first()
+	must(take(one, two))
+	refused(one, one, "an organization")
+	other()
+	must(take(one, one))
+	if _, err := newHeld("things", Share{}).take(auth.Viewer{}); err != nil {
+		t.Error(err)
+	}
+}

@@ -30,7 +30,7 @@ const (
 	closeProtocol    websocket.StatusCode = 4406
 	closeInitTimeout websocket.StatusCode = 4408
 	closeDuplicate   websocket.StatusCode = 4409
-	closeInitTwice   websocket.StatusCode = 4429
+	closeTooMany     websocket.StatusCode = 4429
 	closeInternal    websocket.StatusCode = 4500
 )
 
@@ -58,6 +58,12 @@ func (*WebSocket) Supports(r *http.Request) bool {
 //
 // Whether a page of this origin may open a socket has been decided before, by httpx.SameOrigin.
 func (t *WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	if v, err := auth.FromContext(r.Context()); err == nil { // else connection_init says who it is, and is refused
+		if err := t.Streams.streams.full(v); err != nil {
+			tooMany(w, err)
+			return
+		}
+	}
 	hijacked := &frugal{ResponseWriter: w, write: t.Timing.withDefaults().Write}
 	conn, err := websocket.Accept(hijacked, r, &websocket.AcceptOptions{Subprotocols: []string{protocol}, InsecureSkipVerify: true})
 	if err != nil {

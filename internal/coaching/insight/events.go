@@ -17,13 +17,19 @@ import (
 )
 
 // Event is something that happened to an insight, or to the analysis that looks for them.
-type Event interface{ IsInsightEvent() }
+type Event interface {
+	IsInsightEvent()
+	Position() string
+}
 
 // Place is where and when an event happened.
 type Place struct {
 	Cursor     string
 	OccurredAt time.Time
 }
+
+// Position is the cursor from which everything comes that comes after the event.
+func (p Place) Position() string { return p.Cursor }
 
 // Added says that an insight was found.
 type Added struct {

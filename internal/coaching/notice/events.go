@@ -50,13 +50,19 @@ func (s *Service) Announce(ctx context.Context, job jobs.Job) (err error) {
 }
 
 // NotificationEvent is something that happened to a person's notifications.
-type NotificationEvent interface{ IsNotificationEvent() }
+type NotificationEvent interface {
+	IsNotificationEvent()
+	Position() string
+}
 
 // Place is where and when an event happened.
 type Place struct {
 	Cursor     string
 	OccurredAt time.Time
 }
+
+// Position is the cursor from which everything comes that comes after the event.
+func (p Place) Position() string { return p.Cursor }
 
 // Added says that a notification has come.
 type Added struct {

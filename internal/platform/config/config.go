@@ -96,6 +96,15 @@ type HTTP struct {
 	MaxQueryCost int `env:"RAPPORT_MAX_QUERY_COST, default=100000"`
 	// The number of subscriptions that one WebSocket may hold open.
 	MaxSubscriptionsPerSocket int `env:"RAPPORT_MAX_SUBSCRIPTIONS_PER_SOCKET, default=100"`
+	// The most WebSockets and event streams that one process holds open for a person. Who asks for more gets a 429, or the code
+	// 4429 on a socket that says by connection_init who it is. 0 is no limit, also of the next three.
+	MaxStreamsPerUser int `env:"RAPPORT_MAX_STREAMS_PER_USER, default=100"`
+	// The same for an organization.
+	MaxStreamsPerOrganization int `env:"RAPPORT_MAX_STREAMS_PER_ORGANIZATION, default=10000"`
+	// The most subscriptions that one process holds open for a person, over all sockets and streams.
+	MaxSubscriptionsPerUser int `env:"RAPPORT_MAX_SUBSCRIPTIONS_PER_USER, default=1000"`
+	// The same for an organization.
+	MaxSubscriptionsPerOrganization int `env:"RAPPORT_MAX_SUBSCRIPTIONS_PER_ORGANIZATION, default=50000"`
 	// How long requests are still taken after readiness was turned off, so that a load balancer can notice. Behind one,
 	// set it to a little more than the interval of its health check.
 	DrainDelay time.Duration `env:"RAPPORT_DRAIN_DELAY, default=0s"`

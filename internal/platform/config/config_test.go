@@ -43,7 +43,8 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		Mode: Development, Role: All, Home: ".rapport", Demo: true,
 		HTTP: HTTP{Port: 8080, Addr: "127.0.0.1:8080", MaxBodyBytes: 1 << 20, MaxQueryTokens: 2000, MaxQueryCost: 100_000,
-			MaxSubscriptionsPerSocket: 100, ShutdownTimeout: 10 * time.Second},
+			MaxSubscriptionsPerSocket: 100, MaxStreamsPerUser: 100, MaxStreamsPerOrganization: 10_000, MaxSubscriptionsPerUser: 1000,
+			MaxSubscriptionsPerOrganization: 50_000, ShutdownTimeout: 10 * time.Second},
 		Database: Database{MaxConns: 20},
 		Jobs:     Jobs{Concurrency: 4, Lease: time.Minute, SQSResend: 5 * time.Minute},
 		Stream:   Stream{Retention: 24 * time.Hour},

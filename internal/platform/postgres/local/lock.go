@@ -69,6 +69,7 @@ func (l *HomeLock) Release() {
 	}
 	// The file stays: were it removed, a process that has just opened it could lock a file that nobody else sees.
 	_ = l.file.Truncate(0)
+	unlock(l.file)
 	_ = l.file.Close()
 	l.file = nil
 }

@@ -182,6 +182,9 @@ func tryLock(path string) (*os.File, error) {
 	return f, nil
 }
 
+// unlock gives back what tryLock took, though a child that is being started may hold a copy of the file for a moment.
+func unlock(f *os.File) { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
+
 // listenIn arranges for a socket in dir, or in a folder of /tmp where dir's name cannot be a socket's.
 func (in *instance) listenIn(dir string) (err error) {
 	if !fitsSocket(dir) {

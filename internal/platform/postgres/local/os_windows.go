@@ -36,6 +36,9 @@ func baseFolder(home string, _ func(string)) (string, error) {
 
 func tempDir(account) string { return os.TempDir() }
 
+// unlock has nothing to do: children inherit no files.
+func unlock(*os.File) {}
+
 // tryLock takes the lock of the file at path for as long as the returned file is open. It locks a byte far behind the
 // content, which others may read.
 func tryLock(path string) (*os.File, error) {

@@ -23,7 +23,7 @@ import (
 )
 
 // ErrUnavailable is in the chain of an error that means: Elasticsearch cannot be had on this machine as it is.
-var ErrUnavailable = errors.New("Elasticsearch cannot be had")
+var ErrUnavailable = errors.New("no Elasticsearch can be had here")
 
 // Config says which server to run.
 type Config struct {
@@ -195,7 +195,7 @@ func (s *Server) launch(ctx context.Context) error {
 	if err := s.ready(ctx); err != nil {
 		s.run.end()
 		told, _ := os.ReadFile(log.Name())
-		return fmt.Errorf("Elasticsearch %s does not start: %w\n%s", s.cfg.Version, err, tail(told))
+		return fmt.Errorf("a server of Elasticsearch %s does not start: %w\n%s", s.cfg.Version, err, tail(told))
 	}
 	return nil
 }
