@@ -62,6 +62,7 @@ type App struct {
 	db       *pgxpool.Pool
 	listener *postgres.Listener
 	work     work
+	found    found
 	stream   closingStream
 	carrier  []httpx.Check // none where PostgreSQL alone takes events around
 	files    files
@@ -179,7 +180,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	if err := a.openMeaning(ctx); err != nil {
 		return nil, err
 	}
-	if a.services.Search, err = a.openSearch(); err != nil {
+	if a.services.Search, err = a.openSearch(ctx); err != nil {
 		return nil, err
 	}
 
@@ -208,6 +209,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		a.work.check,
 		a.files.check,
 		a.analysis,
+		a.found.check,
 		a.meaning,
 	}, a.files.inboxChecks(), a.mails.checks, a.news.checks, a.carrier)...)
 	a.watched = make(chan struct{})
@@ -264,6 +266,7 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 		g.Go(func() error { return a.sweep(ctx) })
 		g.Go(func() error { return a.sealer.Run(ctx) })
 		g.Go(func() error { return a.services.Search.Relay(ctx, a.listener) })
+		g.Go(func() error { return a.fillSearch(ctx) })
 		g.Go(func() error { return a.watchTheClock(ctx) })
 		g.Go(func() error { return a.hearOfMails(ctx) })
 		g.Go(func() error { return a.hearOfFiles(ctx) })

@@ -78,7 +78,7 @@ var commands = []command{
 	},
 	{
 		name:    "reindex",
-		about:   "make the search index anew of what is in the database, while it is used",
+		about:   "make the search index anew of what is in the database, while it is used, and compare them",
 		prepare: reindex,
 	},
 	{
@@ -328,6 +328,35 @@ func migrate(*flag.FlagSet) action {
 	}
 }
 
+// reindex makes anew all that is searched, and says what is there afterwards.
+func reindex(*flag.FlagSet) action {
+	return func(ctx context.Context, o *operator, _ []string) (err error) {
+		db, _, closeDB, err := o.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, closeDB()) }()
+		a, err := o.assemble(ctx, db)
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		began := time.Now()
+		if err := a.services.Search.Rebuild(ctx); err != nil {
+			return err
+		}
+		held, err := a.services.Search.Verify(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(o.out, "%s: made anew in %s: %d documents of %d things in %d organizations\n", a.found.where, time.Since(began).Round(100*time.Millisecond), held.Documents, held.Groups, held.Organizations)
+		if held.Repaired > 0 {
+			fmt.Fprintf(o.out, "%d of them had changed meanwhile and were written again\n", held.Repaired)
+		}
+		return nil
+	}
+}
+
 // unsuppress takes an address off the lists of those that get no mail: the organizations' and SES's. What the address's owner wanted stays.
 func unsuppress(*flag.FlagSet) action {
 	return func(ctx context.Context, o *operator, operands []string) (err error) {
@@ -486,26 +515,6 @@ func initialize(f *flag.FlagSet) action {
 }
 
 // importFile imports a transcript as the session's coach and waits until it is analysed.
-func reindex(*flag.FlagSet) action {
-	return func(ctx context.Context, o *operator, _ []string) (err error) {
-		db, _, closeDB, err := o.open(ctx)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, closeDB()) }()
-		a, err := o.assemble(ctx, db)
-		if err != nil {
-			return err
-		}
-		defer a.Close()
-		if err := a.services.Search.Rebuild(ctx); err != nil {
-			return err
-		}
-		fmt.Fprintln(o.out, "the search index is made anew")
-		return nil
-	}
-}
-
 func importFile(f *flag.FlagSet) action {
 	sessionID := f.String("session", "", "id of the session: session_…")
 	kind := f.String("format", "", "what the file is; recognised by its content if left out")

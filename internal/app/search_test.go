@@ -84,7 +84,10 @@ func ofKinds(hits []searchHit) map[string]int {
 // sponsors find nothing.
 func TestSearchShowsNobodyMore(t *testing.T) {
 	t.Parallel()
-	env := apptest.Demo(t)
+	showsNobodyMore(t, apptest.Demo(t))
+}
+
+func showsNobodyMore(t *testing.T, env *apptest.Env) {
 	coach := env.Login(t, apptest.Coach)
 	client := one(t, env, "client", `SELECT c.id FROM clients c JOIN users u ON u.id = c.user_id WHERE u.email = $1`, apptest.ClientUser)
 	coach.Must(t, `mutation($id: ID!) {createNote(input: {entityId: $id, body: "Quokka, for myself"}) {userErrors {code}}}`, apptest.Vars{"id": client}, nil)

@@ -23,6 +23,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/embed/embedtest"
 	"github.com/rapporthq/rapport/internal/platform/embed/local"
+	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
@@ -261,8 +262,11 @@ func (e *Env) Index(t testing.TB) {
 			t.Fatalf("jobs: %v", err)
 		}
 		if n == 0 && ran == 0 {
-			return
+			break
 		}
+	}
+	if err := e.App.Services().Search.Refresh(t.Context()); err != nil && fault.KindOf(err) != fault.KindUnavailable { // a test may have taken it away
+		t.Fatal(err)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
-	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/textsearch"
@@ -32,11 +31,7 @@ type ranks struct {
 
 // merged finds what has the words of a request and what is about the text, in one list by reciprocal rank; with Semantic only the latter. Counts are those of
 // words. A cursor names the hits that were shown, so that no hit that becomes better meanwhile is shown twice.
-func (s *Service) merged(ctx context.Context, in Request, text string, r textsearch.Request, size int) (found textsearch.Result, engine string, reason *string, places map[string]ranks, err error) {
-	v, err := auth.FromContext(ctx)
-	if err != nil {
-		return found, "", nil, nil, err
-	}
+func (s *Service) merged(ctx context.Context, sight *sight, in Request, text string, r textsearch.Request, size int) (found textsearch.Result, engine string, reason *string, places map[string]ranks, err error) {
 	switch {
 	case in.Order != Relevance:
 		err = fault.Invalid("orderBy", "hits by meaning are ordered by relevance")
@@ -65,7 +60,7 @@ func (s *Service) merged(ctx context.Context, in Request, text string, r textsea
 			return found, "", nil, nil, err
 		}
 	}
-	about, err := s.voiced(ctx, v, near, r)
+	about, err := s.voiced(ctx, sight, near, r)
 	if err != nil {
 		return found, "", nil, nil, err
 	}
@@ -74,7 +69,7 @@ func (s *Service) merged(ctx context.Context, in Request, text string, r textsea
 	if in.Mode == Semantic && missing == nil {
 		r.Size = 0
 	}
-	if found, engine, reason, err = s.ask(ctx, v, r); err != nil {
+	if found, engine, reason, err = s.ask(ctx, sight, r); err != nil {
 		return found, engine, reason, nil, err
 	}
 	if missing != nil {
@@ -128,7 +123,7 @@ type voice struct {
 }
 
 // voiced finds the utterance that each passage is shown by: the longest of those that meet the conditions of the request. Passages without one are left out.
-func (s *Service) voiced(ctx context.Context, v auth.Viewer, near []Passage, r textsearch.Request) ([]voice, error) {
+func (s *Service) voiced(ctx context.Context, sight *sight, near []Passage, r textsearch.Request) ([]voice, error) {
 	spans := make([]transcript.Span, len(near))
 	for i, p := range near {
 		spans[i] = p.Span
@@ -137,7 +132,7 @@ func (s *Service) voiced(ctx context.Context, v auth.Viewer, near []Passage, r t
 	if err != nil || len(near) == 0 {
 		return nil, err
 	}
-	meets, err := s.meeting(ctx, v, said, r)
+	meets, err := s.meeting(ctx, sight, said, r)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +152,7 @@ func (s *Service) voiced(ctx context.Context, v auth.Viewer, near []Passage, r t
 }
 
 // meeting says which utterances meet the conditions of the request; nil if it has none. The index knows.
-func (s *Service) meeting(ctx context.Context, v auth.Viewer, said [][]*transcript.Utterance, r textsearch.Request) (map[string]bool, error) {
+func (s *Service) meeting(ctx context.Context, sight *sight, said [][]*transcript.Utterance, r textsearch.Request) (map[string]bool, error) {
 	if len(r.Narrow) == 0 {
 		return nil, nil
 	}
@@ -170,7 +165,7 @@ func (s *Service) meeting(ctx context.Context, v auth.Viewer, said [][]*transcri
 	slices.Sort(ids)
 	meets := map[string]bool{}
 	for some := range slices.Chunk(slices.Compact(ids), textsearch.MaxSize) {
-		found, _, _, err := s.ask(ctx, v, textsearch.Request{Filter: textsearch.All{r.Filter, is(textsearch.FieldID, some...)}, Narrow: r.Narrow, Size: len(some), Order: textsearch.Newest})
+		found, _, _, err := s.ask(ctx, sight, textsearch.Request{Filter: textsearch.All{r.Filter, is(textsearch.FieldID, some...)}, Narrow: r.Narrow, Size: len(some), Order: textsearch.Newest})
 		if err != nil {
 			return nil, err
 		}

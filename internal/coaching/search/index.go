@@ -3,7 +3,8 @@ package search
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -29,8 +30,12 @@ func (s *Service) Handle(r *jobs.Runner) {
 	}
 }
 
+// away is how long a job waits for an index that cannot be reached.
+const away = 15 * time.Second
+
 // index writes a subject into the indexes as it is now, and takes out what it no longer has. Jobs of one subject run one at a time, and
-// the version is taken before the rows are read: so whoever comes late has an older one, and changes nothing.
+// the version is taken before the rows are read: so whoever comes late has an older one, and changes nothing. An index that is away is
+// no failed attempt: however long it takes, it gets what it has missed.
 func (s *Service) index(ctx context.Context, org id.UUID, of Subject, key id.UUID) (err error) {
 	defer fault.Wrap(&err, "search.index(%s)", of.group(key))
 	var failed []error
@@ -38,6 +43,10 @@ func (s *Service) index(ctx context.Context, org id.UUID, of Subject, key id.UUI
 		if err := s.write(ctx, to, org, of, key); err != nil {
 			failed = append(failed, err) // the others get it all the same
 		}
+	}
+	if len(failed) == 1 && s.fallback != nil && fault.KindOf(failed[0]) == fault.KindUnavailable && ctx.Err() == nil {
+		s.log.DebugContext(ctx, "an index is away", "err", failed[0])
+		return jobs.Snooze(away + rand.N(away))
 	}
 	return errors.Join(failed...)
 }
@@ -131,14 +140,108 @@ func (s *Service) Relay(ctx context.Context, l *postgres.Listener) error {
 }
 
 // Rebuild makes the indexes anew from PostgreSQL, while they are used.
-func (s *Service) Rebuild(ctx context.Context) (err error) {
-	defer fault.Wrap(&err, "search.Rebuild")
+func (s *Service) Rebuild(ctx context.Context) error {
 	for _, x := range s.indexes() {
-		if err := x.Rebuild(ctx, func(ctx context.Context, w textsearch.Writer) error {
-			return s.everything(ctx, func(org id.UUID, of Subject, key id.UUID) error { return s.write(ctx, w, org, of, key) })
-		}); err != nil {
-			return fmt.Errorf("%s: %w", x.Capabilities().Name, err)
+		if err := s.Fill(ctx, x); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// Fill makes one of the indexes anew.
+func (s *Service) Fill(ctx context.Context, x textsearch.Index) (err error) {
+	defer fault.Wrap(&err, "search.Fill(%s)", x.Capabilities().Name)
+	return x.Rebuild(ctx, func(ctx context.Context, w textsearch.Writer) error {
+		return s.everything(ctx, func(org id.UUID, of Subject, key id.UUID) error { return s.write(ctx, w, org, of, key) })
+	})
+}
+
+// Holdings is what the indexes hold.
+type Holdings struct {
+	Organizations, Groups, Documents int
+	// Repaired are groups that the indexes held different numbers of documents of, and that were written anew.
+	Repaired int
+}
+
+// Verify compares the indexes with each other, group by group, and has written anew what they do not agree in: something that changes
+// just now, or that was lost. With one index there is nothing to compare, and it is only counted.
+func (s *Service) Verify(ctx context.Context) (h Holdings, err error) {
+	defer fault.Wrap(&err, "search.Verify")
+	if err := s.Refresh(ctx); err != nil {
+		return h, err
+	}
+	rows, err := s.db.Query(ctx, `SELECT id FROM organizations ORDER BY id`)
+	if err != nil {
+		return h, err
+	}
+	orgs, err := pgx.CollectRows(rows, pgx.RowTo[id.UUID])
+	if err != nil {
+		return h, err
+	}
+	for _, org := range orgs {
+		held := make([]map[string]int, len(s.indexes()))
+		for i, x := range s.indexes() {
+			if held[i], err = groups(ctx, x, org); err != nil {
+				return h, err
+			}
+		}
+		h.Organizations++
+		for _, n := range held[len(held)-1] {
+			h.Groups++
+			h.Documents += n
+		}
+		for _, group := range differ(held[0], held[len(held)-1]) {
+			prefix, key, err := id.Parse(group)
+			if err != nil {
+				return h, err
+			}
+			if err := s.index(ctx, org, Subject(prefix), key); err != nil {
+				return h, err
+			}
+			h.Repaired++
+		}
+	}
+	return h, nil
+}
+
+// Refresh returns when all that was indexed before can be found.
+func (s *Service) Refresh(ctx context.Context) error {
+	for _, x := range s.indexes() {
+		if err := x.Refresh(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// groups are how many documents an index has of each.
+func groups(ctx context.Context, x textsearch.Index, org id.UUID) (map[string]int, error) {
+	held := map[string]int{}
+	for after := ""; ; {
+		part, err := x.Groups(ctx, org, after, textsearch.MaxBatch)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range part {
+			held[t.Group] = t.Documents
+			after = t.Group
+		}
+		if len(part) < textsearch.MaxBatch {
+			return held, nil
+		}
+	}
+}
+
+// differ are the groups that are not the same in both, in their order.
+func differ(a, b map[string]int) []string {
+	different := map[string]bool{}
+	for g, n := range a {
+		different[g] = b[g] != n
+	}
+	for g, n := range b {
+		different[g] = a[g] != n
+	}
+	maps.DeleteFunc(different, func(_ string, is bool) bool { return !is })
+	return slices.Sorted(maps.Keys(different))
 }

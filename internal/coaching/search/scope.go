@@ -58,6 +58,7 @@ type sight struct {
 
 	supervised, own []string // coaches, and clients that the viewer is
 	pending         []string // groups that wait to be written anew
+	missed          []string // groups that the primary index has missed, because it was away
 }
 
 // see asks what the viewer may find in the sessions that the filter lets through; nil lets through all that are not archived.
@@ -91,7 +92,7 @@ func (s *Service) see(ctx context.Context, v auth.Viewer, f *session.Filter) (*s
 		SELECT 1, sv.coach_id, '' FROM supervisions sv WHERE $3 AND sv.org_id = $1 AND sv.supervisor_id = $2
 		UNION ALL SELECT 2, c.id, '' FROM clients c WHERE $4 AND c.org_id = $1 AND c.user_id = $2
 		UNION ALL (SELECT 3, w.subject_id, w.subject FROM search_changes w WHERE w.org_id = $1 AND w.subject IN ('session', 'note', 'goal', 'action') ORDER BY w.id LIMIT $5)
-		UNION ALL (SELECT 3, j.entity_id, substr(j.kind, 8) FROM jobs j
+		UNION ALL (SELECT CASE WHEN j.state = 'PENDING' AND j.attempt = 0 AND j.run_at > now() THEN 4 ELSE 3 END, j.entity_id, substr(j.kind, 8) FROM jobs j
 			WHERE j.org_id = $1 AND j.kind IN ('search.session', 'search.note', 'search.goal', 'search.action') AND j.state IN ('PENDING', 'RUNNING') ORDER BY j.id LIMIT $5)`,
 		v.Org, v.User, v.Has(auth.RoleSupervisor), v.Has(auth.RoleClient), pendingAtMost)
 	if err != nil {
@@ -106,6 +107,8 @@ func (s *Service) see(ctx context.Context, v auth.Viewer, f *session.Filter) (*s
 			g.supervised = append(g.supervised, key.String())
 		case 2:
 			g.own = append(g.own, key.String())
+		case 4: // put off, which an index does that is away (index.go)
+			g.missed = append(g.missed, Subject(subject).group(key))
 		default:
 			g.pending = append(g.pending, Subject(subject).group(key))
 		}
@@ -164,6 +167,14 @@ func (g *sight) filter() textsearch.Expr {
 		return seen
 	}
 	return textsearch.All{seen, isNot(textsearch.FieldGroup, g.pending...)}
+}
+
+// unmissed leaves out what the primary index has missed; nil if it is nothing.
+func (g *sight) unmissed() textsearch.Expr {
+	if len(g.missed) == 0 {
+		return nil
+	}
+	return isNot(textsearch.FieldGroup, g.missed...)
 }
 
 // coded are the transcripts whose utterance codes the viewer may know of.

@@ -65,22 +65,24 @@ func (s *Service) indexes() []textsearch.Index {
 
 const degraded = "The search engine cannot be reached: these hits come from the database, ranked more simply."
 
-// ask asks the index, and the fallback if it cannot be reached.
-func (s *Service) ask(ctx context.Context, v auth.Viewer, r textsearch.Request) (found textsearch.Result, engine string, reason *string, err error) {
-	try := func(x textsearch.Index) error {
+// ask asks the index for what the viewer sees, and the fallback if it cannot be reached.
+func (s *Service) ask(ctx context.Context, g *sight, r textsearch.Request) (found textsearch.Result, engine string, reason *string, err error) {
+	try := func(x textsearch.Index, r textsearch.Request) error {
 		ctx, cancel := context.WithTimeout(ctx, soon)
 		defer cancel()
 		engine = x.Capabilities().Name
 		var err error
-		found, err = x.Search(ctx, v.Org, r)
+		found, err = x.Search(ctx, g.viewer.Org, r)
 		return err
 	}
-	err = try(s.primary)
+	complete := r
+	complete.Filter = both(r.Filter, g.unmissed())
+	err = try(s.primary, complete)
 	if err == nil || s.fallback == nil || ctx.Err() != nil || fault.KindOf(err) != fault.KindUnavailable && !errors.Is(err, context.DeadlineExceeded) {
 		return found, engine, nil, err
 	}
 	why := degraded
-	return found, engine, &why, try(s.fallback)
+	return found, engine, &why, try(s.fallback, r)
 }
 
 // Search finds what the viewer may see.
@@ -139,14 +141,14 @@ func (s *Service) Search(ctx context.Context, in Request) (_ *Result, err error)
 	meant := meantBy(r.Query)
 	merges := meant != "" && (in.Mode == Semantic || in.Mode == Hybrid)
 	if merges {
-		found, engine, out.Degraded, places, err = s.merged(ctx, in, meant, r, size)
+		found, engine, out.Degraded, places, err = s.merged(ctx, sight, in, meant, r, size)
 	} else if in.GroupBy != nil {
-		found, engine, out.Degraded, err = s.grouped(ctx, v, in, r)
+		found, engine, out.Degraded, err = s.grouped(ctx, sight, in, r)
 	} else {
 		if in.After != nil {
 			r.After = *in.After
 		}
-		found, engine, out.Degraded, err = s.ask(ctx, v, r)
+		found, engine, out.Degraded, err = s.ask(ctx, sight, r)
 	}
 	if err != nil {
 		return nil, err
@@ -154,7 +156,7 @@ func (s *Service) Search(ctx context.Context, in Request) (_ *Result, err error)
 	if coded {
 		r.Filter, r.Facets, r.Size, r.Total, r.After, r.GroupBy = both(r.Filter, sight.coded()), []textsearch.Facet{{Field: fieldCode, Size: textsearch.MaxSize}}, 0, false, "", ""
 		r.Order = ""
-		codes, _, _, err := s.ask(ctx, v, r)
+		codes, _, _, err := s.ask(ctx, sight, r)
 		if err != nil {
 			return nil, err
 		}
@@ -281,8 +283,11 @@ func keys[T any](ids []T, key func(T) id.UUID) []string {
 }
 
 func both(a, b textsearch.Expr) textsearch.Expr {
-	if a == nil {
+	switch {
+	case a == nil:
 		return b
+	case b == nil:
+		return a
 	}
 	return textsearch.All{a, b}
 }
@@ -425,13 +430,13 @@ const (
 
 // grouped finds the best of each session. A cursor of this list names the sessions that were shown: so no hit that becomes better
 // meanwhile shows one twice.
-func (s *Service) grouped(ctx context.Context, v auth.Viewer, in Request, r textsearch.Request) (found textsearch.Result, engine string, reason *string, err error) {
+func (s *Service) grouped(ctx context.Context, sight *sight, in Request, r textsearch.Request) (found textsearch.Result, engine string, reason *string, err error) {
 	if in.Order != Relevance {
 		return found, "", nil, fault.Invalid("orderBy", "hits by session are ordered by relevance")
 	}
 	r.GroupBy, r.PerGroup = fieldSession, maxOthers
 	if in.After == nil {
-		return s.ask(ctx, v, r)
+		return s.ask(ctx, sight, r)
 	}
 	seen, err := passed(*in.After)
 	if err != nil {
@@ -439,11 +444,11 @@ func (s *Service) grouped(ctx context.Context, v auth.Viewer, in Request, r text
 	}
 	rest := r
 	rest.Facets, rest.Total, rest.Filter = nil, false, both(r.Filter, isNot(fieldSession, seen...))
-	if found, engine, reason, err = s.ask(ctx, v, rest); err != nil {
+	if found, engine, reason, err = s.ask(ctx, sight, rest); err != nil {
 		return found, engine, reason, err
 	}
 	r.Size, r.GroupBy, r.PerGroup = 0, "", 0
-	all, _, _, err := s.ask(ctx, v, r)
+	all, _, _, err := s.ask(ctx, sight, r)
 	found.Total, found.Facets = all.Total, all.Facets
 	return found, engine, reason, err
 }
@@ -688,7 +693,9 @@ func (s *Service) Suggest(ctx context.Context, prefix string, first int) (_ []*S
 		return nil, err
 	}
 	ask := textsearch.SuggestRequest{Prefix: prefix, Filter: sight.filter(), Size: first}
-	phrases, err := s.primary.Suggest(ctx, v.Org, ask)
+	complete := ask
+	complete.Filter = both(ask.Filter, sight.unmissed())
+	phrases, err := s.primary.Suggest(ctx, v.Org, complete)
 	if fault.KindOf(err) == fault.KindUnavailable && s.fallback != nil {
 		phrases, err = s.fallback.Suggest(ctx, v.Org, ask)
 	}

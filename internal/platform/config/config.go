@@ -69,6 +69,7 @@ type Config struct {
 	Mail     Mail
 	Files    Files
 	Analysis Analysis
+	Search   Search
 	Meaning  Meaning
 	Log      Log
 	Metrics  Metrics
@@ -239,6 +240,32 @@ type Analysis struct {
 	OpenAIConcurrency int `env:"RAPPORT_OPENAI_CONCURRENCY, default=4"`
 	// What one organization may spend on models in a calendar month (UTC), in US dollars; 0 is no limit. Then its analyses wait.
 	OpenAIMonthlyLimit int64 `env:"RAPPORT_OPENAI_MONTHLY_LIMIT, default=100"`
+}
+
+// Search is about finding what was said by its words. PostgreSQL always can; Elasticsearch, where there is one, does it better, and what was
+// said is copied there.
+type Search struct {
+	// The nodes of Elasticsearch (8.11 or later), separated by commas: `https://es1.example.com:9200`. https, or http on this machine.
+	// Without it PostgreSQL is searched, as it is while Elasticsearch cannot be reached, and until a worker has filled the index. All
+	// processes that share a database must be given the same.
+	ElasticsearchURLs []string `env:"RAPPORT_ELASTICSEARCH_URL"`
+	// The API key, as Elasticsearch returns it under `encoded`. It needs the privileges `all` for the indexes of RAPPORT_ELASTICSEARCH_PREFIX, and
+	// `monitor` for the cluster.
+	ElasticsearchAPIKey Secret `env:"RAPPORT_ELASTICSEARCH_API_KEY"`
+	// The user, where there is no key.
+	ElasticsearchUsername string `env:"RAPPORT_ELASTICSEARCH_USERNAME"`
+	// The user's password.
+	ElasticsearchPassword Secret `env:"RAPPORT_ELASTICSEARCH_PASSWORD"`
+	// A file of certificates (PEM) that those of the nodes are signed by, if not by one that the system knows.
+	ElasticsearchCAFile string `env:"RAPPORT_ELASTICSEARCH_CA_FILE"`
+	// What the names of its indexes and aliases begin with: lower-case letters, digits, `-` and `_`.
+	ElasticsearchPrefix string `env:"RAPPORT_ELASTICSEARCH_PREFIX, default=rapport"`
+	// How many shards an index gets that is made: one for each 30 GB that are expected. `rapport reindex` makes one of the new number.
+	ElasticsearchShards int `env:"RAPPORT_ELASTICSEARCH_SHARDS, default=1"`
+	// How many copies of each shard there are beside it. 0 where there is one node.
+	ElasticsearchReplicas int `env:"RAPPORT_ELASTICSEARCH_REPLICAS, default=1"`
+	// How long a search may take; then PostgreSQL is searched.
+	ElasticsearchTimeout time.Duration `env:"RAPPORT_ELASTICSEARCH_TIMEOUT, default=2s"`
 }
 
 // EmbedderKind is what makes vectors of texts.

@@ -59,6 +59,7 @@ func Load(lookup Lookup) (Config, error) {
 		}
 	}
 	c.HTTP.CORSOrigins = trimmed(c.HTTP.CORSOrigins)
+	c.Search.ElasticsearchURLs = trimmed(c.Search.ElasticsearchURLs)
 	problems = append(problems, c.check()...)
 	if len(problems) > 0 {
 		return Config{}, errors.Join(problems...)
@@ -239,6 +240,7 @@ func (c Config) check() (problems []error) {
 	c.checkAddr(wrong)
 	c.checkAuth(wrong)
 	c.checkAnalysis(wrong)
+	c.checkSearch(wrong)
 	c.checkMeaning(wrong)
 	if c.Mode == Production {
 		if c.Database.URL == "" {
@@ -387,6 +389,47 @@ func (c Config) checkAnalysis(wrong func(name, format string, args ...any)) {
 	}
 	if a.OpenAIMonthlyLimit < 0 {
 		wrong("RAPPORT_OPENAI_MONTHLY_LIMIT", "must be at least 0")
+	}
+}
+
+var indexPrefixes = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,99}$`)
+
+func (c Config) checkSearch(wrong func(name, format string, args ...any)) {
+	s := c.Search
+	for _, node := range s.ElasticsearchURLs {
+		u, err := url.Parse(node)
+		switch {
+		case err != nil || u.Host == "" || u.RawQuery+u.Fragment != "":
+			wrong("RAPPORT_ELASTICSEARCH_URL", "must be absolute URLs, like https://es1.example.com:9200")
+		case u.User != nil:
+			wrong("RAPPORT_ELASTICSEARCH_URL", "must hold no password: that is what RAPPORT_ELASTICSEARCH_PASSWORD and RAPPORT_ELASTICSEARCH_API_KEY are for")
+		case !safe(u):
+			wrong("RAPPORT_ELASTICSEARCH_URL", "must be https: what was said goes there")
+		default:
+			continue
+		}
+		break
+	}
+	if len(s.ElasticsearchURLs) == 0 && string(s.ElasticsearchAPIKey+s.ElasticsearchPassword)+s.ElasticsearchUsername+s.ElasticsearchCAFile != "" {
+		wrong("RAPPORT_ELASTICSEARCH_URL", "must be set where another RAPPORT_ELASTICSEARCH_ variable is")
+	}
+	switch {
+	case s.ElasticsearchAPIKey != "" && s.ElasticsearchUsername != "":
+		wrong("RAPPORT_ELASTICSEARCH_API_KEY", "must not be set together with RAPPORT_ELASTICSEARCH_USERNAME: one of them signs in")
+	case (s.ElasticsearchUsername == "") != (s.ElasticsearchPassword == ""):
+		wrong("RAPPORT_ELASTICSEARCH_PASSWORD", "must be set together with RAPPORT_ELASTICSEARCH_USERNAME")
+	}
+	if !indexPrefixes.MatchString(s.ElasticsearchPrefix) {
+		wrong("RAPPORT_ELASTICSEARCH_PREFIX", "must be up to 100 lower-case letters, digits, - and _, and begin with a letter")
+	}
+	if s.ElasticsearchShards < 1 || s.ElasticsearchShards > 1024 {
+		wrong("RAPPORT_ELASTICSEARCH_SHARDS", "must be from 1 to 1024")
+	}
+	if s.ElasticsearchReplicas < 0 || s.ElasticsearchReplicas > 10 {
+		wrong("RAPPORT_ELASTICSEARCH_REPLICAS", "must be from 0 to 10")
+	}
+	if s.ElasticsearchTimeout < 50*time.Millisecond {
+		wrong("RAPPORT_ELASTICSEARCH_TIMEOUT", "must be at least %s", 50*time.Millisecond)
 	}
 }
 

@@ -7,7 +7,9 @@ package elastic
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -33,6 +35,10 @@ type Options struct {
 	Prefix string
 	// Shards and Replicas are those of an index that is made.
 	Shards, Replicas int
+
+	// AwaitFilling keeps an index that was made empty from being searched until it was made anew (Rebuild): it is UNAVAILABLE till then,
+	// instead of finding nothing of what there is.
+	AwaitFilling bool
 
 	// Timeout limits a search, BulkTimeout one request that writes.
 	Timeout, BulkTimeout time.Duration
@@ -123,8 +129,17 @@ func (x *Index) first() string { return x.options.Prefix + "-000001" }
 
 // Reach says what is wrong with the server or its index, nil if nothing is.
 func (x *Index) Reach(ctx context.Context) error {
+	stale, err := x.Stale(ctx)
+	if err == nil && stale {
+		err = fault.Unavailable("the index is not filled, or was made by another version: it has to be made anew")
+	}
+	return err
+}
+
+// Stale says whether the index has to be made anew: because nobody has filled it, or because it was made for other documents.
+func (x *Index) Stale(ctx context.Context) (bool, error) {
 	if err := x.ensure(ctx); err != nil {
-		return err
+		return false, err
 	}
 	var found map[string]struct {
 		Mappings struct {
@@ -133,15 +148,24 @@ func (x *Index) Reach(ctx context.Context) error {
 			} `json:"_meta"`
 		} `json:"mappings"`
 	}
-	if err := x.call(ctx, x.options.Timeout, esapi.IndicesGetMappingRequest{Index: []string{x.read()}}, &found); err != nil {
-		return err
+	err := x.call(ctx, x.options.Timeout, esapi.IndicesGetMappingRequest{Index: []string{x.read()}}, &found)
+	if status(err) == http.StatusNotFound {
+		return true, nil
 	}
-	for name, m := range found {
+	for _, m := range found {
 		if m.Mappings.Meta.Layout != x.layout() {
-			return fault.Unavailable("the search index %s was made by another version: make it anew (rapport reindex)", name)
+			return true, nil
 		}
 	}
-	return nil
+	return false, err
+}
+
+// unfilled says that a name was not found because nobody has filled the index yet.
+func (x *Index) unfilled(err error) error {
+	if x.options.AwaitFilling && status(err) == http.StatusNotFound {
+		return textsearch.Unavailable(fmt.Errorf("the index has not been filled yet: %w", err))
+	}
+	return err
 }
 
 // ensure makes an empty index where there is none.
@@ -152,12 +176,15 @@ func (x *Index) ensure(ctx context.Context) error {
 	if err != nil || there {
 		return err
 	}
-	aliases := map[string]any{x.read(): object{}, x.write(): object{"is_write_index": true}}
+	aliases := object{x.write(): object{"is_write_index": true}}
+	if !x.options.AwaitFilling {
+		aliases[x.read()] = object{}
+	}
 	err = x.call(ctx, x.options.BulkTimeout, esapi.IndicesCreateRequest{Index: x.first(), Body: encode(x.definition(aliases, x.options.Replicas, refreshEvery))}, nil)
 	if refusal(err, "resource_already_exists_exception") {
 		err = nil // another process was faster
 	} else if err == nil {
-		x.options.Log.WarnContext(ctx, "there was no search index: made an empty one; rapport reindex fills it", "index", x.first())
+		x.options.Log.InfoContext(ctx, "there was no search index: made an empty one", "index", x.first())
 	}
 	return err
 }

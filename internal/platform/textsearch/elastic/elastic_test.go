@@ -27,7 +27,7 @@ import (
 	"github.com/rapporthq/rapport/internal/testkit"
 )
 
-func open(t *testing.T, url string, change ...func(*elastic.Options)) *elastic.Index {
+func open(t testing.TB, url string, change ...func(*elastic.Options)) *elastic.Index {
 	t.Helper()
 	o := elastic.Options{URLs: []string{url}, Prefix: testkit.IndexPrefix(t, url)}
 	for _, c := range change {
@@ -507,7 +507,7 @@ func TestReach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := newer.Reach(t.Context()); fault.KindOf(err) != fault.KindUnavailable || !strings.Contains(err.Error(), "rapport reindex") {
+	if err := newer.Reach(t.Context()); fault.KindOf(err) != fault.KindUnavailable || !strings.Contains(err.Error(), "made anew") {
 		t.Errorf("Reach: %v", err)
 	}
 	if err := newer.Rebuild(t.Context(), func(context.Context, textsearch.Writer) error { return nil }); err != nil {
@@ -515,6 +515,36 @@ func TestReach(t *testing.T) {
 	}
 	if err := newer.Reach(t.Context()); err != nil {
 		t.Errorf("made anew: %v", err)
+	}
+}
+
+// An index that nobody has filled is away, rather than finding nothing.
+func TestAwaitsFilling(t *testing.T) {
+	t.Parallel()
+	x := open(t, testkit.Elasticsearch(t), func(o *elastic.Options) { o.AwaitFilling = true })
+	org := id.New()
+	put(t, x, org, doc("before", "word"))
+	unavailable := func(what string, err error) {
+		t.Helper()
+		if fault.KindOf(err) != fault.KindUnavailable {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, err := total(t.Context(), x, org)
+	unavailable("Search", err)
+	_, err = x.Search(t.Context(), org, textsearch.Request{Query: textsearch.Word{Text: "word"}, Size: 1})
+	unavailable("Search in the order of scores", err)
+	_, err = x.Suggest(t.Context(), org, textsearch.SuggestRequest{Prefix: "w", Size: 1})
+	unavailable("Suggest", err)
+	unavailable("Reach", x.Reach(t.Context()))
+	if err := x.Rebuild(t.Context(), func(ctx context.Context, w textsearch.Writer) error {
+		return w.Put(ctx, org, []textsearch.Document{doc("filled", "word")})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, x, org, 1)
+	if err := x.Reach(t.Context()); err != nil {
+		t.Errorf("filled: %v", err)
 	}
 }
 

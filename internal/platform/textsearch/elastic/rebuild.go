@@ -169,7 +169,7 @@ func (x *Index) replace(ctx context.Context, name string) error {
 		return err
 	}
 	before, err := x.count(ctx, x.read())
-	if err != nil {
+	if err != nil && status(err) != http.StatusNotFound { // nobody has filled it
 		return err
 	}
 	after, err := x.count(ctx, name)

@@ -145,7 +145,7 @@ func (x *Index) ask(ctx context.Context, s esapi.SearchRequest, body object, ans
 			return err
 		}
 		s.Body = encode(body)
-		err = x.call(ctx, x.options.Timeout, s, answer)
+		err = x.unfilled(x.call(ctx, x.options.Timeout, s, answer))
 	}
 	if err == nil && answer.TimedOut {
 		return textsearch.Unavailable(errors.New("the search took too long"))
@@ -163,7 +163,7 @@ func (x *Index) openPIT(ctx context.Context, org id.UUID) (string, error) {
 		if err := x.ensure(ctx); err != nil {
 			return "", err
 		}
-		err = x.call(ctx, x.options.Timeout, open, &opened)
+		err = x.unfilled(x.call(ctx, x.options.Timeout, open, &opened))
 	}
 	return opened.ID, err
 }
