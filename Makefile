@@ -34,7 +34,7 @@ build: ## Build the server, the worker, the function for AWS Lambda and the oper
 .PHONY: test
 test: prerequisites graphiql browser ## Install what is needed and run the whole suite on real components
 	cd graphiql && npm test --silent
-	go run ./tools/testrun -- go test -race -timeout 15m ./...
+	go run ./tools/testrun -- go test -race -timeout 40m ./...
 
 .PHONY: verify
 verify: prerequisites ## Check format, vet, staticcheck, generated code, migrations, import rules and schema
