@@ -44,7 +44,7 @@ func (a *App) openMeaning(ctx context.Context) error {
 		}
 	}
 	a.services.Meaning = search.NewMeaning(a.db, a.services.Transcripts, store, models[0], models[1:]...)
-	a.meaning.Probe = a.services.Meaning.Ready
+	a.meaning.Probe = connects(a.services.Meaning.Ready)
 	return nil
 }
 
