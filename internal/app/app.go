@@ -175,14 +175,13 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	})
 	a.services.Tags = tag.NewService(db, session.ReplaceTags, taggable(a.services)...)
 	a.services.Consents = consent.NewService(db, a.news.outbox, consenting(a.services)...)
-	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), Personal(), a.news.outbox)
-
 	if err := a.openMeaning(ctx); err != nil {
 		return nil, err
 	}
 	if a.services.Search, err = a.openSearch(ctx); err != nil {
 		return nil, err
 	}
+	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), a.services.Search, Personal(), a.news.outbox)
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.work.queue(), Log: log,

@@ -22,7 +22,7 @@ import (
 //
 // First the client's consents end and the login is noted, in one transaction: from then on nothing new can be taken in. Then the
 // conversations go, transcript by transcript; then what the domains keep, store by store and in small pieces; then the person's names in
-// what the practice has written about others; then the client's own row and the login, if it is nothing but this client. Each piece counts itself on the request in its own transaction. Whatever stops it, it goes on with what is
+// what the practice has written about others; then the client's own row and the login, if it is nothing but this client; at last what was copied for searching. Each piece counts itself on the request in its own transaction. Whatever stops it, it goes on with what is
 // left, for it looks for what is there and keeps no place.
 func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 	defer fault.Wrap(&err, "privacy.Erase(%s)", job.Entity)
@@ -81,6 +81,9 @@ func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 		if err := s.login(ctx, job.Org, *login, receipt); err != nil {
 			return fmt.Errorf("login: %w", err)
 		}
+	}
+	if err := s.search.Follow(ctx, job.Org); err != nil {
+		return err
 	}
 	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		return s.complete(ctx, tx, job.Org, r, "privacy.erase", event.News{Type: "client.erased", Subject: r.ClientID, Data: event.Data{"clientId": r.ClientID}})

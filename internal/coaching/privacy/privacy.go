@@ -113,6 +113,12 @@ type Mails interface {
 	Forget(about func(text string) bool) error
 }
 
+// Search is what keeps copies of the rows of an organization so that they can be found. Follow returns when the copies have followed what had changed
+// before the call; a snooze says that it takes longer.
+type Search interface {
+	Follow(ctx context.Context, organization id.UUID) error
+}
+
 // Service keeps promises.
 type Service struct {
 	db          *pgxpool.Pool
@@ -121,6 +127,7 @@ type Service struct {
 	insights    *insight.Service
 	files       blob.Store
 	mails       Mails // nil if nothing keeps them
+	search      Search
 	stores      []personal.Store
 	outbox      *event.Outbox
 	now         func() time.Time
@@ -128,9 +135,9 @@ type Service struct {
 
 // NewService returns a Service over db that tells other systems of erasures. stores are what the domains keep of clients beside transcripts and what is derived from them; each
 // stands before those that it refers to.
-func NewService(db *pgxpool.Pool, clients *client.Service, transcripts *transcript.Service, insights *insight.Service, files blob.Store, mails Mails,
+func NewService(db *pgxpool.Pool, clients *client.Service, transcripts *transcript.Service, insights *insight.Service, files blob.Store, mails Mails, search Search,
 	stores []personal.Store, outbox *event.Outbox) *Service {
-	return &Service{db: db, clients: clients, transcripts: transcripts, insights: insights, files: files, mails: mails, stores: stores, outbox: outbox, now: time.Now}
+	return &Service{db: db, clients: clients, transcripts: transcripts, insights: insights, files: files, mails: mails, search: search, stores: stores, outbox: outbox, now: time.Now}
 }
 
 // conversation is all that is kept of a conversation, each after those that refer to it.

@@ -165,13 +165,9 @@ func (s *Service) everything(ctx context.Context, visit func(org id.UUID, of Sub
 // Lag is how long the oldest change waits that is not yet found.
 func (s *Service) Lag(ctx context.Context) (time.Duration, error) {
 	var seconds float64
-	var kinds []string
-	for _, of := range subjects {
-		kinds = append(kinds, of.Job())
-	}
 	err := s.db.QueryRow(ctx, `
 		SELECT coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8 FROM (
 			SELECT min(at) AS at FROM search_changes
-			UNION ALL SELECT min(created_at) FROM jobs WHERE kind = ANY($1) AND state IN ('PENDING', 'RUNNING')) x`, kinds).Scan(&seconds)
+			UNION ALL SELECT min(created_at) FROM jobs WHERE kind = ANY($1) AND state IN ('PENDING', 'RUNNING')) x`, kinds()).Scan(&seconds)
 	return max(0, time.Duration(seconds*float64(time.Second))), err
 }

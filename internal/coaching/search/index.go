@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
@@ -22,6 +23,15 @@ const Channel = "search_changed"
 
 // Job is the kind of the jobs that index a subject.
 func (s Subject) Job() string { return "search." + string(s) }
+
+// kinds are those of the jobs that index the subjects, in their order.
+func kinds() []string {
+	all := make([]string, len(subjects))
+	for i, of := range subjects {
+		all[i] = of.Job()
+	}
+	return all
+}
 
 // Handle registers the jobs with r.
 func (s *Service) Handle(r *jobs.Runner) {
@@ -110,6 +120,74 @@ func (s *Service) Carry(ctx context.Context) (carried int, err error) {
 		return jobs.Enqueue(ctx, tx, due...)
 	})
 	return carried, err
+}
+
+// Follow returns when the indexes and the vectors have followed what had changed in an organization before the call, so that nothing is in
+// them any more that was removed. It is a snooze while that cannot be: an index is away, or a job that copies what was there before runs on.
+func (s *Service) Follow(ctx context.Context, org id.UUID) (err error) {
+	defer fault.Wrap(&err, "search.Follow")
+	var last int64
+	if err := s.db.QueryRow(ctx, `SELECT coalesce(max(id), 0) FROM search_changes WHERE org_id = $1`, org).Scan(&last); err != nil {
+		return err
+	}
+	// Another process may be carrying a change: then it is still there until its job is.
+	const waits = `SELECT EXISTS (SELECT FROM search_changes WHERE org_id = $1 AND id <= $2)`
+	if err := s.await(ctx, waits, func() error { _, err := s.Carry(ctx); return err }, org, last); err != nil {
+		return err
+	}
+	rows, err := s.db.Query(ctx, `
+		SELECT j.id, j.kind, j.entity_id FROM jobs j WHERE j.org_id = $1 AND j.state IN ('PENDING', 'RUNNING')
+			AND (j.kind = ANY($2) OR j.kind = $3 AND NOT EXISTS (SELECT FROM transcripts t WHERE t.org_id = j.org_id AND t.id = j.entity_id))
+		ORDER BY j.id`, org, kinds(), transcript.JobEmbed)
+	if err != nil {
+		return err
+	}
+	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (job jobs.Job, err error) {
+		job.Org = org
+		return job, row.Scan(&job.ID, &job.Kind, &job.Entity)
+	})
+	if err != nil {
+		return err
+	}
+	for _, job := range due {
+		// One that runs may have read what is gone now.
+		if err := s.await(ctx, `SELECT EXISTS (SELECT FROM jobs WHERE org_id = $1 AND id = $2 AND state = 'RUNNING')`, nil, org, job.ID); err != nil {
+			return err
+		}
+		if job.Kind == transcript.JobEmbed {
+			err = s.domains.Meaning.Embed(ctx, job)
+		} else {
+			err = s.index(ctx, org, subjects[slices.Index(kinds(), job.Kind)], job.Entity)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// await waits until the question is answered with no, doing something before it asks each time; for a few seconds, then it is a snooze.
+func (s *Service) await(ctx context.Context, question string, do func() error, args ...any) error {
+	const often, most = 20 * time.Millisecond, 5 * time.Second
+	tick := time.NewTicker(often)
+	defer tick.Stop()
+	for began := time.Now(); time.Since(began) < most; {
+		if do != nil {
+			if err := do(); err != nil {
+				return err
+			}
+		}
+		var still bool
+		if err := s.db.QueryRow(ctx, question, args...).Scan(&still); err != nil || !still {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return jobs.Snooze(most)
 }
 
 // Relay carries until ctx ends, woken by the listener, and looks by itself now and then in case it was not.
