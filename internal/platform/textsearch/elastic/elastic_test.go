@@ -146,6 +146,7 @@ func isKilled(t *testing.T, s *local.Server) {
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	var taken, refused, answered, away atomic.Int64
+	pace := time.Tick(time.Millisecond) // of loops that would else only spin
 	wg.Go(func() { // writes until each is taken, as a job does
 		for i := 0; ctx.Err() == nil; i++ {
 			batch := make([]textsearch.Document, 50)
@@ -163,7 +164,7 @@ func isKilled(t *testing.T, s *local.Server) {
 					return
 				}
 				refused.Add(1)
-				time.Sleep(time.Millisecond) // of a loop that would else only spin
+				<-pace
 			}
 		}
 	})
@@ -180,7 +181,7 @@ func isKilled(t *testing.T, s *local.Server) {
 				if away.Add(1) > 10 && time.Since(began) > 4*time.Second {
 					t.Errorf("told after %s that the server is away", time.Since(began))
 				}
-				time.Sleep(time.Millisecond)
+				<-pace
 			}
 		}
 	})
