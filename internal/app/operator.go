@@ -266,9 +266,21 @@ func (o *operator) open(ctx context.Context) (db *pgxpool.Pool, alone bool, clos
 	return db, alone, closeDB, err
 }
 
-// assemble puts the product together for a command. What a person reads is not mixed with measures: those go where the log does.
-func (o *operator) assemble(ctx context.Context, db *pgxpool.Pool) (*App, error) {
-	return New(ctx, o.cfg, NewLogger(o.cfg, o.errs), db, WithSecrets(o.secrets), WithMetrics(o.errs))
+// app opens the database and puts the product together over it, until closeApp. alone says that no server works on it. What a person reads
+// is not mixed with measures: those go where the log does.
+func (o *operator) app(ctx context.Context) (a *App, alone bool, closeApp func() error, err error) {
+	db, alone, closeDB, err := o.open(ctx)
+	if err != nil {
+		return nil, false, nil, err
+	}
+	a, err = New(ctx, o.cfg, NewLogger(o.cfg, o.errs), db, WithSecrets(o.secrets), WithMetrics(o.errs))
+	if err != nil {
+		return nil, false, nil, errors.Join(err, closeDB())
+	}
+	return a, alone, func() error {
+		a.Close()
+		return closeDB()
+	}, nil
 }
 
 // showConfig prints what the environment says, after checking it.
@@ -331,16 +343,11 @@ func migrate(*flag.FlagSet) action {
 // reindex makes anew all that is searched, and says what is there afterwards.
 func reindex(*flag.FlagSet) action {
 	return func(ctx context.Context, o *operator, _ []string) (err error) {
-		db, _, closeDB, err := o.open(ctx)
+		a, _, closeApp, err := o.app(ctx)
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, closeDB()) }()
-		a, err := o.assemble(ctx, db)
-		if err != nil {
-			return err
-		}
-		defer a.Close()
+		defer func() { err = errors.Join(err, closeApp()) }()
 		began := time.Now()
 		if err := a.services.Search.Rebuild(ctx); err != nil {
 			return err
@@ -364,16 +371,11 @@ func unsuppress(*flag.FlagSet) action {
 		if err != nil {
 			return misuse(fmt.Sprintf("%q is no e-mail address", operands[0]))
 		}
-		db, _, closeDB, err := o.open(ctx)
+		a, _, closeApp, err := o.app(ctx)
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, closeDB()) }()
-		a, err := o.assemble(ctx, db)
-		if err != nil {
-			return err
-		}
-		defer a.Close()
+		defer func() { err = errors.Join(err, closeApp()) }()
 		if a.mails.ses != nil {
 			if err := a.mails.ses.Forgive(ctx, to.Email); err != nil {
 				return err
@@ -381,7 +383,7 @@ func unsuppress(*flag.FlagSet) action {
 		} else {
 			fmt.Fprintln(o.errs, "… no SES is configured here: its own list stays as it is")
 		}
-		orgs, err := notice.Unsuppress(ctx, db, to.Email, time.Now())
+		orgs, err := notice.Unsuppress(ctx, a.db, to.Email, time.Now())
 		if err == nil {
 			fmt.Fprintf(o.out, "%d organizations mail the address again\n", len(orgs))
 		}
@@ -531,18 +533,13 @@ func importFile(f *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
-		db, alone, closeDB, err := o.open(ctx)
+		a, alone, closeApp, err := o.app(ctx)
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, closeDB()) }()
-		a, err := o.assemble(ctx, db)
-		if err != nil {
-			return err
-		}
-		defer a.Close()
+		defer func() { err = errors.Join(err, closeApp()) }()
 
-		ctx, err = asCoach(ctx, db, key)
+		ctx, err = asCoach(ctx, a.db, key)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -116,12 +114,12 @@ func standard() fields {
 type server struct {
 	*httptest.Server
 	streams *Streams
-	log     *safeBuffer
+	log     *testkit.Log
 }
 
 func serve(t *testing.T, f fields, change ...func(*WebSocket, *HTTP)) server {
 	t.Helper()
-	streams, log := NewStreams(Limits{}), &safeBuffer{}
+	streams, log := NewStreams(Limits{}), &testkit.Log{}
 	ws := &WebSocket{SignIn: signIn, Streams: streams, MaxMessage: 1000, MaxSubscriptions: 3, Log: slog.New(slog.NewTextHandler(log, nil))}
 	web := &HTTP{Streams: streams}
 	for _, c := range change {
@@ -166,23 +164,6 @@ func signIn(ctx context.Context, payload map[string]any) (auth.Viewer, error) {
 		return auth.Viewer{Until: time.Now().Add(50 * time.Millisecond)}, nil
 	}
 	return auth.Viewer{}, nil
-}
-
-type safeBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // A resolver may fail while its client leaves: neither may see the other half-way.

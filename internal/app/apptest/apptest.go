@@ -3,7 +3,6 @@
 package apptest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -321,23 +320,7 @@ func (e *Env) cursor(t testing.TB, sessionID string, n int64) string {
 }
 
 // Log is what the server has logged.
-type Log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (l *Log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
+type Log struct{ testkit.Log }
 
 // Tail is the last n lines that are no requests.
 func (l *Log) Tail(n int) string {

@@ -1,7 +1,6 @@
 package redisstream_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -255,7 +253,7 @@ func TestEventsComeWhileRedisHangs(t *testing.T) {
 func TestWhatIsNoEventIsPassedOver(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	log := &safe{}
+	log := &testkit.Log{}
 	b.log = log
 	s, there := b.open(t, b.pool, 0, redisstream.Options{Shards: 1}), b.open(t, b.pool, 0, redisstream.Options{Shards: 1})
 	b.up(t, s, there)
@@ -286,24 +284,6 @@ func TestWhatIsNoEventIsPassedOver(t *testing.T) {
 	if strings.Contains(log.String(), "private") {
 		t.Errorf("the log tells what it was: %s", log)
 	}
-}
-
-// safe is a buffer for several goroutines.
-type safe struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safe) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safe) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 func TestRedisKeepsABoundedPart(t *testing.T) {

@@ -147,7 +147,7 @@ func isKilled(t *testing.T, s *local.Server) {
 	var wg sync.WaitGroup
 	var taken, refused, answered, away atomic.Int64
 	pace := time.Tick(time.Millisecond) // of loops that would else only spin
-	wg.Go(func() { // writes until each is taken, as a job does
+	wg.Go(func() {                      // writes until each is taken, as a job does
 		for i := 0; ctx.Err() == nil; i++ {
 			batch := make([]textsearch.Document, 50)
 			for j := range batch {
