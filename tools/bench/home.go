@@ -87,6 +87,9 @@ func (b *bench) another(ctx context.Context, name string, size seed.Size) (*pgxp
 		progress("filling a database for the " + name + " screen")
 		_, err = seed.Load(ctx, db, issuer.Issuer().Name, size)
 	}
+	if err == nil {
+		err = leaveUnsearched(ctx, db)
+	}
 	if err != nil {
 		db.Close()
 		return nil, "", err

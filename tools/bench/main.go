@@ -24,6 +24,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	embedlocal "github.com/rapporthq/rapport/internal/platform/embed/local"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/postgres/local"
 	"github.com/rapporthq/rapport/tools/bench/rig"
@@ -185,6 +186,9 @@ func (b *bench) prepare(ctx context.Context) (closeAll func(), err error) {
 	if b.practice, err = seed.Load(ctx, b.db, issuer.Issuer().Name, seed.Full); err != nil {
 		return closeAll, err
 	}
+	if err := leaveUnsearched(ctx, b.db); err != nil {
+		return closeAll, err
+	}
 	if _, err := b.db.Exec(ctx, "CHECKPOINT"); err != nil && !isForbidden(err) {
 		return closeAll, err
 	}
@@ -205,3 +209,13 @@ func isForbidden(err error) bool {
 func progress(line string) { fmt.Fprintln(os.Stderr, "… "+line) }
 
 func profileFile(dir, side string) string { return filepath.Join(dir, "dashboard-"+side+".pprof") }
+
+// leaveUnsearched lets nothing that was filled in be copied for searching, which servers would else do while they are measured. What changes
+// from now on is.
+func leaveUnsearched(ctx context.Context, db *pgxpool.Pool) error {
+	_, err := db.Exec(ctx, `DELETE FROM search_changes`)
+	if err == nil {
+		_, err = db.Exec(ctx, `INSERT INTO search_models (org_id, model) SELECT id, $1 FROM organizations`, embedlocal.Name)
+	}
+	return err
+}
