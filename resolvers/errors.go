@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -73,6 +74,9 @@ func describe(out *gqlerror.Error, faults []*fault.Error) {
 	out.Extensions["code"] = string(first.Kind)
 	if first.Code != "" {
 		out.Extensions["code"] = first.Code
+	}
+	if first.Wait > 0 {
+		out.Extensions["retryAfterSeconds"] = int(math.Ceil(first.Wait.Seconds()))
 	}
 	field := first.Field
 	if field == "" && first.Kind == fault.KindInvalid {

@@ -8,6 +8,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind says what a caller can do about an error.
@@ -31,6 +32,7 @@ type Error struct {
 	Code    string // finer than Kind where a client may want to tell cases apart; "" means Kind
 	Field   string // dotted path of the argument or input field, for KindInvalid
 	Message string
+	Wait    time.Duration // for KindLimited, when to try again; 0 if nobody knows
 	cause   error
 }
 
@@ -55,6 +57,13 @@ func (e *Error) WithCode(code string) *Error {
 func (e *Error) Because(cause error) *Error {
 	c := *e
 	c.cause = cause
+	return &c
+}
+
+// After returns a copy that says when to try again.
+func (e *Error) After(wait time.Duration) *Error {
+	c := *e
+	c.Wait = wait
 	return &c
 }
 
