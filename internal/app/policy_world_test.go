@@ -325,7 +325,7 @@ func (w *world) fill(t *testing.T) {
 			'[{"label": "Voice one", "role": "COACH"}]', s.coach_id, now(), now(), 2, t.id
 		FROM transcripts t JOIN sessions s ON s.id = t.session_id WHERE t.version = 1`)
 	w.exec(t, `INSERT INTO live_utterances (id, org_id, live_session_id, chunk_id, revision, speaker, text, start_ms, end_ms, final)
-		SELECT gen_random_uuid(), org_id, id, n::text, n, 0, 'As said at the Zennor mine ' || l.id || n, n * 1000, n * 1000 + 900, true FROM live_sessions l CROSS JOIN generate_series(1, 2) n`)
+		SELECT gen_random_uuid(), l.org_id, l.id, n::text, n, n, 0, 'As said at the Zennor mine ' || l.id || n, n * 1000, n * 1000 + 900, true FROM live_sessions l CROSS JOIN generate_series(1, 2) n`)
 	// A value in every field.
 	w.exec(t, `UPDATE transcripts SET title = 'Minutes of ' || coalesce(filename, 'a talk'), language = 'en'`)
 	w.exec(t, `UPDATE transcripts SET status = 'NEEDS_SPEAKERS' WHERE session_id = $1 AND version = 1`, w.session(t, amara, 2))

@@ -26,7 +26,7 @@ var order = []string{"search", "privacy", "live", "brief", "theme", "analytics",
 var beside = []string{"audit", "deadletter", "notice", "personal"}
 
 // pure packages compute: what they need is handed to them.
-var pure = []string{"internal/coaching/conversation", "internal/coaching/coding", "internal/coaching/transcript/format", "internal/coaching/insight/pseudonym"}
+var pure = []string{"internal/coaching/conversation", "internal/coaching/coding", "internal/coaching/transcript/format", "internal/coaching/insight/pseudonym", "internal/coaching/live/meter"}
 
 // io are the packages through which a program touches the world. What is embedded is a part of the program.
 var io = []string{"os", "net", "database", "syscall", "log", "io/ioutil", "testing"}

@@ -212,8 +212,8 @@ func write(ctx context.Context, tx pgx.Tx, l *row, chunks []Chunk) error {
 		return nil
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO live_utterances (id, org_id, live_session_id, chunk_id, revision, speaker, text, start_ms, end_ms, final)
-		SELECT c.id, $1, $2, c.key, $3 + c.place, c.speaker, c.text, c.start_ms, c.end_ms, c.final
+		INSERT INTO live_utterances (id, org_id, live_session_id, chunk_id, ordinal, revision, speaker, text, start_ms, end_ms, final)
+		SELECT c.id, $1, $2, c.key, $3 + c.place, $3 + c.place, c.speaker, c.text, c.start_ms, c.end_ms, c.final
 		FROM unnest($4::uuid[], $5::text[], $6::smallint[], $7::text[], $8::bigint[], $9::bigint[], $10::bool[])
 			WITH ORDINALITY AS c (id, key, speaker, text, start_ms, end_ms, final, place)
 		ON CONFLICT (org_id, live_session_id, chunk_id) DO UPDATE SET revision = excluded.revision, speaker = excluded.speaker, text = excluded.text,

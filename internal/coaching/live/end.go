@@ -92,7 +92,7 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, l *row, why EndReason) err
 func (s *Service) settle(ctx context.Context, tx pgx.Tx, l *row) error {
 	settled, err := tx.Exec(ctx, `
 		UPDATE live_utterances u SET final = true, revision = $3 + n.place
-		FROM (SELECT id, row_number() OVER (ORDER BY start_ms, id) AS place FROM live_utterances WHERE org_id = $1 AND live_session_id = $2 AND NOT final) n
+		FROM (SELECT id, row_number() OVER (ORDER BY start_ms, ordinal) AS place FROM live_utterances WHERE org_id = $1 AND live_session_id = $2 AND NOT final) n
 		WHERE u.org_id = $1 AND u.id = n.id`, l.ref.Org, l.ID, l.Revision)
 	if err != nil || settled.RowsAffected() == 0 {
 		return err

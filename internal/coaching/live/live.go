@@ -119,6 +119,7 @@ type Utterance struct {
 	StartMs  int64
 	EndMs    int64
 	Final    bool
+	ordinal  int64
 	of       ID
 	clientID id.UUID
 }

@@ -38,10 +38,10 @@ var latestFirst = page.Order[Session]{Name: "live-session", Keys: []page.Key[Ses
 	{SQL: "l.id", Type: "uuid", Desc: true, Of: func(s *Session) string { return s.ID.UUID.String() }},
 }}
 
-const utteranceColumns = "u.id, u.chunk_id, u.revision, l.speakers -> u.speaker ->> 'label', coalesce(l.speakers -> u.speaker ->> 'role', 'UNKNOWN'), u.text, u.start_ms, u.end_ms, u.final"
+const utteranceColumns = "u.id, u.chunk_id, u.ordinal, u.revision, l.speakers -> u.speaker ->> 'label', coalesce(l.speakers -> u.speaker ->> 'role', 'UNKNOWN'), u.text, u.start_ms, u.end_ms, u.final"
 
 func (u *Utterance) dest() []any {
-	return []any{&u.ID, &u.ChunkID, &u.Revision, &u.Speaker, &u.Role, &u.Text, &u.StartMs, &u.EndMs, &u.Final}
+	return []any{&u.ID, &u.ChunkID, &u.ordinal, &u.Revision, &u.Speaker, &u.Role, &u.Text, &u.StartMs, &u.EndMs, &u.Final}
 }
 
 var utterances = page.Table[Utterance]{
@@ -56,7 +56,7 @@ var utterances = page.Table[Utterance]{
 
 var utterancesInOrder = page.Order[Utterance]{Name: "live-utterance", Keys: []page.Key[Utterance]{
 	{SQL: "u.start_ms", Type: "bigint", Of: func(u *Utterance) string { return strconv.FormatInt(u.StartMs, 10) }},
-	{SQL: "u.id", Type: "uuid", Of: func(u *Utterance) string { return u.ID.UUID.String() }},
+	{SQL: "u.ordinal", Type: "bigint", Of: func(u *Utterance) string { return strconv.FormatInt(u.ordinal, 10) }},
 }}
 
 // row is a live session that is locked until the transaction ends.
@@ -98,7 +98,7 @@ func lock(ctx context.Context, tx pgx.Tx, organization id.UUID, key ID) (*row, e
 // said reads utterances for the system and not for a viewer, in the order of their starts.
 func said(ctx context.Context, db page.Querier, organization id.UUID, of ID, condition string, args ...any) ([]*Utterance, error) {
 	rows, err := db.Query(ctx, `SELECT `+utteranceColumns+` FROM live_utterances u JOIN live_sessions l ON l.org_id = $1 AND l.id = u.live_session_id
-		WHERE u.org_id = $1 AND u.live_session_id = $2 AND `+condition+` ORDER BY u.start_ms, u.id`, append([]any{organization, of}, args...)...)
+		WHERE u.org_id = $1 AND u.live_session_id = $2 AND `+condition+` ORDER BY u.start_ms, u.ordinal`, append([]any{organization, of}, args...)...)
 	if err != nil {
 		return nil, err
 	}

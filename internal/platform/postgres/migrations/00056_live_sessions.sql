@@ -25,6 +25,7 @@ CREATE TABLE live_sessions (
     -- How many chunks the source may send at once, as it stood when it sent the last.
     allowance          double precision,
     transcript_id      uuid,
+    measures           jsonb, -- of what is final; NULL where nobody may measure
     UNIQUE (org_id, id),
     CHECK ((status = 'ENDED') = (ended_at IS NOT NULL)),
     FOREIGN KEY (org_id, session_id) REFERENCES sessions (org_id, id) ON DELETE CASCADE,
@@ -41,6 +42,7 @@ CREATE TABLE live_utterances (
     org_id          uuid NOT NULL,
     live_session_id uuid NOT NULL,
     chunk_id        text NOT NULL CHECK (chunk_id <> ''),
+    ordinal         bigint NOT NULL, -- the number of its first change: of two that begin together it came first that has the lower
     revision        bigint NOT NULL,
     speaker         smallint, -- NULL if the source does not know
     text            text NOT NULL,
@@ -51,7 +53,7 @@ CREATE TABLE live_utterances (
     FOREIGN KEY (org_id, live_session_id) REFERENCES live_sessions (org_id, id) ON DELETE CASCADE
 );
 CREATE INDEX live_utterances_revision ON live_utterances (org_id, live_session_id, revision);
-CREATE INDEX live_utterances_start ON live_utterances (org_id, live_session_id, start_ms, id);
+CREATE INDEX live_utterances_start ON live_utterances (org_id, live_session_id, start_ms, ordinal);
 
 -- +goose Down
 
