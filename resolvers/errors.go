@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -75,8 +74,8 @@ func describe(out *gqlerror.Error, faults []*fault.Error) {
 	if first.Code != "" {
 		out.Extensions["code"] = first.Code
 	}
-	if first.Wait > 0 {
-		out.Extensions["retryAfterSeconds"] = int(math.Ceil(first.Wait.Seconds()))
+	if seconds := fault.RetryAfter(first); seconds > 0 {
+		out.Extensions["retryAfter"] = seconds
 	}
 	field := first.Field
 	if field == "" && first.Kind == fault.KindInvalid {

@@ -36,8 +36,8 @@ func (o outages) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	fields := 0
 	for _, e := range r.Errors {
 		var limit *fault.Error
-		if errors.As(e.Err, &limit) && limit.Wait > 0 && nothing(r.Data) {
-			httpx.SlowDown(ctx, limit.Wait)
+		if errors.As(e.Err, &limit) && limit.Retry > 0 && nothing(r.Data) {
+			httpx.SlowDown(ctx, limit.Retry)
 			return r
 		}
 		if fault.KindOf(e) == fault.KindUnavailable {

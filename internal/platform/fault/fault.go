@@ -32,7 +32,7 @@ type Error struct {
 	Code    string // finer than Kind where a client may want to tell cases apart; "" means Kind
 	Field   string // dotted path of the argument or input field, for KindInvalid
 	Message string
-	Wait    time.Duration // for KindLimited, when to try again; 0 if nobody knows
+	Retry   time.Duration // after which trying again may do; 0 says nothing
 	cause   error
 }
 
@@ -53,17 +53,26 @@ func (e *Error) WithCode(code string) *Error {
 	return &c
 }
 
+// After returns a copy that says after which time trying again may do.
+func (e *Error) After(d time.Duration) *Error {
+	c := *e
+	c.Retry = d
+	return &c
+}
+
+// RetryAfter returns the whole seconds to wait that the first Error in err's chain says, 0 if it says nothing.
+func RetryAfter(err error) int {
+	var e *Error
+	if !errors.As(err, &e) {
+		return 0
+	}
+	return int((e.Retry + time.Second - 1) / time.Second)
+}
+
 // Because returns a copy that wraps cause.
 func (e *Error) Because(cause error) *Error {
 	c := *e
 	c.cause = cause
-	return &c
-}
-
-// After returns a copy that says when to try again.
-func (e *Error) After(wait time.Duration) *Error {
-	c := *e
-	c.Wait = wait
 	return &c
 }
 
