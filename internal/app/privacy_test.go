@@ -452,6 +452,7 @@ func mentioned(t *testing.T, env *apptest.Env, her string) (words []string) {
 	env.Work(t)
 	promise := one(t, env, "insight", `SELECT id FROM insights WHERE session_id = $1 AND kind = 'COMMITMENT'`, uuid(t, group.(string)))
 	does(t, coach, "acceptInsightAsAction", "actionItem", "id", apptest.Vars{"insightId": promise, "assigneeIds": []string{one(t, env, "user", `SELECT coach_id FROM sessions WHERE id = $1`, uuid(t, jonas))}})
+	coach.Must(t, `mutation {updateNotificationPreferences(input: {quietHours: null}) {userErrors {code}}}`, nil, nil) // at whatever hour this runs
 	does(t, owner, "rescheduleSession", "session", "id", apptest.Vars{
 		"id": one(t, env, "session", `SELECT id FROM sessions WHERE client_id = $1 AND status = 'SCHEDULED' ORDER BY starts_at DESC LIMIT 1`, uuid(t, her)), "startsAt": time.Now().Add(480 * time.Hour)})
 	env.Work(t)
