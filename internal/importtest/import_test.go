@@ -46,7 +46,7 @@ var homes = []struct {
 		"internal/coaching/live", "internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
 		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/deadletter", "internal/coaching/notice",
 		"internal/platform/textsearch/postgres", "internal/coaching/note", "internal/coaching/analytics", "internal/coaching/search", "internal/coaching/theme", "internal/coaching/goal",
-		"internal/app", "internal/app/demo", "internal/app/apptest", "internal/testkit",
+		"internal/app", "internal/app/demo", "internal/app/judged", "internal/app/apptest", "internal/testkit",
 	}, "SQL is written where rows are kept"},
 	{"github.com/pressly/goose", []string{"internal/platform/postgres"}, "migrations are postgres's"},
 	{"github.com/coder/websocket", []string{"internal/transport", "internal/app/apptest"}, "WebSockets are a transport"},
