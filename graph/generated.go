@@ -26,6 +26,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/live"
+	"github.com/rapporthq/rapport/internal/coaching/live/meter"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -818,12 +819,28 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	LiveInsightChanged struct {
+		Cursor     func(childComplexity int) int
+		Insight    func(childComplexity int) int
+		InsightID  func(childComplexity int) int
+		OccurredAt func(childComplexity int) int
+	}
+
+	LiveMetrics struct {
+		Client        func(childComplexity int) int
+		Coach         func(childComplexity int) int
+		ElapsedMs     func(childComplexity int) int
+		QuestionRun   func(childComplexity int) int
+		SinceClientMs func(childComplexity int) int
+	}
+
 	LiveSession struct {
 		EndReason        func(childComplexity int) int
 		EndedAt          func(childComplexity int) int
 		HeardAt          func(childComplexity int) int
 		ID               func(childComplexity int) int
 		Language         func(childComplexity int) int
+		Metrics          func(childComplexity int) int
 		PausedAt         func(childComplexity int) int
 		Revision         func(childComplexity int) int
 		Session          func(childComplexity int) int
@@ -839,6 +856,12 @@ type ComplexityRoot struct {
 	LiveSpeaker struct {
 		Label func(childComplexity int) int
 		Role  func(childComplexity int) int
+	}
+
+	LiveStateChanged struct {
+		Cursor      func(childComplexity int) int
+		LiveSession func(childComplexity int) int
+		OccurredAt  func(childComplexity int) int
 	}
 
 	LiveUtterance struct {
@@ -863,6 +886,21 @@ type ComplexityRoot struct {
 	LiveUtteranceEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	LiveUtterancesSaid struct {
+		Cursor        func(childComplexity int) int
+		LiveSessionID func(childComplexity int) int
+		Metrics       func(childComplexity int) int
+		OccurredAt    func(childComplexity int) int
+		Utterances    func(childComplexity int) int
+	}
+
+	LiveVoice struct {
+		TalkMs            func(childComplexity int) int
+		TalkShareOfSpeech func(childComplexity int) int
+		WordCount         func(childComplexity int) int
+		WordsPerMinute    func(childComplexity int) int
 	}
 
 	MarkAllNotificationsReadPayload struct {
@@ -1693,6 +1731,7 @@ type ComplexityRoot struct {
 
 	Subscription struct {
 		InsightEvents      func(childComplexity int, sessionID *id.Any, clientID *id.Any, after *string) int
+		LiveSession        func(childComplexity int, sessionID id.Any, after *string) int
 		NotificationEvents func(childComplexity int, after *string) int
 	}
 
@@ -2155,6 +2194,7 @@ type LiveSessionResolver interface {
 	Session(ctx context.Context, obj *live.Session) (*session.Session, error)
 
 	Utterances(ctx context.Context, obj *live.Session, first *int, after *string, last *int, before *string) (*page.Connection[live.Utterance], error)
+
 	Transcript(ctx context.Context, obj *live.Session) (*transcript.Transcript, error)
 }
 type MembershipResolver interface {
@@ -2366,6 +2406,7 @@ type SponsorshipResolver interface {
 }
 type SubscriptionResolver interface {
 	InsightEvents(ctx context.Context, sessionID *id.Any, clientID *id.Any, after *string) (<-chan insight.Event, error)
+	LiveSession(ctx context.Context, sessionID id.Any, after *string) (<-chan live.Event, error)
 	NotificationEvents(ctx context.Context, after *string) (<-chan notice.NotificationEvent, error)
 }
 type TagResolver interface {
@@ -5200,6 +5241,62 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LinkGoalPayload.UserErrors(childComplexity), true
 
+	case "LiveInsightChanged.cursor":
+		if e.ComplexityRoot.LiveInsightChanged.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveInsightChanged.Cursor(childComplexity), true
+	case "LiveInsightChanged.insight":
+		if e.ComplexityRoot.LiveInsightChanged.Insight == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveInsightChanged.Insight(childComplexity), true
+	case "LiveInsightChanged.insightId":
+		if e.ComplexityRoot.LiveInsightChanged.InsightID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveInsightChanged.InsightID(childComplexity), true
+	case "LiveInsightChanged.occurredAt":
+		if e.ComplexityRoot.LiveInsightChanged.OccurredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveInsightChanged.OccurredAt(childComplexity), true
+
+	case "LiveMetrics.client":
+		if e.ComplexityRoot.LiveMetrics.Client == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveMetrics.Client(childComplexity), true
+	case "LiveMetrics.coach":
+		if e.ComplexityRoot.LiveMetrics.Coach == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveMetrics.Coach(childComplexity), true
+	case "LiveMetrics.elapsedMs":
+		if e.ComplexityRoot.LiveMetrics.ElapsedMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveMetrics.ElapsedMs(childComplexity), true
+	case "LiveMetrics.questionRun":
+		if e.ComplexityRoot.LiveMetrics.QuestionRun == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveMetrics.QuestionRun(childComplexity), true
+	case "LiveMetrics.sinceClientMs":
+		if e.ComplexityRoot.LiveMetrics.SinceClientMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveMetrics.SinceClientMs(childComplexity), true
+
 	case "LiveSession.endReason":
 		if e.ComplexityRoot.LiveSession.EndReason == nil {
 			break
@@ -5230,6 +5327,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LiveSession.Language(childComplexity), true
+	case "LiveSession.metrics":
+		if e.ComplexityRoot.LiveSession.Metrics == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Metrics(childComplexity), true
 	case "LiveSession.pausedAt":
 		if e.ComplexityRoot.LiveSession.PausedAt == nil {
 			break
@@ -5308,6 +5411,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LiveSpeaker.Role(childComplexity), true
+
+	case "LiveStateChanged.cursor":
+		if e.ComplexityRoot.LiveStateChanged.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveStateChanged.Cursor(childComplexity), true
+	case "LiveStateChanged.liveSession":
+		if e.ComplexityRoot.LiveStateChanged.LiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveStateChanged.LiveSession(childComplexity), true
+	case "LiveStateChanged.occurredAt":
+		if e.ComplexityRoot.LiveStateChanged.OccurredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveStateChanged.OccurredAt(childComplexity), true
 
 	case "LiveUtterance.chunkId":
 		if e.ComplexityRoot.LiveUtterance.ChunkID == nil {
@@ -5401,6 +5523,62 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LiveUtteranceEdge.Node(childComplexity), true
+
+	case "LiveUtterancesSaid.cursor":
+		if e.ComplexityRoot.LiveUtterancesSaid.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterancesSaid.Cursor(childComplexity), true
+	case "LiveUtterancesSaid.liveSessionId":
+		if e.ComplexityRoot.LiveUtterancesSaid.LiveSessionID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterancesSaid.LiveSessionID(childComplexity), true
+	case "LiveUtterancesSaid.metrics":
+		if e.ComplexityRoot.LiveUtterancesSaid.Metrics == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterancesSaid.Metrics(childComplexity), true
+	case "LiveUtterancesSaid.occurredAt":
+		if e.ComplexityRoot.LiveUtterancesSaid.OccurredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterancesSaid.OccurredAt(childComplexity), true
+	case "LiveUtterancesSaid.utterances":
+		if e.ComplexityRoot.LiveUtterancesSaid.Utterances == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterancesSaid.Utterances(childComplexity), true
+
+	case "LiveVoice.talkMs":
+		if e.ComplexityRoot.LiveVoice.TalkMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveVoice.TalkMs(childComplexity), true
+	case "LiveVoice.talkShareOfSpeech":
+		if e.ComplexityRoot.LiveVoice.TalkShareOfSpeech == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveVoice.TalkShareOfSpeech(childComplexity), true
+	case "LiveVoice.wordCount":
+		if e.ComplexityRoot.LiveVoice.WordCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveVoice.WordCount(childComplexity), true
+	case "LiveVoice.wordsPerMinute":
+		if e.ComplexityRoot.LiveVoice.WordsPerMinute == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveVoice.WordsPerMinute(childComplexity), true
 
 	case "MarkAllNotificationsReadPayload.userErrors":
 		if e.ComplexityRoot.MarkAllNotificationsReadPayload.UserErrors == nil {
@@ -9346,6 +9524,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.InsightEvents(childComplexity, args["sessionId"].(*id.Any), args["clientId"].(*id.Any), args["after"].(*string)), true
+	case "Subscription.liveSession":
+		if e.ComplexityRoot.Subscription.LiveSession == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_liveSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.LiveSession(childComplexity, args["sessionId"].(id.Any), args["after"].(*string)), true
 	case "Subscription.notificationEvents":
 		if e.ComplexityRoot.Subscription.NotificationEvents == nil {
 			break
@@ -12310,8 +12499,36 @@ type LiveSession implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
     "Only what comes before this cursor."
     before: String
   ): LiveUtteranceConnection!
+  "The measures of what is final so far. Null where somebody has not consented to AI_ANALYSIS, until something is final, and a day after the end."
+  metrics: LiveMetrics @access(to: [COACH, SUPERVISOR])
   "What it became; null until it ends, and if nothing was said."
   transcript: Transcript
+}
+
+"What is known of a conversation while it goes on. Only what is final counts; at the end each measure is that of the transcript."
+type LiveMetrics {
+  "How far the session has come: milliseconds from the first word to the latest, by the clock of the source."
+  elapsedMs: Int!
+  "The coach; null if nobody is known to be."
+  coach: LiveVoice
+  "The client, or the clients together; null if nobody is known to be."
+  client: LiveVoice
+  "For how long the client has not spoken: milliseconds from the end of their last word to the latest word of anybody. Null if they never have."
+  sinceClientMs: Int
+  "How many turns of the coach in a row, up to now, have a question in them; one without begins it anew. In English only."
+  questionRun: Int!
+}
+
+"How one role speaks, as RoleMetrics measures it."
+type LiveVoice {
+  "For how long they have spoken, in milliseconds."
+  talkMs: Int!
+  "Their share of what everybody has spoken, 0 to 1; null if nobody has."
+  talkShareOfSpeech: Float
+  "How many words they have said."
+  wordCount: Int!
+  "Their words per minute of their own speech; null if they have not spoken."
+  wordsPerMinute: Float
 }
 
 "A voice in a live session."
@@ -17280,6 +17497,18 @@ type Subscription {
     after: String
   ): InsightEvent!
   """
+  What happens in a session while it is live, and to what comes of it, for who may see it. It may be listened to before it begins, and begins
+  with a LiveStateChanged of how it stands, if there is anything to see. Events come in order and at least once; a client that reconnects with the
+  cursor of the last event it has seen misses nothing: what has changed several times meanwhile comes once. If that event is too old to go on from,
+  the error RESUME_WINDOW_LOST says so: listen without a cursor. Who may see nothing any more gets NOT_FOUND.
+  """
+  liveSession(
+    "Which session."
+    sessionId: ID!
+    "The cursor of the last event seen; left out, it begins with how the live session stands."
+    after: String
+  ): LiveEvent!
+  """
   What happens to the viewer's notifications. Events come in order and at least once; a client that reconnects with the cursor
   of the last event it has seen misses nothing. If that event is too old to go on from, the error RESUME_WINDOW_LOST says so:
   fetch ` + "`" + `viewer.notifications` + "`" + ` anew and listen without a cursor.
@@ -17288,6 +17517,50 @@ type Subscription {
     "The cursor of the last event seen; left out, only new events come."
     after: String
   ): NotificationEvent!
+}
+
+"Something that happened in a live session, or to what came of it."
+interface LiveEvent {
+  "Pass it as after to go on from here."
+  cursor: String!
+  "When it happened."
+  occurredAt: DateTime!
+}
+
+"A live session began, was paused, went on or ended, or its transcript came further; or, as the first event, how it stands."
+type LiveStateChanged implements LiveEvent {
+  "Pass it as after to go on from here."
+  cursor: String!
+  "When it happened."
+  occurredAt: DateTime!
+  "The live session as it is now."
+  liveSession: LiveSession!
+}
+
+"Something was said, or what was said became clearer."
+type LiveUtterancesSaid implements LiveEvent {
+  "Pass it as after to go on from here."
+  cursor: String!
+  "When it happened."
+  occurredAt: DateTime!
+  "In which live session."
+  liveSessionId: ID!
+  "What came or changed, in the order of when it begins: each as it is now or was then. Of two states of one the higher revision counts."
+  utterances: [LiveUtterance!]!
+  "The measures with it; null for whom LiveSession.metrics is."
+  metrics: LiveMetrics
+}
+
+"An insight was found in the transcript, or reviewed."
+type LiveInsightChanged implements LiveEvent {
+  "Pass it as after to go on from here."
+  cursor: String!
+  "When it happened."
+  occurredAt: DateTime!
+  "Which insight."
+  insightId: ID!
+  "The insight as it is now; null if it no longer holds."
+  insight: Insight
 }
 
 "Something that happened to the viewer's notifications."
@@ -18743,6 +19016,22 @@ func (ec *executionContext) childFields_LinkGoalPayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type LinkGoalPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_LiveMetrics(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "elapsedMs":
+		return ec.fieldContext_LiveMetrics_elapsedMs(ctx, field)
+	case "coach":
+		return ec.fieldContext_LiveMetrics_coach(ctx, field)
+	case "client":
+		return ec.fieldContext_LiveMetrics_client(ctx, field)
+	case "sinceClientMs":
+		return ec.fieldContext_LiveMetrics_sinceClientMs(ctx, field)
+	case "questionRun":
+		return ec.fieldContext_LiveMetrics_questionRun(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveMetrics", field.Name)
+}
+
 func (ec *executionContext) childFields_LiveSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -18773,6 +19062,8 @@ func (ec *executionContext) childFields_LiveSession(ctx context.Context, field g
 		return ec.fieldContext_LiveSession_revision(ctx, field)
 	case "utterances":
 		return ec.fieldContext_LiveSession_utterances(ctx, field)
+	case "metrics":
+		return ec.fieldContext_LiveSession_metrics(ctx, field)
 	case "transcript":
 		return ec.fieldContext_LiveSession_transcript(ctx, field)
 	}
@@ -18835,6 +19126,20 @@ func (ec *executionContext) childFields_LiveUtteranceEdge(ctx context.Context, f
 		return ec.fieldContext_LiveUtteranceEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LiveUtteranceEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_LiveVoice(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "talkMs":
+		return ec.fieldContext_LiveVoice_talkMs(ctx, field)
+	case "talkShareOfSpeech":
+		return ec.fieldContext_LiveVoice_talkShareOfSpeech(ctx, field)
+	case "wordCount":
+		return ec.fieldContext_LiveVoice_wordCount(ctx, field)
+	case "wordsPerMinute":
+		return ec.fieldContext_LiveVoice_wordsPerMinute(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveVoice", field.Name)
 }
 
 func (ec *executionContext) childFields_MarkAllNotificationsReadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -24288,6 +24593,28 @@ func (ec *executionContext) field_Subscription_insightEvents_args(ctx context.Co
 		return nil, err
 	}
 	args["after"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_liveSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "sessionId",
+		func(ctx context.Context, v any) (id.Any, error) {
+			return ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋidᚐAny(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["sessionId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
 	return args, nil
 }
 
@@ -36668,6 +36995,240 @@ func (ec *executionContext) fieldContext_LinkGoalPayload_userErrors(_ context.Co
 	return fc, nil
 }
 
+func (ec *executionContext) _LiveInsightChanged_cursor(ctx context.Context, field graphql.CollectedField, obj *live.InsightChanged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveInsightChanged_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveInsightChanged_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveInsightChanged", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveInsightChanged_occurredAt(ctx context.Context, field graphql.CollectedField, obj *live.InsightChanged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveInsightChanged_occurredAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OccurredAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveInsightChanged_occurredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveInsightChanged", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveInsightChanged_insightId(ctx context.Context, field graphql.CollectedField, obj *live.InsightChanged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveInsightChanged_insightId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InsightID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v insight.ID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveInsightChanged_insightId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveInsightChanged", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _LiveInsightChanged_insight(ctx context.Context, field graphql.CollectedField, obj *live.InsightChanged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveInsightChanged_insight(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Insight, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Insight) graphql.Marshaler {
+			return ec.marshalOInsight2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐInsight(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveInsightChanged_insight(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveInsightChanged",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Insight(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveMetrics_elapsedMs(ctx context.Context, field graphql.CollectedField, obj *meter.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveMetrics_elapsedMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ElapsedMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveMetrics_elapsedMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveMetrics_coach(ctx context.Context, field graphql.CollectedField, obj *meter.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveMetrics_coach(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Coach, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *meter.Voice) graphql.Marshaler {
+			return ec.marshalOLiveVoice2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐVoice(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveMetrics_coach(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveMetrics",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveVoice(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveMetrics_client(ctx context.Context, field graphql.CollectedField, obj *meter.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveMetrics_client(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Client, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *meter.Voice) graphql.Marshaler {
+			return ec.marshalOLiveVoice2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐVoice(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveMetrics_client(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveMetrics",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveVoice(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveMetrics_sinceClientMs(ctx context.Context, field graphql.CollectedField, obj *meter.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveMetrics_sinceClientMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SinceClientMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveMetrics_sinceClientMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveMetrics_questionRun(ctx context.Context, field graphql.CollectedField, obj *meter.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveMetrics_questionRun(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.QuestionRun, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveMetrics_questionRun(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _LiveSession_id(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -37047,6 +37608,56 @@ func (ec *executionContext) fieldContext_LiveSession_utterances(ctx context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _LiveSession_metrics(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_metrics(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Metrics, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH", "SUPERVISOR"})
+				if err != nil {
+					var zeroVal *meter.Measures
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *meter.Measures
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *meter.Measures) graphql.Marshaler {
+			return ec.marshalOLiveMetrics2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐMeasures(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_metrics(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveSession",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveMetrics(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _LiveSession_transcript(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -37123,6 +37734,84 @@ func (ec *executionContext) _LiveSpeaker_role(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_LiveSpeaker_role(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("LiveSpeaker", field, false, false, errors.New("field of type SpeakerRole does not have child fields"))
+}
+
+func (ec *executionContext) _LiveStateChanged_cursor(ctx context.Context, field graphql.CollectedField, obj *live.StateChanged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveStateChanged_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveStateChanged_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveStateChanged", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveStateChanged_occurredAt(ctx context.Context, field graphql.CollectedField, obj *live.StateChanged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveStateChanged_occurredAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OccurredAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveStateChanged_occurredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveStateChanged", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveStateChanged_liveSession(ctx context.Context, field graphql.CollectedField, obj *live.StateChanged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveStateChanged_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LiveSession, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Session) graphql.Marshaler {
+			return ec.marshalNLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveStateChanged_liveSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveStateChanged",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSession(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _LiveUtterance_id(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
@@ -37504,6 +38193,231 @@ func (ec *executionContext) fieldContext_LiveUtteranceEdge_node(_ context.Contex
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _LiveUtterancesSaid_cursor(ctx context.Context, field graphql.CollectedField, obj *live.Said) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterancesSaid_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterancesSaid_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterancesSaid", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterancesSaid_occurredAt(ctx context.Context, field graphql.CollectedField, obj *live.Said) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterancesSaid_occurredAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OccurredAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterancesSaid_occurredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterancesSaid", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterancesSaid_liveSessionId(ctx context.Context, field graphql.CollectedField, obj *live.Said) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterancesSaid_liveSessionId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LiveSessionID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v live.ID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterancesSaid_liveSessionId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterancesSaid", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterancesSaid_utterances(ctx context.Context, field graphql.CollectedField, obj *live.Said) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterancesSaid_utterances(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Utterances, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*live.Utterance) graphql.Marshaler {
+			return ec.marshalNLiveUtterance2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtteranceᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterancesSaid_utterances(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveUtterancesSaid",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveUtterance(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveUtterancesSaid_metrics(ctx context.Context, field graphql.CollectedField, obj *live.Said) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterancesSaid_metrics(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Metrics, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *meter.Measures) graphql.Marshaler {
+			return ec.marshalOLiveMetrics2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐMeasures(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterancesSaid_metrics(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveUtterancesSaid",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveMetrics(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveVoice_talkMs(ctx context.Context, field graphql.CollectedField, obj *meter.Voice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveVoice_talkMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TalkMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveVoice_talkMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveVoice", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveVoice_talkShareOfSpeech(ctx context.Context, field graphql.CollectedField, obj *meter.Voice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveVoice_talkShareOfSpeech(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TalkShareOfSpeech, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveVoice_talkShareOfSpeech(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveVoice", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _LiveVoice_wordCount(ctx context.Context, field graphql.CollectedField, obj *meter.Voice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveVoice_wordCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WordCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveVoice_wordCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveVoice", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveVoice_wordsPerMinute(ctx context.Context, field graphql.CollectedField, obj *meter.Voice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveVoice_wordsPerMinute(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WordsPerMinute, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveVoice_wordsPerMinute(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveVoice", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
 func (ec *executionContext) _MarkAllNotificationsReadPayload_viewer(ctx context.Context, field graphql.CollectedField, obj *model.MarkAllNotificationsReadPayload) (ret graphql.Marshaler) {
@@ -54446,6 +55360,50 @@ func (ec *executionContext) fieldContext_Subscription_insightEvents(ctx context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Subscription_liveSession(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().LiveSession(ctx, fc.Args["sessionId"].(id.Any), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v live.Event) graphql.Marshaler {
+			return ec.marshalNLiveEvent2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐEvent(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_liveSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_liveSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Subscription_notificationEvents(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
 	return graphql.ResolveFieldStream(
 		ctx,
@@ -66500,6 +67458,40 @@ func (ec *executionContext) _InsightEvent(ctx context.Context, sel ast.Selection
 	}
 }
 
+func (ec *executionContext) _LiveEvent(ctx context.Context, sel ast.SelectionSet, obj live.Event) graphql.Marshaler {
+	switch obj := (obj).(type) {
+	case nil:
+		return graphql.Null
+	case live.Said:
+		return ec._LiveUtterancesSaid(ctx, sel, &obj)
+	case *live.Said:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._LiveUtterancesSaid(ctx, sel, obj)
+	case live.StateChanged:
+		return ec._LiveStateChanged(ctx, sel, &obj)
+	case *live.StateChanged:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._LiveStateChanged(ctx, sel, obj)
+	case live.InsightChanged:
+		return ec._LiveInsightChanged(ctx, sel, &obj)
+	case *live.InsightChanged:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._LiveInsightChanged(ctx, sel, obj)
+	default:
+		if typedObj, ok := obj.(graphql.Marshaler); ok {
+			return typedObj
+		} else {
+			panic(fmt.Errorf("unexpected type %T; non-generated variants of LiveEvent must implement graphql.Marshaler", obj))
+		}
+	}
+}
+
 func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj model.Node) graphql.Marshaler {
 	switch obj := (obj).(type) {
 	case nil:
@@ -74802,6 +75794,117 @@ func (ec *executionContext) _LinkGoalPayload(ctx context.Context, sel ast.Select
 	return out
 }
 
+var liveInsightChangedImplementors = []string{"LiveInsightChanged", "LiveEvent"}
+
+func (ec *executionContext) _LiveInsightChanged(ctx context.Context, sel ast.SelectionSet, obj *live.InsightChanged) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveInsightChangedImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveInsightChanged")
+		case "cursor":
+			out.Values[i] = ec._LiveInsightChanged_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "occurredAt":
+			out.Values[i] = ec._LiveInsightChanged_occurredAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "insightId":
+			out.Values[i] = ec._LiveInsightChanged_insightId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "insight":
+			out.Values[i] = ec._LiveInsightChanged_insight(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var liveMetricsImplementors = []string{"LiveMetrics"}
+
+func (ec *executionContext) _LiveMetrics(ctx context.Context, sel ast.SelectionSet, obj *meter.Measures) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveMetricsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveMetrics")
+		case "elapsedMs":
+			out.Values[i] = ec._LiveMetrics_elapsedMs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "coach":
+			out.Values[i] = ec._LiveMetrics_coach(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "client":
+			out.Values[i] = ec._LiveMetrics_client(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "sinceClientMs":
+			out.Values[i] = ec._LiveMetrics_sinceClientMs(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "questionRun":
+			out.Values[i] = ec._LiveMetrics_questionRun(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var liveSessionImplementors = []string{"LiveSession", "Node"}
 
 func (ec *executionContext) _LiveSession(ctx context.Context, sel ast.SelectionSet, obj *live.Session) graphql.Marshaler {
@@ -74950,6 +76053,11 @@ func (ec *executionContext) _LiveSession(ctx context.Context, sel ast.SelectionS
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "metrics":
+			out.Values[i] = ec._LiveSession_metrics(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "transcript":
 			field := field
 
@@ -75028,6 +76136,54 @@ func (ec *executionContext) _LiveSpeaker(ctx context.Context, sel ast.SelectionS
 			}
 		case "role":
 			out.Values[i] = ec._LiveSpeaker_role(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var liveStateChangedImplementors = []string{"LiveStateChanged", "LiveEvent"}
+
+func (ec *executionContext) _LiveStateChanged(ctx context.Context, sel ast.SelectionSet, obj *live.StateChanged) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveStateChangedImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveStateChanged")
+		case "cursor":
+			out.Values[i] = ec._LiveStateChanged_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "occurredAt":
+			out.Values[i] = ec._LiveStateChanged_occurredAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "liveSession":
+			out.Values[i] = ec._LiveStateChanged_liveSession(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -75236,6 +76392,117 @@ func (ec *executionContext) _LiveUtteranceEdge(ctx context.Context, sel ast.Sele
 		case "node":
 			out.Values[i] = ec._LiveUtteranceEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var liveUtterancesSaidImplementors = []string{"LiveUtterancesSaid", "LiveEvent"}
+
+func (ec *executionContext) _LiveUtterancesSaid(ctx context.Context, sel ast.SelectionSet, obj *live.Said) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveUtterancesSaidImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveUtterancesSaid")
+		case "cursor":
+			out.Values[i] = ec._LiveUtterancesSaid_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "occurredAt":
+			out.Values[i] = ec._LiveUtterancesSaid_occurredAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "liveSessionId":
+			out.Values[i] = ec._LiveUtterancesSaid_liveSessionId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "utterances":
+			out.Values[i] = ec._LiveUtterancesSaid_utterances(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "metrics":
+			out.Values[i] = ec._LiveUtterancesSaid_metrics(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var liveVoiceImplementors = []string{"LiveVoice"}
+
+func (ec *executionContext) _LiveVoice(ctx context.Context, sel ast.SelectionSet, obj *meter.Voice) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveVoiceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveVoice")
+		case "talkMs":
+			out.Values[i] = ec._LiveVoice_talkMs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "talkShareOfSpeech":
+			out.Values[i] = ec._LiveVoice_talkShareOfSpeech(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "wordCount":
+			out.Values[i] = ec._LiveVoice_wordCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "wordsPerMinute":
+			out.Values[i] = ec._LiveVoice_wordsPerMinute(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -83575,6 +84842,8 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	switch fields[0].Name {
 	case "insightEvents":
 		return ec._Subscription_insightEvents(ctx, fields[0])
+	case "liveSession":
+		return ec._Subscription_liveSession(ctx, fields[0])
 	case "notificationEvents":
 		return ec._Subscription_notificationEvents(ctx, fields[0])
 	default:
@@ -90439,6 +91708,26 @@ func (ec *executionContext) unmarshalNLiveChunkInput2ᚕgithubᚗcomᚋrapporthq
 	return res, nil
 }
 
+func (ec *executionContext) marshalNLiveEvent2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐEvent(ctx context.Context, sel ast.SelectionSet, v live.Event) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._LiveEvent(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx context.Context, sel ast.SelectionSet, v *live.Session) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._LiveSession(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNLiveSpeaker2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeaker(ctx context.Context, sel ast.SelectionSet, v live.Speaker) graphql.Marshaler {
 	return ec._LiveSpeaker(ctx, sel, &v)
 }
@@ -95008,6 +96297,13 @@ func (ec *executionContext) marshalOLiveEndReason2ᚖgithubᚗcomᚋrapporthqᚋ
 	return res
 }
 
+func (ec *executionContext) marshalOLiveMetrics2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐMeasures(ctx context.Context, sel ast.SelectionSet, v *meter.Measures) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._LiveMetrics(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx context.Context, sel ast.SelectionSet, v *live.Session) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -95030,6 +96326,13 @@ func (ec *executionContext) unmarshalOLiveSpeakerInput2ᚕgithubᚗcomᚋrapport
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) marshalOLiveVoice2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐVoice(ctx context.Context, sel ast.SelectionSet, v *meter.Voice) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._LiveVoice(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOMeasureEvidence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐEvidence(ctx context.Context, v any) (*conversation.Evidence, error) {

@@ -7,6 +7,8 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
 )
 
@@ -38,6 +40,17 @@ func (r mutationResolver) EndLiveSession(ctx context.Context, input live.EndInpu
 	l, err := r.Live.End(ctx, input)
 	errs, err := model.UserErrors(err)
 	return &model.EndLiveSessionPayload{LiveSession: l, UserErrors: errs}, err
+}
+
+func (r subscriptionResolver) LiveSession(ctx context.Context, sessionID id.Any, after *string) (<-chan live.Event, error) {
+	if err := expect("sessionId", sessionID, "session"); err != nil {
+		return nil, err
+	}
+	events, err := r.Live.Events(ctx, session.ID{UUID: sessionID.UUID}, transport.After(ctx, after))
+	if err != nil {
+		return nil, err
+	}
+	return listen(ctx, events), nil
 }
 
 func (sessionResolver) LiveSession(ctx context.Context, s *session.Session) (*live.Session, error) {

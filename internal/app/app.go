@@ -165,7 +165,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream, a.news.outbox)
 	a.services.Themes = theme.NewService(db)
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.limits(), a.services.Themes, a.stream, a.news.outbox)
-	a.services.Live = live.NewService(db, a.services.Sessions, a.services.Transcripts, a.stream)
+	a.services.Live = live.NewService(db, a.services.Sessions, a.services.Transcripts, a.services.Insights, a.stream)
 	a.services.GoalLinks = goal.NewLinks(a.services.Goals, linkable(a.services)...)
 	a.services.Analytics = analytics.NewService(db, a.services.Goals)
 	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights, a.services.Themes)

@@ -108,7 +108,7 @@ var decisions = map[string]decision{
 		"id version status failure session title format filename sha256 language durationMs warnings sharedWithClient speakers edits utterances metrics analysisRuns archivedAt createdAt updatedAt",
 		only{"speakerQuestion": {coach}, "summary": {coach}, "skillEvidence": {coach, supervisor}}},
 	"LiveSession": {opens{coach: all, supervisor: consented, client: shared},
-		"id session status endReason language sharedWithClient speakers startedAt heardAt pausedAt endedAt revision utterances transcript", only{"source": {coach}}},
+		"id session status endReason language sharedWithClient speakers startedAt heardAt pausedAt endedAt revision utterances transcript", only{"source": {coach}, "metrics": {coach, supervisor}}},
 	"LiveUtterance":     {opens{coach: all, supervisor: consented, client: shared}, "id chunkId revision speaker role text startMs endMs final", nil},
 	"Speaker":           {opens{coach: all, supervisor: consented, client: shared}, "id label displayName role roleConfidence roleReason mergedInto", only{"remembered": {coach}}},
 	"Utterance":         {opens{coach: all, supervisor: consented, client: shared}, "id index speaker startMs endMs text cues revisions", only{"originalText": {coach}, "codes": {coach, supervisor}}},
@@ -221,6 +221,11 @@ var parts = map[string]string{
 	"SearchInterpretation":    "query notes",
 	"SearchSuggestion":        "text kind",
 	"LiveSpeaker":             "label role",
+	"LiveMetrics":             "elapsedMs coach client sinceClientMs questionRun",
+	"LiveVoice":               "talkMs talkShareOfSpeech wordCount wordsPerMinute",
+	"LiveStateChanged":        "cursor occurredAt liveSession",
+	"LiveUtterancesSaid":      "cursor occurredAt liveSessionId utterances metrics", // for whom: TestLiveEventsOfOthers
+	"LiveInsightChanged":      "cursor occurredAt insightId insight",
 }
 
 // answers are the fields of payloads that are no row which somebody has decided about: what whoever made the change is told besides.
@@ -249,7 +254,7 @@ var orders = map[string]string{
 var roots = map[string]string{
 	"Query":        "invitations auditEvents deadLetters verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights clientBrief notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem search suggest",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
-	"Subscription": "notificationEvents insightEvents",
+	"Subscription": "notificationEvents insightEvents liveSession",
 }
 
 // filters are the conditions of lists: "" tells nothing but what everybody sees who sees the row; else the field whose

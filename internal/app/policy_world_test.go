@@ -320,11 +320,12 @@ func (w *world) fill(t *testing.T) {
 		JOIN memberships m ON m.org_id = s.org_id AND m.user_id = who.user_id
 		WHERE who.user_id <> $2`, w.person(t, "sponsor2@harbor.example"), w.person(t, "former@harbor.example"))
 	// Every session with a transcript was listened to; the client may follow every other one.
-	w.exec(t, `INSERT INTO live_sessions (id, org_id, session_id, source, status, end_reason, language, shared_with_client, speakers, started_by, ended_at, paused_at, revision, transcript_id)
+	w.exec(t, `INSERT INTO live_sessions (id, org_id, session_id, source, status, end_reason, language, shared_with_client, speakers, started_by, ended_at, paused_at, revision, transcript_id, measures)
 		SELECT gen_random_uuid(), s.org_id, s.id, 'The Yarrowby box ' || s.id, 'ENDED', 'BY_COACH', 'en', t.shared_with_client OR s.number % 2 = 0,
-			'[{"label": "Voice one", "role": "COACH"}]', s.coach_id, now(), now(), 2, t.id
+			'[{"label": "Voice one", "role": "COACH"}]', s.coach_id, now(), now(), 2, t.id,
+			'{"elapsedMs": 1900, "coach": {"talkMs": 1800, "talkShareOfSpeech": 1, "wordCount": 2, "wordsPerMinute": 66}, "client": {"talkMs": 0, "wordCount": 0}, "sinceClientMs": 5, "questionRun": 0}'
 		FROM transcripts t JOIN sessions s ON s.id = t.session_id WHERE t.version = 1`)
-	w.exec(t, `INSERT INTO live_utterances (id, org_id, live_session_id, chunk_id, revision, speaker, text, start_ms, end_ms, final)
+	w.exec(t, `INSERT INTO live_utterances (id, org_id, live_session_id, chunk_id, ordinal, revision, speaker, text, start_ms, end_ms, final)
 		SELECT gen_random_uuid(), l.org_id, l.id, n::text, n, n, 0, 'As said at the Zennor mine ' || l.id || n, n * 1000, n * 1000 + 900, true FROM live_sessions l CROSS JOIN generate_series(1, 2) n`)
 	// A value in every field.
 	w.exec(t, `UPDATE transcripts SET title = 'Minutes of ' || coalesce(filename, 'a talk'), language = 'en'`)

@@ -134,7 +134,7 @@ func (e *Events) Next(ctx context.Context) (Event, error) {
 		if err != nil {
 			return nil, err
 		}
-		event, err := e.service.see(ctx, d)
+		event, err := e.service.See(ctx, d)
 		if err != nil || event != nil {
 			return event, err
 		}
@@ -144,8 +144,8 @@ func (e *Events) Next(ctx context.Context) (Event, error) {
 // Close stops listening.
 func (e *Events) Close() { e.from.Close() }
 
-// see loads what an event is about; nil means that the viewer may not see it.
-func (s *Service) see(ctx context.Context, d stream.Delivery) (_ Event, err error) {
+// See loads what an event of a session is about; nil means that the viewer may not see it, or that it is another domain's.
+func (s *Service) See(ctx context.Context, d stream.Delivery) (_ Event, err error) {
 	defer fault.Wrap(&err, "insight event %s", d.Kind)
 	place := Place{Cursor: string(d.Cursor), OccurredAt: d.At}
 	if d.Kind == transcript.EventStateChanged {

@@ -13,6 +13,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
+	"github.com/rapporthq/rapport/internal/coaching/live/meter"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/check"
@@ -38,6 +39,8 @@ func (s *Service) Append(ctx context.Context, in AppendInput) (out Appended, err
 	if err := problems.Err(); err != nil {
 		return out, err
 	}
+	hearing, succeeded := s.hearings.enter(in.SessionID), false
+	defer func() { s.hearings.leave(in.SessionID, hearing, succeeded) }()
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		out = Appended{}
 		if err := session.RequireConsent(ctx, tx, v.Org, in.SessionID, consent.Transcription, "sessionId"); err != nil {
@@ -53,11 +56,12 @@ func (s *Service) Append(ctx context.Context, in AppendInput) (out Appended, err
 		if err := l.spend(len(chunks)); err != nil {
 			return err
 		}
-		return s.take(ctx, tx, v, l, chunks, &out)
+		return s.take(ctx, tx, v, hearing, l, chunks, &out)
 	})
 	if err != nil {
 		return Appended{}, err
 	}
+	succeeded = true
 	out.LiveSession, err = s.latest(ctx, in.SessionID)
 	return out, err
 }
@@ -104,35 +108,10 @@ func (l *row) spend(chunks int) error {
 }
 
 // take writes down what is new in chunks, and tells of it.
-func (s *Service) take(ctx context.Context, tx pgx.Tx, v auth.Viewer, l *row, chunks []Chunk, out *Appended) error {
-	keys := make([]ChunkID, len(chunks))
-	for i, c := range chunks {
-		keys[i] = c.ChunkID
-	}
-	known, err := said(ctx, tx, v.Org, l.ID, "u.chunk_id = ANY($3)", keys)
+func (s *Service) take(ctx context.Context, tx pgx.Tx, v auth.Viewer, x *hearing, l *row, chunks []Chunk, out *Appended) error {
+	news, err := s.compare(ctx, tx, l, chunks, out)
 	if err != nil {
 		return err
-	}
-	before := make(map[ChunkID]*Utterance, len(known))
-	for _, u := range known {
-		before[u.ChunkID] = u
-	}
-	news := chunks[:0:0]
-	for _, c := range chunks {
-		switch u := before[c.ChunkID]; {
-		case u == nil && l.Status == Paused:
-			return fault.Conflict("the live session is paused: only what was begun before can be brought to its end").WithCode(CodePaused)
-		case u == nil:
-			out.Added++
-		case u.is(c) || u.Final && !c.Final:
-			out.Unchanged++
-			continue
-		default:
-			out.Revised++
-			l.size -= int64(len(u.Text))
-		}
-		l.size += int64(len(c.Text))
-		news = append(news, c)
 	}
 	if l.size > maxSize {
 		return fault.Conflict("the live session holds as much as a transcript can: end it, and start another one").WithCode(CodeFull)
@@ -140,20 +119,69 @@ func (s *Service) take(ctx context.Context, tx pgx.Tx, v auth.Viewer, l *row, ch
 	if err := s.cast(ctx, tx, l, news); err != nil {
 		return err
 	}
+	if l.analysis {
+		if err := x.catchUp(ctx, tx, l); err != nil {
+			return err
+		}
+	}
 	if err := write(ctx, tx, l, news); err != nil {
 		return err
 	}
 	if err := l.record(ctx, tx, v); err != nil {
 		return err
 	}
-	from := l.Revision + 1
-	l.Revision += int64(len(news))
+	var measures *meter.Measures
+	if l.analysis {
+		x.hear(l, news)
+		now := x.meter.Measures()
+		measures = &now
+	}
+	about := what{Live: l.ID, From: l.Revision + 1, To: l.Revision + int64(len(news))}
 	if _, err := tx.Exec(ctx, `
-		UPDATE live_sessions SET revision = $3, size = $4, allowance = $5, speakers = $6, heard_at = $7 WHERE org_id = $1 AND id = $2`,
-		v.Org, l.ID, l.Revision, l.size, l.allowance, l.Speakers, l.now); err != nil || len(news) == 0 {
+		UPDATE live_sessions SET revision = $3, size = $4, allowance = $5, speakers = $6, heard_at = $7, measures = $8 WHERE org_id = $1 AND id = $2`,
+		v.Org, l.ID, about.To, l.size, l.allowance, l.Speakers, l.now, measures); err != nil || len(news) == 0 {
 		return err
 	}
-	return s.publish(ctx, tx, l.ref, eventSaid, what{Live: l.ID, From: from, To: l.Revision})
+	postgres.AfterCommit(tx, func() {
+		s.contents.put(contentKey{v.Org, about}, content{utterances: news, measures: measures, shared: l.SharedWithClient})
+	})
+	return s.publish(ctx, tx, l.ref, eventSaid, about)
+}
+
+// compare finds what is new in chunks.
+func (s *Service) compare(ctx context.Context, tx pgx.Tx, l *row, chunks []Chunk, out *Appended) (news []*Utterance, err error) {
+	keys := make([]ChunkID, len(chunks))
+	for i, c := range chunks {
+		keys[i] = c.ChunkID
+	}
+	known, err := said(ctx, tx, l.ref.Org, l.ID, "u.chunk_id = ANY($3)", keys)
+	if err != nil {
+		return nil, err
+	}
+	before := make(map[ChunkID]*Utterance, len(known))
+	for _, u := range known {
+		before[u.ChunkID] = u
+	}
+	for _, c := range chunks {
+		next := l.Revision + int64(len(news)) + 1
+		is := &Utterance{ID: UtteranceID{id.New()}, ChunkID: c.ChunkID, ordinal: next, Revision: next, Speaker: c.Speaker, Text: c.Text, StartMs: c.StartMs, EndMs: c.EndMs, Final: c.Final}
+		switch was := before[c.ChunkID]; {
+		case was == nil && l.Status == Paused:
+			return nil, fault.Conflict("the live session is paused: only what was begun before can be brought to its end").WithCode(CodePaused)
+		case was == nil:
+			out.Added++
+		case was.is(c) || was.Final && !c.Final:
+			out.Unchanged++
+			continue
+		default:
+			out.Revised++
+			l.size -= int64(len(was.Text))
+			is.ID, is.ordinal = was.ID, was.ordinal
+		}
+		l.size += int64(len(c.Text))
+		news = append(news, is)
+	}
+	return news, nil
 }
 
 // is tells whether a chunk says nothing new.
@@ -163,30 +191,34 @@ func (u *Utterance) is(c Chunk) bool {
 }
 
 // cast makes room for voices that were not heard before, and finds out who they are. Who is known stays who they are.
-func (s *Service) cast(ctx context.Context, tx pgx.Tx, l *row, chunks []Chunk) error {
+func (s *Service) cast(ctx context.Context, tx pgx.Tx, l *row, news []*Utterance) error {
 	before := len(l.Speakers)
-	for _, c := range chunks {
-		if c.Speaker != nil && l.place(*c.Speaker) < 0 {
-			l.Speakers = append(l.Speakers, Speaker{Label: *c.Speaker, Role: conversation.RoleUnknown})
+	for _, u := range news {
+		if u.Speaker != nil && l.place(*u.Speaker) < 0 {
+			l.Speakers = append(l.Speakers, Speaker{Label: *u.Speaker, Role: conversation.RoleUnknown})
 		}
-	}
-	if len(l.Speakers) == before {
-		return nil
 	}
 	if len(l.Speakers) > maxSpeakers {
 		return fault.Invalid("chunks", "name more than %d speakers: a label stands for a person, not for an utterance", maxSpeakers)
 	}
-	voices := make([]conversation.Speaker, len(l.Speakers))
-	for i, sp := range l.Speakers {
-		voices[i] = conversation.Speaker{Name: sp.Label, Role: sp.Role}
+	if len(l.Speakers) > before {
+		voices := make([]conversation.Speaker, len(l.Speakers))
+		for i, sp := range l.Speakers {
+			voices[i] = conversation.Speaker{Name: sp.Label, Role: sp.Role}
+		}
+		roles, err := s.transcripts.Recognise(ctx, tx, l.ref, voices)
+		if err != nil {
+			return err
+		}
+		for i := range l.Speakers {
+			if l.Speakers[i].Role == conversation.RoleUnknown {
+				l.Speakers[i].Role = roles[i]
+			}
+		}
 	}
-	roles, err := s.transcripts.Recognise(ctx, tx, l.ref, voices)
-	if err != nil {
-		return err
-	}
-	for i := range l.Speakers {
-		if l.Speakers[i].Role == conversation.RoleUnknown {
-			l.Speakers[i].Role = roles[i]
+	for _, u := range news {
+		if u.Role = conversation.RoleUnknown; u.Speaker != nil {
+			u.Role = l.Speakers[l.place(*u.Speaker)].Role
 		}
 	}
 	return nil
@@ -197,28 +229,28 @@ func (l *row) place(label string) int {
 	return slices.IndexFunc(l.Speakers, func(sp Speaker) bool { return sp.Label == label })
 }
 
-func write(ctx context.Context, tx pgx.Tx, l *row, chunks []Chunk) error {
-	n := len(chunks)
-	ids, keys, speakers, texts := make([]id.UUID, n), make([]ChunkID, n), make([]*int16, n), make([]string, n)
-	starts, ends, finals := make([]int64, n), make([]int64, n), make([]bool, n)
-	for i, c := range chunks {
-		ids[i], keys[i], texts[i], starts[i], ends[i], finals[i] = id.New(), c.ChunkID, c.Text, c.StartMs, c.EndMs, c.Final
-		if c.Speaker != nil {
-			place := int16(l.place(*c.Speaker))
-			speakers[i] = &place
-		}
-	}
+func write(ctx context.Context, tx pgx.Tx, l *row, news []*Utterance) error {
+	n := len(news)
 	if n == 0 {
 		return nil
 	}
+	ids, keys, speakers, texts := make([]UtteranceID, n), make([]ChunkID, n), make([]*int16, n), make([]string, n)
+	revisions, starts, ends, finals := make([]int64, n), make([]int64, n), make([]int64, n), make([]bool, n)
+	for i, u := range news {
+		ids[i], keys[i], texts[i], revisions[i], starts[i], ends[i], finals[i] = u.ID, u.ChunkID, u.Text, u.Revision, u.StartMs, u.EndMs, u.Final
+		if u.Speaker != nil {
+			place := int16(l.place(*u.Speaker))
+			speakers[i] = &place
+		}
+	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO live_utterances (id, org_id, live_session_id, chunk_id, ordinal, revision, speaker, text, start_ms, end_ms, final)
-		SELECT c.id, $1, $2, c.key, $3 + c.place, $3 + c.place, c.speaker, c.text, c.start_ms, c.end_ms, c.final
-		FROM unnest($4::uuid[], $5::text[], $6::smallint[], $7::text[], $8::bigint[], $9::bigint[], $10::bool[])
-			WITH ORDINALITY AS c (id, key, speaker, text, start_ms, end_ms, final, place)
+		SELECT c.id, $1, $2, c.key, c.revision, c.revision, c.speaker, c.text, c.start_ms, c.end_ms, c.final
+		FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::smallint[], $7::text[], $8::bigint[], $9::bigint[], $10::bool[])
+			AS c (id, key, revision, speaker, text, start_ms, end_ms, final)
 		ON CONFLICT (org_id, live_session_id, chunk_id) DO UPDATE SET revision = excluded.revision, speaker = excluded.speaker, text = excluded.text,
 			start_ms = excluded.start_ms, end_ms = excluded.end_ms, final = excluded.final`,
-		l.ref.Org, l.ID, l.Revision, ids, keys, speakers, texts, starts, ends, finals)
+		l.ref.Org, l.ID, ids, keys, revisions, speakers, texts, starts, ends, finals)
 	return err
 }
 

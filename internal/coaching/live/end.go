@@ -81,8 +81,8 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, l *row, why EndReason) err
 		made = &key
 	}
 	if _, err := tx.Exec(ctx, `
-		UPDATE live_sessions SET status = 'ENDED', end_reason = $3, ended_at = clock_timestamp(), paused_at = NULL, transcript_id = $4, revision = $5
-		WHERE org_id = $1 AND id = $2`, l.ref.Org, l.ID, why, made, l.Revision); err != nil {
+		UPDATE live_sessions SET status = 'ENDED', end_reason = $3, ended_at = clock_timestamp(), paused_at = NULL, transcript_id = $4, revision = $5, measures = $6
+		WHERE org_id = $1 AND id = $2`, l.ref.Org, l.ID, why, made, l.Revision, l.measured(all)); err != nil {
 		return err
 	}
 	return s.publish(ctx, tx, l.ref, eventState, what{Live: l.ID})
@@ -200,13 +200,19 @@ func (s *Service) Stop(ctx context.Context, organization id.UUID, of session.ID)
 	})
 }
 
+// Forget removes what was derived from the words of a session in which somebody has taken the consent to analysis back; for the domains above.
+func (s *Service) Forget(ctx context.Context, organization id.UUID, of session.ID) error {
+	_, err := s.db.Exec(ctx, `UPDATE live_sessions SET measures = NULL WHERE org_id = $1 AND session_id = $2 AND measures IS NOT NULL`, organization, of)
+	return err
+}
+
 // drop ends a live session without a transcript.
 func (s *Service) drop(ctx context.Context, tx pgx.Tx, l *row) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM live_utterances WHERE org_id = $1 AND live_session_id = $2`, l.ref.Org, l.ID); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `
-		UPDATE live_sessions SET status = 'ENDED', end_reason = 'CONSENT_WITHDRAWN', ended_at = clock_timestamp(), paused_at = NULL, speakers = '[]', size = 0
+		UPDATE live_sessions SET status = 'ENDED', end_reason = 'CONSENT_WITHDRAWN', ended_at = clock_timestamp(), paused_at = NULL, speakers = '[]', size = 0, measures = NULL
 		WHERE org_id = $1 AND id = $2`, l.ref.Org, l.ID); err != nil {
 		return err
 	}
@@ -220,6 +226,11 @@ func (s *Service) drop(ctx context.Context, tx pgx.Tx, l *row) error {
 // those were.
 func (s *Service) Prune(ctx context.Context) (removed int64, err error) {
 	defer fault.Wrap(&err, "live.Prune")
+	if _, err := s.db.Exec(ctx, `
+		UPDATE live_sessions SET measures = NULL, speakers = '[]'
+		WHERE status = 'ENDED' AND ended_at < now() - $1::interval AND (measures IS NOT NULL OR speakers <> '[]')`, kept); err != nil {
+		return 0, err
+	}
 	tag, err := s.db.Exec(ctx, `
 		DELETE FROM live_utterances u USING live_sessions l
 		WHERE l.org_id = u.org_id AND l.id = u.live_session_id AND l.status = 'ENDED' AND l.ended_at < now() - $1::interval`, kept)

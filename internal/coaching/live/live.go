@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
+	"github.com/rapporthq/rapport/internal/coaching/live/meter"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -95,6 +96,7 @@ type Session struct {
 	EndedAt          *time.Time
 	Revision         int64 // of the latest change to an utterance
 	TranscriptID     *transcript.ID
+	Metrics          *meter.Measures // of what is final
 }
 
 // IsNode marks a Relay node.

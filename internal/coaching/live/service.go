@@ -14,6 +14,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
+	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -31,12 +32,25 @@ type Service struct {
 	db          *pgxpool.Pool
 	sessions    *session.Service
 	transcripts *transcript.Service
+	insights    *insight.Service
 	events      stream.Stream
+	hearings    hearings
+	accesses    *recent[accessKey, access]
+	contents    *recent[contentKey, content]
 }
 
+const (
+	maxContents = 4096 // events of words that a process remembers: some minutes of fifty live sessions
+	contentLife = time.Minute
+	maxAccesses = 20_000
+)
+
 // NewService returns a Service over db that tells of what it does by events.
-func NewService(db *pgxpool.Pool, sessions *session.Service, transcripts *transcript.Service, events stream.Stream) *Service {
-	return &Service{db: db, sessions: sessions, transcripts: transcripts, events: events}
+func NewService(db *pgxpool.Pool, sessions *session.Service, transcripts *transcript.Service, insights *insight.Service, events stream.Stream) *Service {
+	return &Service{
+		db: db, sessions: sessions, transcripts: transcripts, insights: insights, events: events, hearings: hearings{all: map[session.ID]*hearing{}},
+		accesses: newRecent[accessKey, access](maxAccesses, accessLife), contents: newRecent[contentKey, content](maxContents, contentLife),
+	}
 }
 
 // ByIDs returns those of the live sessions that the viewer may see.

@@ -10,6 +10,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
 )
@@ -17,11 +18,11 @@ import (
 const joinSession = " JOIN sessions s ON s.org_id = $1 AND s.id = l.session_id"
 
 const columns = "l.id, l.session_id, l.source, l.status, l.end_reason, l.language, l.shared_with_client, l.speakers, " +
-	"l.started_at, l.heard_at, l.paused_at, l.ended_at, l.revision, l.transcript_id"
+	"l.started_at, l.heard_at, l.paused_at, l.ended_at, l.revision, l.transcript_id, CASE WHEN " + string(session.ToAnalyse) + " THEN l.measures END"
 
 func (s *Session) dest() []any {
 	return []any{&s.ID, &s.SessionID, &s.Source, &s.Status, &s.EndReason, &s.Language, &s.SharedWithClient, &s.Speakers,
-		&s.StartedAt, &s.HeardAt, &s.PausedAt, &s.EndedAt, &s.Revision, &s.TranscriptID}
+		&s.StartedAt, &s.HeardAt, &s.PausedAt, &s.EndedAt, &s.Revision, &s.TranscriptID, &s.Metrics}
 }
 
 var sessions = page.Table[Session]{
@@ -66,17 +67,18 @@ type row struct {
 	by        org.UserID
 	allowance float64
 	size      int64
+	analysis  bool      // everybody agrees to it
 	now       time.Time // of the database
 }
 
 const lockedSQL = `
-	SELECT ` + columns + `, s.org_id, s.id, s.client_id, s.coach_id, l.started_by, l.size, clock_timestamp(),
+	SELECT ` + columns + `, s.org_id, s.id, s.client_id, s.coach_id, l.started_by, l.size, ` + string(session.ToAnalyse) + `, clock_timestamp(),
 		least($3, coalesce(l.allowance + extract(epoch FROM clock_timestamp() - l.heard_at) * $4, $3))
 	FROM live_sessions l` + joinSession + ` WHERE l.org_id = $1 AND `
 
 func scanRow(r pgx.Row) (*row, error) {
 	l := &row{}
-	dest := append(l.dest(), &l.ref.Org, &l.ref.ID, &l.ref.ClientID, &l.ref.CoachID, &l.by, &l.size, &l.now, &l.allowance)
+	dest := append(l.dest(), &l.ref.Org, &l.ref.ID, &l.ref.ClientID, &l.ref.CoachID, &l.by, &l.size, &l.analysis, &l.now, &l.allowance)
 	if err := r.Scan(dest...); err != nil {
 		return nil, err
 	}
@@ -112,3 +114,21 @@ func said(ctx context.Context, db page.Querier, organization id.UUID, of ID, con
 var Kept = []transcript.Rows{
 	{Table: "live_utterances", On: "EXISTS (SELECT FROM live_sessions l WHERE l.org_id = $1 AND l.id = x.live_session_id AND l.transcript_id = d.id)"},
 }
+
+// seen is what a viewer may see of a session.
+type seen struct {
+	auth.Grants
+	id       session.ID
+	analysis bool
+}
+
+var accesses = page.Table[seen]{
+	From:    "sessions s",
+	ID:      "s.id",
+	Columns: "s.id, " + string(session.ToAnalyse),
+	Dest:    func(a *seen) []any { return []any{&a.Grants, &a.id, &a.analysis} },
+	Key:     func(a *seen) id.UUID { return a.id.UUID },
+}
+
+// latestIsShared is the condition that the live session of a session s that began last is shared with its client.
+const latestIsShared = "coalesce((SELECT l.shared_with_client FROM live_sessions l WHERE l.org_id = $1 AND l.session_id = s.id ORDER BY l.started_at DESC, l.id DESC LIMIT 1), false)"

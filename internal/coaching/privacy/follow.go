@@ -62,23 +62,33 @@ func (s *Service) Follow(ctx context.Context, job jobs.Job) (err error) {
 	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error { return jobs.Enqueue(ctx, tx, analyse...) })
 }
 
-// stopListening ends live sessions in which a consent to transcription was taken back, and removes their words.
+// stopListening ends live sessions in which a consent to transcription was taken back, and removes their words; where one to analysis was, what
+// was derived from them.
 func (s *Service) stopListening(ctx context.Context, job jobs.Job) error {
 	rows, err := s.db.Query(ctx, `
-		SELECT s.id FROM sessions s WHERE s.org_id = $1 AND `+takenBack(consent.Transcription)+`
-		AND EXISTS (SELECT FROM live_sessions l WHERE l.org_id = $1 AND l.session_id = s.id
-			AND (l.status <> 'ENDED' OR EXISTS (SELECT FROM live_utterances u WHERE u.org_id = $1 AND u.live_session_id = l.id)))
+		SELECT s.id, `+takenBack(consent.Transcription)+`, `+takenBack(consent.AIAnalysis)+`
+		FROM sessions s WHERE s.org_id = $1 AND EXISTS (SELECT FROM live_sessions l WHERE l.org_id = $1 AND l.session_id = s.id)
 		AND EXISTS (SELECT FROM participants p WHERE p.org_id = $1 AND p.session_id = s.id AND (p.id = $2 OR p.client_id = $2))
 		ORDER BY s.id`, job.Org, job.Entity)
 	if err != nil {
 		return err
 	}
-	heard, err := pgx.CollectRows(rows, pgx.RowTo[session.ID])
+	type heard struct {
+		Key                     session.ID
+		Transcription, Analysis bool // taken back
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[heard])
 	if err != nil {
 		return err
 	}
-	for _, key := range heard {
-		if err := s.live.Stop(ctx, job.Org, key); err != nil {
+	for _, h := range all {
+		switch {
+		case h.Transcription:
+			err = s.live.Stop(ctx, job.Org, h.Key)
+		case h.Analysis:
+			err = s.live.Forget(ctx, job.Org, h.Key)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,225 @@
+package app_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rapporthq/rapport/internal/app/apptest"
+)
+
+const liveSubscription = `subscription($session: ID!, $after: String) {liveSession(sessionId: $session, after: $after) {
+	__typename cursor
+	... on LiveStateChanged {liveSession {status endReason transcript {status}}}
+	... on LiveUtterancesSaid {utterances {chunkId text final revision role} metrics {elapsedMs sinceClientMs questionRun coach {talkMs talkShareOfSpeech} client {wordCount}}}
+	... on LiveInsightChanged {insight {kind}}
+}}`
+
+type liveEvent struct {
+	Typename    string `json:"__typename"`
+	Cursor      string
+	LiveSession struct {
+		Status     string
+		EndReason  *string
+		Transcript *struct{ Status string }
+	}
+	Utterances []struct {
+		ChunkID, Text, Role string
+		Final               bool
+		Revision            int
+	}
+	Metrics *struct {
+		ElapsedMs, QuestionRun int
+		SinceClientMs          *int
+		Coach                  *struct {
+			TalkMs            int
+			TalkShareOfSpeech *float64
+		}
+		Client *struct{ WordCount int }
+	}
+	Insight *struct{ Kind string }
+}
+
+// String is an event in a few words.
+func (e liveEvent) String() string {
+	switch e.Typename {
+	case "LiveStateChanged":
+		if t := e.LiveSession.Transcript; t != nil {
+			return e.LiveSession.Status + " " + t.Status
+		}
+		return e.LiveSession.Status
+	case "LiveUtterancesSaid":
+		var said []string
+		for _, u := range e.Utterances {
+			mark := ""
+			if !u.Final {
+				mark = "…"
+			}
+			said = append(said, u.ChunkID+" "+u.Text+mark)
+		}
+		return strings.Join(said, " | ")
+	case "LiveInsightChanged":
+		return "insight " + e.Insight.Kind
+	}
+	return e.Typename
+}
+
+func nextLive(t testing.TB, s *apptest.Subscription) (e liveEvent) {
+	t.Helper()
+	r := s.Next(t)
+	var out struct{ LiveSession liveEvent }
+	r.Into(t, &out)
+	return out.LiveSession
+}
+
+func awaits(t testing.TB, s *apptest.Subscription, want ...string) (last liveEvent) {
+	t.Helper()
+	for _, w := range want {
+		last = nextLive(t, s)
+		if last.String() != w {
+			t.Fatalf("got %q, want %q", last, w)
+		}
+	}
+	return last
+}
+
+// Who follows a session hears how it stands, then each word with the measures, and what comes of it; who was away for a while hears what was
+// said meanwhile, once.
+func TestLiveIsFollowed(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := beginning(t, env)
+	follow := func(c *apptest.Client, after any) *apptest.Subscription {
+		t.Helper()
+		return c.Subscribe(t, liveSubscription, apptest.Vars{"session": session, "after": after})
+	}
+	early := follow(coach, nil)
+	does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	awaits(t, early, "LIVE")
+	utter(t, coach, session, chunk("a", "Ruth Calloway", "What would help?", 0, 2), provisional(chunk("b", "Amara Okafor", "I", 3, 3.5)))
+	if m := awaits(t, early, "a What would help? | b I…").Metrics; m == nil || m.ElapsedMs != 2000 || m.QuestionRun != 1 || m.SinceClientMs != nil || *m.Coach.TalkShareOfSpeech != 1 {
+		t.Errorf("measures: %+v", m)
+	}
+	late := follow(coach, nil)
+	left := awaits(t, late, "LIVE").Cursor
+	late.Close()
+
+	utter(t, coach, session, provisional(chunk("b", "Amara Okafor", "I will", 3, 4)))
+	utter(t, coach, session, chunk("b", "Amara Okafor", "I will ask Tomasz on Monday.", 3, 6))
+	utter(t, coach, session, chunk("c", "Ruth Calloway", "Good.", 10, 11))
+	if m := awaits(t, early, "b I will…", "b I will ask Tomasz on Monday.", "c Good.").Metrics; *m.SinceClientMs != 5000 || m.Client.WordCount != 6 || m.Coach.TalkMs != 3000 {
+		t.Errorf("measures: %+v", m)
+	}
+	// What has changed twice while nobody of this process listened comes once; the process that has written it remembers both.
+	other := env.Another(t)
+	again := other.Login(t, apptest.Coach).Subscribe(t, liveSubscription, apptest.Vars{"session": session, "after": left})
+	awaits(t, again, "b I will ask Tomasz on Monday.", "c Good.")
+
+	does(t, coach, "pauseLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	awaits(t, again, "PAUSED")
+	does(t, coach, "resumeLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	awaits(t, again, "LIVE")
+	utter(t, other.Login(t, apptest.Coach), session, provisional(chunk("d", "Amara Okafor", "And then", 12, 13)))
+	awaits(t, again, "d And then…")
+	does(t, coach, "endLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	awaits(t, again, "d And then", "ENDED PARSED")
+	env.Work(t)
+	heard := map[string]bool{}
+	for !heard["ENDED READY"] {
+		heard[nextLive(t, again).String()] = true
+	}
+	if !heard["insight COMMITMENT"] {
+		t.Errorf("after the end: %v", heard)
+	}
+	got := value[string](t, env, `SELECT measures::text FROM live_sessions`)
+	var live struct {
+		Coach, Client struct {
+			TalkMs            int
+			TalkShareOfSpeech float64
+			WordsPerMinute    float64
+		}
+	}
+	if err := json.Unmarshal([]byte(got), &live); err != nil {
+		t.Fatal(err)
+	}
+	batch := live
+	if err := json.Unmarshal([]byte(value[string](t, env, `SELECT m.measures::text FROM session_metrics m JOIN live_sessions l ON l.transcript_id = m.transcript_id`)), &batch); err != nil {
+		t.Fatal(err)
+	}
+	if live != batch {
+		t.Errorf("at the end: %+v, of the transcript: %+v", live, batch)
+	}
+}
+
+// Each hears what they may: the client, if it is shared, the words and no measure; the supervisor, with the consent, the measures too; others
+// nothing. Who may not any more is told so.
+func TestLiveEventsOfOthers(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := beginning(t, env)
+	client := clientOf(t, env, session)
+	does(t, coach, "withdrawConsent", "subject", "__typename", apptest.Vars{"subjectId": client, "scopes": []string{"SUPERVISION"}})
+	does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	vars := apptest.Vars{"session": session}
+	refused := func(what string, emails ...string) {
+		t.Helper()
+		for _, email := range emails {
+			if r := env.Login(t, email).Subscribe(t, liveSubscription, vars).Next(t); r.Code() != "NOT_FOUND" {
+				t.Errorf("%s, %s: %s", what, email, r.Body)
+			}
+		}
+	}
+	refused("not shared, without supervision", apptest.Owner, apptest.Coach2, apptest.Supervisor, apptest.ClientUser, apptest.Sponsor, apptest.Lumen)
+
+	does(t, coach, "endLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session, "sharedWithClient": true})
+	does(t, coach, "giveConsent", "subject", "__typename", apptest.Vars{"subjectId": client, "scopes": []string{"SUPERVISION"}})
+	refused("shared, with supervision", apptest.Owner, apptest.Coach2, apptest.Sponsor, apptest.Lumen)
+	follow := func(email string) *apptest.Subscription {
+		s := env.Login(t, email).Subscribe(t, liveSubscription, vars)
+		awaits(t, s, "LIVE")
+		return s
+	}
+	amara, ines, ruth := follow(apptest.ClientUser), follow(apptest.Supervisor), follow(apptest.Coach)
+	utter(t, coach, session, chunk("a", "Ruth Calloway", "What would help?", 0, 2))
+	for _, c := range []struct {
+		who      string
+		events   *apptest.Subscription
+		measures bool
+	}{{"client", amara, false}, {"supervisor", ines, true}, {"coach", ruth, true}} {
+		if e := awaits(t, c.events, "a What would help?"); (e.Metrics != nil) != c.measures {
+			t.Errorf("%s: measures %v", c.who, e.Metrics)
+		}
+	}
+
+	does(t, coach, "withdrawConsent", "subject", "__typename", apptest.Vars{"subjectId": client, "scopes": []string{"AI_ANALYSIS"}})
+	utter(t, coach, session, chunk("b", "Ruth Calloway", "Well.", 3, 4))
+	if e := awaits(t, ruth, "b Well."); e.Metrics != nil {
+		t.Errorf("without consent to analysis: %+v", e.Metrics)
+	}
+	env.Work(t)
+	if n := value[int](t, env, `SELECT count(measures) FROM live_sessions`); n != 0 {
+		t.Errorf("%d measures are kept without consent to analysis", n)
+	}
+	does(t, coach, "withdrawConsent", "subject", "__typename", apptest.Vars{"subjectId": client, "scopes": []string{"TRANSCRIPTION"}})
+	at := time.Now()
+	env.Work(t)
+	for who, events := range map[string]*apptest.Subscription{"client": amara, "supervisor": ines, "coach": ruth} {
+		for {
+			r := events.Next(t)
+			if strings.Contains(string(r.Data), `"b"`) {
+				continue
+			}
+			if r.Code() != "NOT_FOUND" {
+				t.Errorf("%s, after the withdrawal: %s", who, r.Body)
+			}
+			break
+		}
+	}
+	if took := time.Since(at); took > 5*time.Second {
+		t.Errorf("told %s after the withdrawal", took)
+	}
+}
