@@ -30,7 +30,7 @@ import (
 const (
 	maxQuestion = 1000 // characters
 	maxMessages = 50   // of a thread, which is read without pages
-	atOnce      = 3    // questions that wait for their answers
+	atOnce      = 10   // questions that wait for their answers
 	anHour      = 120  // questions
 )
 
