@@ -39,6 +39,8 @@ func (s *Service) Evidence(ctx context.Context, question string, within *session
 
 // onlyWords is a text without anything that a query could be read from, and no longer than one.
 func onlyWords(text string) string {
-	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && r != '\'' && r != '’' })
+	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && r != '\'' && r != '’'
+	})
 	return strings.Join(words[:min(len(words), maxParts)], " ")
 }
