@@ -74,6 +74,9 @@ func describe(out *gqlerror.Error, faults []*fault.Error) {
 	if first.Code != "" {
 		out.Extensions["code"] = first.Code
 	}
+	if seconds := fault.RetryAfter(first); seconds > 0 {
+		out.Extensions["retryAfter"] = seconds
+	}
 	field := first.Field
 	if field == "" && first.Kind == fault.KindInvalid {
 		field = argument(out.Path)

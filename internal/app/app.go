@@ -64,6 +64,7 @@ type App struct {
 	listener *postgres.Listener
 	work     work
 	found    found
+	shared   shared
 	stream   closingStream
 	carrier  []httpx.Check // none where PostgreSQL alone takes events around
 	files    files
@@ -117,7 +118,7 @@ func WithEmbedder(other embed.Embedder, older ...embed.Embedder) Option {
 
 // New assembles the product over a migrated database. Close releases what it holds; the pool stays the caller's.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.Pool, opts ...Option) (*App, error) {
-	a := &App{config: cfg, log: log, db: db, streams: transport.NewStreams(limitsOf(cfg.HTTP)), now: time.Now}
+	a := &App{config: cfg, log: log, db: db, now: time.Now}
 	for _, o := range opts {
 		o(a)
 	}
@@ -135,22 +136,23 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	if err := a.chooseAnalyser(ctx); err != nil {
 		return nil, err
 	}
+	if a.shared, err = a.openShared(ctx); err != nil {
+		return nil, err
+	}
+	a.streams = transport.NewStreams(limitsOf(cfg.HTTP, a.shared.limiter))
 	a.listener = postgres.Listen(context.WithoutCancel(ctx), db, log)
 	if a.work, err = a.openWork(ctx); err != nil {
 		a.listener.Close()
+		a.shared.close()
 		return nil, err
 	}
 	if a.news, err = a.openNews(ctx); err != nil {
 		a.work.close()
 		a.listener.Close()
+		a.shared.close()
 		return nil, err
 	}
-	if err := a.openStream(ctx); err != nil {
-		a.news.close()
-		a.work.close()
-		a.listener.Close()
-		return nil, err
-	}
+	a.openStream()
 
 	a.reads = audit.NewReadLog(db, log)
 	a.sealer = audit.NewSealer(db, log)
@@ -216,7 +218,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		a.analysis,
 		a.found.check,
 		a.meaning,
-	}, a.files.inboxChecks(), a.mails.checks, a.news.checks, a.carrier)...)
+	}, a.files.inboxChecks(), a.mails.checks, a.news.checks, a.carrier, a.shared.checks)...)
 	a.watched = make(chan struct{})
 	go a.reviewStreams(context.WithoutCancel(ctx))
 	if a.handler, err = a.routes(); err != nil {
@@ -234,6 +236,7 @@ func (a *App) Close() {
 	a.work.close()
 	a.listener.Close()
 	<-a.watched
+	a.shared.close()
 }
 
 // ServedAt says by which address people reach the server, where that is known only once it listens.

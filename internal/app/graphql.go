@@ -18,7 +18,6 @@ import (
 	"github.com/rapporthq/rapport/graph"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/platform/auth"
-	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
@@ -61,14 +60,6 @@ func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 		return next(ctx)
 	})
 	return srv
-}
-
-// limitsOf is how many streams and subscriptions people and organizations may have.
-func limitsOf(c config.HTTP) transport.Limits {
-	return transport.Limits{
-		Streams:       transport.Share{User: c.MaxStreamsPerUser, Organization: c.MaxStreamsPerOrganization},
-		Subscriptions: transport.Share{User: c.MaxSubscriptionsPerUser, Organization: c.MaxSubscriptionsPerOrganization},
-	}
 }
 
 // signIn checks the bearer token in a connection_init as one in a request's header is checked.

@@ -230,7 +230,7 @@ func (a *App) announce(ctx context.Context, out io.Writer, addr net.Addr, took t
 	if len(a.carrier) > 0 {
 		streamed = "redis"
 	}
-	fmt.Fprintf(&b, "\n  database   PostgreSQL %s (%s)\n  queue      %s\n  stream     %s\n  files      %s\n  mail       %s\n  events     %s\n  search     %s\n  analyser   %s\n", version, where, a.work.where, streamed, a.files.where, a.mails.where, a.news.where, a.found.where, a.analyses())
+	fmt.Fprintf(&b, "\n  database   PostgreSQL %s (%s)\n  queue      %s\n  stream     %s\n  limits     %s\n  files      %s\n  mail       %s\n  events     %s\n  search     %s\n  analyser   %s\n", version, where, a.work.where, streamed, a.shared.where, a.files.where, a.mails.where, a.news.where, a.found.where, a.analyses())
 	for _, problem := range a.ready.Problems(ctx) {
 		fmt.Fprintf(&b, "  attention  %s\n", problem)
 	}

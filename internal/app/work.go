@@ -40,7 +40,11 @@ func (a *App) openWork(ctx context.Context) (w work, err error) {
 		w.check.Adapter = "sqs"
 		w.check.Probe = queueIsThere(w.sqs.Reach)
 	}
-	w.rows = pgqueue.New(a.db, a.listener, pgqueue.Options{PerOrg: perOrg(a.config)})
+	w.rows = pgqueue.New(a.db, a.listener, pgqueue.Options{
+		PerOrg:   perOrg(a.config),
+		Yielding: []string{search.SubjectTranscript.Job(), transcript.JobEmbed}, // a whole conversation each, when all that people wait for is done
+		Side:     a.config.Jobs.Indexing,
+	})
 	return w, nil
 }
 

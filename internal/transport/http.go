@@ -43,6 +43,12 @@ func (h HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	}
 	params.Headers = r.Header
 	ctx := r.Context()
+	if v, err := auth.FromContext(ctx); err == nil { // else all that can be had is a refusal, and an invitation accepted
+		if err := h.Streams.limits.operation(ctx, v); err != nil {
+			tooMany(w, err)
+			return
+		}
+	}
 	op, errs := exec.CreateOperationContext(ctx, params)
 	best, streams := accepted(r)
 	if errs != nil {

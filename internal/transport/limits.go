@@ -1,82 +1,121 @@
 package transport
 
 import (
+	"cmp"
+	"context"
 	"net/http"
-	"sync"
+	"strconv"
+	"time"
 
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
-	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/limit"
 )
 
-// Limits is how much a process carries at a time; zeros are no limits.
+// Limits is how much people and organizations may have at a time, and how often they may ask; zeros are no limits.
 type Limits struct {
+	// Limiter counts: in this process, which is the default, or over all of them.
+	Limiter limit.Limiter
+
 	Streams       Share // WebSockets that are signed in, and event streams of subscriptions
 	Subscriptions Share // on all of these together
+	Operations    Rates // of any kind, over any transport, whether or not they are valid
 }
 
 // Share is how much of it may be one person's, and one organization's.
 type Share struct{ User, Organization int }
 
-// held counts what is open of one kind.
-type held struct {
-	what string
-	most Share
+// Rates are how often one person may do it, and one organization.
+type Rates struct{ User, Organization limit.Rate }
 
-	mu    sync.Mutex
-	users map[person]int
-	orgs  map[id.UUID]int
+// resumable is when a client may come back that has too much open: a process that has died is forgotten by then, or soon.
+const resumable = 5 * time.Second
+
+// who is the two that something of a viewer's is counted for, and what they are called.
+func who(v auth.Viewer) (user, organization string) {
+	return v.Org.String() + ":" + v.User.String(), v.Org.String()
 }
 
-// person is somebody in an organization.
-type person struct{ org, user id.UUID }
-
-func newHeld(what string, most Share) *held {
-	return &held{what: what, most: most, users: map[person]int{}, orgs: map[id.UUID]int{}}
-}
-
-// full says why a viewer can have no more, if that is so.
-func (h *held) full(v auth.Viewer) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.reached(v)
-}
-
-func (h *held) reached(v auth.Viewer) error {
-	if most := h.most.User; most > 0 && h.users[person{v.Org, v.User}] >= most {
-		return fault.Limited("a server holds %d %s for a person: close some", most, h.what)
+// hold counts one more of a viewer's until give is called.
+func (l Limits) hold(ctx context.Context, what string, most Share, v auth.Viewer) (give func(), err error) {
+	user, organization := who(v)
+	var held []func()
+	give = func() {
+		for _, release := range held {
+			release()
+		}
 	}
-	if most := h.most.Organization; most > 0 && h.orgs[v.Org] >= most {
-		return fault.Limited("a server holds %d %s for an organization: close some", most, h.what)
+	for _, share := range []struct {
+		key, whose string
+		most       int
+	}{
+		{what + ":user:" + user, "a person", most.User},
+		{what + ":org:" + organization, "an organization", most.Organization},
+	} {
+		if share.most <= 0 {
+			continue
+		}
+		release, err := l.Limiter.Hold(ctx, share.key, share.most)
+		if err == nil && release == nil {
+			err = fault.Limited("%s can have %d %s open: close some", share.whose, share.most, what).After(resumable)
+		}
+		if err != nil {
+			give()
+			return nil, err
+		}
+		held = append(held, release)
+	}
+	return give, nil
+}
+
+// stream and subscription count one more of a viewer's until give is called.
+func (l Limits) stream(ctx context.Context, v auth.Viewer) (give func(), err error) {
+	return l.hold(ctx, "streams", l.Streams, v)
+}
+
+func (l Limits) subscription(ctx context.Context, v auth.Viewer) (give func(), err error) {
+	return l.hold(ctx, "subscriptions", l.Subscriptions, v)
+}
+
+// operation counts one more operation of a viewer's, or says that it is one too many. One that is too many for the organization still
+// counts for the person.
+func (l Limits) operation(ctx context.Context, v auth.Viewer) error {
+	user, organization := who(v)
+	for _, share := range []struct {
+		key, whose string
+		rate       limit.Rate
+	}{
+		{"operations:user:" + user, "a person", l.Operations.User},
+		{"operations:org:" + organization, "an organization", l.Operations.Organization},
+	} {
+		if !share.rate.Limits() {
+			continue
+		}
+		wait, err := l.Limiter.Allow(ctx, share.key, share.rate)
+		if err != nil {
+			return err
+		}
+		if wait > 0 {
+			return fault.Limited("%s can send %d operations in %s: wait", share.whose, share.rate.Count, share.rate.Per).
+				WithCode("RATE_LIMITED").After(wait)
+		}
 	}
 	return nil
 }
 
-// take counts one more of a viewer's until give is called, once.
-func (h *held) take(v auth.Viewer) (give func(), err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err := h.reached(v); err != nil {
-		return nil, err
+// tooMany answers a request that would be one too many, or that nobody can count now.
+func tooMany(w http.ResponseWriter, err error) {
+	p := httpx.Problem{Status: http.StatusTooManyRequests, Message: "try again later"}
+	if fault.KindOf(err) != fault.KindLimited {
+		p.Status = http.StatusServiceUnavailable
 	}
-	who := person{v.Org, v.User}
-	h.users[who]++
-	h.orgs[v.Org]++
-	return func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if h.users[who]--; h.users[who] == 0 {
-			delete(h.users, who)
-		}
-		if h.orgs[v.Org]--; h.orgs[v.Org] == 0 {
-			delete(h.orgs, v.Org)
-		}
-	}, nil
-}
-
-// tooMany answers a request for a stream that would be one too many.
-func tooMany(w http.ResponseWriter, reached error) {
-	w.Header().Set("Retry-After", "5")
-	httpx.Problem{Status: http.StatusTooManyRequests, Code: string(fault.KindOf(reached)), Message: reached.Error()}.Write(w)
+	p.Code = string(fault.KindUnavailable)
+	if all := fault.All(err); len(all) > 0 {
+		p.Code, p.Message = cmp.Or(all[0].Code, string(all[0].Kind)), all[0].Message
+	}
+	seconds := cmp.Or(fault.RetryAfter(err), 1)
+	p.Extensions = map[string]any{"retryAfter": seconds}
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	p.Write(w)
 }

@@ -41,7 +41,9 @@ type socket struct {
 	viewer     context.Context // ctx with the viewer, once there is one
 	initiation *time.Timer
 	expiry     *time.Timer // of the viewer's token, if it expires
-	forget     func()      // the viewer, and that they hold a socket
+	forget     func()      // the viewer
+	holder     auth.Viewer // for whom it is counted, if anybody
+	give       func()      // back that they hold a socket; nil if nobody does
 
 	mu       sync.Mutex // guards what follows, and puts messages in order
 	active   map[string]*operation
@@ -89,6 +91,9 @@ func (s *socket) serve() {
 		s.stopTimers()
 		if s.forget != nil {
 			s.forget()
+		}
+		if s.give != nil {
+			s.give()
 		}
 		_ = s.conn.CloseNow()
 		s.running.Wait()
@@ -256,16 +261,23 @@ func (s *socket) signIn(payload map[string]any) *websocket.CloseError {
 	if !s.initiation.Stop() {
 		return nil // too late
 	}
-	give, err := s.of.Streams.streams.take(viewer)
-	if err != nil {
-		return &websocket.CloseError{Code: closeTooMany, Reason: "Too many sockets"}
+	if s.give == nil || viewer.Org != s.holder.Org || viewer.User != s.holder.User {
+		if s.give != nil {
+			s.give()
+		}
+		s.holder = viewer
+		if s.give, err = s.of.Streams.limits.stream(s.ctx, viewer); err != nil {
+			if fault.KindOf(err) != fault.KindLimited {
+				return &websocket.CloseError{Code: websocket.StatusTryAgainLater, Reason: "Try again later"}
+			}
+			return &websocket.CloseError{Code: closeTooMany, Reason: "Too many sockets"}
+		}
 	}
 	s.viewer = auth.WithViewer(s.ctx, viewer)
 	if !viewer.Until.IsZero() {
 		s.expiry = time.AfterFunc(time.Until(viewer.Until), func() { s.close(closeForbidden, "Forbidden") })
 	}
-	forget := s.of.Streams.signIn(viewer, s.reconsider)
-	s.forget = func() { forget(); give() }
+	s.forget = s.of.Streams.signIn(viewer, s.reconsider)
 	s.send(outgoing{Type: "connection_ack"})
 	return nil
 }
@@ -293,9 +305,13 @@ func (s *socket) subscribe(m incoming) *websocket.CloseError {
 		return &websocket.CloseError{Code: closeDuplicate, Reason: "Subscriber for " + m.ID + " already exists"}
 	}
 	ctx := graphql.StartOperationTrace(s.viewer)
+	if err := s.of.Streams.limits.operation(ctx, s.holder); err != nil {
+		s.send(outgoing{m.ID, "error", present(ctx, s.exec, &graphql.OperationContext{}, gqlerror.Wrap(err))})
+		return nil
+	}
 	op, errs := s.exec.CreateOperationContext(ctx, params)
 	if errs == nil {
-		errs = s.start(ctx, m.ID, op)
+		errs = s.admit(ctx, m.ID, op)
 	}
 	if errs != nil {
 		s.send(outgoing{m.ID, "error", present(ctx, s.exec, op, errs...)})
@@ -309,37 +325,42 @@ func (s *socket) taken(id string) bool {
 	return s.active[id] != nil
 }
 
-// start runs an operation, unless it is one subscription too many of the socket's or the viewer's.
-func (s *socket) start(ctx context.Context, id string, oc *graphql.OperationContext) gqlerror.List {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining {
-		return nil // the close to come answers it
-	}
-	op := &operation{id: id, kind: oc.Operation.Operation}
+// admit runs an operation, unless it is one subscription too many of the socket's or the viewer's.
+func (s *socket) admit(ctx context.Context, id string, oc *graphql.OperationContext) gqlerror.List {
 	give := func() {}
-	if op.kind == ast.Subscription {
+	if oc.Operation.Operation == ast.Subscription {
 		if most := s.of.MaxSubscriptions; s.subscriptions() >= most {
 			return gqlerror.List{gqlerror.Wrap(fault.Limited("a socket can hold %d subscriptions", most))}
 		}
-		viewer, err := auth.FromContext(s.viewer)
-		if err == nil {
-			give, err = s.of.Streams.subscriptions.take(viewer)
-		}
-		if err != nil {
+		var err error
+		if give, err = s.of.Streams.limits.subscription(ctx, s.holder); err != nil {
 			return gqlerror.List{gqlerror.Wrap(err)}
 		}
 	}
-	ctx, op.cancel = context.WithCancel(ctx)
-	s.active[id] = op
-	s.running.Go(func() {
-		defer give()
-		s.run(ctx, op, oc)
-	})
+	s.start(ctx, id, oc, give)
 	return nil
 }
 
+// start runs an operation and calls ended when it is over.
+func (s *socket) start(ctx context.Context, id string, oc *graphql.OperationContext, ended func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		ended()
+		return // the close to come answers it
+	}
+	op := &operation{id: id, kind: oc.Operation.Operation}
+	ctx, op.cancel = context.WithCancel(ctx)
+	s.active[id] = op
+	s.running.Go(func() {
+		defer ended()
+		s.run(ctx, op, oc)
+	})
+}
+
 func (s *socket) subscriptions() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, op := range s.active {
 		if op.kind == ast.Subscription {
 			n++

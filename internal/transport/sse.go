@@ -28,8 +28,8 @@ func (h HTTP) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 	if op != nil && op.Operation.Operation == ast.Subscription {
 		defer h.Streams.begin(func(context.Context) { cut() })()
 		if v, err := auth.FromContext(ctx); err == nil {
-			for _, h := range []*held{h.Streams.streams, h.Streams.subscriptions} {
-				give, err := h.take(v)
+			for _, hold := range []func(context.Context, auth.Viewer) (func(), error){h.Streams.limits.stream, h.Streams.limits.subscription} {
+				give, err := hold(ctx, v)
 				if err != nil {
 					tooMany(w, err)
 					return

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/limit"
 )
 
 // Streams are the responses that do not end by themselves: WebSockets, and event streams of subscriptions. net/http does not
@@ -20,7 +21,7 @@ type Streams struct {
 	open     atomic.Int64
 	none     chan struct{} // receives when the last one has ended after stop
 
-	streams, subscriptions *held
+	limits Limits
 
 	mu       sync.Mutex
 	signed   map[*signedIn]struct{}
@@ -94,10 +95,13 @@ func (s *Streams) Review(judge func(auth.Viewer) Standing) {
 
 // NewStreams returns streams of which none is open.
 func NewStreams(limits Limits) *Streams {
+	if limits.Limiter == nil {
+		limits.Limiter = limit.NewLocal()
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	return &Streams{
 		stopping: ctx, stop: stop, none: make(chan struct{}, 1), signed: map[*signedIn]struct{}{}, joined: make(chan struct{}, 1),
-		streams: newHeld("sockets and streams", limits.Streams), subscriptions: newHeld("subscriptions", limits.Subscriptions),
+		limits: limits,
 	}
 }
 

@@ -129,7 +129,7 @@ func serve(t *testing.T, f fields, change ...func(*WebSocket, *HTTP)) server {
 	h.SetRecoverFunc(func(context.Context, any) error { return errors.New("it broke") })
 	h.AddTransport(ws)
 	h.AddTransport(web)
-	s := server{httptest.NewServer(h), streams, log}
+	s := server{httptest.NewServer(viewers(h)), streams, log}
 	t.Cleanup(func() {
 		if streams.stopping.Err() == nil {
 			go streams.Close(context.Background())
@@ -251,8 +251,10 @@ func TestDrainWaitsForNobodyWhoHasLeft(t *testing.T) {
 func TestShares(t *testing.T) {
 	t.Parallel()
 	one, two := id.UUID{1}, id.UUID{2}
-	h := newHeld("things", Share{User: 2, Organization: 3})
-	take := func(org, user id.UUID) (func(), error) { return h.take(auth.Viewer{Org: org, User: user}) }
+	l := NewStreams(Limits{Streams: Share{User: 2, Organization: 3}}).limits
+	take := func(org, user id.UUID) (func(), error) {
+		return l.stream(t.Context(), auth.Viewer{Org: org, User: user})
+	}
 	must := func(give func(), err error) func() {
 		t.Helper()
 		if err != nil {
@@ -262,11 +264,8 @@ func TestShares(t *testing.T) {
 	}
 	refused := func(org, user id.UUID, whose string) {
 		t.Helper()
-		if _, err := take(org, user); fault.KindOf(err) != fault.KindLimited || !strings.Contains(err.Error(), whose) {
+		if _, err := take(org, user); fault.KindOf(err) != fault.KindLimited || !strings.Contains(err.Error(), whose) || fault.RetryAfter(err) == 0 {
 			t.Errorf("got %v", err)
-		}
-		if h.full(auth.Viewer{Org: org, User: user}) == nil {
-			t.Error("it is not full")
 		}
 	}
 	first := must(take(one, one))
@@ -280,7 +279,7 @@ func TestShares(t *testing.T) {
 	refused(one, one, "an organization")
 	other()
 	must(take(one, one))
-	if _, err := newHeld("things", Share{}).take(auth.Viewer{}); err != nil {
+	if _, err := l.subscription(t.Context(), auth.Viewer{}); err != nil {
 		t.Error(err)
 	}
 }

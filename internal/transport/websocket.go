@@ -58,8 +58,10 @@ func (*WebSocket) Supports(r *http.Request) bool {
 //
 // Whether a page of this origin may open a socket has been decided before, by httpx.SameOrigin.
 func (t *WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	if v, err := auth.FromContext(r.Context()); err == nil { // else connection_init says who it is, and is refused
-		if err := t.Streams.streams.full(v); err != nil {
+	var give func()
+	v, err := auth.FromContext(r.Context())
+	if err == nil { // else connection_init says who it is, and is refused
+		if give, err = t.Streams.limits.stream(r.Context(), v); err != nil {
 			tooMany(w, err)
 			return
 		}
@@ -67,10 +69,15 @@ func (t *WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 	hijacked := &frugal{ResponseWriter: w, write: t.Timing.withDefaults().Write}
 	conn, err := websocket.Accept(hijacked, r, &websocket.AcceptOptions{Subprotocols: []string{protocol}, InsecureSkipVerify: true})
 	if err != nil {
+		if give != nil {
+			give()
+		}
 		return // Accept has answered
 	}
 	conn.SetReadLimit(t.MaxMessage)
-	go newSocket(context.WithoutCancel(r.Context()), t, exec, conn, hijacked.conn).serve()
+	s := newSocket(context.WithoutCancel(r.Context()), t, exec, conn, hijacked.conn)
+	s.holder, s.give = v, give
+	go s.serve()
 }
 
 // frugal hands a connection over with buffers that thousands of idle sockets can afford. Larger reads and writes pass

@@ -109,7 +109,8 @@ func serve(ctx context.Context, o options) error {
 func serveApp(ctx context.Context, o options, db *pgxpool.Pool, ln net.Listener) error {
 	cfg, err := config.Load(func(name string) (string, bool) {
 		v, ok := map[string]string{"RAPPORT_HOME": o.home, "RAPPORT_DEMO": "false", "RAPPORT_SHUTDOWN_TIMEOUT": "1s",
-			"RAPPORT_MAX_STREAMS_PER_USER": "0", "RAPPORT_MAX_SUBSCRIPTIONS_PER_USER": "0"}[name]
+			"RAPPORT_MAX_STREAMS_PER_USER": "0", "RAPPORT_MAX_SUBSCRIPTIONS_PER_USER": "0",
+			"RAPPORT_MAX_OPERATIONS_PER_USER": "0", "RAPPORT_MAX_OPERATIONS_PER_ORGANIZATION": "0"}[name]
 		return v, ok
 	})
 	if err != nil {

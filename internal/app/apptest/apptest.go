@@ -152,7 +152,7 @@ var demo = testkit.Filled{Fill: func(ctx context.Context, url string) error {
 
 func configuration(home string, change []func(*config.Config)) config.Config {
 	cfg, err := config.Load(func(name string) (string, bool) {
-		values := map[string]string{"RAPPORT_HOME": home, "RAPPORT_DEMO": "false", "RAPPORT_ADDR": "127.0.0.1:0"}
+		values := map[string]string{"RAPPORT_HOME": home, "RAPPORT_DEMO": "false", "RAPPORT_ADDR": "127.0.0.1:0", "RAPPORT_MAX_OPERATIONS_PER_USER": "0"}
 		v, ok := values[name]
 		return v, ok
 	})

@@ -96,15 +96,20 @@ type HTTP struct {
 	MaxQueryCost int `env:"RAPPORT_MAX_QUERY_COST, default=100000"`
 	// The number of subscriptions that one WebSocket may hold open.
 	MaxSubscriptionsPerSocket int `env:"RAPPORT_MAX_SUBSCRIPTIONS_PER_SOCKET, default=100"`
-	// The most WebSockets and event streams that one process holds open for a person. Who asks for more gets a 429, or the code
-	// 4429 on a socket that says by connection_init who it is. 0 is no limit, also of the next three.
+	// The most WebSockets and event streams that a person holds open: on all processes together with RAPPORT_REDIS_URL, and otherwise on
+	// each. Who asks for more gets a 429, or the code 4429 on a socket that says by connection_init who it is. 0 is no limit, also of the next five.
 	MaxStreamsPerUser int `env:"RAPPORT_MAX_STREAMS_PER_USER, default=100"`
 	// The same for an organization.
 	MaxStreamsPerOrganization int `env:"RAPPORT_MAX_STREAMS_PER_ORGANIZATION, default=10000"`
-	// The most subscriptions that one process holds open for a person, over all sockets and streams.
+	// The most subscriptions that a person holds open, over all sockets and streams, counted like these.
 	MaxSubscriptionsPerUser int `env:"RAPPORT_MAX_SUBSCRIPTIONS_PER_USER, default=1000"`
 	// The same for an organization.
 	MaxSubscriptionsPerOrganization int `env:"RAPPORT_MAX_SUBSCRIPTIONS_PER_ORGANIZATION, default=50000"`
+	// How many operations a person sends in a minute, over any transport, counted like these: as many at once after a quiet minute. Who sends
+	// more gets a 429 with Retry-After, or an error with the code RATE_LIMITED on a socket.
+	MaxOperationsPerUser int `env:"RAPPORT_MAX_OPERATIONS_PER_USER, default=1200"`
+	// The same for an organization.
+	MaxOperationsPerOrganization int `env:"RAPPORT_MAX_OPERATIONS_PER_ORGANIZATION, default=60000"`
 	// How long requests are still taken after readiness was turned off, so that a load balancer can notice. Behind one,
 	// set it to a little more than the interval of its health check.
 	DrainDelay time.Duration `env:"RAPPORT_DRAIN_DELAY, default=0s"`
@@ -143,6 +148,9 @@ func (a Auth) Enabled() bool { return a.Issuer != "" }
 type Jobs struct {
 	// How many jobs one process runs at the same time.
 	Concurrency int `env:"RAPPORT_WORKER_CONCURRENCY, default=4"`
+	// How many transcripts are indexed for searching, and how many get vectors, at a time in all processes together. It yields while a job of
+	// another kind waits for a worker, for at most five minutes. With several workers, their number.
+	Indexing int `env:"RAPPORT_INDEXING_CONCURRENCY, default=1"`
 	// How long a job belongs to a worker that gives no sign of life. Then another worker takes it over.
 	Lease time.Duration `env:"RAPPORT_JOB_LEASE, default=1m"`
 	// The URL of a standard queue of Amazon SQS that hands out the jobs, with a dead-letter queue. Without it PostgreSQL hands
@@ -153,12 +161,24 @@ type Jobs struct {
 	SQSResend time.Duration `env:"RAPPORT_SQS_RESEND, default=5m"`
 }
 
-// Stream is about events on their way to subscribers.
+// Uncounted is what happens to what is limited while nobody can count it over all processes.
+type Uncounted string
+
+// What can happen.
+const (
+	CountAlone Uncounted = "alone"
+	RefuseAll  Uncounted = "refuse"
+)
+
+// Stream is about events on their way to subscribers, and what else processes share through Redis.
 type Stream struct {
-	// Where Redis is, which carries events from one process to the others: `redis://user:password@host:6379/0`, `rediss://` with TLS.
-	// Without it, and while it is away, PostgreSQL carries them. All processes that share a database must be given the same. Of a URL
-	// that is fetched, a change of the user and of the password is followed.
+	// Where Redis is, which carries events from one process to the others, and counts what is limited over all of them:
+	// `redis://user:password@host:6379/0`, `rediss://` with TLS. Without it, and while it is away, PostgreSQL carries them. All processes that
+	// share a database must be given the same. Of a URL that is fetched, a change of the user and of the password is followed.
 	RedisURL Secret `env:"RAPPORT_REDIS_URL"`
+	// What holds for the limits of people and organizations while Redis is away: `alone`, each process counts what it sees itself, or
+	// `refuse`, sockets and operations are refused as UNAVAILABLE until it is back.
+	LimitsWithoutRedis Uncounted `env:"RAPPORT_LIMITS_WITHOUT_REDIS, default=alone"`
 	// How long events are kept for clients that come back and ask for what they missed.
 	Retention time.Duration `env:"RAPPORT_STREAM_RETENTION, default=24h"`
 }

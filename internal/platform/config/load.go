@@ -156,6 +156,9 @@ func (c Config) check() (problems []error) {
 	if !slices.Contains([]Role{All, Server, Worker}, c.Role) {
 		wrong("RAPPORT_ROLE", "must be %s, %s or %s", All, Server, Worker)
 	}
+	if c.Stream.LimitsWithoutRedis != CountAlone && c.Stream.LimitsWithoutRedis != RefuseAll {
+		wrong("RAPPORT_LIMITS_WITHOUT_REDIS", "must be %s or %s", CountAlone, RefuseAll)
+	}
 	if c.Log.Format != LogText && c.Log.Format != LogJSON {
 		wrong("RAPPORT_LOG_FORMAT", "must be %s or %s", LogText, LogJSON)
 	}
@@ -173,8 +176,11 @@ func (c Config) check() (problems []error) {
 	atLeast("RAPPORT_MAX_STREAMS_PER_ORGANIZATION", int64(c.HTTP.MaxStreamsPerOrganization), 0)
 	atLeast("RAPPORT_MAX_SUBSCRIPTIONS_PER_USER", int64(c.HTTP.MaxSubscriptionsPerUser), 0)
 	atLeast("RAPPORT_MAX_SUBSCRIPTIONS_PER_ORGANIZATION", int64(c.HTTP.MaxSubscriptionsPerOrganization), 0)
+	atLeast("RAPPORT_MAX_OPERATIONS_PER_USER", int64(c.HTTP.MaxOperationsPerUser), 0)
+	atLeast("RAPPORT_MAX_OPERATIONS_PER_ORGANIZATION", int64(c.HTTP.MaxOperationsPerOrganization), 0)
 	atLeast("DATABASE_MAX_CONNS", int64(c.Database.MaxConns), 2)
 	atLeast("RAPPORT_WORKER_CONCURRENCY", int64(c.Jobs.Concurrency), 1)
+	atLeast("RAPPORT_INDEXING_CONCURRENCY", int64(c.Jobs.Indexing), 1)
 	lasts("RAPPORT_DRAIN_DELAY", c.HTTP.DrainDelay, 0)
 	lasts("RAPPORT_SHUTDOWN_TIMEOUT", c.HTTP.ShutdownTimeout, time.Second)
 	lasts("RAPPORT_JOB_LEASE", c.Jobs.Lease, 5*time.Second)

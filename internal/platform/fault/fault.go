@@ -8,6 +8,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind says what a caller can do about an error.
@@ -31,6 +32,7 @@ type Error struct {
 	Code    string // finer than Kind where a client may want to tell cases apart; "" means Kind
 	Field   string // dotted path of the argument or input field, for KindInvalid
 	Message string
+	Retry   time.Duration // after which trying again may do; 0 says nothing
 	cause   error
 }
 
@@ -49,6 +51,22 @@ func (e *Error) WithCode(code string) *Error {
 	c := *e
 	c.Code = code
 	return &c
+}
+
+// After returns a copy that says after which time trying again may do.
+func (e *Error) After(d time.Duration) *Error {
+	c := *e
+	c.Retry = d
+	return &c
+}
+
+// RetryAfter returns the whole seconds to wait that the first Error in err's chain says, 0 if it says nothing.
+func RetryAfter(err error) int {
+	var e *Error
+	if !errors.As(err, &e) {
+		return 0
+	}
+	return int((e.Retry + time.Second - 1) / time.Second)
 }
 
 // Because returns a copy that wraps cause.

@@ -176,7 +176,7 @@ var ready = regexp.MustCompile(`is ready after`)
 func (p *Process) Start(ctx context.Context) error {
 	cmd := exec.Command(p.rig.program)
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+p.rig.url, "DATABASE_MAX_CONNS=12", "RAPPORT_HOME="+p.rig.home, "RAPPORT_DEMO=false", "RAPPORT_ADDR="+p.address,
-		"RAPPORT_ROLE="+string(p.role), "RAPPORT_S3_BUCKET="+bucket, "RAPPORT_SQS_QUEUE_URL="+p.rig.Queues.URL, "RAPPORT_SNS_TOPIC_ARN="+p.rig.Topic, "RAPPORT_LOG_LEVEL=error",
+		"RAPPORT_ROLE="+string(p.role), "RAPPORT_S3_BUCKET="+bucket, "RAPPORT_SQS_QUEUE_URL="+p.rig.Queues.URL, "RAPPORT_SNS_TOPIC_ARN="+p.rig.Topic, "RAPPORT_LOG_LEVEL=error", "RAPPORT_MAX_OPERATIONS_PER_USER=0",
 		"AWS_REGION="+region, "AWS_ENDPOINT_URL="+p.rig.Line.URL, "AWS_ACCESS_KEY_ID="+account, "AWS_SECRET_ACCESS_KEY=test", "AWS_SESSION_TOKEN=", "AWS_PROFILE=")
 	cmd.Env = append(cmd.Env, p.more...)
 	log, err := os.OpenFile(filepath.Join(p.rig.home, "processes.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

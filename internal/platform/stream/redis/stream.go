@@ -18,10 +18,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/redis"
 	"github.com/rapporthq/rapport/internal/platform/stream"
 )
 
@@ -50,7 +51,7 @@ const (
 // Carrier implements stream.Carrier.
 type Carrier struct {
 	log            *slog.Logger
-	writer, reader redis.UniversalClient
+	writer, reader redis.Lines
 	keys           []string
 	length         int64
 	age            time.Duration
@@ -65,28 +66,9 @@ type Carrier struct {
 
 var _ stream.Carrier = (*Carrier)(nil)
 
-// Connect returns what makes clients for the server at url, redis:// or rediss://. Lines sign in as url says at that moment; where the
-// server is stays. Each client tries once: whoever asks knows better when to ask again.
-func Connect(ctx context.Context, url func(context.Context) string) (func() redis.UniversalClient, error) {
-	opts, err := redis.ParseURL(url(ctx))
-	if err != nil {
-		return nil, errors.New("must be a URL like redis://user:password@host:6379/0, or rediss:// for TLS") // the library's error may quote it
-	}
-	opts.MaxRetries, opts.DialerRetries, opts.DialTimeout = -1, 1, patience
-	opts.ContextTimeoutEnabled = true
-	opts.CredentialsProviderContext = func(ctx context.Context) (user, password string, err error) {
-		now, err := redis.ParseURL(url(ctx))
-		if err != nil {
-			return opts.Username, opts.Password, nil
-		}
-		return now.Username, now.Password, nil
-	}
-	return func() redis.UniversalClient { return redis.NewClient(opts) }, nil
-}
-
 // New returns a carrier over what connect reaches. It calls connect twice, because readers wait on their lines, and closes what it
 // gets. Redis need not be there.
-func New(connect func() redis.UniversalClient, log *slog.Logger, opts Options) *Carrier {
+func New(connect func() redis.Lines, log *slog.Logger, opts Options) *Carrier {
 	c := &Carrier{
 		log: log, writer: connect(), reader: connect(), length: opts.Length, age: opts.Age,
 		queue: make(chan stream.Entry, waiting), lost: make(chan struct{}, 1),
@@ -210,9 +192,9 @@ func (c *Carrier) together(e stream.Entry) []stream.Entry {
 
 func (c *Carrier) send(events []stream.Entry) error {
 	return c.ask(func(ctx context.Context) error {
-		_, err := c.writer.Pipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := c.writer.Pipelined(ctx, func(p goredis.Pipeliner) error {
 			for _, e := range events {
-				p.XAdd(ctx, &redis.XAddArgs{Stream: c.key(e), MaxLen: c.length, Approx: true, Values: pack(e)})
+				p.XAdd(ctx, &goredis.XAddArgs{Stream: c.key(e), MaxLen: c.length, Approx: true, Values: pack(e)})
 			}
 			return nil
 		})
@@ -223,7 +205,7 @@ func (c *Carrier) send(events []stream.Entry) error {
 func (c *Carrier) trim() error {
 	oldest := strconv.FormatInt(time.Now().Add(-c.age).UnixMilli(), 10) // ids begin with Redis's clock; if ours is another, more or less is kept
 	return c.ask(func(ctx context.Context) error {
-		_, err := c.writer.Pipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := c.writer.Pipelined(ctx, func(p goredis.Pipeliner) error {
 			for _, key := range c.keys {
 				p.XTrimMinIDApprox(ctx, key, oldest, 0)
 			}
@@ -260,9 +242,9 @@ func (c *Carrier) read(key string, arrived func(stream.Entry)) {
 				continue
 			}
 		}
-		answer, err := c.reader.XRead(c.ctx, &redis.XReadArgs{Streams: []string{key, at}, Count: together, Block: blocking}).Result()
+		answer, err := c.reader.XRead(c.ctx, &goredis.XReadArgs{Streams: []string{key, at}, Count: together, Block: blocking}).Result()
 		switch {
-		case errors.Is(err, redis.Nil): // nothing new
+		case errors.Is(err, goredis.Nil): // nothing new
 		case err != nil:
 			// It may have come back without what it had, and with another idea of the time.
 			at = ""

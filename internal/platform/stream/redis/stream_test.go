@@ -14,11 +14,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
+	"github.com/rapporthq/rapport/internal/platform/redis"
 	"github.com/rapporthq/rapport/internal/platform/stream"
 	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
 	redisstream "github.com/rapporthq/rapport/internal/platform/stream/redis"
@@ -51,9 +52,9 @@ func (b *bundle) addOrg(t *testing.T) id.UUID {
 	return org
 }
 
-func (b *bundle) connect(t *testing.T) func() redis.UniversalClient {
+func (b *bundle) connect(t *testing.T) func() redis.Lines {
 	t.Helper()
-	connect, err := redisstream.Connect(t.Context(), func(context.Context) string { return b.redis.URL() })
+	connect, err := redis.Connect(t.Context(), func(context.Context) string { return b.redis.URL() })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +269,7 @@ func TestWhatIsNoEventIsPassedOver(t *testing.T) {
 		}
 		wrong[name] = value
 		for _, values := range []any{wrong, map[string]any{"private": "private"}} {
-			if err := client.XAdd(t.Context(), &redis.XAddArgs{Stream: "rapport:stream:{0}", Values: values}).Err(); err != nil {
+			if err := client.XAdd(t.Context(), &goredis.XAddArgs{Stream: "rapport:stream:{0}", Values: values}).Err(); err != nil {
 				t.Fatal(err)
 			}
 		}
