@@ -56,6 +56,12 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"message": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.AskMessages.Load(ctx, key))
 	},
+	"live": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.LiveSessions.Load(ctx, key))
+	},
+	"liveutterance": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.LiveUtterances.Load(ctx, key))
+	},
 	"transcript": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Transcripts.Load(ctx, key))
 	},

@@ -29,6 +29,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -166,6 +167,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream, a.news.outbox)
 	a.services.Themes = theme.NewService(db)
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.limits(), a.services.Themes, a.stream, a.news.outbox)
+	a.services.Live = live.NewService(db, a.services.Sessions, a.services.Transcripts, a.stream)
 	a.services.GoalLinks = goal.NewLinks(a.services.Goals, linkable(a.services)...)
 	a.services.Analytics = analytics.NewService(db, a.services.Goals)
 	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights, a.services.Themes)
@@ -188,7 +190,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Ask = ask.NewService(db, log, ask.Domains{
 		Clients: a.services.Clients, Engagements: a.services.Engagements, Sessions: a.services.Sessions, Transcripts: a.services.Transcripts, Search: a.services.Search,
 	}, a.answerer, a.limits(), a.stream)
-	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), a.services.Search, Personal(), a.news.outbox)
+	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.services.Live, a.files, a.mails.mailbox(), a.services.Search, Personal(), a.news.outbox)
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.work.queue(), Log: log,
@@ -200,6 +202,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.runner.Handle(search.JobSwitch, a.services.Meaning.Switch)
 	a.runner.Handle(transcript.JobKeep, a.services.Transcripts.Keep)
 	a.runner.Handle(transcript.JobUnlink, a.services.Transcripts.Unlink)
+	a.runner.Handle(live.JobWatch, a.services.Live.Watch)
 	a.runner.Handle(consent.JobFollow, a.services.Privacy.Follow)
 	a.runner.Handle(privacy.JobSweep, a.services.Privacy.Sweep)
 	a.runner.Handle(privacy.JobExport, a.services.Privacy.Copy, jobs.OnDead(a.services.Privacy.Died))
@@ -303,6 +306,9 @@ func (a *App) sweep(ctx context.Context) error {
 		if err := a.services.Transcripts.SweepExports(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot sweep exports", "err", err)
 		}
+		if _, err := a.services.Live.Prune(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot remove words of live sessions", "err", err)
+		}
 		if err := a.services.Privacy.Schedule(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot schedule retention", "err", err)
 		}
@@ -391,7 +397,7 @@ func taggable(s loaders.Services) []tag.Kind {
 // Personal is what the domains keep of clients beside transcripts and what is derived from them. What refers to something stands before
 // it, and the client's own row last: by it the others are found.
 func Personal() []personal.Store {
-	return slices.Concat(ask.Personal, org.Personal, notice.Personal, tag.Personal, theme.Personal, goal.Personal, note.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
+	return slices.Concat(ask.Personal, org.Personal, notice.Personal, tag.Personal, theme.Personal, goal.Personal, note.Personal, live.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
 }
 
 // consenting are the people who agree to something: clients, for all their sessions, and who else takes part in one, for that one.
