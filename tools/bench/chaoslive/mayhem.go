@@ -10,7 +10,9 @@ import (
 // something the database knows.
 func (c *chaos) write(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
-		var out struct{ ReviewInsight struct{ UserErrors []struct{ Message string } } }
+		var out struct {
+			ReviewInsight struct{ UserErrors []struct{ Message string } }
+		}
 		err := c.servers[n%len(c.servers)].Client().Ask(ctx, `mutation($in: ReviewInsightInput!) { reviewInsight(input: $in) { userErrors { message } } }`,
 			map[string]any{"in": map[string]any{"insightId": c.rig.Practice.Insight.String(), "decision": "EDIT", "title": fmt.Sprintf("Revision %d", time.Now().UnixNano())}}, &out)
 		if err != nil || len(out.ReviewInsight.UserErrors) > 0 {
