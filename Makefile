@@ -66,6 +66,10 @@ FORMAT ?= text
 evaluate: ## Compare utterance codes with human annotation: DATA=<csv>, FORMAT=json for a last line of JSON, LLM=openai SPEND=<dollars>
 	@go run ./tools/evaluate -data "$(DATA)" -format "$(FORMAT)" $(if $(LLM),-llm "$(LLM)") $(if $(SPEND),-spend "$(SPEND)")
 
+.PHONY: evaluate-search
+evaluate-search: ## Judge what search finds, by words, by meaning and by both, in PostgreSQL and Elasticsearch: the table of docs/search.md
+	go run ./tools/testrun -- go test -timeout 40m -run '^TestEvaluate$$' ./internal/app/judged -evaluate -v
+
 .PHONY: generate
 generate: ## Generate graph/ from the schema and docs/configuration.md from the config struct
 	go tool gqlgen generate

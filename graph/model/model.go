@@ -11,6 +11,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -47,6 +48,8 @@ type (
 	TranscriptEdge           = page.Edge[transcript.Transcript]
 	UtteranceConnection      = page.Connection[transcript.Utterance]
 	UtteranceEdge            = page.Edge[transcript.Utterance]
+	LiveUtteranceConnection  = page.Connection[live.Utterance]
+	LiveUtteranceEdge        = page.Edge[live.Utterance]
 	TranscriptEditConnection = page.Connection[transcript.Edit]
 	TranscriptEditEdge       = page.Edge[transcript.Edit]
 	InsightConnection        = page.Connection[insight.Insight]

@@ -28,6 +28,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -165,6 +166,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream, a.news.outbox)
 	a.services.Themes = theme.NewService(db)
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.limits(), a.services.Themes, a.stream, a.news.outbox)
+	a.services.Live = live.NewService(db, a.services.Sessions, a.services.Transcripts, a.stream)
 	a.services.GoalLinks = goal.NewLinks(a.services.Goals, linkable(a.services)...)
 	a.services.Analytics = analytics.NewService(db, a.services.Goals, a.answers())
 	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights, a.services.Themes)
@@ -184,7 +186,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	if a.services.Search, err = a.openSearch(ctx); err != nil {
 		return nil, err
 	}
-	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), a.services.Search, Personal(), a.news.outbox)
+	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.services.Live, a.files, a.mails.mailbox(), a.services.Search, Personal(), a.news.outbox)
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.work.queue(), Log: log,
@@ -196,6 +198,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.runner.Handle(search.JobSwitch, a.services.Meaning.Switch)
 	a.runner.Handle(transcript.JobKeep, a.services.Transcripts.Keep)
 	a.runner.Handle(transcript.JobUnlink, a.services.Transcripts.Unlink)
+	a.runner.Handle(live.JobWatch, a.services.Live.Watch)
 	a.runner.Handle(consent.JobFollow, a.services.Privacy.Follow)
 	a.runner.Handle(privacy.JobSweep, a.services.Privacy.Sweep)
 	a.runner.Handle(privacy.JobExport, a.services.Privacy.Copy, jobs.OnDead(a.services.Privacy.Died))
@@ -298,6 +301,9 @@ func (a *App) sweep(ctx context.Context) error {
 		if err := a.services.Transcripts.SweepExports(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot sweep exports", "err", err)
 		}
+		if _, err := a.services.Live.Prune(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot remove words of live sessions", "err", err)
+		}
 		if err := a.services.Privacy.Schedule(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot schedule retention", "err", err)
 		}
@@ -389,7 +395,7 @@ func taggable(s loaders.Services) []tag.Kind {
 // Personal is what the domains keep of clients beside transcripts and what is derived from them. What refers to something stands before
 // it, and the client's own row last: by it the others are found.
 func Personal() []personal.Store {
-	return slices.Concat(org.Personal, notice.Personal, tag.Personal, theme.Personal, goal.Personal, note.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
+	return slices.Concat(org.Personal, notice.Personal, tag.Personal, theme.Personal, goal.Personal, note.Personal, live.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
 }
 
 // consenting are the people who agree to something: clients, for all their sessions, and who else takes part in one, for that one.

@@ -94,6 +94,23 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 		return apptest.Coach, fmt.Sprintf(`id: %q`, does(t, w.env.Login(t, apptest.Coach), "createSession", "session", "id",
 			apptest.Vars{"engagementId": w.engagement(t), "startsAt": "2026-05-05T10:00:00Z"})["id"])
 	},
+	"startLiveSession": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`sessionId: %q`, beginning(t, w.env))
+	},
+	"appendLiveUtterances": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`sessionId: %q, chunks: [{chunkId: "1", text: "Overwritten", startMs: 0, endMs: 1}]`, listening(t, w.env))
+	},
+	"pauseLiveSession": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`sessionId: %q`, listening(t, w.env))
+	},
+	"resumeLiveSession": func(t *testing.T, w *world) (string, string) {
+		key := listening(t, w.env)
+		does(t, w.env.Login(t, apptest.Coach), "pauseLiveSession", "liveSession", "id", apptest.Vars{"sessionId": key})
+		return apptest.Coach, fmt.Sprintf(`sessionId: %q`, key)
+	},
+	"endLiveSession": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`sessionId: %q`, listening(t, w.env))
+	},
 	"removeParticipant": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach, fmt.Sprintf(`id: %q`, does(t, w.env.Login(t, apptest.Coach), "addParticipant", "participant", "id",
 			apptest.Vars{"sessionId": jonas3.id(t, w.env), "name": "Overwritten"})["id"])

@@ -98,7 +98,7 @@ var decisions = map[string]decision{
 		only{"title": {admin, coach, supervisor, client}, "archivedAt": {admin, coach, supervisor}, "reopening": {admin, coach, supervisor},
 			"sponsorships": {admin, coach, supervisor, client}, "sessionsIncluded": {admin, coach, supervisor, client, informed}, "sessionsUsed": {admin, coach, supervisor, client, informed}}},
 	"Session": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all},
-		"id number type status startsAt durationMinutes usesSession overlaps engagement client coach participants agenda tags transcript transcripts metrics insights notes goals actionItems createdAt updatedAt",
+		"id number type status startsAt durationMinutes usesSession overlaps engagement client coach participants agenda tags transcript transcripts liveSession metrics insights notes goals actionItems createdAt updatedAt",
 		only{"title": {coach, supervisor, client}, "cancellation": {coach, supervisor, client}, "consents": {coach, supervisor, client}, "insightCount": {admin, coach}, "archivedAt": {admin, coach, supervisor}}},
 	"Participant": {opens{coach: all, supervisor: all, client: all}, "id name role consents consentRecords user", nil},
 	"AgendaTopic": {opens{coach: all, supervisor: all, client: all}, "id title notes status addedBy carriedFrom session createdAt updatedAt", nil},
@@ -107,6 +107,9 @@ var decisions = map[string]decision{
 	"Transcript": {opens{coach: all, supervisor: consented, client: shared},
 		"id version status failure session title format filename sha256 language durationMs warnings sharedWithClient speakers edits utterances metrics analysisRuns archivedAt createdAt updatedAt",
 		only{"speakerQuestion": {coach}, "summary": {coach}, "skillEvidence": {coach, supervisor}}},
+	"LiveSession": {opens{coach: all, supervisor: consented, client: shared},
+		"id session status endReason language sharedWithClient speakers startedAt heardAt pausedAt endedAt revision utterances transcript", only{"source": {coach}}},
+	"LiveUtterance":     {opens{coach: all, supervisor: consented, client: shared}, "id chunkId revision speaker role text startMs endMs final", nil},
 	"Speaker":           {opens{coach: all, supervisor: consented, client: shared}, "id label displayName role roleConfidence roleReason mergedInto", only{"remembered": {coach}}},
 	"Utterance":         {opens{coach: all, supervisor: consented, client: shared}, "id index speaker startMs endMs text cues revisions", only{"originalText": {coach}, "codes": {coach, supervisor}}},
 	"TranscriptEdit":    {opens{coach: all}, "id kind author at undone undoneAt speakers utteranceCount transcript", nil},
@@ -217,6 +220,7 @@ var parts = map[string]string{
 	"SearchBucket":            "value label count",
 	"SearchInterpretation":    "query notes",
 	"SearchSuggestion":        "text kind",
+	"LiveSpeaker":             "label role",
 }
 
 // answers are the fields of payloads that are no row which somebody has decided about: what whoever made the change is told besides.
@@ -225,6 +229,7 @@ var answers = strings.Fields(`DiscardDeadLettersPayload.count ReplayDeadLettersP
 	RequestTranscriptUploadPayload.upload ExportTranscriptPayload.export DownloadDataExportPayload.export PublishConsentTextPayload.consentText
 	GiveConsentPayload.subject WithdrawConsentPayload.subject TagPayload.entity UntagPayload.entity
 	SaveNotePayload.conflict RestoreNoteVersionPayload.conflict
+	AppendLiveUtterancesPayload.added AppendLiveUtterancesPayload.revised AppendLiveUtterancesPayload.unchanged
 	MarkNotificationsReadPayload.viewer MarkAllNotificationsReadPayload.viewer UpdateNotificationPreferencesPayload.preferences`)
 
 // orders are what lists are ordered by: fields that everybody sees who sees the row, since their order tells of what they hold.

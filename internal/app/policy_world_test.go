@@ -319,6 +319,13 @@ func (w *world) fill(t *testing.T) {
 		CROSS JOIN LATERAL (VALUES (s.coach_id), (c.user_id), ($1)) AS who (user_id)
 		JOIN memberships m ON m.org_id = s.org_id AND m.user_id = who.user_id
 		WHERE who.user_id <> $2`, w.person(t, "sponsor2@harbor.example"), w.person(t, "former@harbor.example"))
+	// Every session with a transcript was listened to; the client may follow every other one.
+	w.exec(t, `INSERT INTO live_sessions (id, org_id, session_id, source, status, end_reason, language, shared_with_client, speakers, started_by, ended_at, paused_at, revision, transcript_id)
+		SELECT gen_random_uuid(), s.org_id, s.id, 'The Yarrowby box ' || s.id, 'ENDED', 'BY_COACH', 'en', t.shared_with_client OR s.number % 2 = 0,
+			'[{"label": "Voice one", "role": "COACH"}]', s.coach_id, now(), now(), 2, t.id
+		FROM transcripts t JOIN sessions s ON s.id = t.session_id WHERE t.version = 1`)
+	w.exec(t, `INSERT INTO live_utterances (id, org_id, live_session_id, chunk_id, revision, speaker, text, start_ms, end_ms, final)
+		SELECT gen_random_uuid(), l.org_id, l.id, n::text, n, n, 0, 'As said at the Zennor mine ' || l.id || n, n * 1000, n * 1000 + 900, true FROM live_sessions l CROSS JOIN generate_series(1, 2) n`)
 	// A value in every field.
 	w.exec(t, `UPDATE transcripts SET title = 'Minutes of ' || coalesce(filename, 'a talk'), language = 'en'`)
 	w.exec(t, `UPDATE transcripts SET status = 'NEEDS_SPEAKERS' WHERE session_id = $1 AND version = 1`, w.session(t, amara, 2))
@@ -504,6 +511,10 @@ var kinds = map[string]struct{ prefix, sql string }{
 			jsonb_build_object('name', name) FROM saved_filters`},
 	"Transcript": {"transcript", meetings + `SELECT t.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
 			jsonb_build_object('title', t.title, 'filename', t.filename, 'sha256', encode(t.sha256, 'hex')) FROM transcripts t JOIN meeting m ON m.id = t.session_id`},
+	"LiveSession": {"live", meetings + `SELECT l.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, l.shared_with_client, false, false,
+			jsonb_build_object('source', l.source) FROM live_sessions l JOIN meeting m ON m.id = l.session_id`},
+	"LiveUtterance": {"liveutterance", meetings + `SELECT u.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, l.shared_with_client, false, false,
+			jsonb_build_object('text', u.text) FROM live_utterances u JOIN live_sessions l ON l.id = u.live_session_id JOIN meeting m ON m.id = l.session_id`},
 	"Speaker": {"speaker", meetings + `SELECT sp.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
 			jsonb_build_object('label', sp.label, 'displayName', sp.display_name) FROM speakers sp JOIN transcripts t ON t.id = sp.transcript_id JOIN meeting m ON m.id = t.session_id`},
 	"Utterance": {"utterance", meetings + `SELECT u.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,

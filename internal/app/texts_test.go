@@ -30,7 +30,7 @@ var untargeted = map[string][2]string{
 }
 
 // answersAnyway are mutations that cannot be made again and again, and say so whatever the text: theirs are read back in tests of their own.
-var answersAnyway = strings.Fields(`acceptInvitation reopenEngagement cancelSession acceptInsightAsAction splitSpeaker updateTag`)
+var answersAnyway = strings.Fields(`startLiveSession appendLiveUtterances acceptInvitation reopenEngagement cancelSession acceptInsightAsAction splitSpeaker updateTag`)
 
 // versions finds the version that a change must name.
 var versions = map[string]string{

@@ -5,6 +5,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/deadletter"
+	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/search"
@@ -39,7 +40,11 @@ func (a *App) openWork(ctx context.Context) (w work, err error) {
 		w.check.Adapter = "sqs"
 		w.check.Probe = queueIsThere(w.sqs.Reach)
 	}
-	w.rows = pgqueue.New(a.db, a.listener, pgqueue.Options{PerOrg: perOrg(a.config)})
+	w.rows = pgqueue.New(a.db, a.listener, pgqueue.Options{
+		PerOrg:   perOrg(a.config),
+		Yielding: []string{search.SubjectTranscript.Job(), transcript.JobEmbed}, // a whole conversation each, when all that people wait for is done
+		Side:     a.config.Jobs.Indexing,
+	})
 	return w, nil
 }
 
@@ -85,6 +90,7 @@ var aboutJobs = []deadletter.About{
 	{Kind: transcript.JobEmbed, Prefix: "transcript", Table: "transcripts"},
 	{Kind: transcript.JobKeep, Prefix: "transcript", Table: "transcripts"},
 	{Kind: transcript.JobUnlink, Prefix: "transcript", Table: "transcripts"},
+	{Kind: live.JobWatch, Prefix: "live", Table: "live_sessions"},
 	{Kind: consent.JobFollow, Prefix: "client", Table: "clients"},
 	{Kind: consent.JobFollow, Prefix: "participant", Table: "participants"},
 	{Kind: privacy.JobExport, Prefix: "request", Table: "data_requests"},

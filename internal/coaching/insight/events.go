@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
@@ -199,6 +200,9 @@ func (s *Service) see(ctx context.Context, d stream.Delivery) (_ Event, err erro
 			return nil, err
 		}
 		return TranscriptChanged{place, t}, nil
+	}
+	if !strings.HasPrefix(d.Kind, "insight.") && !strings.HasPrefix(d.Kind, "analysis.") { // somebody else's, of the same session
+		return nil, nil
 	}
 	var about subject
 	if err := json.Unmarshal(d.Data, &about); err != nil {

@@ -180,6 +180,7 @@ func (c Config) check() (problems []error) {
 	atLeast("RAPPORT_MAX_OPERATIONS_PER_ORGANIZATION", int64(c.HTTP.MaxOperationsPerOrganization), 0)
 	atLeast("DATABASE_MAX_CONNS", int64(c.Database.MaxConns), 2)
 	atLeast("RAPPORT_WORKER_CONCURRENCY", int64(c.Jobs.Concurrency), 1)
+	atLeast("RAPPORT_INDEXING_CONCURRENCY", int64(c.Jobs.Indexing), 1)
 	lasts("RAPPORT_DRAIN_DELAY", c.HTTP.DrainDelay, 0)
 	lasts("RAPPORT_SHUTDOWN_TIMEOUT", c.HTTP.ShutdownTimeout, time.Second)
 	lasts("RAPPORT_JOB_LEASE", c.Jobs.Lease, 5*time.Second)

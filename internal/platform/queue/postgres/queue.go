@@ -32,6 +32,14 @@ type Options struct {
 	// PerOrg limits how many messages of one organization are in flight, held here or running; 0 is no limit. Among
 	// organizations, the ones with the fewest in flight come first, whatever the length of their backlogs.
 	PerOrg int
+	// Yielding are kinds whose work is heavy and that nobody waits for (an index). They are not received while a job of another kind waits
+	// for a worker, of whichever organization, until they are older than Patience.
+	Yielding []string
+	// Patience of yielding kinds. Default 5 min.
+	Patience time.Duration
+	// Side limits how many messages of each yielding kind are in flight in all processes together; two receivers at the same moment
+	// may take one too many. Default 1.
+	Side int
 	// Poll is the longest a receiver waits without looking. It only matters when notifications are lost. Default 5 s.
 	Poll time.Duration
 }
@@ -58,12 +66,21 @@ func New(db postgres.DB, l *postgres.Listener, opts Options) *Queue {
 	if opts.Poll <= 0 {
 		opts.Poll = 5 * time.Second
 	}
+	if opts.Patience <= 0 {
+		opts.Patience = 5 * time.Minute
+	}
+	if opts.Side <= 0 {
+		opts.Side = 1
+	}
 	q := &Queue{
 		db:      db,
 		opts:    opts,
 		kinds:   make(map[string]bool, len(opts.Kinds)),
 		stopped: make(chan struct{}),
 		wake:    make(chan struct{}),
+	}
+	if opts.Yielding == nil {
+		q.opts.Yielding = []string{} // not NULL, to which nothing compares
 	}
 	for _, kind := range opts.Kinds {
 		q.kinds[kind] = true
@@ -97,7 +114,6 @@ func (q *Queue) Receive(ctx context.Context, limit int) (_ []queue.Delivery, err
 	if limit < 1 {
 		return nil, fault.Invalid("limit", "must be at least 1")
 	}
-	// Rows that are due but that another transaction has locked come free at an unknown moment.
 	const firstRetry, lastRetry = 5 * time.Millisecond, 500 * time.Millisecond
 	retry := firstRetry
 	for {
@@ -115,7 +131,7 @@ func (q *Queue) Receive(ctx context.Context, limit int) (_ []queue.Delivery, err
 			return found.deliveries, nil
 		}
 		pause := min(found.next, q.opts.Poll)
-		if found.locked {
+		if found.later {
 			pause = min(pause, retry)
 			retry = min(2*retry, lastRetry)
 		} else {
@@ -136,39 +152,57 @@ func (q *Queue) Receive(ctx context.Context, limit int) (_ []queue.Delivery, err
 
 type found struct {
 	deliveries []queue.Delivery
-	locked     bool          // there were candidates, and other transactions had them
+	later      bool          // there are rows that come free at an unknown moment: others have locked them, or they yield
 	next       time.Duration // until the next row becomes due
 }
 
 // One backlog of thousands must not be read to find the one job of somebody else. So: hop through the index from
 // organization to organization, look at the few oldest rows of each, and deal them out in turns.
+//
+// Yielding kinds are looked at apart, so that a backlog of theirs hides nobody. A job waits for a worker if it is PENDING and its time has come,
+// whether it is due here or was carried to another queue; whether one does is only asked where something would yield to it.
 const takeSQL = `
-WITH RECURSIVE orgs AS (
+WITH RECURSIVE others AS (
+	SELECT EXISTS (SELECT FROM jobs WHERE state = 'PENDING' AND run_at <= now() AND kind <> ALL ($6)) AS wait
+), side AS (
+	SELECT k.kind, $8 - (
+		SELECT count(*) FROM jobs j WHERE (j.state = 'RUNNING' OR j.receipt IS NOT NULL) AND j.due_at > now() AND j.kind = k.kind
+	) AS room
+	FROM unnest($6::text[]) k (kind) WHERE $1::text[] IS NULL OR k.kind = ANY ($1)
+), orgs AS (
 	(SELECT org_id FROM jobs WHERE due_at IS NOT NULL ORDER BY org_id LIMIT 1)
 	UNION ALL
 	SELECT (SELECT j.org_id FROM jobs j WHERE j.due_at IS NOT NULL AND j.org_id > o.org_id ORDER BY j.org_id LIMIT 1)
 	FROM orgs o WHERE o.org_id IS NOT NULL
 ), candidates AS (
-	SELECT c.id, c.due_at, busy.n + c.place AS turn
+	SELECT c.id, c.due_at, busy.n + c.place AS turn, c.room, row_number() OVER (PARTITION BY c.side ORDER BY busy.n + c.place, c.due_at, c.id) AS nth
 	FROM orgs o
 	CROSS JOIN LATERAL (
 		SELECT count(*) AS n FROM jobs j
 		WHERE j.org_id = o.org_id AND (j.state = 'RUNNING' OR j.receipt IS NOT NULL) AND j.due_at > now()
 	) busy
 	CROSS JOIN LATERAL (
-		SELECT d.id, d.due_at, row_number() OVER (ORDER BY d.due_at, d.id) AS place
+		SELECT d.*, row_number() OVER (ORDER BY d.due_at, d.id) AS place
 		FROM (
-			SELECT j.id, j.due_at FROM jobs j
-			WHERE j.org_id = o.org_id AND j.due_at <= now() AND ($1::text[] IS NULL OR j.kind = ANY ($1))
-			ORDER BY j.due_at, j.id
-			LIMIT CASE WHEN $2 = 0 THEN $3 ELSE least($3, greatest($2 - busy.n, 0)) END
+			(SELECT j.id, j.due_at, NULL AS side, NULL::bigint AS room FROM jobs j
+			WHERE j.org_id = o.org_id AND j.due_at <= now() AND ($1::text[] IS NULL OR j.kind = ANY ($1)) AND j.kind <> ALL ($6)
+			ORDER BY j.due_at, j.id LIMIT $3)
+			UNION ALL
+			SELECT y.* FROM side s CROSS JOIN LATERAL (
+				SELECT j.id, j.due_at, s.kind, s.room FROM jobs j
+				WHERE j.org_id = o.org_id AND j.due_at <= now() AND j.kind = s.kind
+					AND (j.created_at <= now() - $7::interval OR NOT (SELECT wait FROM others))
+				ORDER BY j.due_at, j.id LIMIT greatest(s.room, 0)
+			) y
 		) d
+		ORDER BY d.due_at, d.id
+		LIMIT CASE WHEN $2 = 0 THEN $3 ELSE least($3, greatest($2 - busy.n, 0)) END
 	) c
 	ORDER BY turn, c.due_at, c.id
 	LIMIT $3
 ), free AS (
 	SELECT j.id FROM jobs j JOIN candidates c ON c.id = j.id
-	WHERE j.due_at <= now()
+	WHERE j.due_at <= now() AND (c.room IS NULL OR c.nth <= c.room)
 	ORDER BY c.turn, c.due_at, c.id
 	LIMIT $4
 	FOR UPDATE OF j SKIP LOCKED
@@ -179,7 +213,8 @@ WITH RECURSIVE orgs AS (
 )
 SELECT kind, id, trace, receipt, true FROM held
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, EXISTS (SELECT FROM candidates)`
+SELECT NULL, NULL, NULL, NULL, EXISTS (SELECT FROM candidates)
+	OR EXISTS (SELECT FROM jobs WHERE due_at <= now() AND kind = ANY ($6) AND ($1::text[] IS NULL OR kind = ANY ($1)))`
 
 const nextSQL = `
 SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8
@@ -191,16 +226,16 @@ func (q *Queue) take(ctx context.Context, limit int) (f found, err error) {
 	// Concurrent receivers pick the same candidates: pick some more, so that they do not all come away empty.
 	spare := 2*limit + 16
 	batch := &pgx.Batch{}
-	batch.Queue(takeSQL, q.opts.Kinds, q.opts.PerOrg, spare, limit, q.opts.Visibility).Query(func(rows pgx.Rows) error {
+	batch.Queue(takeSQL, q.opts.Kinds, q.opts.PerOrg, spare, limit, q.opts.Visibility, q.opts.Yielding, q.opts.Patience, q.opts.Side).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var kind, trace, receipt *string
 			var u *id.UUID
-			var any bool
-			if err := rows.Scan(&kind, &u, &trace, &receipt, &any); err != nil {
+			var later bool
+			if err := rows.Scan(&kind, &u, &trace, &receipt, &later); err != nil {
 				return err
 			}
 			if u == nil {
-				f.locked = any
+				f.later = later
 				continue
 			}
 			f.deliveries = append(f.deliveries, queue.Delivery{Message: queue.Message{Kind: *kind, ID: *u, TraceContext: *trace}, Receipt: *receipt})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -176,6 +177,78 @@ func TestReceiveOnlyKindsAskedFor(t *testing.T) {
 	want := b.add(t, b.org, "mail", 1, 0)
 	if got := b.receive(t, 10); len(got) != 1 || got[0].Message != want[0] {
 		t.Errorf("received %v, want %v", got, want)
+	}
+}
+
+func TestYieldingKindsWaitForTheOthers(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pgqueue.Options{Yielding: []string{"embed"}, Patience: time.Hour})
+	b.add(t, b.org, "analyse", 1, time.Hour) // whose time has not come does not wait for a worker
+	embeds := b.add(t, b.org, "embed", 2, 0)
+	if got := b.receive(t, 1); got[0].Kind != "embed" {
+		t.Fatalf("received %v with nothing else to do", got)
+	}
+	other := id.New()
+	b.addOrg(t, other)
+	analyse := b.add(t, other, "analyse", 1, 0)
+	if got := b.receive(t, 10); len(got) != 1 || got[0].Message != analyse[0] {
+		t.Fatalf("received %v, want %v alone", got, analyse)
+	}
+	b.expectQuiet(t) // it is delivered, and nobody has begun it
+	if _, err := b.pool.Exec(t.Context(), `UPDATE jobs SET created_at = now() - interval '61 minutes' WHERE id = ANY ($1)`, []id.UUID{embeds[0].ID, embeds[1].ID}); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.receive(t, 10); len(got) != 1 || got[0].Kind != "embed" {
+		t.Fatalf("received %v when patience was at its end", got)
+	}
+}
+
+func TestYieldingKindsComeWhenTheOthersAreAtWork(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pgqueue.Options{Yielding: []string{"embed"}})
+	analyse := b.add(t, b.org, "analyse", 1, 0)
+	b.add(t, b.org, "embed", 1, 0)
+	b.receive(t, 1)
+	waiting := b.receiveLater(t)
+	if _, err := b.pool.Exec(t.Context(), `UPDATE jobs SET state = 'RUNNING', lease = gen_random_uuid(), lease_until = now() + interval '1 hour', due_at = now() + interval '1 hour',
+		receipt = NULL, attempt = 1 WHERE id = $1`, analyse[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-waiting; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOnlySomeOfAYieldingKindAreInFlight(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pgqueue.Options{Yielding: []string{"embed", "index"}, Patience: time.Nanosecond, Side: 2})
+	other := id.New()
+	b.addOrg(t, other)
+	for _, org := range []id.UUID{b.org, other} {
+		b.add(t, org, "embed", 50, 0)
+		b.add(t, org, "index", 1, 0)
+	}
+	b.add(t, b.org, "analyse", 3, 0) // which came last, behind more than anybody looks at
+	got := map[string]int{}
+	first := b.receive(t, 7)
+	for _, d := range first {
+		got[d.Kind]++
+	}
+	if want := map[string]int{"embed": 2, "index": 2, "analyse": 3}; !maps.Equal(got, want) {
+		t.Fatalf("received %v, want %v", got, want)
+	}
+	b.expectQuiet(t)
+	waiting := b.receiveLater(t)
+	for _, d := range first {
+		if d.Kind == "embed" {
+			if err := b.queue.Ack(t.Context(), d); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	if err := <-waiting; err != nil {
+		t.Error(err)
 	}
 }
 
