@@ -42,6 +42,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/blob/disk"
+	"github.com/rapporthq/rapport/internal/platform/cache"
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/embed"
 	"github.com/rapporthq/rapport/internal/platform/event"
@@ -169,7 +170,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.limits(), a.services.Themes, a.stream, a.news.outbox)
 	a.services.Live = live.NewService(db, a.services.Sessions, a.services.Transcripts, a.stream)
 	a.services.GoalLinks = goal.NewLinks(a.services.Goals, linkable(a.services)...)
-	a.services.Analytics = analytics.NewService(db, a.services.Goals)
+	a.services.Analytics = analytics.NewService(db, a.services.Goals, a.answers())
 	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights, a.services.Themes)
 	a.services.Notes = note.NewService(db, a.services.Orgs, a.services.Clients, a.services.Engagements, a.services.Sessions)
 	if a.mails, err = a.openMails(ctx); err != nil {
@@ -317,6 +318,9 @@ func (a *App) sweep(ctx context.Context) error {
 		}
 		if _, err := event.Discard(ctx, a.db, refusedKept); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot forget events", "err", err)
+		}
+		if err := cache.Prune(ctx, a.db); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot prune stamps", "err", err)
 		}
 		if err := a.mails.prune(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot prune mails", "err", err)

@@ -42,7 +42,7 @@ var homes = []struct {
 	{"github.com/jackc/pgx/v5/stdlib", []string{"internal/platform/postgres"}, "only migrations need database/sql"},
 	{"github.com/jackc/pgx/v5", []string{
 		"internal/platform/postgres", "internal/platform/postgres/local", "internal/platform/id", "internal/platform/page", "internal/platform/jobs",
-		"internal/platform/queue/postgres", "internal/platform/event", "internal/platform/event/devbox", "internal/platform/mail/ses", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest", "internal/platform/vector/exact",
+		"internal/platform/queue/postgres", "internal/platform/event", "internal/platform/event/devbox", "internal/platform/mail/ses", "internal/platform/cache", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest", "internal/platform/vector/exact",
 		"internal/coaching/live", "internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
 		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/deadletter", "internal/coaching/notice",
 		"internal/platform/textsearch/postgres", "internal/coaching/note", "internal/coaching/analytics", "internal/coaching/ask", "internal/coaching/search", "internal/coaching/theme", "internal/coaching/goal",
