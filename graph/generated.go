@@ -26,6 +26,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -71,6 +72,7 @@ type ResolverRoot interface {
 	Goal() GoalResolver
 	Insight() InsightResolver
 	Invitation() InvitationResolver
+	LiveSession() LiveSessionResolver
 	Membership() MembershipResolver
 	MetricGroup() MetricGroupResolver
 	Mutation() MutationResolver
@@ -235,6 +237,14 @@ type ComplexityRoot struct {
 	AnalysisRunEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	AppendLiveUtterancesPayload struct {
+		Added       func(childComplexity int) int
+		LiveSession func(childComplexity int) int
+		Revised     func(childComplexity int) int
+		Unchanged   func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
 	}
 
 	ArchiveClientPayload struct {
@@ -705,6 +715,11 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	EndLiveSessionPayload struct {
+		LiveSession func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
 	Engagement struct {
 		ArchivedAt       func(childComplexity int) int
 		Client           func(childComplexity int) int
@@ -887,6 +902,53 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	LiveSession struct {
+		EndReason        func(childComplexity int) int
+		EndedAt          func(childComplexity int) int
+		HeardAt          func(childComplexity int) int
+		ID               func(childComplexity int) int
+		Language         func(childComplexity int) int
+		PausedAt         func(childComplexity int) int
+		Revision         func(childComplexity int) int
+		Session          func(childComplexity int) int
+		SharedWithClient func(childComplexity int) int
+		Source           func(childComplexity int) int
+		Speakers         func(childComplexity int) int
+		StartedAt        func(childComplexity int) int
+		Status           func(childComplexity int) int
+		Transcript       func(childComplexity int) int
+		Utterances       func(childComplexity int, first *int, after *string, last *int, before *string) int
+	}
+
+	LiveSpeaker struct {
+		Label func(childComplexity int) int
+		Role  func(childComplexity int) int
+	}
+
+	LiveUtterance struct {
+		ChunkID  func(childComplexity int) int
+		EndMs    func(childComplexity int) int
+		Final    func(childComplexity int) int
+		ID       func(childComplexity int) int
+		Revision func(childComplexity int) int
+		Role     func(childComplexity int) int
+		Speaker  func(childComplexity int) int
+		StartMs  func(childComplexity int) int
+		Text     func(childComplexity int) int
+	}
+
+	LiveUtteranceConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	LiveUtteranceEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	MarkAllNotificationsReadPayload struct {
 		UserErrors func(childComplexity int) int
 		Viewer     func(childComplexity int) int
@@ -1015,6 +1077,7 @@ type ComplexityRoot struct {
 		AddAgendaTopic                func(childComplexity int, input session.AddTopicInput) int
 		AddCheckIn                    func(childComplexity int, input goal.CheckInInput) int
 		AddParticipant                func(childComplexity int, input session.AddParticipantInput) int
+		AppendLiveUtterances          func(childComplexity int, input live.AppendInput) int
 		ArchiveClient                 func(childComplexity int, input client.ArchiveInput) int
 		ArchiveEngagement             func(childComplexity int, input engagement.ArchiveInput) int
 		ArchiveNote                   func(childComplexity int, input note.ArchiveInput) int
@@ -1041,6 +1104,7 @@ type ComplexityRoot struct {
 		DeleteTag                     func(childComplexity int, input tag.DeleteInput) int
 		DiscardDeadLetters            func(childComplexity int, input deadletter.Input) int
 		DownloadDataExport            func(childComplexity int, input privacy.DownloadInput) int
+		EndLiveSession                func(childComplexity int, input live.EndInput) int
 		ExportTranscript              func(childComplexity int, input transcript.ExportInput) int
 		GiveConsent                   func(childComplexity int, input consent.GiveInput) int
 		ImportTranscript              func(childComplexity int, input transcript.ImportInput) int
@@ -1052,6 +1116,7 @@ type ComplexityRoot struct {
 		MergeSpeakers                 func(childComplexity int, input transcript.MergeSpeakersInput) int
 		MergeTags                     func(childComplexity int, input tag.MergeInput) int
 		MergeThemes                   func(childComplexity int, input theme.MergeInput) int
+		PauseLiveSession              func(childComplexity int, input live.PauseInput) int
 		PublishConsentText            func(childComplexity int, input consent.PublishInput) int
 		ReassignUtterances            func(childComplexity int, input transcript.ReassignInput) int
 		ReinstateMember               func(childComplexity int, input org.MemberInput) int
@@ -1069,6 +1134,7 @@ type ComplexityRoot struct {
 		RescheduleSession             func(childComplexity int, input session.RescheduleInput) int
 		ResendInvitation              func(childComplexity int, input org.InvitationInput) int
 		RestoreNoteVersion            func(childComplexity int, input note.RestoreInput) int
+		ResumeLiveSession             func(childComplexity int, input live.ResumeInput) int
 		RetryAnalysis                 func(childComplexity int, input insight.RetryInput) int
 		RetryAsk                      func(childComplexity int, input ask.RetryInput) int
 		ReviewInsight                 func(childComplexity int, input insight.ReviewInput) int
@@ -1081,6 +1147,7 @@ type ComplexityRoot struct {
 		SetSpeakerRole                func(childComplexity int, input transcript.SetSpeakerRoleInput) int
 		SplitSpeaker                  func(childComplexity int, input transcript.SplitSpeakerInput) int
 		SplitTheme                    func(childComplexity int, input theme.SplitInput) int
+		StartLiveSession              func(childComplexity int, input live.StartInput) int
 		StartSession                  func(childComplexity int, input session.StartInput) int
 		Tag                           func(childComplexity int, input tag.AddInput) int
 		UnassignSupervisor            func(childComplexity int, input org.SupervisionInput) int
@@ -1251,6 +1318,11 @@ type ComplexityRoot struct {
 		Utterances func(childComplexity int) int
 	}
 
+	PauseLiveSessionPayload struct {
+		LiveSession func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
 	PublishConsentTextPayload struct {
 		ConsentText func(childComplexity int) int
 		UserErrors  func(childComplexity int) int
@@ -1381,6 +1453,11 @@ type ComplexityRoot struct {
 		Conflict   func(childComplexity int) int
 		Note       func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	ResumeLiveSessionPayload struct {
+		LiveSession func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
 	}
 
 	RetentionReport struct {
@@ -1552,6 +1629,7 @@ type ComplexityRoot struct {
 		ID              func(childComplexity int) int
 		InsightCount    func(childComplexity int) int
 		Insights        func(childComplexity int, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) int
+		LiveSession     func(childComplexity int) int
 		Metrics         func(childComplexity int) int
 		Notes           func(childComplexity int, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) int
 		Number          func(childComplexity int) int
@@ -1689,6 +1767,11 @@ type ComplexityRoot struct {
 		CreatedAt func(childComplexity int) int
 		Grants    func(childComplexity int) int
 		User      func(childComplexity int) int
+	}
+
+	StartLiveSessionPayload struct {
+		LiveSession func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
 	}
 
 	StartSessionPayload struct {
@@ -2172,6 +2255,12 @@ type InvitationResolver interface {
 
 	EmailDelivery(ctx context.Context, obj *org.Invitation) (*notice.Delivery, error)
 }
+type LiveSessionResolver interface {
+	Session(ctx context.Context, obj *live.Session) (*session.Session, error)
+
+	Utterances(ctx context.Context, obj *live.Session, first *int, after *string, last *int, before *string) (*page.Connection[live.Utterance], error)
+	Transcript(ctx context.Context, obj *live.Session) (*transcript.Transcript, error)
+}
 type MembershipResolver interface {
 	User(ctx context.Context, obj *org.Membership) (*org.User, error)
 
@@ -2242,6 +2331,11 @@ type MutationResolver interface {
 	AcceptInsightAsAction(ctx context.Context, input insight.AcceptInput) (*model.AcceptInsightAsActionPayload, error)
 	UpdateSavedFilter(ctx context.Context, input session.UpdateSavedFilterInput) (*model.UpdateSavedFilterPayload, error)
 	DeleteSavedFilter(ctx context.Context, input session.DeleteSavedFilterInput) (*model.DeleteSavedFilterPayload, error)
+	StartLiveSession(ctx context.Context, input live.StartInput) (*model.StartLiveSessionPayload, error)
+	AppendLiveUtterances(ctx context.Context, input live.AppendInput) (*model.AppendLiveUtterancesPayload, error)
+	PauseLiveSession(ctx context.Context, input live.PauseInput) (*model.PauseLiveSessionPayload, error)
+	ResumeLiveSession(ctx context.Context, input live.ResumeInput) (*model.ResumeLiveSessionPayload, error)
+	EndLiveSession(ctx context.Context, input live.EndInput) (*model.EndLiveSessionPayload, error)
 	ImportTranscript(ctx context.Context, input transcript.ImportInput) (*model.ImportTranscriptPayload, error)
 	RequestTranscriptUpload(ctx context.Context, input transcript.UploadInput) (*model.RequestTranscriptUploadPayload, error)
 	CompleteTranscriptUpload(ctx context.Context, input transcript.CompleteUploadInput) (*model.CompleteTranscriptUploadPayload, error)
@@ -2358,6 +2452,7 @@ type SessionResolver interface {
 	Tags(ctx context.Context, obj *session.Session) ([]*tag.Tag, error)
 	Transcript(ctx context.Context, obj *session.Session) (*transcript.Transcript, error)
 	Transcripts(ctx context.Context, obj *session.Session, first *int, after *string, last *int, before *string) (*page.Connection[transcript.Transcript], error)
+	LiveSession(ctx context.Context, obj *session.Session) (*live.Session, error)
 	Metrics(ctx context.Context, obj *session.Session) (*insight.Metrics, error)
 	Insights(ctx context.Context, obj *session.Session, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[insight.Insight], error)
 	InsightCount(ctx context.Context, obj *session.Session) (*int, error)
@@ -3000,6 +3095,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AnalysisRunEdge.Node(childComplexity), true
+
+	case "AppendLiveUtterancesPayload.added":
+		if e.ComplexityRoot.AppendLiveUtterancesPayload.Added == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppendLiveUtterancesPayload.Added(childComplexity), true
+	case "AppendLiveUtterancesPayload.liveSession":
+		if e.ComplexityRoot.AppendLiveUtterancesPayload.LiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppendLiveUtterancesPayload.LiveSession(childComplexity), true
+	case "AppendLiveUtterancesPayload.revised":
+		if e.ComplexityRoot.AppendLiveUtterancesPayload.Revised == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppendLiveUtterancesPayload.Revised(childComplexity), true
+	case "AppendLiveUtterancesPayload.unchanged":
+		if e.ComplexityRoot.AppendLiveUtterancesPayload.Unchanged == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppendLiveUtterancesPayload.Unchanged(childComplexity), true
+	case "AppendLiveUtterancesPayload.userErrors":
+		if e.ComplexityRoot.AppendLiveUtterancesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppendLiveUtterancesPayload.UserErrors(childComplexity), true
 
 	case "ArchiveClientPayload.client":
 		if e.ComplexityRoot.ArchiveClientPayload.Client == nil {
@@ -4722,6 +4848,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.EmailDeliveryEdge.Node(childComplexity), true
 
+	case "EndLiveSessionPayload.liveSession":
+		if e.ComplexityRoot.EndLiveSessionPayload.LiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EndLiveSessionPayload.LiveSession(childComplexity), true
+	case "EndLiveSessionPayload.userErrors":
+		if e.ComplexityRoot.EndLiveSessionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EndLiveSessionPayload.UserErrors(childComplexity), true
+
 	case "Engagement.archivedAt":
 		if e.ComplexityRoot.Engagement.ArchivedAt == nil {
 			break
@@ -5470,6 +5609,208 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LinkGoalPayload.UserErrors(childComplexity), true
 
+	case "LiveSession.endReason":
+		if e.ComplexityRoot.LiveSession.EndReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.EndReason(childComplexity), true
+	case "LiveSession.endedAt":
+		if e.ComplexityRoot.LiveSession.EndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.EndedAt(childComplexity), true
+	case "LiveSession.heardAt":
+		if e.ComplexityRoot.LiveSession.HeardAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.HeardAt(childComplexity), true
+	case "LiveSession.id":
+		if e.ComplexityRoot.LiveSession.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.ID(childComplexity), true
+	case "LiveSession.language":
+		if e.ComplexityRoot.LiveSession.Language == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Language(childComplexity), true
+	case "LiveSession.pausedAt":
+		if e.ComplexityRoot.LiveSession.PausedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.PausedAt(childComplexity), true
+	case "LiveSession.revision":
+		if e.ComplexityRoot.LiveSession.Revision == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Revision(childComplexity), true
+	case "LiveSession.session":
+		if e.ComplexityRoot.LiveSession.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Session(childComplexity), true
+	case "LiveSession.sharedWithClient":
+		if e.ComplexityRoot.LiveSession.SharedWithClient == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.SharedWithClient(childComplexity), true
+	case "LiveSession.source":
+		if e.ComplexityRoot.LiveSession.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Source(childComplexity), true
+	case "LiveSession.speakers":
+		if e.ComplexityRoot.LiveSession.Speakers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Speakers(childComplexity), true
+	case "LiveSession.startedAt":
+		if e.ComplexityRoot.LiveSession.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.StartedAt(childComplexity), true
+	case "LiveSession.status":
+		if e.ComplexityRoot.LiveSession.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Status(childComplexity), true
+	case "LiveSession.transcript":
+		if e.ComplexityRoot.LiveSession.Transcript == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Transcript(childComplexity), true
+	case "LiveSession.utterances":
+		if e.ComplexityRoot.LiveSession.Utterances == nil {
+			break
+		}
+
+		args, err := ec.field_LiveSession_utterances_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.LiveSession.Utterances(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+
+	case "LiveSpeaker.label":
+		if e.ComplexityRoot.LiveSpeaker.Label == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSpeaker.Label(childComplexity), true
+	case "LiveSpeaker.role":
+		if e.ComplexityRoot.LiveSpeaker.Role == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSpeaker.Role(childComplexity), true
+
+	case "LiveUtterance.chunkId":
+		if e.ComplexityRoot.LiveUtterance.ChunkID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.ChunkID(childComplexity), true
+	case "LiveUtterance.endMs":
+		if e.ComplexityRoot.LiveUtterance.EndMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.EndMs(childComplexity), true
+	case "LiveUtterance.final":
+		if e.ComplexityRoot.LiveUtterance.Final == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.Final(childComplexity), true
+	case "LiveUtterance.id":
+		if e.ComplexityRoot.LiveUtterance.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.ID(childComplexity), true
+	case "LiveUtterance.revision":
+		if e.ComplexityRoot.LiveUtterance.Revision == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.Revision(childComplexity), true
+	case "LiveUtterance.role":
+		if e.ComplexityRoot.LiveUtterance.Role == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.Role(childComplexity), true
+	case "LiveUtterance.speaker":
+		if e.ComplexityRoot.LiveUtterance.Speaker == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.Speaker(childComplexity), true
+	case "LiveUtterance.startMs":
+		if e.ComplexityRoot.LiveUtterance.StartMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.StartMs(childComplexity), true
+	case "LiveUtterance.text":
+		if e.ComplexityRoot.LiveUtterance.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.Text(childComplexity), true
+
+	case "LiveUtteranceConnection.edges":
+		if e.ComplexityRoot.LiveUtteranceConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtteranceConnection.Edges(childComplexity), true
+	case "LiveUtteranceConnection.nodes":
+		if e.ComplexityRoot.LiveUtteranceConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtteranceConnection.Nodes(childComplexity), true
+	case "LiveUtteranceConnection.pageInfo":
+		if e.ComplexityRoot.LiveUtteranceConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtteranceConnection.PageInfo(childComplexity), true
+	case "LiveUtteranceConnection.totalCount":
+		if e.ComplexityRoot.LiveUtteranceConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtteranceConnection.TotalCount(childComplexity), true
+
+	case "LiveUtteranceEdge.cursor":
+		if e.ComplexityRoot.LiveUtteranceEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtteranceEdge.Cursor(childComplexity), true
+	case "LiveUtteranceEdge.node":
+		if e.ComplexityRoot.LiveUtteranceEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtteranceEdge.Node(childComplexity), true
+
 	case "MarkAllNotificationsReadPayload.userErrors":
 		if e.ComplexityRoot.MarkAllNotificationsReadPayload.UserErrors == nil {
 			break
@@ -5968,6 +6309,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AddParticipant(childComplexity, args["input"].(session.AddParticipantInput)), true
+	case "Mutation.appendLiveUtterances":
+		if e.ComplexityRoot.Mutation.AppendLiveUtterances == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_appendLiveUtterances_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AppendLiveUtterances(childComplexity, args["input"].(live.AppendInput)), true
 	case "Mutation.archiveClient":
 		if e.ComplexityRoot.Mutation.ArchiveClient == nil {
 			break
@@ -6254,6 +6606,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DownloadDataExport(childComplexity, args["input"].(privacy.DownloadInput)), true
+	case "Mutation.endLiveSession":
+		if e.ComplexityRoot.Mutation.EndLiveSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_endLiveSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EndLiveSession(childComplexity, args["input"].(live.EndInput)), true
 	case "Mutation.exportTranscript":
 		if e.ComplexityRoot.Mutation.ExportTranscript == nil {
 			break
@@ -6375,6 +6738,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MergeThemes(childComplexity, args["input"].(theme.MergeInput)), true
+	case "Mutation.pauseLiveSession":
+		if e.ComplexityRoot.Mutation.PauseLiveSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_pauseLiveSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.PauseLiveSession(childComplexity, args["input"].(live.PauseInput)), true
 	case "Mutation.publishConsentText":
 		if e.ComplexityRoot.Mutation.PublishConsentText == nil {
 			break
@@ -6562,6 +6936,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RestoreNoteVersion(childComplexity, args["input"].(note.RestoreInput)), true
+	case "Mutation.resumeLiveSession":
+		if e.ComplexityRoot.Mutation.ResumeLiveSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resumeLiveSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResumeLiveSession(childComplexity, args["input"].(live.ResumeInput)), true
 	case "Mutation.retryAnalysis":
 		if e.ComplexityRoot.Mutation.RetryAnalysis == nil {
 			break
@@ -6694,6 +7079,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SplitTheme(childComplexity, args["input"].(theme.SplitInput)), true
+	case "Mutation.startLiveSession":
+		if e.ComplexityRoot.Mutation.StartLiveSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startLiveSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartLiveSession(childComplexity, args["input"].(live.StartInput)), true
 	case "Mutation.startSession":
 		if e.ComplexityRoot.Mutation.StartSession == nil {
 			break
@@ -7517,6 +7913,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Passage.Utterances(childComplexity), true
 
+	case "PauseLiveSessionPayload.liveSession":
+		if e.ComplexityRoot.PauseLiveSessionPayload.LiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PauseLiveSessionPayload.LiveSession(childComplexity), true
+	case "PauseLiveSessionPayload.userErrors":
+		if e.ComplexityRoot.PauseLiveSessionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PauseLiveSessionPayload.UserErrors(childComplexity), true
+
 	case "PublishConsentTextPayload.consentText":
 		if e.ComplexityRoot.PublishConsentTextPayload.ConsentText == nil {
 			break
@@ -8089,6 +8498,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RestoreNoteVersionPayload.UserErrors(childComplexity), true
+
+	case "ResumeLiveSessionPayload.liveSession":
+		if e.ComplexityRoot.ResumeLiveSessionPayload.LiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResumeLiveSessionPayload.LiveSession(childComplexity), true
+	case "ResumeLiveSessionPayload.userErrors":
+		if e.ComplexityRoot.ResumeLiveSessionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResumeLiveSessionPayload.UserErrors(childComplexity), true
 
 	case "RetentionReport.before":
 		if e.ComplexityRoot.RetentionReport.Before == nil {
@@ -8756,6 +9178,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Session.Insights(childComplexity, args["filter"].(*insight.Filter), args["orderBy"].(*insight.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Session.liveSession":
+		if e.ComplexityRoot.Session.LiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.LiveSession(childComplexity), true
 	case "Session.metrics":
 		if e.ComplexityRoot.Session.Metrics == nil {
 			break
@@ -9333,6 +9761,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Sponsorship.User(childComplexity), true
+
+	case "StartLiveSessionPayload.liveSession":
+		if e.ComplexityRoot.StartLiveSessionPayload.LiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartLiveSessionPayload.LiveSession(childComplexity), true
+	case "StartLiveSessionPayload.userErrors":
+		if e.ComplexityRoot.StartLiveSessionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartLiveSessionPayload.UserErrors(childComplexity), true
 
 	case "StartSessionPayload.session":
 		if e.ComplexityRoot.StartSessionPayload.Session == nil {
@@ -10616,6 +11057,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputAddAgendaTopicInput,
 		ec.unmarshalInputAddCheckInInput,
 		ec.unmarshalInputAddParticipantInput,
+		ec.unmarshalInputAppendLiveUtterancesInput,
 		ec.unmarshalInputArchiveClientInput,
 		ec.unmarshalInputArchiveEngagementInput,
 		ec.unmarshalInputArchiveNoteInput,
@@ -10648,6 +11090,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteTagInput,
 		ec.unmarshalInputDiscardDeadLettersInput,
 		ec.unmarshalInputDownloadDataExportInput,
+		ec.unmarshalInputEndLiveSessionInput,
 		ec.unmarshalInputEngagementFilter,
 		ec.unmarshalInputEngagementOrder,
 		ec.unmarshalInputExportTranscriptInput,
@@ -10659,6 +11102,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputInsightOrder,
 		ec.unmarshalInputInviteMemberInput,
 		ec.unmarshalInputLinkGoalInput,
+		ec.unmarshalInputLiveChunkInput,
+		ec.unmarshalInputLiveSpeakerInput,
 		ec.unmarshalInputMarkAllNotificationsReadInput,
 		ec.unmarshalInputMarkNotificationsReadInput,
 		ec.unmarshalInputMarkSessionMissedInput,
@@ -10670,6 +11115,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputNoteOrder,
 		ec.unmarshalInputNotificationFilter,
 		ec.unmarshalInputNotificationPreferenceInput,
+		ec.unmarshalInputPauseLiveSessionInput,
 		ec.unmarshalInputPublishConsentTextInput,
 		ec.unmarshalInputQuietHoursInput,
 		ec.unmarshalInputReassignUtterancesInput,
@@ -10688,6 +11134,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRescheduleSessionInput,
 		ec.unmarshalInputResendInvitationInput,
 		ec.unmarshalInputRestoreNoteVersionInput,
+		ec.unmarshalInputResumeLiveSessionInput,
 		ec.unmarshalInputRetryAnalysisInput,
 		ec.unmarshalInputRetryAskInput,
 		ec.unmarshalInputReviewInsightInput,
@@ -10703,6 +11150,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSetSpeakerRoleInput,
 		ec.unmarshalInputSplitSpeakerInput,
 		ec.unmarshalInputSplitThemeInput,
+		ec.unmarshalInputStartLiveSessionInput,
 		ec.unmarshalInputStartSessionInput,
 		ec.unmarshalInputTagInput,
 		ec.unmarshalInputThemeFilter,
@@ -11618,6 +12066,8 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
     "Only what comes before this cursor."
     before: String
   ): TranscriptConnection!
+  "The live session that began last, which goes on if any does; null if there was none, or it is not the viewer's to see."
+  liveSession: LiveSession
   "The measures of its transcript; null until they are taken."
   metrics: SessionMetrics
   """
@@ -12281,6 +12731,124 @@ type UtteranceEdge {
   cursor: String!
   "The item itself."
   node: Utterance!
+}
+
+# ---------------------------------------------------------------- live
+
+"Where a live session stands."
+enum LiveStatus {
+  "What is said is written down."
+  LIVE
+  "Nothing new is written down, until it goes on."
+  PAUSED
+  "It is over, and what was said is a transcript."
+  ENDED
+}
+
+"Why a live session ended."
+enum LiveEndReason {
+  "The coach ended it."
+  BY_COACH
+  "Nothing was heard of its source for ten minutes, or it was paused for two hours."
+  SOURCE_LOST
+  "Somebody in the session took the consent to a transcript back. There is no transcript, and no word is kept."
+  CONSENT_WITHDRAWN
+}
+
+"""
+A session that is written down while it goes on, by one source. When it ends it becomes a transcript; its own words are gone a day later.
+Who sees it is who would see the transcript.
+"""
+type LiveSession implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
+  "Its id."
+  id: ID!
+  "The session."
+  session: Session
+  "What sends the words."
+  source: String @access(to: [COACH])
+  "Where it stands."
+  status: LiveStatus!
+  "Why it ended; null if it has not."
+  endReason: LiveEndReason
+  "The language that is spoken, as a BCP 47 tag; null if nobody said."
+  language: String
+  "Whether the client may follow it, and see the transcript that comes of it."
+  sharedWithClient: Boolean!
+  "Who was heard, in the order of first words, and whom the coach named beforehand; at most 50."
+  speakers: [LiveSpeaker!]!
+  "When it began."
+  startedAt: DateTime!
+  "When something was last heard of its source."
+  heardAt: DateTime!
+  "When it was paused; null if it is not."
+  pausedAt: DateTime
+  "When it ended; null if it has not."
+  endedAt: DateTime
+  "The number of the latest change to an utterance."
+  revision: Int!
+  "What was said, in the order of when it began. Empty a day after the end."
+  utterances(
+    "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many at most, counted from the end; at most 100. Not together with first."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): LiveUtteranceConnection!
+  "What it became; null until it ends, and if nothing was said."
+  transcript: Transcript
+}
+
+"A voice in a live session."
+type LiveSpeaker {
+  "What the source calls it."
+  label: String!
+  "The role: what the coach said, what is remembered of the label, or what the name says; else UNKNOWN."
+  role: SpeakerRole!
+}
+
+"A piece of what was said, as the source has it now. A later state of it has the same id and chunkId, and a higher revision."
+type LiveUtterance implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
+  "Its id. It is none of the transcript's utterances, and gone a day after the end."
+  id: ID!
+  "What the source calls it, which no other one of the live session is called."
+  chunkId: ID!
+  "The number of its latest change; of two states the later has the higher."
+  revision: Int!
+  "Who says it, as the source calls them; null if it does not know."
+  speaker: String
+  "The role of who says it."
+  role: SpeakerRole!
+  "The words; empty if the source has taken them back."
+  text: String!
+  "When it begins: milliseconds since the recording began, by the clock of the source."
+  startMs: Int!
+  "When it ends, or how far it has come."
+  endMs: Int!
+  "Whether the source has settled on it. A final one can still be corrected."
+  final: Boolean!
+}
+
+"A page of what was said."
+type LiveUtteranceConnection {
+  "The utterances of this page, each with its cursor."
+  edges: [LiveUtteranceEdge!]!
+  "The utterances of this page."
+  nodes: [LiveUtterance!]!
+  "Where this page lies in the whole list."
+  pageInfo: PageInfo!
+  "How many there are in all, counted only when asked for."
+  totalCount: Int!
+}
+
+"One of the utterances with its place in the list."
+type LiveUtteranceEdge {
+  "Where it stands; pass it as after or before."
+  cursor: String!
+  "The item itself."
+  node: LiveUtterance!
 }
 
 # ---------------------------------------------------------------- measures
@@ -15222,7 +15790,7 @@ type Mutation {
   """
   Ask a question about what was said. It is answered from conversations that the viewer may read and whose participants have consented to analysis,
   and from nothing else: no notes, no insights. The answer comes as ` + "`" + `askEvents` + "`" + `; every sentence of it cites what was said, and where nothing was said
-  that supports an answer it says so (insufficientEvidence). For coaches, supervisors and clients; FORBIDDEN for others. ASK_LIMIT if three
+  that supports an answer it says so (insufficientEvidence). For coaches, supervisors and clients; FORBIDDEN for others. ASK_LIMIT if ten
   questions of the viewer's are being answered, or 120 were asked within an hour.
   """
   ask(
@@ -15313,6 +15881,42 @@ type Mutation {
     "Which one."
     input: DeleteSavedFilterInput!
   ): DeleteSavedFilterPayload!
+  """
+  Have a session written down while it goes on; one that is SCHEDULED begins with it. It needs everybody's consent to TRANSCRIPTION. A session
+  has one source at a time: starting again by the same one is starting once, another one is a CONFLICT with the code LIVE_SESSION_SOURCE.
+  """
+  startLiveSession(
+    "The session, and what listens to it."
+    input: StartLiveSessionInput!
+  ): StartLiveSessionPayload!
+  """
+  Say what was said, all of it or nothing. A chunk that comes again changes nothing; a later state of one, known by its chunkId, revises it.
+  Chunks may come in any order. A source that sends more than 20 chunks a second in the long run, or 600 at once, gets RATE_LIMITED and is
+  told when to go on. What cannot be taken is a CONFLICT: LIVE_SESSION_NONE, LIVE_SESSION_SOURCE, LIVE_SESSION_PAUSED, LIVE_SESSION_ENDED,
+  LIVE_SESSION_FULL.
+  """
+  appendLiveUtterances(
+    "The chunks, and of which session."
+    input: AppendLiveUtterancesInput!
+  ): AppendLiveUtterancesPayload!
+  "Have nothing new written down: what was begun can be brought to its end, and new chunks are a CONFLICT. After two hours it ends by itself."
+  pauseLiveSession(
+    "Which one."
+    input: PauseLiveSessionInput!
+  ): PauseLiveSessionPayload!
+  "Go on after a pause."
+  resumeLiveSession(
+    "Which one."
+    input: ResumeLiveSessionInput!
+  ): ResumeLiveSessionPayload!
+  """
+  End it: what was said, the provisional too, becomes a transcript and is analysed. A live session of whose source nothing is heard for ten
+  minutes ends by itself in the same way.
+  """
+  endLiveSession(
+    "Which one."
+    input: EndLiveSessionInput!
+  ): EndLiveSessionPayload!
   """
   Import a transcript. It is read before the answer: transcript, utterances and warnings are there at once, or nothing is;
   measures and insights follow. The same file for the same session again gives the first transcript and says so.
@@ -17246,6 +17850,118 @@ type UpdateNotificationPreferencesPayload {
   userErrors: [UserError!]!
 }
 
+"A session to be listened to."
+input StartLiveSessionInput {
+  "Which session: SCHEDULED, an hour before its time at the earliest, or IN_PROGRESS."
+  sessionId: ID!
+  "What sends the words: a name that it keeps when it starts anew, at most 100 characters."
+  source: String! = "recorder"
+  "The language that is spoken, as a BCP 47 tag. Left out, the words tell."
+  language: String
+  "Whether the client may follow it, and see the transcript that comes of it."
+  sharedWithClient: Boolean! = false
+  "Who is behind the labels that the source uses, as far as that is known; at most 50."
+  speakers: [LiveSpeakerInput!]
+}
+
+"Who is behind a label."
+input LiveSpeakerInput {
+  "What the source calls the speaker, at most 200 characters."
+  label: String!
+  "What the speaker is."
+  role: SpeakerRole!
+}
+
+"What became of startLiveSession."
+type StartLiveSessionPayload {
+  "The live session; null if there are userErrors."
+  liveSession: LiveSession
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"What was said."
+input AppendLiveUtterancesInput {
+  "Which session."
+  sessionId: ID!
+  "What sends it, as in startLiveSession."
+  source: String! = "recorder"
+  "The chunks, 1 to 100. Of two states of one chunk the one that stands later counts."
+  chunks: [LiveChunkInput!]!
+}
+
+"A piece of what was said. Its times are milliseconds since the recording began, by the clock of the source, at most 24 hours."
+input LiveChunkInput {
+  "What the source calls it, at most 100 characters; what is sent under the same name is a later state of it."
+  chunkId: ID!
+  "Who says it, as the source calls them, at most 200 characters; left out if it does not know."
+  speaker: String
+  "The words, at most 5000 characters. Empty takes them back."
+  text: String!
+  "When it begins."
+  startMs: Int!
+  "When it ends, or how far it has come; not before startMs."
+  endMs: Int!
+  "Whether the source has settled on it. What is provisional after the final state has come changes nothing."
+  final: Boolean! = true
+}
+
+"What became of appendLiveUtterances."
+type AppendLiveUtterancesPayload {
+  "The live session as it is now; null if there are userErrors."
+  liveSession: LiveSession
+  "How many chunks are new."
+  added: Int!
+  "How many changed what was there."
+  revised: Int!
+  "How many said nothing new."
+  unchanged: Int!
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A live session that is to rest."
+input PauseLiveSessionInput {
+  "Of which session."
+  sessionId: ID!
+}
+
+"What became of pauseLiveSession."
+type PauseLiveSessionPayload {
+  "The live session as it is now; null if there are userErrors."
+  liveSession: LiveSession
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A live session that is to go on."
+input ResumeLiveSessionInput {
+  "Of which session."
+  sessionId: ID!
+}
+
+"What became of resumeLiveSession."
+type ResumeLiveSessionPayload {
+  "The live session as it is now; null if there are userErrors."
+  liveSession: LiveSession
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A live session that is over."
+input EndLiveSessionInput {
+  "Of which session."
+  sessionId: ID!
+}
+
+"What became of endLiveSession."
+type EndLiveSessionPayload {
+  "The live session as it is now; null if there are userErrors."
+  liveSession: LiveSession
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
 # ---------------------------------------------------------------- subscriptions
 
 "Everything that can be listened to."
@@ -17639,6 +18355,22 @@ func (ec *executionContext) childFields_AnalysisRunEdge(ctx context.Context, fie
 		return ec.fieldContext_AnalysisRunEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AnalysisRunEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_AppendLiveUtterancesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "liveSession":
+		return ec.fieldContext_AppendLiveUtterancesPayload_liveSession(ctx, field)
+	case "added":
+		return ec.fieldContext_AppendLiveUtterancesPayload_added(ctx, field)
+	case "revised":
+		return ec.fieldContext_AppendLiveUtterancesPayload_revised(ctx, field)
+	case "unchanged":
+		return ec.fieldContext_AppendLiveUtterancesPayload_unchanged(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_AppendLiveUtterancesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AppendLiveUtterancesPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ArchiveClientPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -18551,6 +19283,16 @@ func (ec *executionContext) childFields_EmailDeliveryEdge(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type EmailDeliveryEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_EndLiveSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "liveSession":
+		return ec.fieldContext_EndLiveSessionPayload_liveSession(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_EndLiveSessionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EndLiveSessionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Engagement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -18877,6 +19619,100 @@ func (ec *executionContext) childFields_LinkGoalPayload(ctx context.Context, fie
 		return ec.fieldContext_LinkGoalPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LinkGoalPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_LiveSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_LiveSession_id(ctx, field)
+	case "session":
+		return ec.fieldContext_LiveSession_session(ctx, field)
+	case "source":
+		return ec.fieldContext_LiveSession_source(ctx, field)
+	case "status":
+		return ec.fieldContext_LiveSession_status(ctx, field)
+	case "endReason":
+		return ec.fieldContext_LiveSession_endReason(ctx, field)
+	case "language":
+		return ec.fieldContext_LiveSession_language(ctx, field)
+	case "sharedWithClient":
+		return ec.fieldContext_LiveSession_sharedWithClient(ctx, field)
+	case "speakers":
+		return ec.fieldContext_LiveSession_speakers(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_LiveSession_startedAt(ctx, field)
+	case "heardAt":
+		return ec.fieldContext_LiveSession_heardAt(ctx, field)
+	case "pausedAt":
+		return ec.fieldContext_LiveSession_pausedAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_LiveSession_endedAt(ctx, field)
+	case "revision":
+		return ec.fieldContext_LiveSession_revision(ctx, field)
+	case "utterances":
+		return ec.fieldContext_LiveSession_utterances(ctx, field)
+	case "transcript":
+		return ec.fieldContext_LiveSession_transcript(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveSession", field.Name)
+}
+
+func (ec *executionContext) childFields_LiveSpeaker(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "label":
+		return ec.fieldContext_LiveSpeaker_label(ctx, field)
+	case "role":
+		return ec.fieldContext_LiveSpeaker_role(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveSpeaker", field.Name)
+}
+
+func (ec *executionContext) childFields_LiveUtterance(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_LiveUtterance_id(ctx, field)
+	case "chunkId":
+		return ec.fieldContext_LiveUtterance_chunkId(ctx, field)
+	case "revision":
+		return ec.fieldContext_LiveUtterance_revision(ctx, field)
+	case "speaker":
+		return ec.fieldContext_LiveUtterance_speaker(ctx, field)
+	case "role":
+		return ec.fieldContext_LiveUtterance_role(ctx, field)
+	case "text":
+		return ec.fieldContext_LiveUtterance_text(ctx, field)
+	case "startMs":
+		return ec.fieldContext_LiveUtterance_startMs(ctx, field)
+	case "endMs":
+		return ec.fieldContext_LiveUtterance_endMs(ctx, field)
+	case "final":
+		return ec.fieldContext_LiveUtterance_final(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveUtterance", field.Name)
+}
+
+func (ec *executionContext) childFields_LiveUtteranceConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_LiveUtteranceConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_LiveUtteranceConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_LiveUtteranceConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_LiveUtteranceConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveUtteranceConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_LiveUtteranceEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_LiveUtteranceEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_LiveUtteranceEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveUtteranceEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_MarkAllNotificationsReadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -19393,6 +20229,16 @@ func (ec *executionContext) childFields_Passage(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Passage", field.Name)
 }
 
+func (ec *executionContext) childFields_PauseLiveSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "liveSession":
+		return ec.fieldContext_PauseLiveSessionPayload_liveSession(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PauseLiveSessionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PauseLiveSessionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_PublishConsentTextPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "consentText":
@@ -19597,6 +20443,16 @@ func (ec *executionContext) childFields_RestoreNoteVersionPayload(ctx context.Co
 		return ec.fieldContext_RestoreNoteVersionPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RestoreNoteVersionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ResumeLiveSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "liveSession":
+		return ec.fieldContext_ResumeLiveSessionPayload_liveSession(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ResumeLiveSessionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResumeLiveSessionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RetentionReport(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -19947,6 +20803,8 @@ func (ec *executionContext) childFields_Session(ctx context.Context, field graph
 		return ec.fieldContext_Session_transcript(ctx, field)
 	case "transcripts":
 		return ec.fieldContext_Session_transcripts(ctx, field)
+	case "liveSession":
+		return ec.fieldContext_Session_liveSession(ctx, field)
 	case "metrics":
 		return ec.fieldContext_Session_metrics(ctx, field)
 	case "insights":
@@ -20213,6 +21071,16 @@ func (ec *executionContext) childFields_Sponsorship(ctx context.Context, field g
 		return ec.fieldContext_Sponsorship_createdAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Sponsorship", field.Name)
+}
+
+func (ec *executionContext) childFields_StartLiveSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "liveSession":
+		return ec.fieldContext_StartLiveSessionPayload_liveSession(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_StartLiveSessionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StartLiveSessionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_StartSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -21697,6 +22565,44 @@ func (ec *executionContext) field_Insight_goals_args(ctx context.Context, rawArg
 	return args, nil
 }
 
+func (ec *executionContext) field_LiveSession_utterances_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_acceptInsightAsAction_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -21759,6 +22665,20 @@ func (ec *executionContext) field_Mutation_addParticipant_args(ctx context.Conte
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (session.AddParticipantInput, error) {
 			return ec.unmarshalNAddParticipantInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐAddParticipantInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_appendLiveUtterances_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (live.AppendInput, error) {
+			return ec.unmarshalNAppendLiveUtterancesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐAppendInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -22131,6 +23051,20 @@ func (ec *executionContext) field_Mutation_downloadDataExport_args(ctx context.C
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_endLiveSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (live.EndInput, error) {
+			return ec.unmarshalNEndLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐEndInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_exportTranscript_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -22277,6 +23211,20 @@ func (ec *executionContext) field_Mutation_mergeThemes_args(ctx context.Context,
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (theme.MergeInput, error) {
 			return ec.unmarshalNMergeThemesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐMergeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_pauseLiveSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (live.PauseInput, error) {
+			return ec.unmarshalNPauseLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐPauseInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -22523,6 +23471,20 @@ func (ec *executionContext) field_Mutation_restoreNoteVersion_args(ctx context.C
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_resumeLiveSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (live.ResumeInput, error) {
+			return ec.unmarshalNResumeLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐResumeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_retryAnalysis_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -22683,6 +23645,20 @@ func (ec *executionContext) field_Mutation_splitTheme_args(ctx context.Context, 
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (theme.SplitInput, error) {
 			return ec.unmarshalNSplitThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐSplitInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_startLiveSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (live.StartInput, error) {
+			return ec.unmarshalNStartLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐStartInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -26743,6 +27719,139 @@ func (ec *executionContext) fieldContext_AnalysisRunEdge_node(_ context.Context,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_AnalysisRun(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AppendLiveUtterancesPayload_liveSession(ctx context.Context, field graphql.CollectedField, obj *model.AppendLiveUtterancesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppendLiveUtterancesPayload_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LiveSession, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Session) graphql.Marshaler {
+			return ec.marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AppendLiveUtterancesPayload_liveSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AppendLiveUtterancesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSession(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AppendLiveUtterancesPayload_added(ctx context.Context, field graphql.CollectedField, obj *model.AppendLiveUtterancesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppendLiveUtterancesPayload_added(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Added, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppendLiveUtterancesPayload_added(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppendLiveUtterancesPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AppendLiveUtterancesPayload_revised(ctx context.Context, field graphql.CollectedField, obj *model.AppendLiveUtterancesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppendLiveUtterancesPayload_revised(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Revised, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppendLiveUtterancesPayload_revised(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppendLiveUtterancesPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AppendLiveUtterancesPayload_unchanged(ctx context.Context, field graphql.CollectedField, obj *model.AppendLiveUtterancesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppendLiveUtterancesPayload_unchanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unchanged, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppendLiveUtterancesPayload_unchanged(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppendLiveUtterancesPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AppendLiveUtterancesPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.AppendLiveUtterancesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppendLiveUtterancesPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppendLiveUtterancesPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AppendLiveUtterancesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -34347,6 +35456,70 @@ func (ec *executionContext) fieldContext_EmailDeliveryEdge_node(_ context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _EndLiveSessionPayload_liveSession(ctx context.Context, field graphql.CollectedField, obj *model.EndLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EndLiveSessionPayload_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LiveSession, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Session) graphql.Marshaler {
+			return ec.marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EndLiveSessionPayload_liveSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EndLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSession(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EndLiveSessionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.EndLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EndLiveSessionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EndLiveSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EndLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Engagement_id(ctx context.Context, field graphql.CollectedField, obj *engagement.Engagement) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -37766,6 +38939,844 @@ func (ec *executionContext) fieldContext_LinkGoalPayload_userErrors(_ context.Co
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveSession_id(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v live.ID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_session(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.LiveSession().Session(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveSession_source(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_source(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Source, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH"})
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal string
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOString2string(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_source(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_status(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v live.Status) graphql.Marshaler {
+			return ec.marshalNLiveStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type LiveStatus does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_endReason(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_endReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndReason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.EndReason) graphql.Marshaler {
+			return ec.marshalOLiveEndReason2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐEndReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_endReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type LiveEndReason does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_language(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_language(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Language, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_language(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_sharedWithClient(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_sharedWithClient(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SharedWithClient, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_sharedWithClient(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_speakers(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_speakers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Speakers, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []live.Speaker) graphql.Marshaler {
+			return ec.marshalNLiveSpeaker2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeakerᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_speakers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveSession",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSpeaker(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveSession_startedAt(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_startedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_startedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_heardAt(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_heardAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HeardAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_heardAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_pausedAt(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_pausedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PausedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_pausedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_endedAt(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_endedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_endedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_revision(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_revision(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Revision, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_revision(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_utterances(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_utterances(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.LiveSession().Utterances(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[live.Utterance]) graphql.Marshaler {
+			return ec.marshalNLiveUtteranceConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_utterances(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveUtteranceConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_LiveSession_utterances_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveSession_transcript(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_transcript(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.LiveSession().Transcript(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
+			return ec.marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_transcript(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Transcript(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveSpeaker_label(ctx context.Context, field graphql.CollectedField, obj *live.Speaker) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSpeaker_label(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Label, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSpeaker_label(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSpeaker", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSpeaker_role(ctx context.Context, field graphql.CollectedField, obj *live.Speaker) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSpeaker_role(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Role, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v conversation.Role) graphql.Marshaler {
+			return ec.marshalNSpeakerRole2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐRole(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSpeaker_role(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSpeaker", field, false, false, errors.New("field of type SpeakerRole does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_id(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v live.UtteranceID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtteranceID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_chunkId(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_chunkId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ChunkID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v live.ChunkID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunkID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_chunkId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_revision(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_revision(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Revision, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_revision(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_speaker(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_speaker(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Speaker, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_speaker(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_role(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_role(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Role, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v conversation.Role) graphql.Marshaler {
+			return ec.marshalNSpeakerRole2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐRole(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_role(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type SpeakerRole does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_text(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_text(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Text, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_text(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_startMs(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_startMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_startMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_endMs(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_endMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_endMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_final(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_final(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Final, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_final(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtteranceConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[live.Utterance]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtteranceConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []page.Edge[live.Utterance]) graphql.Marshaler {
+			return ec.marshalNLiveUtteranceEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtteranceConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveUtteranceConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveUtteranceEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveUtteranceConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[live.Utterance]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtteranceConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*live.Utterance) graphql.Marshaler {
+			return ec.marshalNLiveUtterance2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtteranceᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtteranceConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveUtteranceConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveUtterance(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveUtteranceConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[live.Utterance]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtteranceConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtteranceConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveUtteranceConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveUtteranceConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[live.Utterance]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtteranceConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtteranceConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtteranceConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtteranceEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[live.Utterance]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtteranceEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtteranceEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtteranceEdge", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtteranceEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[live.Utterance]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtteranceEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Utterance) graphql.Marshaler {
+			return ec.marshalNLiveUtterance2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtterance(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtteranceEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveUtteranceEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveUtterance(ctx, field)
 		},
 	}
 	return fc, nil
@@ -42217,6 +44228,226 @@ func (ec *executionContext) fieldContext_Mutation_deleteSavedFilter(ctx context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_startLiveSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_startLiveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().StartLiveSession(ctx, fc.Args["input"].(live.StartInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.StartLiveSessionPayload) graphql.Marshaler {
+			return ec.marshalNStartLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐStartLiveSessionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_startLiveSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StartLiveSessionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_startLiveSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_appendLiveUtterances(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_appendLiveUtterances(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().AppendLiveUtterances(ctx, fc.Args["input"].(live.AppendInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AppendLiveUtterancesPayload) graphql.Marshaler {
+			return ec.marshalNAppendLiveUtterancesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐAppendLiveUtterancesPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_appendLiveUtterances(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AppendLiveUtterancesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_appendLiveUtterances_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_pauseLiveSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_pauseLiveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PauseLiveSession(ctx, fc.Args["input"].(live.PauseInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PauseLiveSessionPayload) graphql.Marshaler {
+			return ec.marshalNPauseLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐPauseLiveSessionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_pauseLiveSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PauseLiveSessionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_pauseLiveSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_resumeLiveSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_resumeLiveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ResumeLiveSession(ctx, fc.Args["input"].(live.ResumeInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ResumeLiveSessionPayload) graphql.Marshaler {
+			return ec.marshalNResumeLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐResumeLiveSessionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_resumeLiveSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ResumeLiveSessionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_resumeLiveSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_endLiveSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_endLiveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().EndLiveSession(ctx, fc.Args["input"].(live.EndInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.EndLiveSessionPayload) graphql.Marshaler {
+			return ec.marshalNEndLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐEndLiveSessionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_endLiveSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EndLiveSessionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_endLiveSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_importTranscript(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -46365,6 +48596,70 @@ func (ec *executionContext) fieldContext_Passage_utterances(_ context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _PauseLiveSessionPayload_liveSession(ctx context.Context, field graphql.CollectedField, obj *model.PauseLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PauseLiveSessionPayload_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LiveSession, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Session) graphql.Marshaler {
+			return ec.marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PauseLiveSessionPayload_liveSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PauseLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSession(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PauseLiveSessionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.PauseLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PauseLiveSessionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PauseLiveSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PauseLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _PublishConsentTextPayload_consentText(ctx context.Context, field graphql.CollectedField, obj *model.PublishConsentTextPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -48951,6 +51246,70 @@ func (ec *executionContext) _RestoreNoteVersionPayload_userErrors(ctx context.Co
 func (ec *executionContext) fieldContext_RestoreNoteVersionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RestoreNoteVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ResumeLiveSessionPayload_liveSession(ctx context.Context, field graphql.CollectedField, obj *model.ResumeLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ResumeLiveSessionPayload_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LiveSession, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Session) graphql.Marshaler {
+			return ec.marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ResumeLiveSessionPayload_liveSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ResumeLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSession(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ResumeLiveSessionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ResumeLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ResumeLiveSessionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ResumeLiveSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ResumeLiveSessionPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -51935,6 +54294,38 @@ func (ec *executionContext) fieldContext_Session_transcripts(ctx context.Context
 	return fc, nil
 }
 
+func (ec *executionContext) _Session_liveSession(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Session().LiveSession(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Session) graphql.Marshaler {
+			return ec.marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Session_liveSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Session",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSession(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Session_metrics(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -54360,6 +56751,70 @@ func (ec *executionContext) _Sponsorship_createdAt(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_Sponsorship_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Sponsorship", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _StartLiveSessionPayload_liveSession(ctx context.Context, field graphql.CollectedField, obj *model.StartLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StartLiveSessionPayload_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LiveSession, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Session) graphql.Marshaler {
+			return ec.marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StartLiveSessionPayload_liveSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StartLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSession(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StartLiveSessionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.StartLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StartLiveSessionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StartLiveSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StartLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _StartSessionPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.StartSessionPayload) (ret graphql.Marshaler) {
@@ -61478,6 +63933,54 @@ func (ec *executionContext) unmarshalInputAddParticipantInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputAppendLiveUtterancesInput(ctx context.Context, obj any) (live.AppendInput, error) {
+	var it live.AppendInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["source"]; !present {
+		asMap["source"] = "recorder"
+	}
+
+	fieldsInOrder := [...]string{"sessionId", "source", "chunks"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
+		case "source":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Source = data
+		case "chunks":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chunks"))
+			data, err := ec.unmarshalNLiveChunkInput2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunkᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Chunks = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputArchiveClientInput(ctx context.Context, obj any) (client.ArchiveInput, error) {
 	var it client.ArchiveInput
 	if obj == nil {
@@ -62919,6 +65422,36 @@ func (ec *executionContext) unmarshalInputDownloadDataExportInput(ctx context.Co
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputEndLiveSessionInput(ctx context.Context, obj any) (live.EndInput, error) {
+	var it live.EndInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"sessionId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputEngagementFilter(ctx context.Context, obj any) (engagement.Filter, error) {
 	var it engagement.Filter
 	if obj == nil {
@@ -63460,6 +65993,112 @@ func (ec *executionContext) unmarshalInputLinkGoalInput(ctx context.Context, obj
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputLiveChunkInput(ctx context.Context, obj any) (live.Chunk, error) {
+	var it live.Chunk
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["final"]; !present {
+		asMap["final"] = true
+	}
+
+	fieldsInOrder := [...]string{"chunkId", "speaker", "text", "startMs", "endMs", "final"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "chunkId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chunkId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunkID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ChunkID = data
+		case "speaker":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("speaker"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Speaker = data
+		case "text":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("text"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Text = data
+		case "startMs":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startMs"))
+			data, err := ec.unmarshalNInt2int64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StartMs = data
+		case "endMs":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endMs"))
+			data, err := ec.unmarshalNInt2int64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EndMs = data
+		case "final":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("final"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Final = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputLiveSpeakerInput(ctx context.Context, obj any) (live.SpeakerInput, error) {
+	var it live.SpeakerInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"label", "role"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "label":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("label"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Label = data
+		case "role":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("role"))
+			data, err := ec.unmarshalNSpeakerRole2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐRole(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Role = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputMarkAllNotificationsReadInput(ctx context.Context, obj any) (notice.MarkAllReadInput, error) {
 	var it notice.MarkAllReadInput
 	if obj == nil {
@@ -63916,6 +66555,36 @@ func (ec *executionContext) unmarshalInputNotificationPreferenceInput(ctx contex
 				return it, err
 			}
 			it.Email = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputPauseLiveSessionInput(ctx context.Context, obj any) (live.PauseInput, error) {
+	var it live.PauseInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"sessionId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
 		}
 	}
 	return it, nil
@@ -64580,6 +67249,36 @@ func (ec *executionContext) unmarshalInputRestoreNoteVersionInput(ctx context.Co
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputResumeLiveSessionInput(ctx context.Context, obj any) (live.ResumeInput, error) {
+	var it live.ResumeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"sessionId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputRetryAnalysisInput(ctx context.Context, obj any) (insight.RetryInput, error) {
 	var it insight.RetryInput
 	if obj == nil {
@@ -65230,6 +67929,71 @@ func (ec *executionContext) unmarshalInputSplitThemeInput(ctx context.Context, o
 				return it, err
 			}
 			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputStartLiveSessionInput(ctx context.Context, obj any) (live.StartInput, error) {
+	var it live.StartInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["source"]; !present {
+		asMap["source"] = "recorder"
+	}
+	if _, present := asMap["sharedWithClient"]; !present {
+		asMap["sharedWithClient"] = false
+	}
+
+	fieldsInOrder := [...]string{"sessionId", "source", "language", "sharedWithClient", "speakers"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
+		case "source":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Source = data
+		case "language":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("language"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Language = data
+		case "sharedWithClient":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sharedWithClient"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SharedWithClient = data
+		case "speakers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("speakers"))
+			data, err := ec.unmarshalOLiveSpeakerInput2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeakerInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Speakers = data
 		}
 	}
 	return it, nil
@@ -66599,6 +69363,16 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Membership(ctx, sel, obj)
+	case *live.Utterance:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._LiveUtterance(ctx, sel, obj)
+	case *live.Session:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._LiveSession(ctx, sel, obj)
 	case *org.Invitation:
 		if obj == nil {
 			return graphql.Null
@@ -68146,6 +70920,64 @@ func (ec *executionContext) _AnalysisRunEdge(ctx context.Context, sel ast.Select
 			}
 		case "node":
 			out.Values[i] = ec._AnalysisRunEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var appendLiveUtterancesPayloadImplementors = []string{"AppendLiveUtterancesPayload"}
+
+func (ec *executionContext) _AppendLiveUtterancesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.AppendLiveUtterancesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, appendLiveUtterancesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AppendLiveUtterancesPayload")
+		case "liveSession":
+			out.Values[i] = ec._AppendLiveUtterancesPayload_liveSession(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "added":
+			out.Values[i] = ec._AppendLiveUtterancesPayload_added(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "revised":
+			out.Values[i] = ec._AppendLiveUtterancesPayload_revised(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unchanged":
+			out.Values[i] = ec._AppendLiveUtterancesPayload_unchanged(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._AppendLiveUtterancesPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -73216,6 +76048,49 @@ func (ec *executionContext) _EmailDeliveryEdge(ctx context.Context, sel ast.Sele
 	return out
 }
 
+var endLiveSessionPayloadImplementors = []string{"EndLiveSessionPayload"}
+
+func (ec *executionContext) _EndLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.EndLiveSessionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, endLiveSessionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EndLiveSessionPayload")
+		case "liveSession":
+			out.Values[i] = ec._EndLiveSessionPayload_liveSession(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._EndLiveSessionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var engagementImplementors = []string{"Engagement", "Node"}
 
 func (ec *executionContext) _Engagement(ctx context.Context, sel ast.SelectionSet, obj *engagement.Engagement) graphql.Marshaler {
@@ -75512,6 +78387,463 @@ func (ec *executionContext) _LinkGoalPayload(ctx context.Context, sel ast.Select
 	return out
 }
 
+var liveSessionImplementors = []string{"LiveSession", "Node"}
+
+func (ec *executionContext) _LiveSession(ctx context.Context, sel ast.SelectionSet, obj *live.Session) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveSessionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveSession")
+		case "id":
+			out.Values[i] = ec._LiveSession_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "session":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._LiveSession_session(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "source":
+			out.Values[i] = ec._LiveSession_source(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "status":
+			out.Values[i] = ec._LiveSession_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endReason":
+			out.Values[i] = ec._LiveSession_endReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "language":
+			out.Values[i] = ec._LiveSession_language(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "sharedWithClient":
+			out.Values[i] = ec._LiveSession_sharedWithClient(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "speakers":
+			out.Values[i] = ec._LiveSession_speakers(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "startedAt":
+			out.Values[i] = ec._LiveSession_startedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "heardAt":
+			out.Values[i] = ec._LiveSession_heardAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pausedAt":
+			out.Values[i] = ec._LiveSession_pausedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endedAt":
+			out.Values[i] = ec._LiveSession_endedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "revision":
+			out.Values[i] = ec._LiveSession_revision(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "utterances":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._LiveSession_utterances(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "transcript":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._LiveSession_transcript(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var liveSpeakerImplementors = []string{"LiveSpeaker"}
+
+func (ec *executionContext) _LiveSpeaker(ctx context.Context, sel ast.SelectionSet, obj *live.Speaker) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveSpeakerImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveSpeaker")
+		case "label":
+			out.Values[i] = ec._LiveSpeaker_label(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "role":
+			out.Values[i] = ec._LiveSpeaker_role(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var liveUtteranceImplementors = []string{"LiveUtterance", "Node"}
+
+func (ec *executionContext) _LiveUtterance(ctx context.Context, sel ast.SelectionSet, obj *live.Utterance) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveUtteranceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveUtterance")
+		case "id":
+			out.Values[i] = ec._LiveUtterance_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "chunkId":
+			out.Values[i] = ec._LiveUtterance_chunkId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "revision":
+			out.Values[i] = ec._LiveUtterance_revision(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "speaker":
+			out.Values[i] = ec._LiveUtterance_speaker(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "role":
+			out.Values[i] = ec._LiveUtterance_role(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "text":
+			out.Values[i] = ec._LiveUtterance_text(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "startMs":
+			out.Values[i] = ec._LiveUtterance_startMs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endMs":
+			out.Values[i] = ec._LiveUtterance_endMs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "final":
+			out.Values[i] = ec._LiveUtterance_final(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var liveUtteranceConnectionImplementors = []string{"LiveUtteranceConnection"}
+
+func (ec *executionContext) _LiveUtteranceConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[live.Utterance]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveUtteranceConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveUtteranceConnection")
+		case "edges":
+			out.Values[i] = ec._LiveUtteranceConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._LiveUtteranceConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._LiveUtteranceConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._LiveUtteranceConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var liveUtteranceEdgeImplementors = []string{"LiveUtteranceEdge"}
+
+func (ec *executionContext) _LiveUtteranceEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[live.Utterance]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveUtteranceEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveUtteranceEdge")
+		case "cursor":
+			out.Values[i] = ec._LiveUtteranceEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._LiveUtteranceEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var markAllNotificationsReadPayloadImplementors = []string{"MarkAllNotificationsReadPayload"}
 
 func (ec *executionContext) _MarkAllNotificationsReadPayload(ctx context.Context, sel ast.SelectionSet, obj *model.MarkAllNotificationsReadPayload) graphql.Marshaler {
@@ -77081,6 +80413,41 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "deleteSavedFilter":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_deleteSavedFilter(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "startLiveSession":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_startLiveSession(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "appendLiveUtterances":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_appendLiveUtterances(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pauseLiveSession":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_pauseLiveSession(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "resumeLiveSession":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_resumeLiveSession(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endLiveSession":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_endLiveSession(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -79195,6 +82562,49 @@ func (ec *executionContext) _Passage(ctx context.Context, sel ast.SelectionSet, 
 	return out
 }
 
+var pauseLiveSessionPayloadImplementors = []string{"PauseLiveSessionPayload"}
+
+func (ec *executionContext) _PauseLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.PauseLiveSessionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pauseLiveSessionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PauseLiveSessionPayload")
+		case "liveSession":
+			out.Values[i] = ec._PauseLiveSessionPayload_liveSession(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PauseLiveSessionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var publishConsentTextPayloadImplementors = []string{"PublishConsentTextPayload"}
 
 func (ec *executionContext) _PublishConsentTextPayload(ctx context.Context, sel ast.SelectionSet, obj *model.PublishConsentTextPayload) graphql.Marshaler {
@@ -80655,6 +84065,49 @@ func (ec *executionContext) _RestoreNoteVersionPayload(ctx context.Context, sel 
 			}
 		case "userErrors":
 			out.Values[i] = ec._RestoreNoteVersionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var resumeLiveSessionPayloadImplementors = []string{"ResumeLiveSessionPayload"}
+
+func (ec *executionContext) _ResumeLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ResumeLiveSessionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, resumeLiveSessionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ResumeLiveSessionPayload")
+		case "liveSession":
+			out.Values[i] = ec._ResumeLiveSessionPayload_liveSession(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ResumeLiveSessionPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -82330,6 +85783,44 @@ func (ec *executionContext) _Session(ctx context.Context, sel ast.SelectionSet, 
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "liveSession":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Session_liveSession(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "metrics":
 			field := field
 
@@ -83622,6 +87113,49 @@ func (ec *executionContext) _Sponsorship(ctx context.Context, sel ast.SelectionS
 			out.Values[i] = ec._Sponsorship_createdAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var startLiveSessionPayloadImplementors = []string{"StartLiveSessionPayload"}
+
+func (ec *executionContext) _StartLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.StartLiveSessionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, startLiveSessionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StartLiveSessionPayload")
+		case "liveSession":
+			out.Values[i] = ec._StartLiveSessionPayload_liveSession(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._StartLiveSessionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -88209,6 +91743,21 @@ func (ec *executionContext) marshalNAnalysisStatus2githubᚗcomᚋrapporthqᚋra
 	return res
 }
 
+func (ec *executionContext) unmarshalNAppendLiveUtterancesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐAppendInput(ctx context.Context, v any) (live.AppendInput, error) {
+	res, err := ec.unmarshalInputAppendLiveUtterancesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAppendLiveUtterancesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐAppendLiveUtterancesPayload(ctx context.Context, sel ast.SelectionSet, v *model.AppendLiveUtterancesPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AppendLiveUtterancesPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNArchiveClientInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐArchiveInput(ctx context.Context, v any) (client.ArchiveInput, error) {
 	res, err := ec.unmarshalInputArchiveClientInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -89470,6 +93019,21 @@ func (ec *executionContext) marshalNEmailState2githubᚗcomᚋrapporthqᚋrappor
 	return res
 }
 
+func (ec *executionContext) unmarshalNEndLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐEndInput(ctx context.Context, v any) (live.EndInput, error) {
+	res, err := ec.unmarshalInputEndLiveSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNEndLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐEndLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, v *model.EndLiveSessionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._EndLiveSessionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNEngagement2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagementᚄ(ctx context.Context, sel ast.SelectionSet, v []*engagement.Engagement) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -89893,6 +93457,36 @@ func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋin
 }
 
 func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRunID(ctx context.Context, sel ast.SelectionSet, v insight.RunID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunkID(ctx context.Context, v any) (live.ChunkID, error) {
+	var res live.ChunkID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunkID(ctx context.Context, sel ast.SelectionSet, v live.ChunkID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐID(ctx context.Context, v any) (live.ID, error) {
+	var res live.ID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐID(ctx context.Context, sel ast.SelectionSet, v live.ID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtteranceID(ctx context.Context, v any) (live.UtteranceID, error) {
+	var res live.UtteranceID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtteranceID(ctx context.Context, sel ast.SelectionSet, v live.UtteranceID) graphql.Marshaler {
 	return v
 }
 
@@ -90732,6 +94326,123 @@ func (ec *executionContext) marshalNLinkGoalPayload2ᚖgithubᚗcomᚋrapporthq�
 	return ec._LinkGoalPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNLiveChunkInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunk(ctx context.Context, v any) (live.Chunk, error) {
+	res, err := ec.unmarshalInputLiveChunkInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNLiveChunkInput2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunkᚄ(ctx context.Context, v any) ([]live.Chunk, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]live.Chunk, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNLiveChunkInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunk(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNLiveSpeaker2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeaker(ctx context.Context, sel ast.SelectionSet, v live.Speaker) graphql.Marshaler {
+	return ec._LiveSpeaker(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNLiveSpeaker2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeakerᚄ(ctx context.Context, sel ast.SelectionSet, v []live.Speaker) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLiveSpeaker2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeaker(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNLiveSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeakerInput(ctx context.Context, v any) (live.SpeakerInput, error) {
+	res, err := ec.unmarshalInputLiveSpeakerInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNLiveStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐStatus(ctx context.Context, v any) (live.Status, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := live.Status(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNLiveStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐStatus(ctx context.Context, sel ast.SelectionSet, v live.Status) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNLiveUtterance2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtteranceᚄ(ctx context.Context, sel ast.SelectionSet, v []*live.Utterance) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLiveUtterance2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtterance(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNLiveUtterance2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtterance(ctx context.Context, sel ast.SelectionSet, v *live.Utterance) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._LiveUtterance(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNLiveUtteranceConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[live.Utterance]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._LiveUtteranceConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNLiveUtteranceEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v page.Edge[live.Utterance]) graphql.Marshaler {
+	return ec._LiveUtteranceEdge(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNLiveUtteranceEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []page.Edge[live.Utterance]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLiveUtteranceEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNMarkAllNotificationsReadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐMarkAllReadInput(ctx context.Context, v any) (notice.MarkAllReadInput, error) {
 	res, err := ec.unmarshalInputMarkAllNotificationsReadInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -91522,6 +95233,21 @@ func (ec *executionContext) marshalNPassage2ᚕgithubᚗcomᚋrapporthqᚋrappor
 	return ret
 }
 
+func (ec *executionContext) unmarshalNPauseLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐPauseInput(ctx context.Context, v any) (live.PauseInput, error) {
+	res, err := ec.unmarshalInputPauseLiveSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPauseLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐPauseLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, v *model.PauseLiveSessionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PauseLiveSessionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNPublishConsentTextInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐPublishInput(ctx context.Context, v any) (consent.PublishInput, error) {
 	res, err := ec.unmarshalInputPublishConsentTextInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -91815,6 +95541,21 @@ func (ec *executionContext) marshalNRestoreNoteVersionPayload2ᚖgithubᚗcomᚋ
 		return graphql.Null
 	}
 	return ec._RestoreNoteVersionPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNResumeLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐResumeInput(ctx context.Context, v any) (live.ResumeInput, error) {
+	res, err := ec.unmarshalInputResumeLiveSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNResumeLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐResumeLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, v *model.ResumeLiveSessionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ResumeLiveSessionPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRetryAnalysisInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRetryInput(ctx context.Context, v any) (insight.RetryInput, error) {
@@ -92746,6 +96487,21 @@ func (ec *executionContext) marshalNSponsorship2ᚖgithubᚗcomᚋrapporthqᚋra
 		return graphql.Null
 	}
 	return ec._Sponsorship(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNStartLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐStartInput(ctx context.Context, v any) (live.StartInput, error) {
+	res, err := ec.unmarshalInputStartLiveSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNStartLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐStartLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, v *model.StartLiveSessionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._StartLiveSessionPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNStartSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐStartInput(ctx context.Context, v any) (session.StartInput, error) {
@@ -95197,6 +98953,49 @@ func (ec *executionContext) marshalOInvitation2ᚖgithubᚗcomᚋrapporthqᚋrap
 		return graphql.Null
 	}
 	return ec._Invitation(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOLiveEndReason2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐEndReason(ctx context.Context, v any) (*live.EndReason, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := live.EndReason(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOLiveEndReason2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐEndReason(ctx context.Context, sel ast.SelectionSet, v *live.EndReason) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx context.Context, sel ast.SelectionSet, v *live.Session) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._LiveSession(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOLiveSpeakerInput2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeakerInputᚄ(ctx context.Context, v any) ([]live.SpeakerInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]live.SpeakerInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNLiveSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeakerInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
 }
 
 func (ec *executionContext) unmarshalOMeasureEvidence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐEvidence(ctx context.Context, v any) (*conversation.Evidence, error) {

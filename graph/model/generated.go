@@ -15,6 +15,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -62,6 +63,20 @@ type AddCheckInPayload struct {
 type AddParticipantPayload struct {
 	// The new participant; null if there are userErrors.
 	Participant *session.Participant `json:"participant,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of appendLiveUtterances.
+type AppendLiveUtterancesPayload struct {
+	// The live session as it is now; null if there are userErrors.
+	LiveSession *live.Session `json:"liveSession,omitempty"`
+	// How many chunks are new.
+	Added int `json:"added"`
+	// How many changed what was there.
+	Revised int `json:"revised"`
+	// How many said nothing new.
+	Unchanged int `json:"unchanged"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -280,6 +295,14 @@ type DownloadDataExportPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of endLiveSession.
+type EndLiveSessionPayload struct {
+	// The live session as it is now; null if there are userErrors.
+	LiveSession *live.Session `json:"liveSession,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of exportTranscript.
 type ExportTranscriptPayload struct {
 	// The file; null if there are userErrors.
@@ -384,6 +407,14 @@ type MergeThemesPayload struct {
 
 // Everything that can be changed.
 type Mutation struct {
+}
+
+// What became of pauseLiveSession.
+type PauseLiveSessionPayload struct {
+	// The live session as it is now; null if there are userErrors.
+	LiveSession *live.Session `json:"liveSession,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // What became of publishConsentText.
@@ -540,6 +571,14 @@ type RestoreNoteVersionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of resumeLiveSession.
+type ResumeLiveSessionPayload struct {
+	// The live session as it is now; null if there are userErrors.
+	LiveSession *live.Session `json:"liveSession,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of retryAnalysis.
 type RetryAnalysisPayload struct {
 	// The transcript as it is now; the analysis follows; null if there are userErrors.
@@ -640,6 +679,14 @@ type SplitSpeakerPayload struct {
 type SplitThemePayload struct {
 	// The theme as it is now; null if there are userErrors.
 	Theme *theme.Theme `json:"theme,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of startLiveSession.
+type StartLiveSessionPayload struct {
+	// The live session; null if there are userErrors.
+	LiveSession *live.Session `json:"liveSession,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
