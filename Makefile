@@ -55,12 +55,20 @@ IMPORTS ?= 500
 chaos: ## Import while processes are killed and services are away, and look whether all is as if nothing had happened
 	go run ./tools/bench/chaos -imports $(IMPORTS)
 
+.PHONY: chaos-live
+chaos-live: ## Listen while connections are cut, Redis is killed and servers are killed, and look whether nothing was lost or came twice
+	go run ./tools/bench/chaoslive
+
 DATA   ?= ../shared/data/annomi/dev.csv
 FORMAT ?= text
 
 .PHONY: evaluate
 evaluate: ## Compare utterance codes with human annotation: DATA=<csv>, FORMAT=json for a last line of JSON, LLM=openai SPEND=<dollars>
 	@go run ./tools/evaluate -data "$(DATA)" -format "$(FORMAT)" $(if $(LLM),-llm "$(LLM)") $(if $(SPEND),-spend "$(SPEND)")
+
+.PHONY: evaluate-search
+evaluate-search: ## Judge what search finds, by words, by meaning and by both, in PostgreSQL and Elasticsearch: the table of docs/search.md
+	go run ./tools/testrun -- go test -timeout 40m -run '^TestEvaluate$$' ./internal/app/judged -evaluate -v
 
 .PHONY: generate
 generate: ## Generate graph/ from the schema and docs/configuration.md from the config struct

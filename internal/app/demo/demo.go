@@ -60,7 +60,7 @@ func (l Loader) Load(ctx context.Context) error {
 
 // organization founds an organization in one transaction, then imports its conversations one by one.
 func (l Loader) organization(ctx context.Context, o organization) error {
-	key := stable(o.Slug, "organization", o.Slug)
+	key := ID(o.Slug, "organization", o.Slug)
 	var known bool
 	if err := l.DB.QueryRow(ctx, `SELECT EXISTS (SELECT FROM organizations WHERE slug = $1 AND id <> $2)`, o.Slug, key).Scan(&known); err != nil || known {
 		return err // somebody's own organization has this name: it is left alone
@@ -86,9 +86,9 @@ func (l Loader) organization(ctx context.Context, o organization) error {
 // consents has the coach record what the clients have agreed to, unless anything was recorded before: whoever tries the demo may have
 // withdrawn it.
 func (l Loader) consents(ctx context.Context, o organization) error {
-	organization := stable(o.Slug, "organization", o.Slug)
+	organization := ID(o.Slug, "organization", o.Slug)
 	for _, c := range o.Clients {
-		key := stable(o.Slug, "client", c.Key)
+		key := ID(o.Slug, "client", c.Key)
 		v := auth.Viewer{Org: organization, Roles: []auth.Role{auth.RoleCoach}}
 		var known bool
 		if err := l.DB.QueryRow(ctx, `
@@ -110,7 +110,7 @@ func (l Loader) consents(ctx context.Context, o organization) error {
 // found writes everything but the conversations, and what is written down about them.
 func (l Loader) found(ctx context.Context, tx pgx.Tx, o organization) error {
 	b := &pgx.Batch{}
-	organization := stable(o.Slug, "organization", o.Slug)
+	organization := ID(o.Slug, "organization", o.Slug)
 	b.Queue(`INSERT INTO organizations (id, slug, name) VALUES ($1, $2, $3)`, organization, o.Slug, o.Name)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (l Loader) found(ctx context.Context, tx pgx.Tx, o organization) error {
 		u := users[*key]
 		return &u
 	}
-	of := func(kind, key string) id.UUID { return stable(o.Slug, kind, key) }
+	of := func(kind, key string) id.UUID { return ID(o.Slug, kind, key) }
 
 	b = &pgx.Batch{}
 	for _, s := range o.Supervisions {
@@ -219,7 +219,7 @@ func (l Loader) conversations(ctx context.Context, o organization) error {
 		if s.Transcript == nil {
 			continue
 		}
-		key := session.ID{UUID: stable(o.Slug, "session", s.Key)}
+		key := session.ID{UUID: ID(o.Slug, "session", s.Key)}
 		coached, wanted, err := l.asCoach(ctx, key)
 		if err != nil {
 			return err
@@ -285,8 +285,8 @@ func (l Loader) share(ctx context.Context, key transcript.ID, t *transcriptEntry
 	return nil
 }
 
-// stable gives a thing of the demo the same id in every installation, so that examples in the docs work everywhere.
-func stable(organization, kind, key string) (u id.UUID) {
+// ID gives a thing of the demo the same id in every installation, so that examples in the docs work everywhere.
+func ID(organization, kind, key string) (u id.UUID) {
 	sum := sha1.Sum([]byte("rapport demo/" + organization + "/" + kind + "/" + key))
 	copy(u[:], sum[:16])
 	u[6] = u[6]&0x0f | 0x50 // version 5: named by a hash

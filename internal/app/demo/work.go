@@ -95,7 +95,7 @@ func (l Loader) work(ctx context.Context, o organization) error {
 		return err
 	}
 	for _, e := range all[o.Slug] {
-		w := work{Loader: l, slug: o.Slug, org: stable(o.Slug, "organization", o.Slug), client: stable(o.Slug, "client", e.Client), goals: map[string]goal.ID{}}
+		w := work{Loader: l, slug: o.Slug, org: ID(o.Slug, "organization", o.Slug), client: ID(o.Slug, "client", e.Client), goals: map[string]goal.ID{}}
 		if err := w.load(ctx, e); err != nil {
 			return fmt.Errorf("work with %s: %w", e.Client, err)
 		}
@@ -187,7 +187,7 @@ func (w *work) goal(e goalEntry) error {
 			ClientID: client.ID{UUID: w.client}, Title: e.Title, Description: e.Description, TargetDate: w.day(e.TargetDay), SharedWithSponsor: e.SharedWithSponsor,
 		}
 		if e.Engagement != nil {
-			in.EngagementID = &engagement.ID{UUID: stable(w.slug, "engagement", *e.Engagement)}
+			in.EngagementID = &engagement.ID{UUID: ID(w.slug, "engagement", *e.Engagement)}
 		}
 		g, err := w.Services.Goals.Create(ctx, in)
 		if err != nil {
@@ -207,7 +207,7 @@ func (w *work) goal(e goalEntry) error {
 	}
 	var about []id.Any
 	for _, s := range e.Sessions {
-		about = append(about, id.Any{Prefix: "session", UUID: stable(w.slug, "session", s)})
+		about = append(about, id.Any{Prefix: "session", UUID: ID(w.slug, "session", s)})
 	}
 	for _, q := range e.Insights {
 		i, known, err := w.insight(q)
@@ -302,7 +302,7 @@ func (w *work) planned(e actionEntry) goal.CreateActionInput {
 		in.Status = goal.Proposed
 	}
 	if e.Session != nil {
-		in.SessionID = &session.ID{UUID: stable(w.slug, "session", *e.Session)}
+		in.SessionID = &session.ID{UUID: ID(w.slug, "session", *e.Session)}
 	}
 	for _, to := range e.To {
 		who := w.users[to]
@@ -335,8 +335,8 @@ func (w *work) note(e noteEntry) error {
 		return err
 	}
 	if !known {
-		about := id.Any{Prefix: "session", UUID: stable(w.slug, "session", e.About)}
-		if stable(w.slug, "client", e.About) == w.client {
+		about := id.Any{Prefix: "session", UUID: ID(w.slug, "session", e.About)}
+		if ID(w.slug, "client", e.About) == w.client {
 			about = w.users[coachee]
 		}
 		n, err := w.Services.Notes.Create(ctx, note.CreateInput{EntityID: about, Body: e.Body, Visibility: e.Visibility})
@@ -356,7 +356,7 @@ func (w *work) insight(q quoteEntry) (id.UUID, bool, error) {
 	return w.there(w.writers[coach], `
 		SELECT i.id FROM insights i WHERE i.org_id = $1 AND i.session_id = $2 AND i.retracted_at IS NULL AND i.status <> 'DISMISSED'
 			AND EXISTS (SELECT FROM citations k WHERE k.org_id = $1 AND k.insight_id = i.id AND position($3 IN k.quote) > 0)
-		ORDER BY i.kind NOT IN ('COMMITMENT', 'BLOCKER', 'VALUE'), i.id LIMIT 1`, stable(w.slug, "session", q.Session), q.Quote)
+		ORDER BY i.kind NOT IN ('COMMITMENT', 'BLOCKER', 'VALUE'), i.id LIMIT 1`, ID(w.slug, "session", q.Session), q.Quote)
 }
 
 // there says whether something is there, and which.

@@ -154,6 +154,8 @@ func (s Schema) checkExpr(where string, e Expr, words bool, depth int, nodes *in
 			return fault.Invalid(where, "has a Not of nothing")
 		}
 		parts = []Expr{e.Of}
+	default:
+		return fault.Invalid(where, "has a part that words do not know")
 	}
 	for _, p := range parts {
 		if p == nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/filter"
 	"github.com/rapporthq/rapport/internal/platform/id"
 )
 
@@ -74,9 +75,18 @@ type Document struct {
 	Complete []string            // what Suggest can complete to: short, and each as it is to be shown
 }
 
-// Expr is a condition on documents, and, where it has words, a measure of how well they meet it. A nil Expr holds for every
-// document. The kinds are Word, Phrase, Terms, Between, All, Any and Not.
-type Expr interface{ expr() }
+// Expr is a condition on documents, and, where it has words, a measure of how well they meet it: a Word, a Phrase, or one of package filter, of which All, Any
+// and Not may hold words. A nil Expr holds for every document. What is in a Not does not count for how well a document is found.
+type Expr = filter.Expr
+
+// The conditions of package filter. The fields of Terms are keyword fields.
+type (
+	Terms   = filter.Terms
+	Between = filter.Between
+	All     = filter.All
+	Any     = filter.Any
+	Not     = filter.Not
+)
 
 // Word holds for a document in which the word, or another form of it in the document's language, stands. Case, accents and the
 // shape of apostrophes make no difference. What is several words, as "follow-up", is a Phrase; what is none ("…"), as if it were
@@ -95,34 +105,11 @@ type Phrase struct {
 	Field string
 }
 
-// Terms holds for a document that has one of the values in the keyword field; with no values for none.
-type Terms struct {
-	Field  string
-	Values []string
-}
+// Filters implements Expr.
+func (Word) Filters() {}
 
-// Between holds for a document from From on and before To. A zero time is no limit.
-type Between struct{ From, To time.Time }
-
-// All holds if each does; empty it always holds.
-type All []Expr
-
-// Any holds if at least so many do (0 is one); empty it never holds.
-type Any struct {
-	Of      []Expr
-	AtLeast int
-}
-
-// Not holds if Of does not. What is in it does not count for how well a document is found.
-type Not struct{ Of Expr }
-
-func (Word) expr()    {}
-func (Phrase) expr()  {}
-func (Terms) expr()   {}
-func (Between) expr() {}
-func (All) expr()     {}
-func (Any) expr()     {}
-func (Not) expr()     {}
+// Filters implements Expr.
+func (Phrase) Filters() {}
 
 // Order is how hits are ordered. What is equal is ordered by id.
 type Order string

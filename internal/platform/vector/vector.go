@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/filter"
 	"github.com/rapporthq/rapport/internal/platform/id"
 )
 
@@ -98,32 +99,17 @@ type Store interface {
 	Ready(ctx context.Context, dimension int) error
 }
 
-// Expr is a condition on records. The kinds are Terms, Between, All, Any and Not; nil holds for every record.
-type Expr interface{ expr() }
+// Expr is a condition on records: one of package filter. nil holds for every record.
+type Expr = filter.Expr
 
-// Terms holds for a record that has one of the values in the field. Without values it holds for none.
-type Terms struct {
-	Field  string
-	Values []string
-}
-
-// Between holds for a record whose time is not before From and before To; a zero time is no bound. Times count in seconds.
-type Between struct{ From, To time.Time }
-
-// All holds where all parts do, and Any where one does.
+// The conditions of package filter. Those of Between count in seconds, and an Any asks for one at least and no more.
 type (
-	All []Expr
-	Any []Expr
+	Terms   = filter.Terms
+	Between = filter.Between
+	All     = filter.All
+	Any     = filter.Any
+	Not     = filter.Not
 )
-
-// Not holds where its part does not.
-type Not struct{ Of Expr }
-
-func (Terms) expr()   {}
-func (Between) expr() {}
-func (All) expr()     {}
-func (Any) expr()     {}
-func (Not) expr()     {}
 
 // Check says what is wrong with a space and records to be put into it, nil if nothing is: adapters call it first, so that all of them refuse the same.
 func Check(s Space, records []Record) error {
@@ -212,9 +198,15 @@ func checkExpr(e Expr, depth int, nodes *int) error {
 	case All:
 		parts = e
 	case Any:
-		parts = e
+		if e.AtLeast > 1 {
+			return fault.Invalid("filter", "cannot ask for more than one of several")
+		}
+		parts = e.Of
 	case Not:
 		parts = []Expr{e.Of}
+	case Between, nil:
+	default:
+		return fault.Invalid("filter", "has a part that vectors do not know")
 	}
 	for _, part := range parts {
 		if part == nil {
@@ -293,7 +285,7 @@ func Compile(e Expr) Holder {
 			return true
 		}
 	case Any:
-		parts := compiled(e)
+		parts := compiled(e.Of)
 		return func(r *Record) bool {
 			for _, holds := range parts {
 				if holds(r) {

@@ -491,7 +491,7 @@ func filter(e vector.Expr, not bool) *expr {
 	case vector.All:
 		return join(e, not, !not)
 	case vector.Any:
-		return join(e, not, not)
+		return join(e.Of, not, not)
 	case vector.Not:
 		return filter(e.Of, !not)
 	}
@@ -501,7 +501,7 @@ func filter(e vector.Expr, not bool) *expr {
 func either(parts ...any) *expr { return &expr{map[string]any{"$or": parts}} }
 
 // join translates parts of which all must hold, or one.
-func join[E ~[]vector.Expr](parts E, not, all bool) *expr {
+func join(parts []vector.Expr, not, all bool) *expr {
 	neutral, decides, word := never, always, "$or"
 	if all {
 		neutral, decides, word = always, never, "$and"

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
+	"github.com/rapporthq/rapport/internal/platform/textsearch"
 	"github.com/rapporthq/rapport/internal/platform/vector"
 	"github.com/rapporthq/rapport/internal/testkit"
 )
@@ -272,7 +273,7 @@ func filters(t *testing.T, w World) {
 		default:
 			any := vector.Any{}
 			for range random.IntN(3) { // of nothing: nothing
-				any = append(any, expr(depth+1))
+				any.Of = append(any.Of, expr(depth+1))
 			}
 			return any
 		}
@@ -308,7 +309,7 @@ func holds(e vector.Expr, r vector.Record) bool {
 	case vector.All:
 		return !slices.ContainsFunc(e, func(part vector.Expr) bool { return !holds(part, r) })
 	case vector.Any:
-		return slices.ContainsFunc(e, func(part vector.Expr) bool { return holds(part, r) })
+		return slices.ContainsFunc(e.Of, func(part vector.Expr) bool { return holds(part, r) })
 	case vector.Not:
 		return !holds(e.Of, r)
 	}
@@ -366,6 +367,8 @@ func refuses(t *testing.T, w World) {
 		"a deep filter":     {Vector: Direction(0), Nearest: 1, Filter: deep},
 		"a wide filter":     {Vector: Direction(0), Nearest: 1, Filter: vector.All(slices.Repeat([]vector.Expr{vector.All{}}, vector.MaxNodes))},
 		"a filter of nil":   {Vector: Direction(0), Nearest: 1, Filter: vector.Not{}},
+		"two of several":    {Vector: Direction(0), Nearest: 1, Filter: vector.Any{Of: []vector.Expr{vector.All{}, vector.All{}}, AtLeast: 2}},
+		"words":             {Vector: Direction(0), Nearest: 1, Filter: textsearch.Word{Text: "there"}},
 		"many values":       {Vector: Direction(0), Nearest: 1, Filter: vector.Terms{Field: "a", Values: make([]string, vector.MaxTerms+1)}},
 	} {
 		_, err := w.Store.Search(t.Context(), s, r)
