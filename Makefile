@@ -18,6 +18,12 @@ run: prerequisites graphiql ## Start everything for development and open the exp
 	@go build -o bin/rapport-server . || { echo "the server does not build"; exit 1; }
 	@exec ./bin/rapport-server
 
+SPEED ?= 1
+
+.PHONY: demo-live
+demo-live: ## Play a session into a running `make run`, SPEED times as fast as people talk, to watch it in GraphiQL
+	@go run ./tools/demolive -speed $(SPEED)
+
 .PHONY: run-aws
 run-aws: prerequisites graphiql ## Start everything as on AWS: S3, SQS and SNS of an emulator (Python 3.11), a worker of its own
 	@[ -x bin/rapport-aws ] || echo "… building the server (a minute or two the first time)"

@@ -73,6 +73,7 @@ type ResolverRoot interface {
 	Goal() GoalResolver
 	Insight() InsightResolver
 	Invitation() InvitationResolver
+	LiveNudge() LiveNudgeResolver
 	LiveSession() LiveSessionResolver
 	Membership() MembershipResolver
 	MetricGroup() MetricGroupResolver
@@ -678,6 +679,11 @@ type ComplexityRoot struct {
 		Viewer     func(childComplexity int) int
 	}
 
+	DismissNudgePayload struct {
+		Nudge      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	DownloadDataExportPayload struct {
 		Export     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -918,6 +924,25 @@ type ComplexityRoot struct {
 		SinceClientMs func(childComplexity int) int
 	}
 
+	LiveNudge struct {
+		AtMs        func(childComplexity int) int
+		CreatedAt   func(childComplexity int) int
+		DismissedAt func(childComplexity int) int
+		Evidence    func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Kind        func(childComplexity int) int
+		Message     func(childComplexity int) int
+		Threshold   func(childComplexity int) int
+		Topics      func(childComplexity int) int
+		Value       func(childComplexity int) int
+	}
+
+	LiveNudgeGiven struct {
+		Cursor     func(childComplexity int) int
+		Nudge      func(childComplexity int) int
+		OccurredAt func(childComplexity int) int
+	}
+
 	LiveSession struct {
 		EndReason        func(childComplexity int) int
 		EndedAt          func(childComplexity int) int
@@ -925,6 +950,7 @@ type ComplexityRoot struct {
 		ID               func(childComplexity int) int
 		Language         func(childComplexity int) int
 		Metrics          func(childComplexity int) int
+		Nudges           func(childComplexity int) int
 		PausedAt         func(childComplexity int) int
 		Revision         func(childComplexity int) int
 		Session          func(childComplexity int) int
@@ -1141,6 +1167,7 @@ type ComplexityRoot struct {
 		DeleteSavedFilter             func(childComplexity int, input session.DeleteSavedFilterInput) int
 		DeleteTag                     func(childComplexity int, input tag.DeleteInput) int
 		DiscardDeadLetters            func(childComplexity int, input deadletter.Input) int
+		DismissNudge                  func(childComplexity int, input live.DismissInput) int
 		DownloadDataExport            func(childComplexity int, input privacy.DownloadInput) int
 		EndLiveSession                func(childComplexity int, input live.EndInput) int
 		ExportTranscript              func(childComplexity int, input transcript.ExportInput) int
@@ -2294,11 +2321,16 @@ type InvitationResolver interface {
 
 	EmailDelivery(ctx context.Context, obj *org.Invitation) (*notice.Delivery, error)
 }
+type LiveNudgeResolver interface {
+	Evidence(ctx context.Context, obj *live.Nudge) ([]*live.Utterance, error)
+	Topics(ctx context.Context, obj *live.Nudge) ([]*session.Topic, error)
+}
 type LiveSessionResolver interface {
 	Session(ctx context.Context, obj *live.Session) (*session.Session, error)
 
 	Utterances(ctx context.Context, obj *live.Session, first *int, after *string, last *int, before *string) (*page.Connection[live.Utterance], error)
 
+	Nudges(ctx context.Context, obj *live.Session) ([]*live.Nudge, error)
 	Transcript(ctx context.Context, obj *live.Session) (*transcript.Transcript, error)
 }
 type MembershipResolver interface {
@@ -2376,6 +2408,7 @@ type MutationResolver interface {
 	PauseLiveSession(ctx context.Context, input live.PauseInput) (*model.PauseLiveSessionPayload, error)
 	ResumeLiveSession(ctx context.Context, input live.ResumeInput) (*model.ResumeLiveSessionPayload, error)
 	EndLiveSession(ctx context.Context, input live.EndInput) (*model.EndLiveSessionPayload, error)
+	DismissNudge(ctx context.Context, input live.DismissInput) (*model.DismissNudgePayload, error)
 	ImportTranscript(ctx context.Context, input transcript.ImportInput) (*model.ImportTranscriptPayload, error)
 	RequestTranscriptUpload(ctx context.Context, input transcript.UploadInput) (*model.RequestTranscriptUploadPayload, error)
 	CompleteTranscriptUpload(ctx context.Context, input transcript.CompleteUploadInput) (*model.CompleteTranscriptUploadPayload, error)
@@ -4746,6 +4779,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DiscardDeadLettersPayload.Viewer(childComplexity), true
 
+	case "DismissNudgePayload.nudge":
+		if e.ComplexityRoot.DismissNudgePayload.Nudge == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DismissNudgePayload.Nudge(childComplexity), true
+	case "DismissNudgePayload.userErrors":
+		if e.ComplexityRoot.DismissNudgePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DismissNudgePayload.UserErrors(childComplexity), true
+
 	case "DownloadDataExportPayload.export":
 		if e.ComplexityRoot.DownloadDataExportPayload.Export == nil {
 			break
@@ -5706,6 +5752,86 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LiveMetrics.SinceClientMs(childComplexity), true
 
+	case "LiveNudge.atMs":
+		if e.ComplexityRoot.LiveNudge.AtMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveNudge.AtMs(childComplexity), true
+	case "LiveNudge.createdAt":
+		if e.ComplexityRoot.LiveNudge.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveNudge.CreatedAt(childComplexity), true
+	case "LiveNudge.dismissedAt":
+		if e.ComplexityRoot.LiveNudge.DismissedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveNudge.DismissedAt(childComplexity), true
+	case "LiveNudge.evidence":
+		if e.ComplexityRoot.LiveNudge.Evidence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveNudge.Evidence(childComplexity), true
+	case "LiveNudge.id":
+		if e.ComplexityRoot.LiveNudge.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveNudge.ID(childComplexity), true
+	case "LiveNudge.kind":
+		if e.ComplexityRoot.LiveNudge.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveNudge.Kind(childComplexity), true
+	case "LiveNudge.message":
+		if e.ComplexityRoot.LiveNudge.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveNudge.Message(childComplexity), true
+	case "LiveNudge.threshold":
+		if e.ComplexityRoot.LiveNudge.Threshold == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveNudge.Threshold(childComplexity), true
+	case "LiveNudge.topics":
+		if e.ComplexityRoot.LiveNudge.Topics == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveNudge.Topics(childComplexity), true
+	case "LiveNudge.value":
+		if e.ComplexityRoot.LiveNudge.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveNudge.Value(childComplexity), true
+
+	case "LiveNudgeGiven.cursor":
+		if e.ComplexityRoot.LiveNudgeGiven.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveNudgeGiven.Cursor(childComplexity), true
+	case "LiveNudgeGiven.nudge":
+		if e.ComplexityRoot.LiveNudgeGiven.Nudge == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveNudgeGiven.Nudge(childComplexity), true
+	case "LiveNudgeGiven.occurredAt":
+		if e.ComplexityRoot.LiveNudgeGiven.OccurredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveNudgeGiven.OccurredAt(childComplexity), true
+
 	case "LiveSession.endReason":
 		if e.ComplexityRoot.LiveSession.EndReason == nil {
 			break
@@ -5742,6 +5868,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LiveSession.Metrics(childComplexity), true
+	case "LiveSession.nudges":
+		if e.ComplexityRoot.LiveSession.Nudges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Nudges(childComplexity), true
 	case "LiveSession.pausedAt":
 		if e.ComplexityRoot.LiveSession.PausedAt == nil {
 			break
@@ -6773,6 +6905,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DiscardDeadLetters(childComplexity, args["input"].(deadletter.Input)), true
+	case "Mutation.dismissNudge":
+		if e.ComplexityRoot.Mutation.DismissNudge == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_dismissNudge_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DismissNudge(childComplexity, args["input"].(live.DismissInput)), true
 	case "Mutation.downloadDataExport":
 		if e.ComplexityRoot.Mutation.DownloadDataExport == nil {
 			break
@@ -11278,6 +11421,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteSavedFilterInput,
 		ec.unmarshalInputDeleteTagInput,
 		ec.unmarshalInputDiscardDeadLettersInput,
+		ec.unmarshalInputDismissNudgeInput,
 		ec.unmarshalInputDownloadDataExportInput,
 		ec.unmarshalInputEndLiveSessionInput,
 		ec.unmarshalInputEngagementFilter,
@@ -12988,8 +13132,50 @@ type LiveSession implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   ): LiveUtteranceConnection!
   "The measures of what is final so far. Null where somebody has not consented to AI_ANALYSIS, until something is final, and a day after the end."
   metrics: LiveMetrics @access(to: [COACH, SUPERVISOR])
+  "What the coach was told, in its order. Empty a day after the end."
+  nudges: [LiveNudge!] @access(to: [COACH])
   "What it became; null until it ends, and if nothing was said."
   transcript: Transcript
+}
+
+"What a coach may be told while a session goes on. docs/guides/live.md says what each rests on, and which are quiet."
+enum LiveNudgeKind {
+  "The client has said what they will do."
+  COMMITMENT_HEARD
+  "The coach has given advice that nobody had asked for and without asking for permission, more often than in their usual session."
+  ADVICE_WITHOUT_PERMISSION
+  "Ten minutes are left, and a topic of the agenda has not been touched."
+  AGENDA_ITEM_OPEN
+  "The coach has asked, it was silent for three seconds or more, and the coach spoke first."
+  SILENCE_BROKEN
+  "The coach has been speaking for longer than is usual for them. Quiet unless it is asked for."
+  LONG_MONOLOGUE
+  "The coach has asked several questions in one turn. Quiet unless it is asked for."
+  STACKED_QUESTIONS
+}
+
+"What a coach is told while a session goes on, at most once in two minutes of it. It is the coach's alone."
+type LiveNudge implements Node @scope(to: [COACH]) {
+  "Its id."
+  id: ID!
+  "What it is about."
+  kind: LiveNudgeKind!
+  "It in a sentence, which quotes nobody."
+  message: String!
+  "How far the session had come: milliseconds since the first word, by the clock of the source."
+  atMs: Int!
+  "What was measured: milliseconds of AGENDA_ITEM_OPEN, SILENCE_BROKEN and LONG_MONOLOGUE, else how many."
+  value: Float!
+  "From where on the coach is told, in the same unit; where that depends on habits, by those of the coach's last twenty sessions."
+  threshold: Float!
+  "The utterances that it rests on."
+  evidence: [LiveUtterance!]!
+  "Of AGENDA_ITEM_OPEN, the topics that nobody has touched."
+  topics: [AgendaTopic!]!
+  "When the coach was told."
+  createdAt: DateTime!
+  "When the coach took it off the screen; null if they have not."
+  dismissedAt: DateTime
 }
 
 "What is known of a conversation while it goes on. Only what is final counts; at the end each measure is that of the transcript."
@@ -16134,6 +16320,11 @@ type Mutation {
     "Which one."
     input: EndLiveSessionInput!
   ): EndLiveSessionPayload!
+  "Take a nudge off the screen."
+  dismissNudge(
+    "Which one."
+    input: DismissNudgeInput!
+  ): DismissNudgePayload!
   """
   Import a transcript. It is read before the answer: transcript, utterances and warnings are there at once, or nothing is;
   measures and insights follow. The same file for the same session again gives the first transcript and says so.
@@ -18079,6 +18270,8 @@ input StartLiveSessionInput {
   sharedWithClient: Boolean! = false
   "Who is behind the labels that the source uses, as far as that is known; at most 50."
   speakers: [LiveSpeakerInput!]
+  "What the coach wants to be told; left out, what is not quiet, and none for an empty list."
+  nudges: [LiveNudgeKind!]
 }
 
 "Who is behind a label."
@@ -18175,6 +18368,20 @@ input EndLiveSessionInput {
 type EndLiveSessionPayload {
   "The live session as it is now; null if there are userErrors."
   liveSession: LiveSession
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A nudge that has been seen."
+input DismissNudgeInput {
+  "Which nudge."
+  id: ID!
+}
+
+"What became of dismissNudge."
+type DismissNudgePayload {
+  "The nudge as it is now; null if there are userErrors."
+  nudge: LiveNudge
   "What to correct; empty if it was done."
   userErrors: [UserError!]!
 }
@@ -18291,6 +18498,16 @@ type LiveUtterancesSaid implements LiveEvent {
   utterances: [LiveUtterance!]!
   "The measures with it; null for whom LiveSession.metrics is."
   metrics: LiveMetrics
+}
+
+"The coach is told something, or has taken it off the screen. Nobody else hears of it."
+type LiveNudgeGiven implements LiveEvent {
+  "Pass it as after to go on from here."
+  cursor: String!
+  "When it happened."
+  occurredAt: DateTime!
+  "The nudge as it is now."
+  nudge: LiveNudge!
 }
 
 "An insight was found in the transcript, or reviewed."
@@ -19480,6 +19697,16 @@ func (ec *executionContext) childFields_DiscardDeadLettersPayload(ctx context.Co
 	return nil, fmt.Errorf("no field named %q was found under type DiscardDeadLettersPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DismissNudgePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "nudge":
+		return ec.fieldContext_DismissNudgePayload_nudge(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DismissNudgePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DismissNudgePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DownloadDataExportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "export":
@@ -19910,6 +20137,32 @@ func (ec *executionContext) childFields_LiveMetrics(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type LiveMetrics", field.Name)
 }
 
+func (ec *executionContext) childFields_LiveNudge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_LiveNudge_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_LiveNudge_kind(ctx, field)
+	case "message":
+		return ec.fieldContext_LiveNudge_message(ctx, field)
+	case "atMs":
+		return ec.fieldContext_LiveNudge_atMs(ctx, field)
+	case "value":
+		return ec.fieldContext_LiveNudge_value(ctx, field)
+	case "threshold":
+		return ec.fieldContext_LiveNudge_threshold(ctx, field)
+	case "evidence":
+		return ec.fieldContext_LiveNudge_evidence(ctx, field)
+	case "topics":
+		return ec.fieldContext_LiveNudge_topics(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_LiveNudge_createdAt(ctx, field)
+	case "dismissedAt":
+		return ec.fieldContext_LiveNudge_dismissedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveNudge", field.Name)
+}
+
 func (ec *executionContext) childFields_LiveSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -19942,6 +20195,8 @@ func (ec *executionContext) childFields_LiveSession(ctx context.Context, field g
 		return ec.fieldContext_LiveSession_utterances(ctx, field)
 	case "metrics":
 		return ec.fieldContext_LiveSession_metrics(ctx, field)
+	case "nudges":
+		return ec.fieldContext_LiveSession_nudges(ctx, field)
 	case "transcript":
 		return ec.fieldContext_LiveSession_transcript(ctx, field)
 	}
@@ -23334,6 +23589,20 @@ func (ec *executionContext) field_Mutation_discardDeadLetters_args(ctx context.C
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (deadletter.Input, error) {
 			return ec.unmarshalNDiscardDeadLettersInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋdeadletterᚐInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_dismissNudge_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (live.DismissInput, error) {
+			return ec.unmarshalNDismissNudgeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐDismissInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -35173,6 +35442,70 @@ func (ec *executionContext) fieldContext_DiscardDeadLettersPayload_userErrors(_ 
 	return fc, nil
 }
 
+func (ec *executionContext) _DismissNudgePayload_nudge(ctx context.Context, field graphql.CollectedField, obj *model.DismissNudgePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DismissNudgePayload_nudge(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nudge, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Nudge) graphql.Marshaler {
+			return ec.marshalOLiveNudge2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐNudge(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DismissNudgePayload_nudge(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DismissNudgePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveNudge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DismissNudgePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DismissNudgePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DismissNudgePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DismissNudgePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DismissNudgePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _DownloadDataExportPayload_export(ctx context.Context, field graphql.CollectedField, obj *model.DownloadDataExportPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -39505,6 +39838,332 @@ func (ec *executionContext) fieldContext_LiveMetrics_questionRun(_ context.Conte
 	return graphql.NewScalarFieldContext("LiveMetrics", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _LiveNudge_id(ctx context.Context, field graphql.CollectedField, obj *live.Nudge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveNudge_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v live.NudgeID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐNudgeID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveNudge_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveNudge", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _LiveNudge_kind(ctx context.Context, field graphql.CollectedField, obj *live.Nudge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveNudge_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v meter.Kind) graphql.Marshaler {
+			return ec.marshalNLiveNudgeKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveNudge_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveNudge", field, false, false, errors.New("field of type LiveNudgeKind does not have child fields"))
+}
+
+func (ec *executionContext) _LiveNudge_message(ctx context.Context, field graphql.CollectedField, obj *live.Nudge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveNudge_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveNudge_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveNudge", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveNudge_atMs(ctx context.Context, field graphql.CollectedField, obj *live.Nudge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveNudge_atMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AtMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveNudge_atMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveNudge", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveNudge_value(ctx context.Context, field graphql.CollectedField, obj *live.Nudge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveNudge_value(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Value, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveNudge_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveNudge", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _LiveNudge_threshold(ctx context.Context, field graphql.CollectedField, obj *live.Nudge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveNudge_threshold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Threshold, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveNudge_threshold(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveNudge", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _LiveNudge_evidence(ctx context.Context, field graphql.CollectedField, obj *live.Nudge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveNudge_evidence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.LiveNudge().Evidence(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*live.Utterance) graphql.Marshaler {
+			return ec.marshalNLiveUtterance2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtteranceᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveNudge_evidence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveNudge",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveUtterance(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveNudge_topics(ctx context.Context, field graphql.CollectedField, obj *live.Nudge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveNudge_topics(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.LiveNudge().Topics(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*session.Topic) graphql.Marshaler {
+			return ec.marshalNAgendaTopic2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐTopicᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveNudge_topics(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveNudge",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AgendaTopic(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveNudge_createdAt(ctx context.Context, field graphql.CollectedField, obj *live.Nudge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveNudge_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveNudge_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveNudge", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveNudge_dismissedAt(ctx context.Context, field graphql.CollectedField, obj *live.Nudge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveNudge_dismissedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DismissedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveNudge_dismissedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveNudge", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveNudgeGiven_cursor(ctx context.Context, field graphql.CollectedField, obj *live.Nudged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveNudgeGiven_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveNudgeGiven_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveNudgeGiven", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveNudgeGiven_occurredAt(ctx context.Context, field graphql.CollectedField, obj *live.Nudged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveNudgeGiven_occurredAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OccurredAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveNudgeGiven_occurredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveNudgeGiven", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveNudgeGiven_nudge(ctx context.Context, field graphql.CollectedField, obj *live.Nudged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveNudgeGiven_nudge(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nudge, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Nudge) graphql.Marshaler {
+			return ec.marshalNLiveNudge2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐNudge(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveNudgeGiven_nudge(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveNudgeGiven",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveNudge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _LiveSession_id(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -39929,6 +40588,56 @@ func (ec *executionContext) fieldContext_LiveSession_metrics(_ context.Context, 
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_LiveMetrics(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveSession_nudges(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_nudges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.LiveSession().Nudges(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH"})
+				if err != nil {
+					var zeroVal []*live.Nudge
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal []*live.Nudge
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []*live.Nudge) graphql.Marshaler {
+			return ec.marshalOLiveNudge2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐNudgeᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_nudges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveNudge(ctx, field)
 		},
 	}
 	return fc, nil
@@ -45356,6 +46065,50 @@ func (ec *executionContext) fieldContext_Mutation_endLiveSession(ctx context.Con
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_endLiveSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_dismissNudge(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_dismissNudge(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DismissNudge(ctx, fc.Args["input"].(live.DismissInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DismissNudgePayload) graphql.Marshaler {
+			return ec.marshalNDismissNudgePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDismissNudgePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_dismissNudge(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DismissNudgePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_dismissNudge_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -66350,6 +67103,36 @@ func (ec *executionContext) unmarshalInputDiscardDeadLettersInput(ctx context.Co
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputDismissNudgeInput(ctx context.Context, obj any) (live.DismissInput, error) {
+	var it live.DismissInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐNudgeID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputDownloadDataExportInput(ctx context.Context, obj any) (privacy.DownloadInput, error) {
 	var it privacy.DownloadInput
 	if obj == nil {
@@ -68910,7 +69693,7 @@ func (ec *executionContext) unmarshalInputStartLiveSessionInput(ctx context.Cont
 		asMap["sharedWithClient"] = false
 	}
 
-	fieldsInOrder := [...]string{"sessionId", "source", "language", "sharedWithClient", "speakers"}
+	fieldsInOrder := [...]string{"sessionId", "source", "language", "sharedWithClient", "speakers", "nudges"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -68952,6 +69735,13 @@ func (ec *executionContext) unmarshalInputStartLiveSessionInput(ctx context.Cont
 				return it, err
 			}
 			it.Speakers = data
+		case "nudges":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("nudges"))
+			data, err := ec.unmarshalOLiveNudgeKind2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐKindᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Nudges = data
 		}
 	}
 	return it, nil
@@ -70250,6 +71040,13 @@ func (ec *executionContext) _LiveEvent(ctx context.Context, sel ast.SelectionSet
 			return graphql.Null
 		}
 		return ec._LiveStateChanged(ctx, sel, obj)
+	case live.Nudged:
+		return ec._LiveNudgeGiven(ctx, sel, &obj)
+	case *live.Nudged:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._LiveNudgeGiven(ctx, sel, obj)
 	case live.InsightChanged:
 		return ec._LiveInsightChanged(ctx, sel, &obj)
 	case *live.InsightChanged:
@@ -70365,6 +71162,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._LiveSession(ctx, sel, obj)
+	case *live.Nudge:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._LiveNudge(ctx, sel, obj)
 	case *org.Invitation:
 		if obj == nil {
 			return graphql.Null
@@ -76727,6 +77529,49 @@ func (ec *executionContext) _DiscardDeadLettersPayload(ctx context.Context, sel 
 	return out
 }
 
+var dismissNudgePayloadImplementors = []string{"DismissNudgePayload"}
+
+func (ec *executionContext) _DismissNudgePayload(ctx context.Context, sel ast.SelectionSet, obj *model.DismissNudgePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, dismissNudgePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DismissNudgePayload")
+		case "nudge":
+			out.Values[i] = ec._DismissNudgePayload_nudge(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DismissNudgePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var downloadDataExportPayloadImplementors = []string{"DownloadDataExportPayload"}
 
 func (ec *executionContext) _DownloadDataExportPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DownloadDataExportPayload) graphql.Marshaler {
@@ -79490,6 +80335,203 @@ func (ec *executionContext) _LiveMetrics(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var liveNudgeImplementors = []string{"LiveNudge", "Node"}
+
+func (ec *executionContext) _LiveNudge(ctx context.Context, sel ast.SelectionSet, obj *live.Nudge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveNudgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveNudge")
+		case "id":
+			out.Values[i] = ec._LiveNudge_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "kind":
+			out.Values[i] = ec._LiveNudge_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "message":
+			out.Values[i] = ec._LiveNudge_message(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "atMs":
+			out.Values[i] = ec._LiveNudge_atMs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "value":
+			out.Values[i] = ec._LiveNudge_value(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "threshold":
+			out.Values[i] = ec._LiveNudge_threshold(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "evidence":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._LiveNudge_evidence(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "topics":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._LiveNudge_topics(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "createdAt":
+			out.Values[i] = ec._LiveNudge_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "dismissedAt":
+			out.Values[i] = ec._LiveNudge_dismissedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var liveNudgeGivenImplementors = []string{"LiveNudgeGiven", "LiveEvent"}
+
+func (ec *executionContext) _LiveNudgeGiven(ctx context.Context, sel ast.SelectionSet, obj *live.Nudged) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveNudgeGivenImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveNudgeGiven")
+		case "cursor":
+			out.Values[i] = ec._LiveNudgeGiven_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "occurredAt":
+			out.Values[i] = ec._LiveNudgeGiven_occurredAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "nudge":
+			out.Values[i] = ec._LiveNudgeGiven_nudge(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var liveSessionImplementors = []string{"LiveSession", "Node"}
 
 func (ec *executionContext) _LiveSession(ctx context.Context, sel ast.SelectionSet, obj *live.Session) graphql.Marshaler {
@@ -79643,6 +80685,44 @@ func (ec *executionContext) _LiveSession(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "nudges":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._LiveSession_nudges(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "transcript":
 			field := field
 
@@ -81715,6 +82795,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "endLiveSession":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_endLiveSession(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "dismissNudge":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_dismissNudge(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -94196,6 +95283,21 @@ func (ec *executionContext) marshalNDiscardDeadLettersPayload2ᚖgithubᚗcomᚋ
 	return ec._DiscardDeadLettersPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNDismissNudgeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐDismissInput(ctx context.Context, v any) (live.DismissInput, error) {
+	res, err := ec.unmarshalInputDismissNudgeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDismissNudgePayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDismissNudgePayload(ctx context.Context, sel ast.SelectionSet, v *model.DismissNudgePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DismissNudgePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNDownloadDataExportInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDownloadInput(ctx context.Context, v any) (privacy.DownloadInput, error) {
 	res, err := ec.unmarshalInputDownloadDataExportInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -94746,6 +95848,16 @@ func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋin
 }
 
 func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐID(ctx context.Context, sel ast.SelectionSet, v live.ID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐNudgeID(ctx context.Context, v any) (live.NudgeID, error) {
+	var res live.NudgeID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐNudgeID(ctx context.Context, sel ast.SelectionSet, v live.NudgeID) graphql.Marshaler {
 	return v
 }
 
@@ -95622,6 +96734,33 @@ func (ec *executionContext) marshalNLiveEvent2githubᚗcomᚋrapporthqᚋrapport
 		return graphql.Null
 	}
 	return ec._LiveEvent(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNLiveNudge2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐNudge(ctx context.Context, sel ast.SelectionSet, v *live.Nudge) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._LiveNudge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNLiveNudgeKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐKind(ctx context.Context, v any) (meter.Kind, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := meter.Kind(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNLiveNudgeKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐKind(ctx context.Context, sel ast.SelectionSet, v meter.Kind) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx context.Context, sel ast.SelectionSet, v *live.Session) graphql.Marshaler {
@@ -100268,6 +101407,68 @@ func (ec *executionContext) marshalOLiveMetrics2ᚖgithubᚗcomᚋrapporthqᚋra
 		return graphql.Null
 	}
 	return ec._LiveMetrics(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOLiveNudge2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐNudgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*live.Nudge) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLiveNudge2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐNudge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalOLiveNudge2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐNudge(ctx context.Context, sel ast.SelectionSet, v *live.Nudge) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._LiveNudge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOLiveNudgeKind2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐKindᚄ(ctx context.Context, v any) ([]meter.Kind, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]meter.Kind, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNLiveNudgeKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐKind(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOLiveNudgeKind2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐKindᚄ(ctx context.Context, sel ast.SelectionSet, v []meter.Kind) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLiveNudgeKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚋmeterᚐKind(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx context.Context, sel ast.SelectionSet, v *live.Session) graphql.Marshaler {

@@ -125,6 +125,7 @@ type Loaders struct {
 	AskThreads     *Entity[ask.Thread]
 	AskMessages    *Entity[ask.Message]
 	LiveSessions   *Entity[live.Session]
+	Nudges         *Entity[live.Nudge]
 	LiveUtterances *Entity[live.Utterance]
 	Transcripts    *Entity[transcript.Transcript]
 	Speakers       *Entity[transcript.Speaker]
@@ -148,6 +149,8 @@ type Loaders struct {
 	SessionsOfEngagement  *Pages[SessionQuery, session.Session]
 	LiveOfSession         *Entity[live.Session] // the one that began last, by the session's id
 	UtterancesOfLive      *Pages[All, live.Utterance]
+	NudgesOfLive          *ByKey[id.UUID, []*live.Nudge]
+	EvidenceOfNudge       *ByKey[id.UUID, []*live.Utterance]
 	TranscriptsOfSession  *Pages[All, transcript.Transcript]
 	UtterancesOfText      *Pages[All, transcript.Utterance]
 	EditsOfTranscript     *Pages[All, transcript.Edit]
@@ -235,6 +238,9 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.AskThreads = entity(b, s.Ask.ByIDs)
 	b.AskMessages = entity(b, s.Ask.MessagesByIDs)
 	b.LiveSessions = entity(b, s.Live.ByIDs)
+	b.Nudges = entity(b, s.Live.NudgesByIDs)
+	b.NudgesOfLive = byKey(b, s.Live.Nudges)
+	b.EvidenceOfNudge = byKey(b, s.Live.Evidence)
 	b.LiveUtterances = entity(b, s.Live.UtterancesByIDs)
 	b.Transcripts = entity(b, s.Transcripts.ByIDs)
 	b.Speakers = entity(b, s.Transcripts.SpeakersByIDs)
@@ -552,4 +558,13 @@ func (l *Loaders) SpeakersOfEdit(ctx context.Context, e *transcript.Edit) ([]*tr
 		}
 	}
 	return found, nil
+}
+
+// TopicsOf returns those of the topics that the viewer may see.
+func (l *Loaders) TopicsOf(ctx context.Context, keys []session.TopicID) ([]*session.Topic, error) {
+	ids := make([]id.UUID, len(keys))
+	for i, key := range keys {
+		ids[i] = key.UUID
+	}
+	return l.Topics.visible(ctx, ids)
 }

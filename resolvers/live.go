@@ -71,3 +71,21 @@ func (liveSessionResolver) Transcript(ctx context.Context, l *live.Session) (*tr
 	}
 	return loaders.From(ctx).Transcripts.Load(ctx, l.TranscriptID.UUID)
 }
+
+func (r mutationResolver) DismissNudge(ctx context.Context, input live.DismissInput) (*model.DismissNudgePayload, error) {
+	n, err := r.Live.Dismiss(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.DismissNudgePayload{Nudge: n, UserErrors: errs}, err
+}
+
+func (liveSessionResolver) Nudges(ctx context.Context, l *live.Session) ([]*live.Nudge, error) {
+	return loaders.From(ctx).NudgesOfLive.Load(ctx, l.ID.UUID)
+}
+
+func (liveNudgeResolver) Evidence(ctx context.Context, n *live.Nudge) ([]*live.Utterance, error) {
+	return loaders.From(ctx).EvidenceOfNudge.Load(ctx, n.ID.UUID)
+}
+
+func (liveNudgeResolver) Topics(ctx context.Context, n *live.Nudge) ([]*session.Topic, error) {
+	return loaders.From(ctx).TopicsOf(ctx, n.TopicIDs)
+}

@@ -62,6 +62,9 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"liveutterance": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.LiveUtterances.Load(ctx, key))
 	},
+	"nudge": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.Nudges.Load(ctx, key))
+	},
 	"transcript": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.Transcripts.Load(ctx, key))
 	},

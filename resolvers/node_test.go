@@ -17,7 +17,7 @@ var prefixes = map[string]string{
 	"Session": "session", "Participant": "participant", "Transcript": "transcript", "Speaker": "speaker",
 	"Utterance": "utterance", "SessionMetrics": "metrics", "Insight": "insight", "Citation": "citation", "Goal": "goal", "CheckIn": "checkin", "ActionItem": "action",
 	"Theme": "theme", "Note": "note", "NoteVersion": "noteversion", "Notification": "notification", "AgendaTopic": "topic", "SavedFilter": "filter", "AskThread": "thread", "AskMessage": "message",
-	"AnalysisRun": "analysis", "Tag": "tag", "Consent": "consent", "DataRequest": "request", "TranscriptEdit": "edit", "LiveSession": "live", "LiveUtterance": "liveutterance", "UtteranceRevision": "revision",
+	"AnalysisRun": "analysis", "Tag": "tag", "Consent": "consent", "DataRequest": "request", "TranscriptEdit": "edit", "LiveSession": "live", "LiveNudge": "nudge", "LiveUtterance": "liveutterance", "UtteranceRevision": "revision",
 }
 
 func TestEveryNodeIsLoaded(t *testing.T) {

@@ -42,6 +42,7 @@ type (
 	speakerMetricsResolver      struct{ *Resolver }
 	insightResolver             struct{ *Resolver }
 	liveSessionResolver         struct{ *Resolver }
+	liveNudgeResolver           struct{ *Resolver }
 	citationResolver            struct{ *Resolver }
 	commitmentResolver          struct{ *Resolver }
 	passageResolver             struct{ *Resolver }
@@ -111,6 +112,9 @@ func (r *Resolver) Session() graph.SessionResolver { return sessionResolver{r} }
 
 // LiveSession implements graph.ResolverRoot.
 func (r *Resolver) LiveSession() graph.LiveSessionResolver { return liveSessionResolver{r} }
+
+// LiveNudge implements graph.ResolverRoot.
+func (r *Resolver) LiveNudge() graph.LiveNudgeResolver { return liveNudgeResolver{r} }
 
 // Participant implements graph.ResolverRoot.
 func (r *Resolver) Participant() graph.ParticipantResolver { return participantResolver{r} }

@@ -287,6 +287,14 @@ type DiscardDeadLettersPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of dismissNudge.
+type DismissNudgePayload struct {
+	// The nudge as it is now; null if there are userErrors.
+	Nudge *live.Nudge `json:"nudge,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of downloadDataExport.
 type DownloadDataExportPayload struct {
 	// The link; null if there are userErrors.

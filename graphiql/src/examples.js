@@ -7,6 +7,7 @@ import dashboard from '../../docs/operations/dashboard.graphql'
 import home from '../../docs/operations/home.graphql'
 import importTranscript from '../../docs/operations/import-transcript.graphql'
 import insightEvents from '../../docs/operations/insight-events.graphql'
+import liveSession from '../../docs/operations/live-session.graphql'
 import programme from '../../docs/operations/programme.graphql'
 import reviewInsight from '../../docs/operations/review-insight.graphql'
 import search from '../../docs/operations/search.graphql'
@@ -52,6 +53,7 @@ export async function exampleTabs(request) {
       input: {sessionId: first('withoutTranscript', anySession), filename: 'sample.vtt', content: sample},
     }),
     tab(insightEvents),
+    tab(liveSession),
     tab(reviewInsight, {input: {insightId: first('insights', 'insight_…'), decision: 'ACCEPT'}}),
   ]
 }

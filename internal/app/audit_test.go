@@ -108,6 +108,10 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 		does(t, w.env.Login(t, apptest.Coach), "pauseLiveSession", "liveSession", "id", apptest.Vars{"sessionId": key})
 		return apptest.Coach, fmt.Sprintf(`sessionId: %q`, key)
 	},
+	"dismissNudge": func(t *testing.T, w *world) (string, string) {
+		sql(t, w.env, `UPDATE live_nudges SET dismissed_at = NULL`)
+		return apptest.Coach, fmt.Sprintf(`id: %q`, one(t, w.env, "nudge", `SELECT n.id FROM live_nudges n JOIN live_sessions l ON l.id = n.live_session_id WHERE l.session_id = $1`, w.uuid(t, jonas3.id(t, w.env))))
+	},
 	"endLiveSession": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach, fmt.Sprintf(`sessionId: %q`, listening(t, w.env))
 	},

@@ -96,7 +96,7 @@ func TestLiveIsFollowed(t *testing.T) {
 		return c.Subscribe(t, liveSubscription, apptest.Vars{"session": session, "after": after})
 	}
 	early := follow(coach, nil)
-	does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session, "nudges": []string{}})
 	awaits(t, early, "LIVE")
 	utter(t, coach, session, chunk("a", "Ruth Calloway", "What would help?", 0, 2), provisional(chunk("b", "Amara Okafor", "I", 3, 3.5)))
 	if m := awaits(t, early, "a What would help? | b I…").Metrics; m == nil || m.ElapsedMs != 2000 || m.QuestionRun != 1 || m.SinceClientMs != nil || *m.Coach.TalkShareOfSpeech != 1 {

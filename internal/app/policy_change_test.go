@@ -69,6 +69,7 @@ var mutations = map[string]struct {
 	"appendLiveUtterances":          {"Session", `sessionId: $id, chunks: [{chunkId: "1", text: "Overwritten", startMs: 0, endMs: 1}]`, []relation{coach}},
 	"pauseLiveSession":              {"Session", `sessionId: $id`, []relation{coach}},
 	"resumeLiveSession":             {"Session", `sessionId: $id`, []relation{coach}},
+	"dismissNudge":                  {"LiveNudge", `id: $id`, []relation{coach}},
 	"endLiveSession":                {"Session", `sessionId: $id`, []relation{coach}},
 	"requestTranscriptUpload":       {"Session", `sessionId: $id, filename: "overwritten.vtt", sizeBytes: 1, sha256: "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"`, []relation{coach}},
 	"exportTranscript":              {"Transcript", `transcriptId: $id, format: JSON`, []relation{coach, client}},

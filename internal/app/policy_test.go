@@ -110,7 +110,8 @@ var decisions = map[string]decision{
 		"id version status failure session title format filename sha256 language durationMs warnings sharedWithClient speakers edits utterances metrics analysisRuns archivedAt createdAt updatedAt",
 		only{"speakerQuestion": {coach}, "summary": {coach}, "skillEvidence": {coach, supervisor}}},
 	"LiveSession": {opens{coach: all, supervisor: consented, client: shared},
-		"id session status endReason language sharedWithClient speakers startedAt heardAt pausedAt endedAt revision utterances transcript", only{"source": {coach}, "metrics": {coach, supervisor}}},
+		"id session status endReason language sharedWithClient speakers startedAt heardAt pausedAt endedAt revision utterances transcript", only{"source": {coach}, "nudges": {coach}, "metrics": {coach, supervisor}}},
+	"LiveNudge":         {opens{coach: all}, "id kind message atMs value threshold evidence topics createdAt dismissedAt", nil},
 	"LiveUtterance":     {opens{coach: all, supervisor: consented, client: shared}, "id chunkId revision speaker role text startMs endMs final", nil},
 	"Speaker":           {opens{coach: all, supervisor: consented, client: shared}, "id label displayName role roleConfidence roleReason mergedInto", only{"remembered": {coach}}},
 	"Utterance":         {opens{coach: all, supervisor: consented, client: shared}, "id index speaker startMs endMs text cues revisions", only{"originalText": {coach}, "codes": {coach, supervisor}}},
@@ -232,6 +233,7 @@ var parts = map[string]string{
 	"LiveVoice":               "talkMs talkShareOfSpeech wordCount wordsPerMinute",
 	"LiveStateChanged":        "cursor occurredAt liveSession",
 	"LiveUtterancesSaid":      "cursor occurredAt liveSessionId utterances metrics", // for whom: TestLiveEventsOfOthers
+	"LiveNudgeGiven":          "cursor occurredAt nudge",
 	"LiveInsightChanged":      "cursor occurredAt insightId insight",
 }
 

@@ -328,6 +328,8 @@ func (w *world) fill(t *testing.T) {
 		FROM transcripts t JOIN sessions s ON s.id = t.session_id WHERE t.version = 1`)
 	w.exec(t, `INSERT INTO live_utterances (id, org_id, live_session_id, chunk_id, ordinal, revision, speaker, text, start_ms, end_ms, final)
 		SELECT gen_random_uuid(), l.org_id, l.id, n::text, n, n, 0, 'As said at the Zennor mine ' || l.id || n, n * 1000, n * 1000 + 900, true FROM live_sessions l CROSS JOIN generate_series(1, 2) n`)
+	w.exec(t, `INSERT INTO live_nudges (id, org_id, live_session_id, kind, at_ms, value, threshold, chunk_ids, topic_ids, dismissed_at)
+		SELECT gen_random_uuid(), l.org_id, l.id, 'AGENDA_ITEM_OPEN', 5, 5, 5, '{1,2}', ARRAY(SELECT a.id FROM agenda_topics a WHERE a.session_id = l.session_id ORDER BY a.id LIMIT 1), now() FROM live_sessions l`)
 	// A value in every field.
 	w.exec(t, `UPDATE transcripts SET title = 'Minutes of ' || coalesce(filename, 'a talk'), language = 'en'`)
 	w.exec(t, `UPDATE transcripts SET status = 'NEEDS_SPEAKERS' WHERE session_id = $1 AND version = 1`, w.session(t, amara, 2))
@@ -531,6 +533,8 @@ var kinds = map[string]struct{ prefix, sql string }{
 			jsonb_build_object('title', t.title, 'filename', t.filename, 'sha256', encode(t.sha256, 'hex')) FROM transcripts t JOIN meeting m ON m.id = t.session_id`},
 	"LiveSession": {"live", meetings + `SELECT l.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, l.shared_with_client, false, false,
 			jsonb_build_object('source', l.source) FROM live_sessions l JOIN meeting m ON m.id = l.session_id`},
+	"LiveNudge": {"nudge", meetings + `SELECT n.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, l.shared_with_client, false, false,
+			'{}'::jsonb FROM live_nudges n JOIN live_sessions l ON l.id = n.live_session_id JOIN meeting m ON m.id = l.session_id`},
 	"LiveUtterance": {"liveutterance", meetings + `SELECT u.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, l.shared_with_client, false, false,
 			jsonb_build_object('text', u.text) FROM live_utterances u JOIN live_sessions l ON l.id = u.live_session_id JOIN meeting m ON m.id = l.session_id`},
 	"Speaker": {"speaker", meetings + `SELECT sp.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,

@@ -120,7 +120,7 @@ func (s *Service) take(ctx context.Context, tx pgx.Tx, v auth.Viewer, x *hearing
 		return err
 	}
 	if l.analysis {
-		if err := x.catchUp(ctx, tx, l); err != nil {
+		if err := x.catchUp(ctx, tx, l, s.commits); err != nil {
 			return err
 		}
 	}
@@ -131,8 +131,9 @@ func (s *Service) take(ctx context.Context, tx pgx.Tx, v auth.Viewer, x *hearing
 		return err
 	}
 	var measures *meter.Measures
+	var noticed []meter.Notice
 	if l.analysis {
-		x.hear(l, news)
+		noticed = x.hear(l, news, s.commits)
 		now := x.meter.Measures()
 		measures = &now
 	}
@@ -143,9 +144,12 @@ func (s *Service) take(ctx context.Context, tx pgx.Tx, v auth.Viewer, x *hearing
 		return err
 	}
 	postgres.AfterCommit(tx, func() {
-		s.contents.put(contentKey{v.Org, about}, content{utterances: news, measures: measures, shared: l.SharedWithClient})
+		s.contents.put(contentKey{v.Org, l.ID, about.From, about.To}, content{utterances: news, measures: measures, shared: l.SharedWithClient})
 	})
-	return s.publish(ctx, tx, l.ref, eventSaid, about)
+	if err := s.publish(ctx, tx, l.ref, eventSaid, about); err != nil {
+		return err
+	}
+	return s.nudge(ctx, tx, x, l, noticed)
 }
 
 // compare finds what is new in chunks.

@@ -186,6 +186,10 @@ func (s *Service) Stop(ctx context.Context, organization id.UUID, of session.ID)
 		if err := hold(ctx, tx, organization, of); err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, `DELETE FROM live_nudges n USING live_sessions l WHERE n.org_id = $1 AND l.org_id = $1 AND l.id = n.live_session_id AND l.session_id = $2`,
+			organization, of); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `DELETE FROM live_utterances u USING live_sessions l WHERE u.org_id = $1 AND l.org_id = $1 AND l.id = u.live_session_id AND l.session_id = $2`,
 			organization, of); err != nil {
 			return err
@@ -202,12 +206,20 @@ func (s *Service) Stop(ctx context.Context, organization id.UUID, of session.ID)
 
 // Forget removes what was derived from the words of a session in which somebody has taken the consent to analysis back; for the domains above.
 func (s *Service) Forget(ctx context.Context, organization id.UUID, of session.ID) error {
-	_, err := s.db.Exec(ctx, `UPDATE live_sessions SET measures = NULL WHERE org_id = $1 AND session_id = $2 AND measures IS NOT NULL`, organization, of)
-	return err
+	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `UPDATE live_sessions SET measures = NULL WHERE org_id = $1 AND session_id = $2 AND measures IS NOT NULL`, organization, of); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `DELETE FROM live_nudges n USING live_sessions l WHERE n.org_id = $1 AND l.org_id = $1 AND l.id = n.live_session_id AND l.session_id = $2`, organization, of)
+		return err
+	})
 }
 
 // drop ends a live session without a transcript.
 func (s *Service) drop(ctx context.Context, tx pgx.Tx, l *row) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM live_nudges WHERE org_id = $1 AND live_session_id = $2`, l.ref.Org, l.ID); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `DELETE FROM live_utterances WHERE org_id = $1 AND live_session_id = $2`, l.ref.Org, l.ID); err != nil {
 		return err
 	}
@@ -229,6 +241,11 @@ func (s *Service) Prune(ctx context.Context) (removed int64, err error) {
 	if _, err := s.db.Exec(ctx, `
 		UPDATE live_sessions SET measures = NULL, speakers = '[]'
 		WHERE status = 'ENDED' AND ended_at < now() - $1::interval AND (measures IS NOT NULL OR speakers <> '[]')`, kept); err != nil {
+		return 0, err
+	}
+	if _, err := s.db.Exec(ctx, `
+		DELETE FROM live_nudges n USING live_sessions l
+		WHERE l.org_id = n.org_id AND l.id = n.live_session_id AND l.status = 'ENDED' AND l.ended_at < now() - $1::interval`, kept); err != nil {
 		return 0, err
 	}
 	tag, err := s.db.Exec(ctx, `

@@ -64,6 +64,15 @@ func (StateChanged) IsLiveEvent() {}
 // IsLiveEvent marks an Event.
 func (Said) IsLiveEvent() {}
 
+// Nudged says that the coach is told something, or has dismissed it.
+type Nudged struct {
+	Place
+	Nudge *Nudge
+}
+
+// IsLiveEvent marks an Event.
+func (Nudged) IsLiveEvent() {}
+
 // IsLiveEvent marks an Event.
 func (InsightChanged) IsLiveEvent() {}
 
@@ -178,8 +187,13 @@ func (e *Events) see(ctx context.Context, d stream.Delivery) (_ Event, err error
 	if err := json.Unmarshal(d.Data, &about); err != nil {
 		return nil, err
 	}
-	if d.Kind == eventState {
+	switch {
+	case d.Kind == eventState:
 		return e.state(ctx, place, about.Live)
+	case d.Kind == eventNudge && may.grants.Any(auth.AsCoach) && about.Nudge != nil:
+		return e.nudged(ctx, place, *about.Nudge)
+	case d.Kind != eventSaid:
+		return nil, nil
 	}
 	return e.said(ctx, place, about, may)
 }
@@ -188,6 +202,14 @@ func (e *Events) state(ctx context.Context, place Place, key ID) (Event, error) 
 	found, err := e.service.ByIDs(ctx, []id.UUID{key.UUID})
 	if l := found[key.UUID]; l != nil {
 		return StateChanged{place, l}, err
+	}
+	return nil, err
+}
+
+func (e *Events) nudged(ctx context.Context, place Place, key NudgeID) (Event, error) {
+	found, err := e.service.NudgesByIDs(ctx, []id.UUID{key.UUID})
+	if n := found[key.UUID]; n != nil {
+		return Nudged{place, n}, err
 	}
 	return nil, err
 }
@@ -276,13 +298,14 @@ type content struct {
 
 // contentKey is an event of words.
 type contentKey struct {
-	org  id.UUID
-	what what
+	org      id.UUID
+	live     ID
+	from, to int64
 }
 
 // content loads what an event is about: once in a process, however many listen. In the process that has written it, it is there already.
 func (s *Service) content(ctx context.Context, organization id.UUID, about what) (content, error) {
-	return s.contents.get(ctx, contentKey{organization, about}, func(ctx context.Context) (c content, err error) {
+	return s.contents.get(ctx, contentKey{organization, about.Live, about.From, about.To}, func(ctx context.Context) (c content, err error) {
 		err = s.db.QueryRow(ctx, `SELECT measures, shared_with_client FROM live_sessions WHERE org_id = $1 AND id = $2`, organization, about.Live).Scan(&c.measures, &c.shared)
 		if err == pgx.ErrNoRows {
 			return c, nil

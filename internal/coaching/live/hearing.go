@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,13 @@ type hearing struct {
 	of       ID
 	revision int64
 	meter    *meter.Meter
+	topics   []topic // of the agenda
+}
+
+// topic is what is to be talked about, and the words by which one knows that it is.
+type topic struct {
+	id    session.TopicID
+	stems []string
 }
 
 // hearings are those of all live sessions that this process has heard of lately.
@@ -70,9 +78,11 @@ func (h *hearings) leave(key session.ID, x *hearing, succeeded bool) {
 }
 
 // catchUp brings what is remembered to where the locked row stands.
-func (x *hearing) catchUp(ctx context.Context, tx pgx.Tx, l *row) error {
+func (x *hearing) catchUp(ctx context.Context, tx pgx.Tx, l *row, commits func(string) bool) error {
 	if x.meter == nil || x.of != l.ID || x.revision > l.Revision {
-		x.of, x.revision, x.meter = l.ID, 0, meter.New(meter.Rules{})
+		if err := x.begin(ctx, tx, l); err != nil {
+			return err
+		}
 	}
 	x.meter.Cast(l.roles())
 	if x.revision == l.Revision {
@@ -83,18 +93,79 @@ func (x *hearing) catchUp(ctx context.Context, tx pgx.Tx, l *row) error {
 		return err
 	}
 	for _, u := range missed {
-		x.meter.Put(l.read(u))
+		x.meter.Put(x.read(l, u, commits))
 	}
 	x.revision = l.Revision
 	return nil
 }
 
+// begin remembers nothing but what is to be talked about.
+func (x *hearing) begin(ctx context.Context, tx pgx.Tx, l *row) error {
+	open, err := session.OpenTopics(ctx, tx, l.ref.Org, l.ref.ID)
+	if err != nil {
+		return err
+	}
+	x.topics = nil
+	var r meter.Rules
+	if l.rules != nil {
+		r = *l.rules
+	}
+	for _, t := range open[:min(len(open), 64)] {
+		if stems := stemsOf(t.Title); len(stems) > 0 {
+			r.Topics |= 1 << len(x.topics)
+			x.topics = append(x.topics, topic{t.ID, stems})
+		}
+	}
+	x.of, x.revision, x.meter = l.ID, 0, meter.New(r)
+	return nil
+}
+
+// stemsOf are the beginnings of the words that say what a text is about: "pricing" is known by "priced", and not by "prize".
+func stemsOf(text string) (stems []string) {
+	for _, w := range conversation.ContentWords(text) {
+		r := []rune(w)
+		stems = append(stems, string(r[:min(len(r), 5)]))
+	}
+	slices.Sort(stems)
+	return slices.Compact(stems)
+}
+
+// touches is which topics an utterance has at least half the words of.
+func (x *hearing) touches(text string) (touched uint64) {
+	if len(x.topics) == 0 {
+		return 0
+	}
+	said := stemsOf(text)
+	for i, t := range x.topics {
+		n := 0
+		for _, stem := range t.stems {
+			if slices.Contains(said, stem) {
+				n++
+			}
+		}
+		if 2*n >= len(t.stems) {
+			touched |= 1 << i
+		}
+	}
+	return touched
+}
+
+// read is an utterance as the meter takes it, with what there is to notice of it.
+func (x *hearing) read(l *row, u *Utterance, commits func(string) bool) meter.Utterance {
+	out := l.read(u)
+	if l.rules != nil && l.english() {
+		out.Topics = x.touches(u.Text)
+		out.Commits = u.Role == conversation.RoleClient && slices.Contains(l.kinds, meter.Commitment) && commits(u.Text)
+	}
+	return out
+}
+
 // hear goes on with what is new.
-func (x *hearing) hear(l *row, news []*Utterance) (noticed []meter.Notice) {
+func (x *hearing) hear(l *row, news []*Utterance, commits func(string) bool) (noticed []meter.Notice) {
 	x.meter.Cast(l.roles())
 	for _, u := range news {
 		if u.Final {
-			noticed = append(noticed, x.meter.Put(l.read(u))...)
+			noticed = append(noticed, x.meter.Put(x.read(l, u, commits))...)
 		}
 	}
 	x.revision += int64(len(news))

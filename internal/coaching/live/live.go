@@ -136,6 +136,7 @@ type StartInput struct {
 	Language         *string
 	SharedWithClient bool
 	Speakers         []SpeakerInput
+	Nudges           []meter.Kind // nil: those that are not quiet
 }
 
 // SpeakerInput says who is behind a label of the source.
@@ -208,13 +209,16 @@ const (
 const (
 	eventSaid  = "live.said"  // utterances came or changed
 	eventState = "live.state" // began, paused, went on, ended
+	eventNudge = "live.nudge" // the coach was told something, or has dismissed it
 )
 
-// what an event is about: a live session and, of eventSaid, the first and last number of the changes.
+// what an event is about: a live session; of eventSaid, the first and last number of the changes; of eventNudge, the nudge.
 type what struct {
 	Live ID    `json:"liveSessionId"`
 	From int64 `json:"from,omitzero"`
 	To   int64 `json:"to,omitzero"`
+
+	Nudge *NudgeID `json:"nudgeId,omitzero"`
 }
 
 // JobWatch is the kind of job that ends a live session whose source has vanished. Its entity is the live session.

@@ -10,6 +10,7 @@ func heard(column string) string {
 // Personal is what this domain keeps of a client: words that are in no transcript yet, or still beside one. That a session was listened to
 // stays, as the session does.
 var Personal = []personal.Store{
+	{Table: "live_nudges", Of: "x.live_session_id IN (SELECT l.id FROM live_sessions l WHERE l.org_id = $1 AND " + heard("l.session_id") + ")"},
 	{Table: "live_utterances", Of: "x.live_session_id IN (SELECT l.id FROM live_sessions l WHERE l.org_id = $1 AND " + heard("l.session_id") + ")",
 		Copy: "live_session_id, chunk_id, text, start_ms, end_ms"},
 	{Table: "live_sessions", Of: heard("x.session_id"), Dirty: "(x.speakers <> '[]' OR x.measures IS NOT NULL OR x.source <> 'erased' OR x.status <> 'ENDED')",

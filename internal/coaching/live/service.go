@@ -34,6 +34,7 @@ type Service struct {
 	transcripts *transcript.Service
 	insights    *insight.Service
 	events      stream.Stream
+	commits     func(text string) bool
 	hearings    hearings
 	accesses    *recent[accessKey, access]
 	contents    *recent[contentKey, content]
@@ -45,10 +46,10 @@ const (
 	maxAccesses = 20_000
 )
 
-// NewService returns a Service over db that tells of what it does by events.
-func NewService(db *pgxpool.Pool, sessions *session.Service, transcripts *transcript.Service, insights *insight.Service, events stream.Stream) *Service {
+// NewService returns a Service over db that tells of what it does by events. commits tells whether a client says in an utterance what they will do.
+func NewService(db *pgxpool.Pool, sessions *session.Service, transcripts *transcript.Service, insights *insight.Service, events stream.Stream, commits func(text string) bool) *Service {
 	return &Service{
-		db: db, sessions: sessions, transcripts: transcripts, insights: insights, events: events, hearings: hearings{all: map[session.ID]*hearing{}},
+		db: db, sessions: sessions, transcripts: transcripts, insights: insights, events: events, commits: commits, hearings: hearings{all: map[session.ID]*hearing{}},
 		accesses: newRecent[accessKey, access](maxAccesses, accessLife), contents: newRecent[contentKey, content](maxContents, contentLife),
 	}
 }
@@ -147,6 +148,10 @@ func (s *Service) Start(ctx context.Context, in StartInput) (_ *Session, err err
 	source := problems.Line("source", in.Source, maxChunkID)
 	language := problems.LanguageOrNil("language", in.Language)
 	speakers := castOf(&problems, in.Speakers)
+	kinds := spoken
+	if in.Nudges != nil {
+		kinds = in.Nudges
+	}
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
@@ -167,10 +172,14 @@ func (s *Service) Start(ctx context.Context, in StartInput) (_ *Session, err err
 		if err := session.RequireConsent(ctx, tx, v.Org, in.SessionID, consent.Transcription, "sessionId"); err != nil {
 			return err
 		}
+		usual, err := s.insights.HabitsOf(ctx, tx, v.Org, meeting.CoachID)
+		if err != nil {
+			return err
+		}
 		made, err := tx.Exec(ctx, `
-			INSERT INTO live_sessions (id, org_id, session_id, source, language, shared_with_client, speakers, started_by)
-			VALUES ($3, $1, $2, $4, $5, $6, $7, $8) ON CONFLICT (org_id, session_id) WHERE status <> 'ENDED' DO NOTHING`,
-			v.Org, in.SessionID, key, source, language, in.SharedWithClient, speakers, v.User)
+			INSERT INTO live_sessions (id, org_id, session_id, source, language, shared_with_client, speakers, started_by, nudge_kinds, rules)
+			VALUES ($3, $1, $2, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (org_id, session_id) WHERE status <> 'ENDED' DO NOTHING`,
+			v.Org, in.SessionID, key, source, language, in.SharedWithClient, speakers, v.User, kinds, rules(meeting, usual))
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/coaching/live/meter"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -55,6 +56,15 @@ var utterances = page.Table[Utterance]{
 	Key: func(u *Utterance) id.UUID { return u.ID.UUID },
 }
 
+// evidence are utterances under the nudges that rest on them.
+var evidence = page.Table[Utterance]{
+	From:    utterances.From + " JOIN live_nudges n ON n.org_id = $1 AND n.live_session_id = l.id AND u.chunk_id = ANY(n.chunk_ids)",
+	ID:      utterances.ID,
+	Columns: utterances.Columns,
+	Dest:    utterances.Dest,
+	Key:     utterances.Key,
+}
+
 var utterancesInOrder = page.Order[Utterance]{Name: "live-utterance", Keys: []page.Key[Utterance]{
 	{SQL: "u.start_ms", Type: "bigint", Of: func(u *Utterance) string { return strconv.FormatInt(u.StartMs, 10) }},
 	{SQL: "u.ordinal", Type: "bigint", Of: func(u *Utterance) string { return strconv.FormatInt(u.ordinal, 10) }},
@@ -66,19 +76,23 @@ type row struct {
 	ref       session.Ref
 	by        org.UserID
 	allowance float64
+	rules     *meter.Rules
+	kinds     []meter.Kind // of nudges
+	nudgedMs  *int64
+	ai        bool // the organization wants to have conversations interpreted
 	size      int64
 	analysis  bool      // everybody agrees to it
 	now       time.Time // of the database
 }
 
 const lockedSQL = `
-	SELECT ` + columns + `, s.org_id, s.id, s.client_id, s.coach_id, l.started_by, l.size, ` + string(session.ToAnalyse) + `, clock_timestamp(),
-		least($3, coalesce(l.allowance + extract(epoch FROM clock_timestamp() - l.heard_at) * $4, $3))
+	SELECT ` + columns + `, s.org_id, s.id, s.client_id, s.coach_id, l.started_by, l.size, ` + string(session.ToAnalyse) + `, clock_timestamp(), l.rules, l.nudge_kinds, l.nudged_ms,
+		(SELECT ai_enabled FROM organizations o WHERE o.id = $1), least($3, coalesce(l.allowance + extract(epoch FROM clock_timestamp() - l.heard_at) * $4, $3))
 	FROM live_sessions l` + joinSession + ` WHERE l.org_id = $1 AND `
 
 func scanRow(r pgx.Row) (*row, error) {
 	l := &row{}
-	dest := append(l.dest(), &l.ref.Org, &l.ref.ID, &l.ref.ClientID, &l.ref.CoachID, &l.by, &l.size, &l.analysis, &l.now, &l.allowance)
+	dest := append(l.dest(), &l.ref.Org, &l.ref.ID, &l.ref.ClientID, &l.ref.CoachID, &l.by, &l.size, &l.analysis, &l.now, &l.rules, &l.kinds, &l.nudgedMs, &l.ai, &l.allowance)
 	if err := r.Scan(dest...); err != nil {
 		return nil, err
 	}
@@ -112,6 +126,7 @@ func said(ctx context.Context, db page.Querier, organization id.UUID, of ID, con
 
 // Kept are the rows here that belong to a transcript d, each after those that refer to it.
 var Kept = []transcript.Rows{
+	{Table: "live_nudges", On: "EXISTS (SELECT FROM live_sessions l WHERE l.org_id = $1 AND l.id = x.live_session_id AND l.transcript_id = d.id)"},
 	{Table: "live_utterances", On: "EXISTS (SELECT FROM live_sessions l WHERE l.org_id = $1 AND l.id = x.live_session_id AND l.transcript_id = d.id)"},
 }
 

@@ -399,3 +399,15 @@ func textOrNil(problems *check.Input, field string, value *string) *string {
 	}
 	return &text
 }
+
+// OpenTopics are what is still to be talked about in a session, in its order; for the domains above, which act for the system and not for a viewer.
+func OpenTopics(ctx context.Context, db page.Querier, organization id.UUID, of ID) ([]Topic, error) {
+	rows, err := db.Query(ctx, `
+		SELECT id, title FROM agenda_topics WHERE org_id = $1 AND session_id = $2 AND status = 'OPEN' ORDER BY position, id`, organization, of)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (t Topic, err error) {
+		return t, row.Scan(&t.ID, &t.Title)
+	})
+}

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -207,4 +208,20 @@ func (s *sentence) key(at int) string {
 		b.WriteByte(' ')
 	}
 	return b.String()
+}
+
+// Commits tells whether a client says in one utterance, by itself, what they will do: whether the analysis would take it for a commitment.
+func Commits(text string) bool {
+	t, err := read(context.Background(), insight.Conversation{
+		Language: "en", Speakers: []conversation.Speaker{{Role: conversation.RoleClient}}, Utterances: []conversation.Utterance{{Text: text}},
+	})
+	if err != nil {
+		return false
+	}
+	for i := range t.sentences {
+		if _, ok := t.commitment(&t.sentences[i]); ok {
+			return true
+		}
+	}
+	return false
 }
