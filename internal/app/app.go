@@ -33,7 +33,6 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
-	"github.com/rapporthq/rapport/internal/coaching/search"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/theme"
@@ -191,8 +190,6 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	})
 	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse, jobs.OnDead(a.services.Transcripts.ParseDied))
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))
-	a.runner.Handle(transcript.JobEmbed, a.services.Meaning.Embed)
-	a.runner.Handle(search.JobSwitch, a.services.Meaning.Switch)
 	a.runner.Handle(transcript.JobKeep, a.services.Transcripts.Keep)
 	a.runner.Handle(transcript.JobUnlink, a.services.Transcripts.Unlink)
 	a.runner.Handle(consent.JobFollow, a.services.Privacy.Follow)
@@ -201,6 +198,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.runner.Handle(privacy.JobErase, a.services.Privacy.Erase, jobs.OnDead(a.services.Privacy.Died))
 
 	a.services.Search.Handle(a.runner)
+	a.services.Meaning.Handle(a.runner)
 	a.runner.Handle(notice.JobAnnounce, a.services.Notices.Announce)
 	a.runner.Handle(notice.JobDeliver, a.services.Notices.Deliver, jobs.OnDead(a.services.Notices.DeliverDied))
 
