@@ -186,8 +186,14 @@ func TestAnotherModel(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	due := func(env *apptest.Env) {
+		t.Helper()
+		sql(t, env, `UPDATE jobs SET run_at = now(), due_at = now() WHERE kind = 'search.switch' AND state = 'PENDING'`)
+		env.Work(t)
+	}
 	review(env)
 	env.Work(t)
+	due(env)
 	if searched() != "words-1" {
 		t.Fatalf("at first %q is searched", searched())
 	}
@@ -208,8 +214,7 @@ func TestAnotherModel(t *testing.T) {
 	if meant(t, next, apptest.Coach, "Zanzibar marmalade trombone", key, line) != 1 {
 		t.Error("a correction does not reach the vectors that are searched")
 	}
-	sql(t, env, `UPDATE jobs SET run_at = now(), due_at = now() WHERE kind = 'search.switch' AND state = 'PENDING'`)
-	next.Work(t)
+	due(next)
 	if got := models(); searched() != "words-2" || !slices.Equal(got, []string{"words-2"}) {
 		t.Errorf("in the end %s is searched of %v", searched(), got)
 	}

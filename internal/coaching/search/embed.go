@@ -194,7 +194,7 @@ func (m *Meaning) bring(ctx context.Context, organization id.UUID, of Subject, k
 	// What may be in the store is written down before it is, so that it can be removed by its ids whatever happens.
 	const note = `INSERT INTO search_embeddings (org_id, transcript_id, model, subject, ids, hash) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (org_id, transcript_id, model) DO UPDATE SET ids = excluded.ids, hash = excluded.hash, updated_at = now()`
-	both := slices.Concat(before, ids)
+	both := append(slices.Clone(ids), before...)
 	slices.Sort(both)
 	both = slices.Compact(both)
 	if _, err := m.db.Exec(ctx, note, organization, key, model.Name(), of, both, nil); err != nil {
