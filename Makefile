@@ -55,6 +55,10 @@ IMPORTS ?= 500
 chaos: ## Import while processes are killed and services are away, and look whether all is as if nothing had happened
 	go run ./tools/bench/chaos -imports $(IMPORTS)
 
+.PHONY: chaos-live
+chaos-live: ## Listen while connections are cut, Redis is killed and servers are killed, and look whether nothing was lost or came twice
+	go run ./tools/bench/chaoslive
+
 DATA   ?= ../shared/data/annomi/dev.csv
 FORMAT ?= text
 

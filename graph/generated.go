@@ -16,6 +16,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/introspection"
 	"github.com/rapporthq/rapport/graph/model"
 	"github.com/rapporthq/rapport/internal/coaching/analytics"
+	"github.com/rapporthq/rapport/internal/coaching/ask"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/brief"
 	"github.com/rapporthq/rapport/internal/coaching/client"
@@ -25,6 +26,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -55,6 +57,8 @@ type ResolverRoot interface {
 	ActionAssignee() ActionAssigneeResolver
 	ActionItem() ActionItemResolver
 	AgendaTopic() AgendaTopicResolver
+	AskScope() AskScopeResolver
+	AskThread() AskThreadResolver
 	AuditEvent() AuditEventResolver
 	CheckIn() CheckInResolver
 	Citation() CitationResolver
@@ -68,6 +72,7 @@ type ResolverRoot interface {
 	Goal() GoalResolver
 	Insight() InsightResolver
 	Invitation() InvitationResolver
+	LiveSession() LiveSessionResolver
 	Membership() MembershipResolver
 	MetricGroup() MetricGroupResolver
 	Mutation() MutationResolver
@@ -234,6 +239,14 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	AppendLiveUtterancesPayload struct {
+		Added       func(childComplexity int) int
+		LiveSession func(childComplexity int) int
+		Revised     func(childComplexity int) int
+		Unchanged   func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
 	ArchiveClientPayload struct {
 		Client     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -257,6 +270,82 @@ type ComplexityRoot struct {
 	ArchiveTranscriptPayload struct {
 		Transcript func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	AskAnswerer struct {
+		Extractive    func(childComplexity int) int
+		Model         func(childComplexity int) int
+		Name          func(childComplexity int) int
+		PromptVersion func(childComplexity int) int
+		Version       func(childComplexity int) int
+	}
+
+	AskMessage struct {
+		Answerer             func(childComplexity int) int
+		CreatedAt            func(childComplexity int) int
+		Degraded             func(childComplexity int) int
+		DroppedCount         func(childComplexity int) int
+		FailureCode          func(childComplexity int) int
+		FailureMessage       func(childComplexity int) int
+		FinishedAt           func(childComplexity int) int
+		ID                   func(childComplexity int) int
+		InsufficientEvidence func(childComplexity int) int
+		Question             func(childComplexity int) int
+		Sentences            func(childComplexity int) int
+		Status               func(childComplexity int) int
+	}
+
+	AskPayload struct {
+		Message    func(childComplexity int) int
+		Thread     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	AskProgressed struct {
+		Cursor     func(childComplexity int) int
+		Message    func(childComplexity int) int
+		OccurredAt func(childComplexity int) int
+	}
+
+	AskScope struct {
+		Client     func(childComplexity int) int
+		Engagement func(childComplexity int) int
+		Session    func(childComplexity int) int
+		Sessions   func(childComplexity int) int
+	}
+
+	AskSentence struct {
+		Citations func(childComplexity int) int
+		Index     func(childComplexity int) int
+		Text      func(childComplexity int) int
+	}
+
+	AskSentenceAdded struct {
+		Cursor     func(childComplexity int) int
+		MessageID  func(childComplexity int) int
+		OccurredAt func(childComplexity int) int
+		Sentence   func(childComplexity int) int
+	}
+
+	AskThread struct {
+		AskedAt   func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Messages  func(childComplexity int) int
+		Scope     func(childComplexity int) int
+		Title     func(childComplexity int) int
+	}
+
+	AskThreadConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	AskThreadEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	AssignActionItemPayload struct {
@@ -562,6 +651,11 @@ type ComplexityRoot struct {
 		UserErrors  func(childComplexity int) int
 	}
 
+	DeleteAskThreadPayload struct {
+		Thread     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	DeleteNotePayload struct {
 		Note       func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -619,6 +713,11 @@ type ComplexityRoot struct {
 	EmailDeliveryEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	EndLiveSessionPayload struct {
+		LiveSession func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
 	}
 
 	Engagement struct {
@@ -803,6 +902,53 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	LiveSession struct {
+		EndReason        func(childComplexity int) int
+		EndedAt          func(childComplexity int) int
+		HeardAt          func(childComplexity int) int
+		ID               func(childComplexity int) int
+		Language         func(childComplexity int) int
+		PausedAt         func(childComplexity int) int
+		Revision         func(childComplexity int) int
+		Session          func(childComplexity int) int
+		SharedWithClient func(childComplexity int) int
+		Source           func(childComplexity int) int
+		Speakers         func(childComplexity int) int
+		StartedAt        func(childComplexity int) int
+		Status           func(childComplexity int) int
+		Transcript       func(childComplexity int) int
+		Utterances       func(childComplexity int, first *int, after *string, last *int, before *string) int
+	}
+
+	LiveSpeaker struct {
+		Label func(childComplexity int) int
+		Role  func(childComplexity int) int
+	}
+
+	LiveUtterance struct {
+		ChunkID  func(childComplexity int) int
+		EndMs    func(childComplexity int) int
+		Final    func(childComplexity int) int
+		ID       func(childComplexity int) int
+		Revision func(childComplexity int) int
+		Role     func(childComplexity int) int
+		Speaker  func(childComplexity int) int
+		StartMs  func(childComplexity int) int
+		Text     func(childComplexity int) int
+	}
+
+	LiveUtteranceConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	LiveUtteranceEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	MarkAllNotificationsReadPayload struct {
 		UserErrors func(childComplexity int) int
 		Viewer     func(childComplexity int) int
@@ -931,11 +1077,13 @@ type ComplexityRoot struct {
 		AddAgendaTopic                func(childComplexity int, input session.AddTopicInput) int
 		AddCheckIn                    func(childComplexity int, input goal.CheckInInput) int
 		AddParticipant                func(childComplexity int, input session.AddParticipantInput) int
+		AppendLiveUtterances          func(childComplexity int, input live.AppendInput) int
 		ArchiveClient                 func(childComplexity int, input client.ArchiveInput) int
 		ArchiveEngagement             func(childComplexity int, input engagement.ArchiveInput) int
 		ArchiveNote                   func(childComplexity int, input note.ArchiveInput) int
 		ArchiveSession                func(childComplexity int, input session.ArchiveInput) int
 		ArchiveTranscript             func(childComplexity int, input transcript.ArchiveInput) int
+		Ask                           func(childComplexity int, input ask.Input) int
 		AssignActionItem              func(childComplexity int, input goal.AssignInput) int
 		AssignSupervisor              func(childComplexity int, input org.SupervisionInput) int
 		CancelSession                 func(childComplexity int, input session.CancelInput) int
@@ -950,11 +1098,13 @@ type ComplexityRoot struct {
 		CreateSavedFilter             func(childComplexity int, input session.CreateSavedFilterInput) int
 		CreateSession                 func(childComplexity int, input session.CreateInput) int
 		DecideErasure                 func(childComplexity int, input privacy.DecideInput) int
+		DeleteAskThread               func(childComplexity int, input ask.DeleteThreadInput) int
 		DeleteNote                    func(childComplexity int, input note.DeleteInput) int
 		DeleteSavedFilter             func(childComplexity int, input session.DeleteSavedFilterInput) int
 		DeleteTag                     func(childComplexity int, input tag.DeleteInput) int
 		DiscardDeadLetters            func(childComplexity int, input deadletter.Input) int
 		DownloadDataExport            func(childComplexity int, input privacy.DownloadInput) int
+		EndLiveSession                func(childComplexity int, input live.EndInput) int
 		ExportTranscript              func(childComplexity int, input transcript.ExportInput) int
 		GiveConsent                   func(childComplexity int, input consent.GiveInput) int
 		ImportTranscript              func(childComplexity int, input transcript.ImportInput) int
@@ -966,6 +1116,7 @@ type ComplexityRoot struct {
 		MergeSpeakers                 func(childComplexity int, input transcript.MergeSpeakersInput) int
 		MergeTags                     func(childComplexity int, input tag.MergeInput) int
 		MergeThemes                   func(childComplexity int, input theme.MergeInput) int
+		PauseLiveSession              func(childComplexity int, input live.PauseInput) int
 		PublishConsentText            func(childComplexity int, input consent.PublishInput) int
 		ReassignUtterances            func(childComplexity int, input transcript.ReassignInput) int
 		ReinstateMember               func(childComplexity int, input org.MemberInput) int
@@ -983,7 +1134,9 @@ type ComplexityRoot struct {
 		RescheduleSession             func(childComplexity int, input session.RescheduleInput) int
 		ResendInvitation              func(childComplexity int, input org.InvitationInput) int
 		RestoreNoteVersion            func(childComplexity int, input note.RestoreInput) int
+		ResumeLiveSession             func(childComplexity int, input live.ResumeInput) int
 		RetryAnalysis                 func(childComplexity int, input insight.RetryInput) int
+		RetryAsk                      func(childComplexity int, input ask.RetryInput) int
 		ReviewInsight                 func(childComplexity int, input insight.ReviewInput) int
 		ReviseUtterance               func(childComplexity int, input transcript.ReviseInput) int
 		RevokeInvitation              func(childComplexity int, input org.InvitationInput) int
@@ -994,6 +1147,7 @@ type ComplexityRoot struct {
 		SetSpeakerRole                func(childComplexity int, input transcript.SetSpeakerRoleInput) int
 		SplitSpeaker                  func(childComplexity int, input transcript.SplitSpeakerInput) int
 		SplitTheme                    func(childComplexity int, input theme.SplitInput) int
+		StartLiveSession              func(childComplexity int, input live.StartInput) int
 		StartSession                  func(childComplexity int, input session.StartInput) int
 		Tag                           func(childComplexity int, input tag.AddInput) int
 		UnassignSupervisor            func(childComplexity int, input org.SupervisionInput) int
@@ -1159,8 +1313,14 @@ type ComplexityRoot struct {
 	Passage struct {
 		EndMs      func(childComplexity int) int
 		Quote      func(childComplexity int) int
+		Session    func(childComplexity int) int
 		StartMs    func(childComplexity int) int
 		Utterances func(childComplexity int) int
+	}
+
+	PauseLiveSessionPayload struct {
+		LiveSession func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
 	}
 
 	PublishConsentTextPayload struct {
@@ -1177,6 +1337,7 @@ type ComplexityRoot struct {
 	Query struct {
 		ActionItem       func(childComplexity int, id id.Any) int
 		ActionItems      func(childComplexity int, filter *goal.ActionFilter, orderBy *goal.ActionOrderBy, first *int, after *string, last *int, before *string) int
+		AskThreads       func(childComplexity int, first *int, after *string, last *int, before *string) int
 		AuditEvents      func(childComplexity int, filter *audit.Filter, first *int, after *string, last *int, before *string) int
 		ClientBrief      func(childComplexity int, clientID id.Any) int
 		Clients          func(childComplexity int, filter *client.Filter, orderBy *client.OrderBy, first *int, after *string, last *int, before *string) int
@@ -1294,6 +1455,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	ResumeLiveSessionPayload struct {
+		LiveSession func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
 	RetentionReport struct {
 		Before    func(childComplexity int) int
 		Days      func(childComplexity int) int
@@ -1309,6 +1475,11 @@ type ComplexityRoot struct {
 
 	RetryAnalysisPayload struct {
 		Transcript func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	RetryAskPayload struct {
+		Message    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1458,6 +1629,7 @@ type ComplexityRoot struct {
 		ID              func(childComplexity int) int
 		InsightCount    func(childComplexity int) int
 		Insights        func(childComplexity int, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) int
+		LiveSession     func(childComplexity int) int
 		Metrics         func(childComplexity int) int
 		Notes           func(childComplexity int, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) int
 		Number          func(childComplexity int) int
@@ -1597,6 +1769,11 @@ type ComplexityRoot struct {
 		User      func(childComplexity int) int
 	}
 
+	StartLiveSessionPayload struct {
+		LiveSession func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
 	StartSessionPayload struct {
 		Session    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -1609,6 +1786,7 @@ type ComplexityRoot struct {
 	}
 
 	Subscription struct {
+		AskEvents          func(childComplexity int, threadID id.Any, after *string) int
 		InsightEvents      func(childComplexity int, sessionID *id.Any, clientID *id.Any, after *string) int
 		NotificationEvents func(childComplexity int, after *string) int
 	}
@@ -1973,6 +2151,15 @@ type AgendaTopicResolver interface {
 	CarriedFrom(ctx context.Context, obj *session.Topic) (*session.Topic, error)
 	Session(ctx context.Context, obj *session.Topic) (*session.Session, error)
 }
+type AskScopeResolver interface {
+	Client(ctx context.Context, obj *ask.Scope) (*client.Client, error)
+	Engagement(ctx context.Context, obj *ask.Scope) (*engagement.Engagement, error)
+	Session(ctx context.Context, obj *ask.Scope) (*session.Session, error)
+	Sessions(ctx context.Context, obj *ask.Scope) (*session.Filter, error)
+}
+type AskThreadResolver interface {
+	Messages(ctx context.Context, obj *ask.Thread) ([]*ask.Message, error)
+}
 type AuditEventResolver interface {
 	Actor(ctx context.Context, obj *audit.Event) (*org.User, error)
 
@@ -2068,6 +2255,12 @@ type InvitationResolver interface {
 
 	EmailDelivery(ctx context.Context, obj *org.Invitation) (*notice.Delivery, error)
 }
+type LiveSessionResolver interface {
+	Session(ctx context.Context, obj *live.Session) (*session.Session, error)
+
+	Utterances(ctx context.Context, obj *live.Session, first *int, after *string, last *int, before *string) (*page.Connection[live.Utterance], error)
+	Transcript(ctx context.Context, obj *live.Session) (*transcript.Transcript, error)
+}
 type MembershipResolver interface {
 	User(ctx context.Context, obj *org.Membership) (*org.User, error)
 
@@ -2123,6 +2316,9 @@ type MutationResolver interface {
 	UpdateAgendaTopic(ctx context.Context, input session.UpdateTopicInput) (*model.UpdateAgendaTopicPayload, error)
 	ReorderAgenda(ctx context.Context, input session.ReorderInput) (*model.ReorderAgendaPayload, error)
 	RemoveAgendaTopic(ctx context.Context, input session.RemoveTopicInput) (*model.RemoveAgendaTopicPayload, error)
+	Ask(ctx context.Context, input ask.Input) (*model.AskPayload, error)
+	RetryAsk(ctx context.Context, input ask.RetryInput) (*model.RetryAskPayload, error)
+	DeleteAskThread(ctx context.Context, input ask.DeleteThreadInput) (*model.DeleteAskThreadPayload, error)
 	CreateSavedFilter(ctx context.Context, input session.CreateSavedFilterInput) (*model.CreateSavedFilterPayload, error)
 	CreateGoal(ctx context.Context, input goal.CreateInput) (*model.CreateGoalPayload, error)
 	UpdateGoal(ctx context.Context, input goal.UpdateInput) (*model.UpdateGoalPayload, error)
@@ -2135,6 +2331,11 @@ type MutationResolver interface {
 	AcceptInsightAsAction(ctx context.Context, input insight.AcceptInput) (*model.AcceptInsightAsActionPayload, error)
 	UpdateSavedFilter(ctx context.Context, input session.UpdateSavedFilterInput) (*model.UpdateSavedFilterPayload, error)
 	DeleteSavedFilter(ctx context.Context, input session.DeleteSavedFilterInput) (*model.DeleteSavedFilterPayload, error)
+	StartLiveSession(ctx context.Context, input live.StartInput) (*model.StartLiveSessionPayload, error)
+	AppendLiveUtterances(ctx context.Context, input live.AppendInput) (*model.AppendLiveUtterancesPayload, error)
+	PauseLiveSession(ctx context.Context, input live.PauseInput) (*model.PauseLiveSessionPayload, error)
+	ResumeLiveSession(ctx context.Context, input live.ResumeInput) (*model.ResumeLiveSessionPayload, error)
+	EndLiveSession(ctx context.Context, input live.EndInput) (*model.EndLiveSessionPayload, error)
 	ImportTranscript(ctx context.Context, input transcript.ImportInput) (*model.ImportTranscriptPayload, error)
 	RequestTranscriptUpload(ctx context.Context, input transcript.UploadInput) (*model.RequestTranscriptUploadPayload, error)
 	CompleteTranscriptUpload(ctx context.Context, input transcript.CompleteUploadInput) (*model.CompleteTranscriptUploadPayload, error)
@@ -2203,10 +2404,12 @@ type ParticipantResolver interface {
 	User(ctx context.Context, obj *session.Participant) (*org.User, error)
 }
 type PassageResolver interface {
+	Session(ctx context.Context, obj *insight.Passage) (*session.Session, error)
 	Utterances(ctx context.Context, obj *insight.Passage) ([]*transcript.Utterance, error)
 }
 type QueryResolver interface {
 	Search(ctx context.Context, query string, filter *session.Filter, mode search.Mode, kinds []search.Kind, facets []*search.FacetInput, groupBy *search.GroupBy, orderBy search.Order, first *int, after *string) (*search.Result, error)
+	AskThreads(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[ask.Thread], error)
 	Suggest(ctx context.Context, prefix string, limit int) ([]*search.Suggestion, error)
 	DataRequests(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[privacy.Request], error)
 	Viewer(ctx context.Context) (*auth.Viewer, error)
@@ -2249,6 +2452,7 @@ type SessionResolver interface {
 	Tags(ctx context.Context, obj *session.Session) ([]*tag.Tag, error)
 	Transcript(ctx context.Context, obj *session.Session) (*transcript.Transcript, error)
 	Transcripts(ctx context.Context, obj *session.Session, first *int, after *string, last *int, before *string) (*page.Connection[transcript.Transcript], error)
+	LiveSession(ctx context.Context, obj *session.Session) (*live.Session, error)
 	Metrics(ctx context.Context, obj *session.Session) (*insight.Metrics, error)
 	Insights(ctx context.Context, obj *session.Session, filter *insight.Filter, orderBy *insight.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[insight.Insight], error)
 	InsightCount(ctx context.Context, obj *session.Session) (*int, error)
@@ -2272,6 +2476,7 @@ type SponsorshipResolver interface {
 type SubscriptionResolver interface {
 	InsightEvents(ctx context.Context, sessionID *id.Any, clientID *id.Any, after *string) (<-chan insight.Event, error)
 	NotificationEvents(ctx context.Context, after *string) (<-chan notice.NotificationEvent, error)
+	AskEvents(ctx context.Context, threadID id.Any, after *string) (<-chan ask.Event, error)
 }
 type TagResolver interface {
 	UsageCount(ctx context.Context, obj *tag.Tag) (*int, error)
@@ -2891,6 +3096,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.AnalysisRunEdge.Node(childComplexity), true
 
+	case "AppendLiveUtterancesPayload.added":
+		if e.ComplexityRoot.AppendLiveUtterancesPayload.Added == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppendLiveUtterancesPayload.Added(childComplexity), true
+	case "AppendLiveUtterancesPayload.liveSession":
+		if e.ComplexityRoot.AppendLiveUtterancesPayload.LiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppendLiveUtterancesPayload.LiveSession(childComplexity), true
+	case "AppendLiveUtterancesPayload.revised":
+		if e.ComplexityRoot.AppendLiveUtterancesPayload.Revised == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppendLiveUtterancesPayload.Revised(childComplexity), true
+	case "AppendLiveUtterancesPayload.unchanged":
+		if e.ComplexityRoot.AppendLiveUtterancesPayload.Unchanged == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppendLiveUtterancesPayload.Unchanged(childComplexity), true
+	case "AppendLiveUtterancesPayload.userErrors":
+		if e.ComplexityRoot.AppendLiveUtterancesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppendLiveUtterancesPayload.UserErrors(childComplexity), true
+
 	case "ArchiveClientPayload.client":
 		if e.ComplexityRoot.ArchiveClientPayload.Client == nil {
 			break
@@ -2955,6 +3191,292 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ArchiveTranscriptPayload.UserErrors(childComplexity), true
+
+	case "AskAnswerer.extractive":
+		if e.ComplexityRoot.AskAnswerer.Extractive == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskAnswerer.Extractive(childComplexity), true
+	case "AskAnswerer.model":
+		if e.ComplexityRoot.AskAnswerer.Model == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskAnswerer.Model(childComplexity), true
+	case "AskAnswerer.name":
+		if e.ComplexityRoot.AskAnswerer.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskAnswerer.Name(childComplexity), true
+	case "AskAnswerer.promptVersion":
+		if e.ComplexityRoot.AskAnswerer.PromptVersion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskAnswerer.PromptVersion(childComplexity), true
+	case "AskAnswerer.version":
+		if e.ComplexityRoot.AskAnswerer.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskAnswerer.Version(childComplexity), true
+
+	case "AskMessage.answerer":
+		if e.ComplexityRoot.AskMessage.Answerer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.Answerer(childComplexity), true
+	case "AskMessage.createdAt":
+		if e.ComplexityRoot.AskMessage.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.CreatedAt(childComplexity), true
+	case "AskMessage.degraded":
+		if e.ComplexityRoot.AskMessage.Degraded == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.Degraded(childComplexity), true
+	case "AskMessage.droppedCount":
+		if e.ComplexityRoot.AskMessage.DroppedCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.DroppedCount(childComplexity), true
+	case "AskMessage.failureCode":
+		if e.ComplexityRoot.AskMessage.FailureCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.FailureCode(childComplexity), true
+	case "AskMessage.failureMessage":
+		if e.ComplexityRoot.AskMessage.FailureMessage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.FailureMessage(childComplexity), true
+	case "AskMessage.finishedAt":
+		if e.ComplexityRoot.AskMessage.FinishedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.FinishedAt(childComplexity), true
+	case "AskMessage.id":
+		if e.ComplexityRoot.AskMessage.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.ID(childComplexity), true
+	case "AskMessage.insufficientEvidence":
+		if e.ComplexityRoot.AskMessage.InsufficientEvidence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.InsufficientEvidence(childComplexity), true
+	case "AskMessage.question":
+		if e.ComplexityRoot.AskMessage.Question == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.Question(childComplexity), true
+	case "AskMessage.sentences":
+		if e.ComplexityRoot.AskMessage.Sentences == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.Sentences(childComplexity), true
+	case "AskMessage.status":
+		if e.ComplexityRoot.AskMessage.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.Status(childComplexity), true
+
+	case "AskPayload.message":
+		if e.ComplexityRoot.AskPayload.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskPayload.Message(childComplexity), true
+	case "AskPayload.thread":
+		if e.ComplexityRoot.AskPayload.Thread == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskPayload.Thread(childComplexity), true
+	case "AskPayload.userErrors":
+		if e.ComplexityRoot.AskPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskPayload.UserErrors(childComplexity), true
+
+	case "AskProgressed.cursor":
+		if e.ComplexityRoot.AskProgressed.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskProgressed.Cursor(childComplexity), true
+	case "AskProgressed.message":
+		if e.ComplexityRoot.AskProgressed.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskProgressed.Message(childComplexity), true
+	case "AskProgressed.occurredAt":
+		if e.ComplexityRoot.AskProgressed.OccurredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskProgressed.OccurredAt(childComplexity), true
+
+	case "AskScope.client":
+		if e.ComplexityRoot.AskScope.Client == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskScope.Client(childComplexity), true
+	case "AskScope.engagement":
+		if e.ComplexityRoot.AskScope.Engagement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskScope.Engagement(childComplexity), true
+	case "AskScope.session":
+		if e.ComplexityRoot.AskScope.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskScope.Session(childComplexity), true
+	case "AskScope.sessions":
+		if e.ComplexityRoot.AskScope.Sessions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskScope.Sessions(childComplexity), true
+
+	case "AskSentence.citations":
+		if e.ComplexityRoot.AskSentence.Citations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentence.Citations(childComplexity), true
+	case "AskSentence.index":
+		if e.ComplexityRoot.AskSentence.Index == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentence.Index(childComplexity), true
+	case "AskSentence.text":
+		if e.ComplexityRoot.AskSentence.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentence.Text(childComplexity), true
+
+	case "AskSentenceAdded.cursor":
+		if e.ComplexityRoot.AskSentenceAdded.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentenceAdded.Cursor(childComplexity), true
+	case "AskSentenceAdded.messageId":
+		if e.ComplexityRoot.AskSentenceAdded.MessageID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentenceAdded.MessageID(childComplexity), true
+	case "AskSentenceAdded.occurredAt":
+		if e.ComplexityRoot.AskSentenceAdded.OccurredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentenceAdded.OccurredAt(childComplexity), true
+	case "AskSentenceAdded.sentence":
+		if e.ComplexityRoot.AskSentenceAdded.Sentence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentenceAdded.Sentence(childComplexity), true
+
+	case "AskThread.askedAt":
+		if e.ComplexityRoot.AskThread.AskedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThread.AskedAt(childComplexity), true
+	case "AskThread.createdAt":
+		if e.ComplexityRoot.AskThread.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThread.CreatedAt(childComplexity), true
+	case "AskThread.id":
+		if e.ComplexityRoot.AskThread.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThread.ID(childComplexity), true
+	case "AskThread.messages":
+		if e.ComplexityRoot.AskThread.Messages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThread.Messages(childComplexity), true
+	case "AskThread.scope":
+		if e.ComplexityRoot.AskThread.Scope == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThread.Scope(childComplexity), true
+	case "AskThread.title":
+		if e.ComplexityRoot.AskThread.Title == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThread.Title(childComplexity), true
+
+	case "AskThreadConnection.edges":
+		if e.ComplexityRoot.AskThreadConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThreadConnection.Edges(childComplexity), true
+	case "AskThreadConnection.nodes":
+		if e.ComplexityRoot.AskThreadConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThreadConnection.Nodes(childComplexity), true
+	case "AskThreadConnection.pageInfo":
+		if e.ComplexityRoot.AskThreadConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThreadConnection.PageInfo(childComplexity), true
+	case "AskThreadConnection.totalCount":
+		if e.ComplexityRoot.AskThreadConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThreadConnection.TotalCount(childComplexity), true
+
+	case "AskThreadEdge.cursor":
+		if e.ComplexityRoot.AskThreadEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThreadEdge.Cursor(childComplexity), true
+	case "AskThreadEdge.node":
+		if e.ComplexityRoot.AskThreadEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThreadEdge.Node(childComplexity), true
 
 	case "AssignActionItemPayload.actionItem":
 		if e.ComplexityRoot.AssignActionItemPayload.ActionItem == nil {
@@ -4112,6 +4634,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DecideErasurePayload.UserErrors(childComplexity), true
 
+	case "DeleteAskThreadPayload.thread":
+		if e.ComplexityRoot.DeleteAskThreadPayload.Thread == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteAskThreadPayload.Thread(childComplexity), true
+	case "DeleteAskThreadPayload.userErrors":
+		if e.ComplexityRoot.DeleteAskThreadPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteAskThreadPayload.UserErrors(childComplexity), true
+
 	case "DeleteNotePayload.note":
 		if e.ComplexityRoot.DeleteNotePayload.Note == nil {
 			break
@@ -4312,6 +4847,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EmailDeliveryEdge.Node(childComplexity), true
+
+	case "EndLiveSessionPayload.liveSession":
+		if e.ComplexityRoot.EndLiveSessionPayload.LiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EndLiveSessionPayload.LiveSession(childComplexity), true
+	case "EndLiveSessionPayload.userErrors":
+		if e.ComplexityRoot.EndLiveSessionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EndLiveSessionPayload.UserErrors(childComplexity), true
 
 	case "Engagement.archivedAt":
 		if e.ComplexityRoot.Engagement.ArchivedAt == nil {
@@ -5061,6 +5609,208 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LinkGoalPayload.UserErrors(childComplexity), true
 
+	case "LiveSession.endReason":
+		if e.ComplexityRoot.LiveSession.EndReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.EndReason(childComplexity), true
+	case "LiveSession.endedAt":
+		if e.ComplexityRoot.LiveSession.EndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.EndedAt(childComplexity), true
+	case "LiveSession.heardAt":
+		if e.ComplexityRoot.LiveSession.HeardAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.HeardAt(childComplexity), true
+	case "LiveSession.id":
+		if e.ComplexityRoot.LiveSession.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.ID(childComplexity), true
+	case "LiveSession.language":
+		if e.ComplexityRoot.LiveSession.Language == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Language(childComplexity), true
+	case "LiveSession.pausedAt":
+		if e.ComplexityRoot.LiveSession.PausedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.PausedAt(childComplexity), true
+	case "LiveSession.revision":
+		if e.ComplexityRoot.LiveSession.Revision == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Revision(childComplexity), true
+	case "LiveSession.session":
+		if e.ComplexityRoot.LiveSession.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Session(childComplexity), true
+	case "LiveSession.sharedWithClient":
+		if e.ComplexityRoot.LiveSession.SharedWithClient == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.SharedWithClient(childComplexity), true
+	case "LiveSession.source":
+		if e.ComplexityRoot.LiveSession.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Source(childComplexity), true
+	case "LiveSession.speakers":
+		if e.ComplexityRoot.LiveSession.Speakers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Speakers(childComplexity), true
+	case "LiveSession.startedAt":
+		if e.ComplexityRoot.LiveSession.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.StartedAt(childComplexity), true
+	case "LiveSession.status":
+		if e.ComplexityRoot.LiveSession.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Status(childComplexity), true
+	case "LiveSession.transcript":
+		if e.ComplexityRoot.LiveSession.Transcript == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSession.Transcript(childComplexity), true
+	case "LiveSession.utterances":
+		if e.ComplexityRoot.LiveSession.Utterances == nil {
+			break
+		}
+
+		args, err := ec.field_LiveSession_utterances_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.LiveSession.Utterances(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+
+	case "LiveSpeaker.label":
+		if e.ComplexityRoot.LiveSpeaker.Label == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSpeaker.Label(childComplexity), true
+	case "LiveSpeaker.role":
+		if e.ComplexityRoot.LiveSpeaker.Role == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveSpeaker.Role(childComplexity), true
+
+	case "LiveUtterance.chunkId":
+		if e.ComplexityRoot.LiveUtterance.ChunkID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.ChunkID(childComplexity), true
+	case "LiveUtterance.endMs":
+		if e.ComplexityRoot.LiveUtterance.EndMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.EndMs(childComplexity), true
+	case "LiveUtterance.final":
+		if e.ComplexityRoot.LiveUtterance.Final == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.Final(childComplexity), true
+	case "LiveUtterance.id":
+		if e.ComplexityRoot.LiveUtterance.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.ID(childComplexity), true
+	case "LiveUtterance.revision":
+		if e.ComplexityRoot.LiveUtterance.Revision == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.Revision(childComplexity), true
+	case "LiveUtterance.role":
+		if e.ComplexityRoot.LiveUtterance.Role == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.Role(childComplexity), true
+	case "LiveUtterance.speaker":
+		if e.ComplexityRoot.LiveUtterance.Speaker == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.Speaker(childComplexity), true
+	case "LiveUtterance.startMs":
+		if e.ComplexityRoot.LiveUtterance.StartMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.StartMs(childComplexity), true
+	case "LiveUtterance.text":
+		if e.ComplexityRoot.LiveUtterance.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtterance.Text(childComplexity), true
+
+	case "LiveUtteranceConnection.edges":
+		if e.ComplexityRoot.LiveUtteranceConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtteranceConnection.Edges(childComplexity), true
+	case "LiveUtteranceConnection.nodes":
+		if e.ComplexityRoot.LiveUtteranceConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtteranceConnection.Nodes(childComplexity), true
+	case "LiveUtteranceConnection.pageInfo":
+		if e.ComplexityRoot.LiveUtteranceConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtteranceConnection.PageInfo(childComplexity), true
+	case "LiveUtteranceConnection.totalCount":
+		if e.ComplexityRoot.LiveUtteranceConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtteranceConnection.TotalCount(childComplexity), true
+
+	case "LiveUtteranceEdge.cursor":
+		if e.ComplexityRoot.LiveUtteranceEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtteranceEdge.Cursor(childComplexity), true
+	case "LiveUtteranceEdge.node":
+		if e.ComplexityRoot.LiveUtteranceEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveUtteranceEdge.Node(childComplexity), true
+
 	case "MarkAllNotificationsReadPayload.userErrors":
 		if e.ComplexityRoot.MarkAllNotificationsReadPayload.UserErrors == nil {
 			break
@@ -5559,6 +6309,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AddParticipant(childComplexity, args["input"].(session.AddParticipantInput)), true
+	case "Mutation.appendLiveUtterances":
+		if e.ComplexityRoot.Mutation.AppendLiveUtterances == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_appendLiveUtterances_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AppendLiveUtterances(childComplexity, args["input"].(live.AppendInput)), true
 	case "Mutation.archiveClient":
 		if e.ComplexityRoot.Mutation.ArchiveClient == nil {
 			break
@@ -5614,6 +6375,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ArchiveTranscript(childComplexity, args["input"].(transcript.ArchiveInput)), true
+	case "Mutation.ask":
+		if e.ComplexityRoot.Mutation.Ask == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_ask_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.Ask(childComplexity, args["input"].(ask.Input)), true
 	case "Mutation.assignActionItem":
 		if e.ComplexityRoot.Mutation.AssignActionItem == nil {
 			break
@@ -5768,6 +6540,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DecideErasure(childComplexity, args["input"].(privacy.DecideInput)), true
+	case "Mutation.deleteAskThread":
+		if e.ComplexityRoot.Mutation.DeleteAskThread == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteAskThread_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteAskThread(childComplexity, args["input"].(ask.DeleteThreadInput)), true
 	case "Mutation.deleteNote":
 		if e.ComplexityRoot.Mutation.DeleteNote == nil {
 			break
@@ -5823,6 +6606,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DownloadDataExport(childComplexity, args["input"].(privacy.DownloadInput)), true
+	case "Mutation.endLiveSession":
+		if e.ComplexityRoot.Mutation.EndLiveSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_endLiveSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EndLiveSession(childComplexity, args["input"].(live.EndInput)), true
 	case "Mutation.exportTranscript":
 		if e.ComplexityRoot.Mutation.ExportTranscript == nil {
 			break
@@ -5944,6 +6738,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MergeThemes(childComplexity, args["input"].(theme.MergeInput)), true
+	case "Mutation.pauseLiveSession":
+		if e.ComplexityRoot.Mutation.PauseLiveSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_pauseLiveSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.PauseLiveSession(childComplexity, args["input"].(live.PauseInput)), true
 	case "Mutation.publishConsentText":
 		if e.ComplexityRoot.Mutation.PublishConsentText == nil {
 			break
@@ -6131,6 +6936,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RestoreNoteVersion(childComplexity, args["input"].(note.RestoreInput)), true
+	case "Mutation.resumeLiveSession":
+		if e.ComplexityRoot.Mutation.ResumeLiveSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resumeLiveSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResumeLiveSession(childComplexity, args["input"].(live.ResumeInput)), true
 	case "Mutation.retryAnalysis":
 		if e.ComplexityRoot.Mutation.RetryAnalysis == nil {
 			break
@@ -6142,6 +6958,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RetryAnalysis(childComplexity, args["input"].(insight.RetryInput)), true
+	case "Mutation.retryAsk":
+		if e.ComplexityRoot.Mutation.RetryAsk == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_retryAsk_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RetryAsk(childComplexity, args["input"].(ask.RetryInput)), true
 	case "Mutation.reviewInsight":
 		if e.ComplexityRoot.Mutation.ReviewInsight == nil {
 			break
@@ -6252,6 +7079,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SplitTheme(childComplexity, args["input"].(theme.SplitInput)), true
+	case "Mutation.startLiveSession":
+		if e.ComplexityRoot.Mutation.StartLiveSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startLiveSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartLiveSession(childComplexity, args["input"].(live.StartInput)), true
 	case "Mutation.startSession":
 		if e.ComplexityRoot.Mutation.StartSession == nil {
 			break
@@ -7056,6 +7894,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Passage.Quote(childComplexity), true
+	case "Passage.session":
+		if e.ComplexityRoot.Passage.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Passage.Session(childComplexity), true
 	case "Passage.startMs":
 		if e.ComplexityRoot.Passage.StartMs == nil {
 			break
@@ -7068,6 +7912,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Passage.Utterances(childComplexity), true
+
+	case "PauseLiveSessionPayload.liveSession":
+		if e.ComplexityRoot.PauseLiveSessionPayload.LiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PauseLiveSessionPayload.LiveSession(childComplexity), true
+	case "PauseLiveSessionPayload.userErrors":
+		if e.ComplexityRoot.PauseLiveSessionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PauseLiveSessionPayload.UserErrors(childComplexity), true
 
 	case "PublishConsentTextPayload.consentText":
 		if e.ComplexityRoot.PublishConsentTextPayload.ConsentText == nil {
@@ -7123,6 +7980,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.ActionItems(childComplexity, args["filter"].(*goal.ActionFilter), args["orderBy"].(*goal.ActionOrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.askThreads":
+		if e.ComplexityRoot.Query.AskThreads == nil {
+			break
+		}
+
+		args, err := ec.field_Query_askThreads_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.AskThreads(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.auditEvents":
 		if e.ComplexityRoot.Query.AuditEvents == nil {
 			break
@@ -7631,6 +8499,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RestoreNoteVersionPayload.UserErrors(childComplexity), true
 
+	case "ResumeLiveSessionPayload.liveSession":
+		if e.ComplexityRoot.ResumeLiveSessionPayload.LiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResumeLiveSessionPayload.LiveSession(childComplexity), true
+	case "ResumeLiveSessionPayload.userErrors":
+		if e.ComplexityRoot.ResumeLiveSessionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResumeLiveSessionPayload.UserErrors(childComplexity), true
+
 	case "RetentionReport.before":
 		if e.ComplexityRoot.RetentionReport.Before == nil {
 			break
@@ -7687,6 +8568,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RetryAnalysisPayload.UserErrors(childComplexity), true
+
+	case "RetryAskPayload.message":
+		if e.ComplexityRoot.RetryAskPayload.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryAskPayload.Message(childComplexity), true
+	case "RetryAskPayload.userErrors":
+		if e.ComplexityRoot.RetryAskPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryAskPayload.UserErrors(childComplexity), true
 
 	case "ReviewInsightPayload.insight":
 		if e.ComplexityRoot.ReviewInsightPayload.Insight == nil {
@@ -8284,6 +9178,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Session.Insights(childComplexity, args["filter"].(*insight.Filter), args["orderBy"].(*insight.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Session.liveSession":
+		if e.ComplexityRoot.Session.LiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.LiveSession(childComplexity), true
 	case "Session.metrics":
 		if e.ComplexityRoot.Session.Metrics == nil {
 			break
@@ -8862,6 +9762,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Sponsorship.User(childComplexity), true
 
+	case "StartLiveSessionPayload.liveSession":
+		if e.ComplexityRoot.StartLiveSessionPayload.LiveSession == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartLiveSessionPayload.LiveSession(childComplexity), true
+	case "StartLiveSessionPayload.userErrors":
+		if e.ComplexityRoot.StartLiveSessionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartLiveSessionPayload.UserErrors(childComplexity), true
+
 	case "StartSessionPayload.session":
 		if e.ComplexityRoot.StartSessionPayload.Session == nil {
 			break
@@ -8894,6 +9807,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.StoreCount.Store(childComplexity), true
 
+	case "Subscription.askEvents":
+		if e.ComplexityRoot.Subscription.AskEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_askEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.AskEvents(childComplexity, args["threadId"].(id.Any), args["after"].(*string)), true
 	case "Subscription.insightEvents":
 		if e.ComplexityRoot.Subscription.InsightEvents == nil {
 			break
@@ -10133,11 +11057,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputAddAgendaTopicInput,
 		ec.unmarshalInputAddCheckInInput,
 		ec.unmarshalInputAddParticipantInput,
+		ec.unmarshalInputAppendLiveUtterancesInput,
 		ec.unmarshalInputArchiveClientInput,
 		ec.unmarshalInputArchiveEngagementInput,
 		ec.unmarshalInputArchiveNoteInput,
 		ec.unmarshalInputArchiveSessionInput,
 		ec.unmarshalInputArchiveTranscriptInput,
+		ec.unmarshalInputAskInput,
+		ec.unmarshalInputAskScopeInput,
 		ec.unmarshalInputAssignActionItemInput,
 		ec.unmarshalInputAssignSupervisorInput,
 		ec.unmarshalInputAuditEventFilter,
@@ -10157,11 +11084,13 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateSessionInput,
 		ec.unmarshalInputDeadLetterFilter,
 		ec.unmarshalInputDecideErasureInput,
+		ec.unmarshalInputDeleteAskThreadInput,
 		ec.unmarshalInputDeleteNoteInput,
 		ec.unmarshalInputDeleteSavedFilterInput,
 		ec.unmarshalInputDeleteTagInput,
 		ec.unmarshalInputDiscardDeadLettersInput,
 		ec.unmarshalInputDownloadDataExportInput,
+		ec.unmarshalInputEndLiveSessionInput,
 		ec.unmarshalInputEngagementFilter,
 		ec.unmarshalInputEngagementOrder,
 		ec.unmarshalInputExportTranscriptInput,
@@ -10173,6 +11102,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputInsightOrder,
 		ec.unmarshalInputInviteMemberInput,
 		ec.unmarshalInputLinkGoalInput,
+		ec.unmarshalInputLiveChunkInput,
+		ec.unmarshalInputLiveSpeakerInput,
 		ec.unmarshalInputMarkAllNotificationsReadInput,
 		ec.unmarshalInputMarkNotificationsReadInput,
 		ec.unmarshalInputMarkSessionMissedInput,
@@ -10184,6 +11115,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputNoteOrder,
 		ec.unmarshalInputNotificationFilter,
 		ec.unmarshalInputNotificationPreferenceInput,
+		ec.unmarshalInputPauseLiveSessionInput,
 		ec.unmarshalInputPublishConsentTextInput,
 		ec.unmarshalInputQuietHoursInput,
 		ec.unmarshalInputReassignUtterancesInput,
@@ -10202,7 +11134,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRescheduleSessionInput,
 		ec.unmarshalInputResendInvitationInput,
 		ec.unmarshalInputRestoreNoteVersionInput,
+		ec.unmarshalInputResumeLiveSessionInput,
 		ec.unmarshalInputRetryAnalysisInput,
+		ec.unmarshalInputRetryAskInput,
 		ec.unmarshalInputReviewInsightInput,
 		ec.unmarshalInputReviseUtteranceInput,
 		ec.unmarshalInputRevokeInvitationInput,
@@ -10216,6 +11150,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSetSpeakerRoleInput,
 		ec.unmarshalInputSplitSpeakerInput,
 		ec.unmarshalInputSplitThemeInput,
+		ec.unmarshalInputStartLiveSessionInput,
 		ec.unmarshalInputStartSessionInput,
 		ec.unmarshalInputTagInput,
 		ec.unmarshalInputThemeFilter,
@@ -11131,6 +12066,8 @@ type Session implements Node @scope(to: [ADMIN, COACH, SUPERVISOR, CLIENT, SPONS
     "Only what comes before this cursor."
     before: String
   ): TranscriptConnection!
+  "The live session that began last, which goes on if any does; null if there was none, or it is not the viewer's to see."
+  liveSession: LiveSession
   "The measures of its transcript; null until they are taken."
   metrics: SessionMetrics
   """
@@ -11796,6 +12733,124 @@ type UtteranceEdge {
   node: Utterance!
 }
 
+# ---------------------------------------------------------------- live
+
+"Where a live session stands."
+enum LiveStatus {
+  "What is said is written down."
+  LIVE
+  "Nothing new is written down, until it goes on."
+  PAUSED
+  "It is over, and what was said is a transcript."
+  ENDED
+}
+
+"Why a live session ended."
+enum LiveEndReason {
+  "The coach ended it."
+  BY_COACH
+  "Nothing was heard of its source for ten minutes, or it was paused for two hours."
+  SOURCE_LOST
+  "Somebody in the session took the consent to a transcript back. There is no transcript, and no word is kept."
+  CONSENT_WITHDRAWN
+}
+
+"""
+A session that is written down while it goes on, by one source. When it ends it becomes a transcript; its own words are gone a day later.
+Who sees it is who would see the transcript.
+"""
+type LiveSession implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
+  "Its id."
+  id: ID!
+  "The session."
+  session: Session
+  "What sends the words."
+  source: String @access(to: [COACH])
+  "Where it stands."
+  status: LiveStatus!
+  "Why it ended; null if it has not."
+  endReason: LiveEndReason
+  "The language that is spoken, as a BCP 47 tag; null if nobody said."
+  language: String
+  "Whether the client may follow it, and see the transcript that comes of it."
+  sharedWithClient: Boolean!
+  "Who was heard, in the order of first words, and whom the coach named beforehand; at most 50."
+  speakers: [LiveSpeaker!]!
+  "When it began."
+  startedAt: DateTime!
+  "When something was last heard of its source."
+  heardAt: DateTime!
+  "When it was paused; null if it is not."
+  pausedAt: DateTime
+  "When it ended; null if it has not."
+  endedAt: DateTime
+  "The number of the latest change to an utterance."
+  revision: Int!
+  "What was said, in the order of when it began. Empty a day after the end."
+  utterances(
+    "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many at most, counted from the end; at most 100. Not together with first."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): LiveUtteranceConnection!
+  "What it became; null until it ends, and if nothing was said."
+  transcript: Transcript
+}
+
+"A voice in a live session."
+type LiveSpeaker {
+  "What the source calls it."
+  label: String!
+  "The role: what the coach said, what is remembered of the label, or what the name says; else UNKNOWN."
+  role: SpeakerRole!
+}
+
+"A piece of what was said, as the source has it now. A later state of it has the same id and chunkId, and a higher revision."
+type LiveUtterance implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
+  "Its id. It is none of the transcript's utterances, and gone a day after the end."
+  id: ID!
+  "What the source calls it, which no other one of the live session is called."
+  chunkId: ID!
+  "The number of its latest change; of two states the later has the higher."
+  revision: Int!
+  "Who says it, as the source calls them; null if it does not know."
+  speaker: String
+  "The role of who says it."
+  role: SpeakerRole!
+  "The words; empty if the source has taken them back."
+  text: String!
+  "When it begins: milliseconds since the recording began, by the clock of the source."
+  startMs: Int!
+  "When it ends, or how far it has come."
+  endMs: Int!
+  "Whether the source has settled on it. A final one can still be corrected."
+  final: Boolean!
+}
+
+"A page of what was said."
+type LiveUtteranceConnection {
+  "The utterances of this page, each with its cursor."
+  edges: [LiveUtteranceEdge!]!
+  "The utterances of this page."
+  nodes: [LiveUtterance!]!
+  "Where this page lies in the whole list."
+  pageInfo: PageInfo!
+  "How many there are in all, counted only when asked for."
+  totalCount: Int!
+}
+
+"One of the utterances with its place in the list."
+type LiveUtteranceEdge {
+  "Where it stands; pass it as after or before."
+  cursor: String!
+  "The item itself."
+  node: LiveUtterance!
+}
+
 # ---------------------------------------------------------------- measures
 
 "What shares of speech are measured in."
@@ -12218,6 +13273,8 @@ type Passage {
   startMs: Int
   "When the quote's last cue ends, in milliseconds from the start of the recording; null without times."
   endMs: Int
+  "The session in which it was said."
+  session: Session
   "The utterances the quote is taken from."
   utterances: [Utterance!]!
 }
@@ -13862,6 +14919,126 @@ input SearchFacetInput {
   first: Int! = 10
 }
 
+"""
+Questions about what was said, each with its answer. All look through the same conversations. A thread is its owner's alone; who deletes it
+deletes the answers with it.
+"""
+type AskThread implements Node @scope(to: [SELF]) {
+  "Its id; pass it to ` + "`" + `ask` + "`" + ` to go on, and to ` + "`" + `askEvents` + "`" + ` to hear the answers."
+  id: ID!
+  "The first question."
+  title: String!
+  "What is looked through."
+  scope: AskScope!
+  "The questions, the first first; at most 50."
+  messages: [AskMessage!]!
+  "When the first question was asked."
+  createdAt: DateTime!
+  "When the last question was asked."
+  askedAt: DateTime!
+}
+
+"A page of threads."
+type AskThreadConnection {
+  "The threads of this page, each with its cursor."
+  edges: [AskThreadEdge!]!
+  "The threads of this page."
+  nodes: [AskThread!]!
+  "Where this page lies in the whole list."
+  pageInfo: PageInfo!
+  "How many there are in all, counted only when asked for."
+  totalCount: Int!
+}
+
+"One of the threads with its place in the list."
+type AskThreadEdge {
+  "Where it stands; pass it as after or before."
+  cursor: String!
+  "The item itself."
+  node: AskThread!
+}
+
+"What a thread looks through: one of these, or, if all are null, every conversation that its owner may read."
+type AskScope {
+  "The conversations with this client; null if it is something else, or the viewer may not see the client any more."
+  client: Client
+  "The conversations of this engagement; null if it is something else, or the viewer may not see it any more."
+  engagement: Engagement
+  "This session; null if it is something else, or the viewer may not see it any more."
+  session: Session
+  "The sessions that this filter selects; null if it is something else."
+  sessions: SavedSessionFilter
+}
+
+"""
+A question and its answer. The answer is made of what the asker may read and of what may be analysed, at that moment. It is shown only while the
+asker may still read everything that it quotes, and it is deleted with any of the conversations that it quotes: then its status is WITHDRAWN.
+"""
+type AskMessage implements Node @scope(to: [SELF]) {
+  "Its id."
+  id: ID!
+  "What was asked."
+  question: String!
+  "How far the answer has come."
+  status: AskStatus!
+  "Why it FAILED, as a code; null otherwise. See the guide."
+  failureCode: String
+  "The same in words."
+  failureMessage: String
+  "Whether nothing was found that supports an answer: then it is ANSWERED without a sentence."
+  insufficientEvidence: Boolean!
+  "The answer, as far as it has come: sentences whose quotes were all found in what was said."
+  sentences: [AskSentence!]!
+  "How many sentences were thrown away because they quote what nobody said, or could not be read."
+  droppedCount: Int!
+  "Why less was looked through than should be, in words; null if nothing was left out."
+  degraded: String
+  "What has answered; null before it has begun."
+  answerer: AskAnswerer
+  "When it was asked."
+  createdAt: DateTime!
+  "When the answer ended, well or not; null before."
+  finishedAt: DateTime
+}
+
+"How far an answer has come."
+enum AskStatus {
+  "It waits for its turn, or for a service that is busy."
+  WAITING
+  "Sentences come. It may begin anew: then there are none at first."
+  ANSWERING
+  "It is complete."
+  ANSWERED
+  "There is none, and failureCode says why. ` + "`" + `retryAsk` + "`" + ` tries again."
+  FAILED
+  "It is not shown, or gone: something that it quotes was erased, or may no longer be read or analysed."
+  WITHDRAWN
+}
+
+"A sentence of an answer."
+type AskSentence {
+  "Its place in the answer, from 0."
+  index: Int!
+  "The sentence. With an extractive answerer it is who said what and when, in the very words."
+  text: String!
+  "What it rests on, word for word; at least one, at most five."
+  citations: [Passage!]!
+}
+
+"What has answered a question."
+type AskAnswerer {
+  "Its name, as extractive or openai."
+  name: String!
+  "Its version."
+  version: String!
+  "The language model it asks; null if it asks none."
+  model: String
+  "The version of what the model is told; null without a model."
+  promptVersion: String
+  "Whether it only selects and quotes: it understands no question, and puts nothing together."
+  extractive: Boolean!
+}
+
 "What is found: an answer in which everything is the viewer's to see, the counts included."
 type SearchResults {
   "The hits of this page."
@@ -14017,6 +15194,17 @@ type Query {
     "Only what comes after this cursor. A cursor of another query, or of another order, is refused with CURSOR_LOST."
     after: String
   ): SearchResults!
+  "The viewer's questions, the thread that was asked last first."
+  askThreads(
+    "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many at most, counted from the end; at most 100. Not together with first."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): AskThreadConnection!
   "What completes what somebody types, of tags, clients and titles that the viewer may see; nothing for less than two letters."
   suggest(
     "What has been typed."
@@ -14599,6 +15787,26 @@ type Mutation {
     "Which one."
     input: RemoveAgendaTopicInput!
   ): RemoveAgendaTopicPayload!
+  """
+  Ask a question about what was said. It is answered from conversations that the viewer may read and whose participants have consented to analysis,
+  and from nothing else: no notes, no insights. The answer comes as ` + "`" + `askEvents` + "`" + `; every sentence of it cites what was said, and where nothing was said
+  that supports an answer it says so (insufficientEvidence). For coaches, supervisors and clients; FORBIDDEN for others. ASK_LIMIT if ten
+  questions of the viewer's are being answered, or 120 were asked within an hour.
+  """
+  ask(
+    "The question."
+    input: AskInput!
+  ): AskPayload!
+  "Have a question answered again whose answer FAILED. Another one is left as it is."
+  retryAsk(
+    "Which question."
+    input: RetryAskInput!
+  ): RetryAskPayload!
+  "Delete a thread with its questions and answers, for good."
+  deleteAskThread(
+    "Which one."
+    input: DeleteAskThreadInput!
+  ): DeleteAskThreadPayload!
   "Save a filter of sessions under a name."
   createSavedFilter(
     "The filter."
@@ -14673,6 +15881,42 @@ type Mutation {
     "Which one."
     input: DeleteSavedFilterInput!
   ): DeleteSavedFilterPayload!
+  """
+  Have a session written down while it goes on; one that is SCHEDULED begins with it. It needs everybody's consent to TRANSCRIPTION. A session
+  has one source at a time: starting again by the same one is starting once, another one is a CONFLICT with the code LIVE_SESSION_SOURCE.
+  """
+  startLiveSession(
+    "The session, and what listens to it."
+    input: StartLiveSessionInput!
+  ): StartLiveSessionPayload!
+  """
+  Say what was said, all of it or nothing. A chunk that comes again changes nothing; a later state of one, known by its chunkId, revises it.
+  Chunks may come in any order. A source that sends more than 20 chunks a second in the long run, or 600 at once, gets RATE_LIMITED and is
+  told when to go on. What cannot be taken is a CONFLICT: LIVE_SESSION_NONE, LIVE_SESSION_SOURCE, LIVE_SESSION_PAUSED, LIVE_SESSION_ENDED,
+  LIVE_SESSION_FULL.
+  """
+  appendLiveUtterances(
+    "The chunks, and of which session."
+    input: AppendLiveUtterancesInput!
+  ): AppendLiveUtterancesPayload!
+  "Have nothing new written down: what was begun can be brought to its end, and new chunks are a CONFLICT. After two hours it ends by itself."
+  pauseLiveSession(
+    "Which one."
+    input: PauseLiveSessionInput!
+  ): PauseLiveSessionPayload!
+  "Go on after a pause."
+  resumeLiveSession(
+    "Which one."
+    input: ResumeLiveSessionInput!
+  ): ResumeLiveSessionPayload!
+  """
+  End it: what was said, the provisional too, becomes a transcript and is analysed. A live session of whose source nothing is heard for ten
+  minutes ends by itself in the same way.
+  """
+  endLiveSession(
+    "Which one."
+    input: EndLiveSessionInput!
+  ): EndLiveSessionPayload!
   """
   Import a transcript. It is read before the answer: transcript, utterances and warnings are there at once, or nothing is;
   measures and insights follow. The same file for the same session again gives the first transcript and says so.
@@ -15712,6 +16956,66 @@ type RemoveAgendaTopicPayload {
   userErrors: [UserError!]!
 }
 
+"A question."
+input AskInput {
+  "What to ask, in words; at most 1,000 characters. It is no query: nothing in it is read as a condition or an instruction."
+  question: String!
+  "What to look through; all that the viewer may read if left out. Not together with threadId."
+  scope: AskScopeInput
+  "The thread to go on with, which keeps its scope; a new one if left out. A thread has at most 50 questions."
+  threadId: ID
+}
+
+"What to look through: at most one of these."
+input AskScopeInput {
+  "The conversations with this client."
+  clientId: ID
+  "The conversations of this engagement."
+  engagementId: ID
+  "This session."
+  sessionId: ID
+  "The sessions that this filter selects. No list in it is empty or longer than 100."
+  sessions: SessionFilter
+}
+
+"What became of ask."
+type AskPayload {
+  "The thread; null if there are userErrors."
+  thread: AskThread
+  "The question, not answered yet; null if there are userErrors."
+  message: AskMessage
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A question whose answer is to be tried again."
+input RetryAskInput {
+  "Which question."
+  messageId: ID!
+}
+
+"What became of retryAsk."
+type RetryAskPayload {
+  "The question as it stands now; null if there are userErrors."
+  message: AskMessage
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A thread that is no longer wanted."
+input DeleteAskThreadInput {
+  "Which thread."
+  id: ID!
+}
+
+"What became of deleteAskThread."
+type DeleteAskThreadPayload {
+  "The thread as it was, without its questions; null if there are userErrors."
+  thread: AskThread
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
 "A new saved filter."
 input CreateSavedFilterInput {
   "Its name, a line of at most 100 characters; one person has no two of the same name in any case."
@@ -16546,6 +17850,118 @@ type UpdateNotificationPreferencesPayload {
   userErrors: [UserError!]!
 }
 
+"A session to be listened to."
+input StartLiveSessionInput {
+  "Which session: SCHEDULED, an hour before its time at the earliest, or IN_PROGRESS."
+  sessionId: ID!
+  "What sends the words: a name that it keeps when it starts anew, at most 100 characters."
+  source: String! = "recorder"
+  "The language that is spoken, as a BCP 47 tag. Left out, the words tell."
+  language: String
+  "Whether the client may follow it, and see the transcript that comes of it."
+  sharedWithClient: Boolean! = false
+  "Who is behind the labels that the source uses, as far as that is known; at most 50."
+  speakers: [LiveSpeakerInput!]
+}
+
+"Who is behind a label."
+input LiveSpeakerInput {
+  "What the source calls the speaker, at most 200 characters."
+  label: String!
+  "What the speaker is."
+  role: SpeakerRole!
+}
+
+"What became of startLiveSession."
+type StartLiveSessionPayload {
+  "The live session; null if there are userErrors."
+  liveSession: LiveSession
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"What was said."
+input AppendLiveUtterancesInput {
+  "Which session."
+  sessionId: ID!
+  "What sends it, as in startLiveSession."
+  source: String! = "recorder"
+  "The chunks, 1 to 100. Of two states of one chunk the one that stands later counts."
+  chunks: [LiveChunkInput!]!
+}
+
+"A piece of what was said. Its times are milliseconds since the recording began, by the clock of the source, at most 24 hours."
+input LiveChunkInput {
+  "What the source calls it, at most 100 characters; what is sent under the same name is a later state of it."
+  chunkId: ID!
+  "Who says it, as the source calls them, at most 200 characters; left out if it does not know."
+  speaker: String
+  "The words, at most 5000 characters. Empty takes them back."
+  text: String!
+  "When it begins."
+  startMs: Int!
+  "When it ends, or how far it has come; not before startMs."
+  endMs: Int!
+  "Whether the source has settled on it. What is provisional after the final state has come changes nothing."
+  final: Boolean! = true
+}
+
+"What became of appendLiveUtterances."
+type AppendLiveUtterancesPayload {
+  "The live session as it is now; null if there are userErrors."
+  liveSession: LiveSession
+  "How many chunks are new."
+  added: Int!
+  "How many changed what was there."
+  revised: Int!
+  "How many said nothing new."
+  unchanged: Int!
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A live session that is to rest."
+input PauseLiveSessionInput {
+  "Of which session."
+  sessionId: ID!
+}
+
+"What became of pauseLiveSession."
+type PauseLiveSessionPayload {
+  "The live session as it is now; null if there are userErrors."
+  liveSession: LiveSession
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A live session that is to go on."
+input ResumeLiveSessionInput {
+  "Of which session."
+  sessionId: ID!
+}
+
+"What became of resumeLiveSession."
+type ResumeLiveSessionPayload {
+  "The live session as it is now; null if there are userErrors."
+  liveSession: LiveSession
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A live session that is over."
+input EndLiveSessionInput {
+  "Of which session."
+  sessionId: ID!
+}
+
+"What became of endLiveSession."
+type EndLiveSessionPayload {
+  "The live session as it is now; null if there are userErrors."
+  liveSession: LiveSession
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
 # ---------------------------------------------------------------- subscriptions
 
 "Everything that can be listened to."
@@ -16572,6 +17988,48 @@ type Subscription {
     "The cursor of the last event seen; left out, only new events come."
     after: String
   ): NotificationEvent!
+  """
+  What happens in a thread of the viewer's: sentences of an answer as each is verified, and how the question stands. Events come in order and at
+  least once. Without a cursor the first one says how the last question stands now, with the answer so far, so that nothing is missed between
+  asking and listening; a sentence may then come twice, and belongs to its index. With the cursor of the last event seen it goes on from there. If that
+  event is too old to go on from, the error RESUME_WINDOW_LOST says so: listen without a cursor.
+  """
+  askEvents(
+    "Which thread."
+    threadId: ID!
+    "The cursor of the last event seen; left out, it begins with how things stand now."
+    after: String
+  ): AskEvent!
+}
+
+"Something that happened in a thread."
+interface AskEvent {
+  "Pass it as after to go on from here."
+  cursor: String!
+  "When it happened."
+  occurredAt: DateTime!
+}
+
+"How a question stands: it was asked, its answer begins or begins anew, is complete, has failed or waits. What is shown of it is to be replaced by this."
+type AskProgressed implements AskEvent {
+  "Pass it as after to go on from here."
+  cursor: String!
+  "When it happened."
+  occurredAt: DateTime!
+  "The question as it is now, with its answer so far."
+  message: AskMessage!
+}
+
+"An answer has a sentence more."
+type AskSentenceAdded implements AskEvent {
+  "Pass it as after to go on from here."
+  cursor: String!
+  "When it happened."
+  occurredAt: DateTime!
+  "The question that it is an answer to."
+  messageId: ID!
+  "The sentence, to be put at its index."
+  sentence: AskSentence!
 }
 
 "Something that happened to the viewer's notifications."
@@ -16899,6 +18357,22 @@ func (ec *executionContext) childFields_AnalysisRunEdge(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type AnalysisRunEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_AppendLiveUtterancesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "liveSession":
+		return ec.fieldContext_AppendLiveUtterancesPayload_liveSession(ctx, field)
+	case "added":
+		return ec.fieldContext_AppendLiveUtterancesPayload_added(ctx, field)
+	case "revised":
+		return ec.fieldContext_AppendLiveUtterancesPayload_revised(ctx, field)
+	case "unchanged":
+		return ec.fieldContext_AppendLiveUtterancesPayload_unchanged(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_AppendLiveUtterancesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AppendLiveUtterancesPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ArchiveClientPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "client":
@@ -16947,6 +18421,132 @@ func (ec *executionContext) childFields_ArchiveTranscriptPayload(ctx context.Con
 		return ec.fieldContext_ArchiveTranscriptPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ArchiveTranscriptPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AskAnswerer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_AskAnswerer_name(ctx, field)
+	case "version":
+		return ec.fieldContext_AskAnswerer_version(ctx, field)
+	case "model":
+		return ec.fieldContext_AskAnswerer_model(ctx, field)
+	case "promptVersion":
+		return ec.fieldContext_AskAnswerer_promptVersion(ctx, field)
+	case "extractive":
+		return ec.fieldContext_AskAnswerer_extractive(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskAnswerer", field.Name)
+}
+
+func (ec *executionContext) childFields_AskMessage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_AskMessage_id(ctx, field)
+	case "question":
+		return ec.fieldContext_AskMessage_question(ctx, field)
+	case "status":
+		return ec.fieldContext_AskMessage_status(ctx, field)
+	case "failureCode":
+		return ec.fieldContext_AskMessage_failureCode(ctx, field)
+	case "failureMessage":
+		return ec.fieldContext_AskMessage_failureMessage(ctx, field)
+	case "insufficientEvidence":
+		return ec.fieldContext_AskMessage_insufficientEvidence(ctx, field)
+	case "sentences":
+		return ec.fieldContext_AskMessage_sentences(ctx, field)
+	case "droppedCount":
+		return ec.fieldContext_AskMessage_droppedCount(ctx, field)
+	case "degraded":
+		return ec.fieldContext_AskMessage_degraded(ctx, field)
+	case "answerer":
+		return ec.fieldContext_AskMessage_answerer(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_AskMessage_createdAt(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_AskMessage_finishedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskMessage", field.Name)
+}
+
+func (ec *executionContext) childFields_AskPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "thread":
+		return ec.fieldContext_AskPayload_thread(ctx, field)
+	case "message":
+		return ec.fieldContext_AskPayload_message(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_AskPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AskScope(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "client":
+		return ec.fieldContext_AskScope_client(ctx, field)
+	case "engagement":
+		return ec.fieldContext_AskScope_engagement(ctx, field)
+	case "session":
+		return ec.fieldContext_AskScope_session(ctx, field)
+	case "sessions":
+		return ec.fieldContext_AskScope_sessions(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskScope", field.Name)
+}
+
+func (ec *executionContext) childFields_AskSentence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "index":
+		return ec.fieldContext_AskSentence_index(ctx, field)
+	case "text":
+		return ec.fieldContext_AskSentence_text(ctx, field)
+	case "citations":
+		return ec.fieldContext_AskSentence_citations(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskSentence", field.Name)
+}
+
+func (ec *executionContext) childFields_AskThread(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_AskThread_id(ctx, field)
+	case "title":
+		return ec.fieldContext_AskThread_title(ctx, field)
+	case "scope":
+		return ec.fieldContext_AskThread_scope(ctx, field)
+	case "messages":
+		return ec.fieldContext_AskThread_messages(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_AskThread_createdAt(ctx, field)
+	case "askedAt":
+		return ec.fieldContext_AskThread_askedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskThread", field.Name)
+}
+
+func (ec *executionContext) childFields_AskThreadConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AskThreadConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_AskThreadConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AskThreadConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_AskThreadConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskThreadConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AskThreadEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AskThreadEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_AskThreadEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskThreadEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_AssignActionItemPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -17555,6 +19155,16 @@ func (ec *executionContext) childFields_DecideErasurePayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type DecideErasurePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteAskThreadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "thread":
+		return ec.fieldContext_DeleteAskThreadPayload_thread(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteAskThreadPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteAskThreadPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteNotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "note":
@@ -17671,6 +19281,16 @@ func (ec *executionContext) childFields_EmailDeliveryEdge(ctx context.Context, f
 		return ec.fieldContext_EmailDeliveryEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EmailDeliveryEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_EndLiveSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "liveSession":
+		return ec.fieldContext_EndLiveSessionPayload_liveSession(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_EndLiveSessionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EndLiveSessionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Engagement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -17999,6 +19619,100 @@ func (ec *executionContext) childFields_LinkGoalPayload(ctx context.Context, fie
 		return ec.fieldContext_LinkGoalPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LinkGoalPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_LiveSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_LiveSession_id(ctx, field)
+	case "session":
+		return ec.fieldContext_LiveSession_session(ctx, field)
+	case "source":
+		return ec.fieldContext_LiveSession_source(ctx, field)
+	case "status":
+		return ec.fieldContext_LiveSession_status(ctx, field)
+	case "endReason":
+		return ec.fieldContext_LiveSession_endReason(ctx, field)
+	case "language":
+		return ec.fieldContext_LiveSession_language(ctx, field)
+	case "sharedWithClient":
+		return ec.fieldContext_LiveSession_sharedWithClient(ctx, field)
+	case "speakers":
+		return ec.fieldContext_LiveSession_speakers(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_LiveSession_startedAt(ctx, field)
+	case "heardAt":
+		return ec.fieldContext_LiveSession_heardAt(ctx, field)
+	case "pausedAt":
+		return ec.fieldContext_LiveSession_pausedAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_LiveSession_endedAt(ctx, field)
+	case "revision":
+		return ec.fieldContext_LiveSession_revision(ctx, field)
+	case "utterances":
+		return ec.fieldContext_LiveSession_utterances(ctx, field)
+	case "transcript":
+		return ec.fieldContext_LiveSession_transcript(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveSession", field.Name)
+}
+
+func (ec *executionContext) childFields_LiveSpeaker(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "label":
+		return ec.fieldContext_LiveSpeaker_label(ctx, field)
+	case "role":
+		return ec.fieldContext_LiveSpeaker_role(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveSpeaker", field.Name)
+}
+
+func (ec *executionContext) childFields_LiveUtterance(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_LiveUtterance_id(ctx, field)
+	case "chunkId":
+		return ec.fieldContext_LiveUtterance_chunkId(ctx, field)
+	case "revision":
+		return ec.fieldContext_LiveUtterance_revision(ctx, field)
+	case "speaker":
+		return ec.fieldContext_LiveUtterance_speaker(ctx, field)
+	case "role":
+		return ec.fieldContext_LiveUtterance_role(ctx, field)
+	case "text":
+		return ec.fieldContext_LiveUtterance_text(ctx, field)
+	case "startMs":
+		return ec.fieldContext_LiveUtterance_startMs(ctx, field)
+	case "endMs":
+		return ec.fieldContext_LiveUtterance_endMs(ctx, field)
+	case "final":
+		return ec.fieldContext_LiveUtterance_final(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveUtterance", field.Name)
+}
+
+func (ec *executionContext) childFields_LiveUtteranceConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_LiveUtteranceConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_LiveUtteranceConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_LiveUtteranceConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_LiveUtteranceConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveUtteranceConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_LiveUtteranceEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_LiveUtteranceEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_LiveUtteranceEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveUtteranceEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_MarkAllNotificationsReadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -18507,10 +20221,22 @@ func (ec *executionContext) childFields_Passage(ctx context.Context, field graph
 		return ec.fieldContext_Passage_startMs(ctx, field)
 	case "endMs":
 		return ec.fieldContext_Passage_endMs(ctx, field)
+	case "session":
+		return ec.fieldContext_Passage_session(ctx, field)
 	case "utterances":
 		return ec.fieldContext_Passage_utterances(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Passage", field.Name)
+}
+
+func (ec *executionContext) childFields_PauseLiveSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "liveSession":
+		return ec.fieldContext_PauseLiveSessionPayload_liveSession(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PauseLiveSessionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PauseLiveSessionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_PublishConsentTextPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -18719,6 +20445,16 @@ func (ec *executionContext) childFields_RestoreNoteVersionPayload(ctx context.Co
 	return nil, fmt.Errorf("no field named %q was found under type RestoreNoteVersionPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ResumeLiveSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "liveSession":
+		return ec.fieldContext_ResumeLiveSessionPayload_liveSession(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ResumeLiveSessionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResumeLiveSessionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RetentionReport(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "days":
@@ -18753,6 +20489,16 @@ func (ec *executionContext) childFields_RetryAnalysisPayload(ctx context.Context
 		return ec.fieldContext_RetryAnalysisPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RetryAnalysisPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RetryAskPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "message":
+		return ec.fieldContext_RetryAskPayload_message(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RetryAskPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetryAskPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ReviewInsightPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -19057,6 +20803,8 @@ func (ec *executionContext) childFields_Session(ctx context.Context, field graph
 		return ec.fieldContext_Session_transcript(ctx, field)
 	case "transcripts":
 		return ec.fieldContext_Session_transcripts(ctx, field)
+	case "liveSession":
+		return ec.fieldContext_Session_liveSession(ctx, field)
 	case "metrics":
 		return ec.fieldContext_Session_metrics(ctx, field)
 	case "insights":
@@ -19323,6 +21071,16 @@ func (ec *executionContext) childFields_Sponsorship(ctx context.Context, field g
 		return ec.fieldContext_Sponsorship_createdAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Sponsorship", field.Name)
+}
+
+func (ec *executionContext) childFields_StartLiveSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "liveSession":
+		return ec.fieldContext_StartLiveSessionPayload_liveSession(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_StartLiveSessionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StartLiveSessionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_StartSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -20807,6 +22565,44 @@ func (ec *executionContext) field_Insight_goals_args(ctx context.Context, rawArg
 	return args, nil
 }
 
+func (ec *executionContext) field_LiveSession_utterances_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_acceptInsightAsAction_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -20877,6 +22673,20 @@ func (ec *executionContext) field_Mutation_addParticipant_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_appendLiveUtterances_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (live.AppendInput, error) {
+			return ec.unmarshalNAppendLiveUtterancesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐAppendInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_archiveClient_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -20939,6 +22749,20 @@ func (ec *executionContext) field_Mutation_archiveTranscript_args(ctx context.Co
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (transcript.ArchiveInput, error) {
 			return ec.unmarshalNArchiveTranscriptInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐArchiveInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_ask_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ask.Input, error) {
+			return ec.unmarshalNAskInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -21143,6 +22967,20 @@ func (ec *executionContext) field_Mutation_decideErasure_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_deleteAskThread_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ask.DeleteThreadInput, error) {
+			return ec.unmarshalNDeleteAskThreadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐDeleteThreadInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_deleteNote_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -21205,6 +23043,20 @@ func (ec *executionContext) field_Mutation_downloadDataExport_args(ctx context.C
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (privacy.DownloadInput, error) {
 			return ec.unmarshalNDownloadDataExportInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDownloadInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_endLiveSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (live.EndInput, error) {
+			return ec.unmarshalNEndLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐEndInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -21359,6 +23211,20 @@ func (ec *executionContext) field_Mutation_mergeThemes_args(ctx context.Context,
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (theme.MergeInput, error) {
 			return ec.unmarshalNMergeThemesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐMergeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_pauseLiveSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (live.PauseInput, error) {
+			return ec.unmarshalNPauseLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐPauseInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -21605,12 +23471,40 @@ func (ec *executionContext) field_Mutation_restoreNoteVersion_args(ctx context.C
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_resumeLiveSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (live.ResumeInput, error) {
+			return ec.unmarshalNResumeLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐResumeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_retryAnalysis_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (insight.RetryInput, error) {
 			return ec.unmarshalNRetryAnalysisInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRetryInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_retryAsk_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ask.RetryInput, error) {
+			return ec.unmarshalNRetryAskInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐRetryInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -21751,6 +23645,20 @@ func (ec *executionContext) field_Mutation_splitTheme_args(ctx context.Context, 
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (theme.SplitInput, error) {
 			return ec.unmarshalNSplitThemeInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋthemeᚐSplitInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_startLiveSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (live.StartInput, error) {
+			return ec.unmarshalNStartLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐStartInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -22222,6 +24130,44 @@ func (ec *executionContext) field_Query_actionItems_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["before"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_askThreads_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
 	return args, nil
 }
 
@@ -23282,6 +25228,28 @@ func (ec *executionContext) field_Session_transcripts_args(ctx context.Context, 
 		return nil, err
 	}
 	args["before"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_askEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "threadId",
+		func(ctx context.Context, v any) (id.Any, error) {
+			return ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋidᚐAny(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["threadId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
 	return args, nil
 }
 
@@ -25756,6 +27724,139 @@ func (ec *executionContext) fieldContext_AnalysisRunEdge_node(_ context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _AppendLiveUtterancesPayload_liveSession(ctx context.Context, field graphql.CollectedField, obj *model.AppendLiveUtterancesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppendLiveUtterancesPayload_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LiveSession, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Session) graphql.Marshaler {
+			return ec.marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AppendLiveUtterancesPayload_liveSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AppendLiveUtterancesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSession(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AppendLiveUtterancesPayload_added(ctx context.Context, field graphql.CollectedField, obj *model.AppendLiveUtterancesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppendLiveUtterancesPayload_added(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Added, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppendLiveUtterancesPayload_added(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppendLiveUtterancesPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AppendLiveUtterancesPayload_revised(ctx context.Context, field graphql.CollectedField, obj *model.AppendLiveUtterancesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppendLiveUtterancesPayload_revised(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Revised, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppendLiveUtterancesPayload_revised(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppendLiveUtterancesPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AppendLiveUtterancesPayload_unchanged(ctx context.Context, field graphql.CollectedField, obj *model.AppendLiveUtterancesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppendLiveUtterancesPayload_unchanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unchanged, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppendLiveUtterancesPayload_unchanged(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppendLiveUtterancesPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AppendLiveUtterancesPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.AppendLiveUtterancesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppendLiveUtterancesPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppendLiveUtterancesPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AppendLiveUtterancesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ArchiveClientPayload_client(ctx context.Context, field graphql.CollectedField, obj *model.ArchiveClientPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -26071,6 +28172,1226 @@ func (ec *executionContext) fieldContext_ArchiveTranscriptPayload_userErrors(_ c
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskAnswerer_name(ctx context.Context, field graphql.CollectedField, obj *ask.By) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskAnswerer_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskAnswerer_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskAnswerer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskAnswerer_version(ctx context.Context, field graphql.CollectedField, obj *ask.By) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskAnswerer_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskAnswerer_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskAnswerer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskAnswerer_model(ctx context.Context, field graphql.CollectedField, obj *ask.By) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskAnswerer_model(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Model, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskAnswerer_model(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskAnswerer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskAnswerer_promptVersion(ctx context.Context, field graphql.CollectedField, obj *ask.By) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskAnswerer_promptVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PromptVersion, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskAnswerer_promptVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskAnswerer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskAnswerer_extractive(ctx context.Context, field graphql.CollectedField, obj *ask.By) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskAnswerer_extractive(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Extractive, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskAnswerer_extractive(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskAnswerer", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_id(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v ask.MessageID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_question(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_question(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Question, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_question(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_status(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v ask.Status) graphql.Marshaler {
+			return ec.marshalNAskStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type AskStatus does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_failureCode(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_failureCode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FailureCode, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_failureCode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_failureMessage(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_failureMessage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FailureMessage(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_failureMessage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_insufficientEvidence(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_insufficientEvidence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InsufficientEvidence, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_insufficientEvidence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_sentences(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_sentences(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sentences(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ask.Sentence) graphql.Marshaler {
+			return ec.marshalNAskSentence2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐSentenceᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_sentences(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskSentence(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskMessage_droppedCount(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_droppedCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DroppedCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_droppedCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_degraded(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_degraded(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Degraded, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_degraded(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_answerer(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_answerer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Answerer(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.By) graphql.Marshaler {
+			return ec.marshalOAskAnswerer2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐBy(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_answerer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskAnswerer(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskMessage_createdAt(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_finishedAt(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_finishedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FinishedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_finishedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AskPayload_thread(ctx context.Context, field graphql.CollectedField, obj *model.AskPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskPayload_thread(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Thread, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Thread) graphql.Marshaler {
+			return ec.marshalOAskThread2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThread(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskPayload_thread(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskThread(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskPayload_message(ctx context.Context, field graphql.CollectedField, obj *model.AskPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskPayload_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Message) graphql.Marshaler {
+			return ec.marshalOAskMessage2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskPayload_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskMessage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.AskPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskProgressed_cursor(ctx context.Context, field graphql.CollectedField, obj *ask.Progressed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskProgressed_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskProgressed_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskProgressed", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskProgressed_occurredAt(ctx context.Context, field graphql.CollectedField, obj *ask.Progressed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskProgressed_occurredAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OccurredAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskProgressed_occurredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskProgressed", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AskProgressed_message(ctx context.Context, field graphql.CollectedField, obj *ask.Progressed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskProgressed_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Message) graphql.Marshaler {
+			return ec.marshalNAskMessage2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessage(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskProgressed_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskProgressed",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskMessage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskScope_client(ctx context.Context, field graphql.CollectedField, obj *ask.Scope) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskScope_client(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AskScope().Client(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
+			return ec.marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskScope_client(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskScope",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Client(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskScope_engagement(ctx context.Context, field graphql.CollectedField, obj *ask.Scope) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskScope_engagement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AskScope().Engagement(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *engagement.Engagement) graphql.Marshaler {
+			return ec.marshalOEngagement2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagement(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskScope_engagement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskScope",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Engagement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskScope_session(ctx context.Context, field graphql.CollectedField, obj *ask.Scope) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskScope_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AskScope().Session(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskScope_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskScope",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskScope_sessions(ctx context.Context, field graphql.CollectedField, obj *ask.Scope) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskScope_sessions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AskScope().Sessions(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Filter) graphql.Marshaler {
+			return ec.marshalOSavedSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskScope_sessions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskScope",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SavedSessionFilter(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskSentence_index(ctx context.Context, field graphql.CollectedField, obj *ask.Sentence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentence_index(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Index, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentence_index(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskSentence", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AskSentence_text(ctx context.Context, field graphql.CollectedField, obj *ask.Sentence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentence_text(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Text, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentence_text(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskSentence", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskSentence_citations(ctx context.Context, field graphql.CollectedField, obj *ask.Sentence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentence_citations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Citations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []insight.Passage) graphql.Marshaler {
+			return ec.marshalNPassage2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐPassageᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentence_citations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskSentence",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Passage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskSentenceAdded_cursor(ctx context.Context, field graphql.CollectedField, obj *ask.SentenceAdded) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentenceAdded_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentenceAdded_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskSentenceAdded", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskSentenceAdded_occurredAt(ctx context.Context, field graphql.CollectedField, obj *ask.SentenceAdded) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentenceAdded_occurredAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OccurredAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentenceAdded_occurredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskSentenceAdded", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AskSentenceAdded_messageId(ctx context.Context, field graphql.CollectedField, obj *ask.SentenceAdded) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentenceAdded_messageId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MessageID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v ask.MessageID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentenceAdded_messageId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskSentenceAdded", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _AskSentenceAdded_sentence(ctx context.Context, field graphql.CollectedField, obj *ask.SentenceAdded) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentenceAdded_sentence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sentence, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Sentence) graphql.Marshaler {
+			return ec.marshalNAskSentence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐSentence(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentenceAdded_sentence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskSentenceAdded",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskSentence(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskThread_id(ctx context.Context, field graphql.CollectedField, obj *ask.Thread) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThread_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v ask.ThreadID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThread_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskThread", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _AskThread_title(ctx context.Context, field graphql.CollectedField, obj *ask.Thread) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThread_title(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Title, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThread_title(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskThread", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskThread_scope(ctx context.Context, field graphql.CollectedField, obj *ask.Thread) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThread_scope(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Scope(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Scope) graphql.Marshaler {
+			return ec.marshalNAskScope2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐScope(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThread_scope(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskThread",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskScope(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskThread_messages(ctx context.Context, field graphql.CollectedField, obj *ask.Thread) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThread_messages(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AskThread().Messages(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ask.Message) graphql.Marshaler {
+			return ec.marshalNAskMessage2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThread_messages(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskThread",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskMessage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskThread_createdAt(ctx context.Context, field graphql.CollectedField, obj *ask.Thread) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThread_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThread_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskThread", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AskThread_askedAt(ctx context.Context, field graphql.CollectedField, obj *ask.Thread) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThread_askedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AskedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThread_askedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskThread", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AskThreadConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[ask.Thread]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThreadConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []page.Edge[ask.Thread]) graphql.Marshaler {
+			return ec.marshalNAskThreadEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThreadConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskThreadConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskThreadEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskThreadConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[ask.Thread]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThreadConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ask.Thread) graphql.Marshaler {
+			return ec.marshalNAskThread2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThreadConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskThreadConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskThread(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskThreadConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[ask.Thread]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThreadConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThreadConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskThreadConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskThreadConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[ask.Thread]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThreadConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThreadConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskThreadConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AskThreadEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[ask.Thread]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThreadEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThreadEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskThreadEdge", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskThreadEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[ask.Thread]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThreadEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Thread) graphql.Marshaler {
+			return ec.marshalNAskThread2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThread(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThreadEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskThreadEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskThread(ctx, field)
 		},
 	}
 	return fc, nil
@@ -31182,6 +34503,70 @@ func (ec *executionContext) fieldContext_DecideErasurePayload_userErrors(_ conte
 	return fc, nil
 }
 
+func (ec *executionContext) _DeleteAskThreadPayload_thread(ctx context.Context, field graphql.CollectedField, obj *model.DeleteAskThreadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteAskThreadPayload_thread(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Thread, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Thread) graphql.Marshaler {
+			return ec.marshalOAskThread2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThread(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteAskThreadPayload_thread(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteAskThreadPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskThread(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteAskThreadPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteAskThreadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteAskThreadPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteAskThreadPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteAskThreadPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _DeleteNotePayload_note(ctx context.Context, field graphql.CollectedField, obj *model.DeleteNotePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -32066,6 +35451,70 @@ func (ec *executionContext) fieldContext_EmailDeliveryEdge_node(_ context.Contex
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_EmailDelivery(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EndLiveSessionPayload_liveSession(ctx context.Context, field graphql.CollectedField, obj *model.EndLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EndLiveSessionPayload_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LiveSession, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Session) graphql.Marshaler {
+			return ec.marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EndLiveSessionPayload_liveSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EndLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSession(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EndLiveSessionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.EndLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EndLiveSessionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EndLiveSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EndLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -35490,6 +38939,844 @@ func (ec *executionContext) fieldContext_LinkGoalPayload_userErrors(_ context.Co
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveSession_id(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v live.ID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_session(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.LiveSession().Session(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveSession_source(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_source(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Source, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"COACH"})
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal string
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOString2string(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_source(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_status(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v live.Status) graphql.Marshaler {
+			return ec.marshalNLiveStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type LiveStatus does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_endReason(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_endReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndReason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.EndReason) graphql.Marshaler {
+			return ec.marshalOLiveEndReason2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐEndReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_endReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type LiveEndReason does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_language(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_language(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Language, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_language(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_sharedWithClient(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_sharedWithClient(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SharedWithClient, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_sharedWithClient(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_speakers(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_speakers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Speakers, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []live.Speaker) graphql.Marshaler {
+			return ec.marshalNLiveSpeaker2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeakerᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_speakers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveSession",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSpeaker(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveSession_startedAt(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_startedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_startedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_heardAt(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_heardAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HeardAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_heardAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_pausedAt(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_pausedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PausedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_pausedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_endedAt(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_endedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_endedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_revision(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_revision(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Revision, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_revision(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSession", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSession_utterances(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_utterances(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.LiveSession().Utterances(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[live.Utterance]) graphql.Marshaler {
+			return ec.marshalNLiveUtteranceConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_utterances(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveUtteranceConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_LiveSession_utterances_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveSession_transcript(ctx context.Context, field graphql.CollectedField, obj *live.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSession_transcript(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.LiveSession().Transcript(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *transcript.Transcript) graphql.Marshaler {
+			return ec.marshalOTranscript2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtranscriptᚐTranscript(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSession_transcript(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveSession",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Transcript(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveSpeaker_label(ctx context.Context, field graphql.CollectedField, obj *live.Speaker) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSpeaker_label(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Label, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSpeaker_label(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSpeaker", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveSpeaker_role(ctx context.Context, field graphql.CollectedField, obj *live.Speaker) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveSpeaker_role(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Role, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v conversation.Role) graphql.Marshaler {
+			return ec.marshalNSpeakerRole2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐRole(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveSpeaker_role(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveSpeaker", field, false, false, errors.New("field of type SpeakerRole does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_id(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v live.UtteranceID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtteranceID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_chunkId(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_chunkId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ChunkID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v live.ChunkID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunkID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_chunkId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_revision(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_revision(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Revision, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_revision(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_speaker(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_speaker(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Speaker, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_speaker(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_role(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_role(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Role, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v conversation.Role) graphql.Marshaler {
+			return ec.marshalNSpeakerRole2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐRole(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_role(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type SpeakerRole does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_text(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_text(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Text, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_text(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_startMs(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_startMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_startMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_endMs(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_endMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_endMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtterance_final(ctx context.Context, field graphql.CollectedField, obj *live.Utterance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtterance_final(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Final, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtterance_final(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtterance", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtteranceConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[live.Utterance]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtteranceConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []page.Edge[live.Utterance]) graphql.Marshaler {
+			return ec.marshalNLiveUtteranceEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtteranceConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveUtteranceConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveUtteranceEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveUtteranceConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[live.Utterance]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtteranceConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*live.Utterance) graphql.Marshaler {
+			return ec.marshalNLiveUtterance2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtteranceᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtteranceConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveUtteranceConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveUtterance(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveUtteranceConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[live.Utterance]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtteranceConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtteranceConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveUtteranceConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiveUtteranceConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[live.Utterance]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtteranceConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtteranceConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtteranceConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtteranceEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[live.Utterance]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtteranceEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtteranceEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveUtteranceEdge", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveUtteranceEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[live.Utterance]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveUtteranceEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Utterance) graphql.Marshaler {
+			return ec.marshalNLiveUtterance2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtterance(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveUtteranceEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveUtteranceEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveUtterance(ctx, field)
 		},
 	}
 	return fc, nil
@@ -39281,6 +43568,138 @@ func (ec *executionContext) fieldContext_Mutation_removeAgendaTopic(ctx context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_ask(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_ask(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().Ask(ctx, fc.Args["input"].(ask.Input))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AskPayload) graphql.Marshaler {
+			return ec.marshalNAskPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐAskPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_ask(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_ask_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_retryAsk(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_retryAsk(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RetryAsk(ctx, fc.Args["input"].(ask.RetryInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RetryAskPayload) graphql.Marshaler {
+			return ec.marshalNRetryAskPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRetryAskPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_retryAsk(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetryAskPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_retryAsk_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteAskThread(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteAskThread(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteAskThread(ctx, fc.Args["input"].(ask.DeleteThreadInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteAskThreadPayload) graphql.Marshaler {
+			return ec.marshalNDeleteAskThreadPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDeleteAskThreadPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteAskThread(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteAskThreadPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteAskThread_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createSavedFilter(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -39803,6 +44222,226 @@ func (ec *executionContext) fieldContext_Mutation_deleteSavedFilter(ctx context.
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_deleteSavedFilter_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_startLiveSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_startLiveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().StartLiveSession(ctx, fc.Args["input"].(live.StartInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.StartLiveSessionPayload) graphql.Marshaler {
+			return ec.marshalNStartLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐStartLiveSessionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_startLiveSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StartLiveSessionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_startLiveSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_appendLiveUtterances(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_appendLiveUtterances(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().AppendLiveUtterances(ctx, fc.Args["input"].(live.AppendInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AppendLiveUtterancesPayload) graphql.Marshaler {
+			return ec.marshalNAppendLiveUtterancesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐAppendLiveUtterancesPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_appendLiveUtterances(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AppendLiveUtterancesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_appendLiveUtterances_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_pauseLiveSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_pauseLiveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PauseLiveSession(ctx, fc.Args["input"].(live.PauseInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PauseLiveSessionPayload) graphql.Marshaler {
+			return ec.marshalNPauseLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐPauseLiveSessionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_pauseLiveSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PauseLiveSessionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_pauseLiveSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_resumeLiveSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_resumeLiveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ResumeLiveSession(ctx, fc.Args["input"].(live.ResumeInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ResumeLiveSessionPayload) graphql.Marshaler {
+			return ec.marshalNResumeLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐResumeLiveSessionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_resumeLiveSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ResumeLiveSessionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_resumeLiveSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_endLiveSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_endLiveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().EndLiveSession(ctx, fc.Args["input"].(live.EndInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.EndLiveSessionPayload) graphql.Marshaler {
+			return ec.marshalNEndLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐEndLiveSessionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_endLiveSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EndLiveSessionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_endLiveSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -43893,6 +48532,38 @@ func (ec *executionContext) fieldContext_Passage_endMs(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Passage", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _Passage_session(ctx context.Context, field graphql.CollectedField, obj *insight.Passage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Passage_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Passage().Session(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Passage_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Passage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Passage_utterances(ctx context.Context, field graphql.CollectedField, obj *insight.Passage) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -43920,6 +48591,70 @@ func (ec *executionContext) fieldContext_Passage_utterances(_ context.Context, f
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Utterance(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PauseLiveSessionPayload_liveSession(ctx context.Context, field graphql.CollectedField, obj *model.PauseLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PauseLiveSessionPayload_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LiveSession, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Session) graphql.Marshaler {
+			return ec.marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PauseLiveSessionPayload_liveSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PauseLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSession(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PauseLiveSessionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.PauseLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PauseLiveSessionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PauseLiveSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PauseLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -44096,6 +48831,50 @@ func (ec *executionContext) fieldContext_Query_search(ctx context.Context, field
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_search_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_askThreads(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_askThreads(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().AskThreads(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[ask.Thread]) graphql.Marshaler {
+			return ec.marshalNAskThreadConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_askThreads(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskThreadConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_askThreads_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -46477,6 +51256,70 @@ func (ec *executionContext) fieldContext_RestoreNoteVersionPayload_userErrors(_ 
 	return fc, nil
 }
 
+func (ec *executionContext) _ResumeLiveSessionPayload_liveSession(ctx context.Context, field graphql.CollectedField, obj *model.ResumeLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ResumeLiveSessionPayload_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LiveSession, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Session) graphql.Marshaler {
+			return ec.marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ResumeLiveSessionPayload_liveSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ResumeLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSession(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ResumeLiveSessionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ResumeLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ResumeLiveSessionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ResumeLiveSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ResumeLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RetentionReport_days(ctx context.Context, field graphql.CollectedField, obj *privacy.Report) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -46719,6 +51562,70 @@ func (ec *executionContext) _RetryAnalysisPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_RetryAnalysisPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RetryAnalysisPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryAskPayload_message(ctx context.Context, field graphql.CollectedField, obj *model.RetryAskPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryAskPayload_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Message) graphql.Marshaler {
+			return ec.marshalOAskMessage2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetryAskPayload_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryAskPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskMessage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryAskPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RetryAskPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryAskPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryAskPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryAskPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -49387,6 +54294,38 @@ func (ec *executionContext) fieldContext_Session_transcripts(ctx context.Context
 	return fc, nil
 }
 
+func (ec *executionContext) _Session_liveSession(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Session().LiveSession(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Session) graphql.Marshaler {
+			return ec.marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Session_liveSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Session",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSession(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Session_metrics(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -51814,6 +56753,70 @@ func (ec *executionContext) fieldContext_Sponsorship_createdAt(_ context.Context
 	return graphql.NewScalarFieldContext("Sponsorship", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
+func (ec *executionContext) _StartLiveSessionPayload_liveSession(ctx context.Context, field graphql.CollectedField, obj *model.StartLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StartLiveSessionPayload_liveSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LiveSession, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *live.Session) graphql.Marshaler {
+			return ec.marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StartLiveSessionPayload_liveSession(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StartLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveSession(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StartLiveSessionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.StartLiveSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StartLiveSessionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StartLiveSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StartLiveSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _StartSessionPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.StartSessionPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -52029,6 +57032,50 @@ func (ec *executionContext) fieldContext_Subscription_notificationEvents(ctx con
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Subscription_notificationEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_askEvents(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_askEvents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().AskEvents(ctx, fc.Args["threadId"].(id.Any), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v ask.Event) graphql.Marshaler {
+			return ec.marshalNAskEvent2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐEvent(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_askEvents(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_askEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -58886,6 +63933,54 @@ func (ec *executionContext) unmarshalInputAddParticipantInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputAppendLiveUtterancesInput(ctx context.Context, obj any) (live.AppendInput, error) {
+	var it live.AppendInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["source"]; !present {
+		asMap["source"] = "recorder"
+	}
+
+	fieldsInOrder := [...]string{"sessionId", "source", "chunks"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
+		case "source":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Source = data
+		case "chunks":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chunks"))
+			data, err := ec.unmarshalNLiveChunkInput2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunkᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Chunks = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputArchiveClientInput(ctx context.Context, obj any) (client.ArchiveInput, error) {
 	var it client.ArchiveInput
 	if obj == nil {
@@ -59086,6 +64181,101 @@ func (ec *executionContext) unmarshalInputArchiveTranscriptInput(ctx context.Con
 				return it, err
 			}
 			it.Archived = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputAskInput(ctx context.Context, obj any) (ask.Input, error) {
+	var it ask.Input
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"question", "scope", "threadId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "question":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("question"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Question = data
+		case "scope":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("scope"))
+			data, err := ec.unmarshalOAskScopeInput2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐScope(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Scope = data
+		case "threadId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("threadId"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ThreadID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputAskScopeInput(ctx context.Context, obj any) (ask.Scope, error) {
+	var it ask.Scope
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"clientId", "engagementId", "sessionId", "sessions"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "clientId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientId"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientID = data
+		case "engagementId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("engagementId"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EngagementID = data
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
+		case "sessions":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessions"))
+			data, err := ec.unmarshalOSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Sessions = data
 		}
 	}
 	return it, nil
@@ -60052,6 +65242,36 @@ func (ec *executionContext) unmarshalInputDecideErasureInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputDeleteAskThreadInput(ctx context.Context, obj any) (ask.DeleteThreadInput, error) {
+	var it ask.DeleteThreadInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputDeleteNoteInput(ctx context.Context, obj any) (note.DeleteInput, error) {
 	var it note.DeleteInput
 	if obj == nil {
@@ -60197,6 +65417,36 @@ func (ec *executionContext) unmarshalInputDownloadDataExportInput(ctx context.Co
 				return it, err
 			}
 			it.RequestID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputEndLiveSessionInput(ctx context.Context, obj any) (live.EndInput, error) {
+	var it live.EndInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"sessionId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
 		}
 	}
 	return it, nil
@@ -60743,6 +65993,112 @@ func (ec *executionContext) unmarshalInputLinkGoalInput(ctx context.Context, obj
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputLiveChunkInput(ctx context.Context, obj any) (live.Chunk, error) {
+	var it live.Chunk
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["final"]; !present {
+		asMap["final"] = true
+	}
+
+	fieldsInOrder := [...]string{"chunkId", "speaker", "text", "startMs", "endMs", "final"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "chunkId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chunkId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunkID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ChunkID = data
+		case "speaker":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("speaker"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Speaker = data
+		case "text":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("text"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Text = data
+		case "startMs":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startMs"))
+			data, err := ec.unmarshalNInt2int64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StartMs = data
+		case "endMs":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endMs"))
+			data, err := ec.unmarshalNInt2int64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EndMs = data
+		case "final":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("final"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Final = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputLiveSpeakerInput(ctx context.Context, obj any) (live.SpeakerInput, error) {
+	var it live.SpeakerInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"label", "role"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "label":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("label"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Label = data
+		case "role":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("role"))
+			data, err := ec.unmarshalNSpeakerRole2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐRole(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Role = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputMarkAllNotificationsReadInput(ctx context.Context, obj any) (notice.MarkAllReadInput, error) {
 	var it notice.MarkAllReadInput
 	if obj == nil {
@@ -61199,6 +66555,36 @@ func (ec *executionContext) unmarshalInputNotificationPreferenceInput(ctx contex
 				return it, err
 			}
 			it.Email = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputPauseLiveSessionInput(ctx context.Context, obj any) (live.PauseInput, error) {
+	var it live.PauseInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"sessionId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
 		}
 	}
 	return it, nil
@@ -61863,6 +67249,36 @@ func (ec *executionContext) unmarshalInputRestoreNoteVersionInput(ctx context.Co
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputResumeLiveSessionInput(ctx context.Context, obj any) (live.ResumeInput, error) {
+	var it live.ResumeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"sessionId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputRetryAnalysisInput(ctx context.Context, obj any) (insight.RetryInput, error) {
 	var it insight.RetryInput
 	if obj == nil {
@@ -61888,6 +67304,36 @@ func (ec *executionContext) unmarshalInputRetryAnalysisInput(ctx context.Context
 				return it, err
 			}
 			it.TranscriptID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRetryAskInput(ctx context.Context, obj any) (ask.RetryInput, error) {
+	var it ask.RetryInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"messageId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "messageId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("messageId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MessageID = data
 		}
 	}
 	return it, nil
@@ -62483,6 +67929,71 @@ func (ec *executionContext) unmarshalInputSplitThemeInput(ctx context.Context, o
 				return it, err
 			}
 			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputStartLiveSessionInput(ctx context.Context, obj any) (live.StartInput, error) {
+	var it live.StartInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["source"]; !present {
+		asMap["source"] = "recorder"
+	}
+	if _, present := asMap["sharedWithClient"]; !present {
+		asMap["sharedWithClient"] = false
+	}
+
+	fieldsInOrder := [...]string{"sessionId", "source", "language", "sharedWithClient", "speakers"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
+		case "source":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Source = data
+		case "language":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("language"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Language = data
+		case "sharedWithClient":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sharedWithClient"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SharedWithClient = data
+		case "speakers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("speakers"))
+			data, err := ec.unmarshalOLiveSpeakerInput2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeakerInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Speakers = data
 		}
 	}
 	return it, nil
@@ -63665,6 +69176,33 @@ func (ec *executionContext) unmarshalInputWithdrawConsentInput(ctx context.Conte
 
 // region    ************************** interface.gotpl ***************************
 
+func (ec *executionContext) _AskEvent(ctx context.Context, sel ast.SelectionSet, obj ask.Event) graphql.Marshaler {
+	switch obj := (obj).(type) {
+	case nil:
+		return graphql.Null
+	case ask.SentenceAdded:
+		return ec._AskSentenceAdded(ctx, sel, &obj)
+	case *ask.SentenceAdded:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._AskSentenceAdded(ctx, sel, obj)
+	case ask.Progressed:
+		return ec._AskProgressed(ctx, sel, &obj)
+	case *ask.Progressed:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._AskProgressed(ctx, sel, obj)
+	default:
+		if typedObj, ok := obj.(graphql.Marshaler); ok {
+			return typedObj
+		} else {
+			panic(fmt.Errorf("unexpected type %T; non-generated variants of AskEvent must implement graphql.Marshaler", obj))
+		}
+	}
+}
+
 func (ec *executionContext) _ConsentSubject(ctx context.Context, sel ast.SelectionSet, obj consent.Subject) graphql.Marshaler {
 	switch obj := (obj).(type) {
 	case nil:
@@ -63825,6 +69363,16 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Membership(ctx, sel, obj)
+	case *live.Utterance:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._LiveUtterance(ctx, sel, obj)
+	case *live.Session:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._LiveSession(ctx, sel, obj)
 	case *org.Invitation:
 		if obj == nil {
 			return graphql.Null
@@ -63880,6 +69428,16 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._AuditEvent(ctx, sel, obj)
+	case *ask.Thread:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._AskThread(ctx, sel, obj)
+	case *ask.Message:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._AskMessage(ctx, sel, obj)
 	case *insight.Run:
 		if obj == nil {
 			return graphql.Null
@@ -65386,6 +70944,64 @@ func (ec *executionContext) _AnalysisRunEdge(ctx context.Context, sel ast.Select
 	return out
 }
 
+var appendLiveUtterancesPayloadImplementors = []string{"AppendLiveUtterancesPayload"}
+
+func (ec *executionContext) _AppendLiveUtterancesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.AppendLiveUtterancesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, appendLiveUtterancesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AppendLiveUtterancesPayload")
+		case "liveSession":
+			out.Values[i] = ec._AppendLiveUtterancesPayload_liveSession(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "added":
+			out.Values[i] = ec._AppendLiveUtterancesPayload_added(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "revised":
+			out.Values[i] = ec._AppendLiveUtterancesPayload_revised(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unchanged":
+			out.Values[i] = ec._AppendLiveUtterancesPayload_unchanged(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._AppendLiveUtterancesPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var archiveClientPayloadImplementors = []string{"ArchiveClientPayload"}
 
 func (ec *executionContext) _ArchiveClientPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ArchiveClientPayload) graphql.Marshaler {
@@ -65577,6 +71193,764 @@ func (ec *executionContext) _ArchiveTranscriptPayload(ctx context.Context, sel a
 			}
 		case "userErrors":
 			out.Values[i] = ec._ArchiveTranscriptPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askAnswererImplementors = []string{"AskAnswerer"}
+
+func (ec *executionContext) _AskAnswerer(ctx context.Context, sel ast.SelectionSet, obj *ask.By) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askAnswererImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskAnswerer")
+		case "name":
+			out.Values[i] = ec._AskAnswerer_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "version":
+			out.Values[i] = ec._AskAnswerer_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "model":
+			out.Values[i] = ec._AskAnswerer_model(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "promptVersion":
+			out.Values[i] = ec._AskAnswerer_promptVersion(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "extractive":
+			out.Values[i] = ec._AskAnswerer_extractive(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askMessageImplementors = []string{"AskMessage", "Node"}
+
+func (ec *executionContext) _AskMessage(ctx context.Context, sel ast.SelectionSet, obj *ask.Message) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askMessageImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskMessage")
+		case "id":
+			out.Values[i] = ec._AskMessage_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "question":
+			out.Values[i] = ec._AskMessage_question(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "status":
+			out.Values[i] = ec._AskMessage_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "failureCode":
+			out.Values[i] = ec._AskMessage_failureCode(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "failureMessage":
+			out.Values[i] = ec._AskMessage_failureMessage(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "insufficientEvidence":
+			out.Values[i] = ec._AskMessage_insufficientEvidence(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sentences":
+			out.Values[i] = ec._AskMessage_sentences(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "droppedCount":
+			out.Values[i] = ec._AskMessage_droppedCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "degraded":
+			out.Values[i] = ec._AskMessage_degraded(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "answerer":
+			out.Values[i] = ec._AskMessage_answerer(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = ec._AskMessage_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "finishedAt":
+			out.Values[i] = ec._AskMessage_finishedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askPayloadImplementors = []string{"AskPayload"}
+
+func (ec *executionContext) _AskPayload(ctx context.Context, sel ast.SelectionSet, obj *model.AskPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskPayload")
+		case "thread":
+			out.Values[i] = ec._AskPayload_thread(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = ec._AskPayload_message(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._AskPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askProgressedImplementors = []string{"AskProgressed", "AskEvent"}
+
+func (ec *executionContext) _AskProgressed(ctx context.Context, sel ast.SelectionSet, obj *ask.Progressed) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askProgressedImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskProgressed")
+		case "cursor":
+			out.Values[i] = ec._AskProgressed_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "occurredAt":
+			out.Values[i] = ec._AskProgressed_occurredAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = ec._AskProgressed_message(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askScopeImplementors = []string{"AskScope"}
+
+func (ec *executionContext) _AskScope(ctx context.Context, sel ast.SelectionSet, obj *ask.Scope) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askScopeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskScope")
+		case "client":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AskScope_client(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "engagement":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AskScope_engagement(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "session":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AskScope_session(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "sessions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AskScope_sessions(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askSentenceImplementors = []string{"AskSentence"}
+
+func (ec *executionContext) _AskSentence(ctx context.Context, sel ast.SelectionSet, obj *ask.Sentence) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askSentenceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskSentence")
+		case "index":
+			out.Values[i] = ec._AskSentence_index(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "text":
+			out.Values[i] = ec._AskSentence_text(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "citations":
+			out.Values[i] = ec._AskSentence_citations(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askSentenceAddedImplementors = []string{"AskSentenceAdded", "AskEvent"}
+
+func (ec *executionContext) _AskSentenceAdded(ctx context.Context, sel ast.SelectionSet, obj *ask.SentenceAdded) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askSentenceAddedImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskSentenceAdded")
+		case "cursor":
+			out.Values[i] = ec._AskSentenceAdded_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "occurredAt":
+			out.Values[i] = ec._AskSentenceAdded_occurredAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "messageId":
+			out.Values[i] = ec._AskSentenceAdded_messageId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sentence":
+			out.Values[i] = ec._AskSentenceAdded_sentence(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askThreadImplementors = []string{"AskThread", "Node"}
+
+func (ec *executionContext) _AskThread(ctx context.Context, sel ast.SelectionSet, obj *ask.Thread) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askThreadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskThread")
+		case "id":
+			out.Values[i] = ec._AskThread_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "title":
+			out.Values[i] = ec._AskThread_title(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "scope":
+			out.Values[i] = ec._AskThread_scope(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "messages":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AskThread_messages(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "createdAt":
+			out.Values[i] = ec._AskThread_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "askedAt":
+			out.Values[i] = ec._AskThread_askedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askThreadConnectionImplementors = []string{"AskThreadConnection"}
+
+func (ec *executionContext) _AskThreadConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[ask.Thread]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askThreadConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskThreadConnection")
+		case "edges":
+			out.Values[i] = ec._AskThreadConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._AskThreadConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._AskThreadConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AskThreadConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askThreadEdgeImplementors = []string{"AskThreadEdge"}
+
+func (ec *executionContext) _AskThreadEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[ask.Thread]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askThreadEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskThreadEdge")
+		case "cursor":
+			out.Values[i] = ec._AskThreadEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._AskThreadEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -69141,6 +75515,49 @@ func (ec *executionContext) _DecideErasurePayload(ctx context.Context, sel ast.S
 	return out
 }
 
+var deleteAskThreadPayloadImplementors = []string{"DeleteAskThreadPayload"}
+
+func (ec *executionContext) _DeleteAskThreadPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteAskThreadPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteAskThreadPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteAskThreadPayload")
+		case "thread":
+			out.Values[i] = ec._DeleteAskThreadPayload_thread(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteAskThreadPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var deleteNotePayloadImplementors = []string{"DeleteNotePayload"}
 
 func (ec *executionContext) _DeleteNotePayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteNotePayload) graphql.Marshaler {
@@ -69607,6 +76024,49 @@ func (ec *executionContext) _EmailDeliveryEdge(ctx context.Context, sel ast.Sele
 			}
 		case "node":
 			out.Values[i] = ec._EmailDeliveryEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var endLiveSessionPayloadImplementors = []string{"EndLiveSessionPayload"}
+
+func (ec *executionContext) _EndLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.EndLiveSessionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, endLiveSessionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EndLiveSessionPayload")
+		case "liveSession":
+			out.Values[i] = ec._EndLiveSessionPayload_liveSession(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._EndLiveSessionPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -71927,6 +78387,463 @@ func (ec *executionContext) _LinkGoalPayload(ctx context.Context, sel ast.Select
 	return out
 }
 
+var liveSessionImplementors = []string{"LiveSession", "Node"}
+
+func (ec *executionContext) _LiveSession(ctx context.Context, sel ast.SelectionSet, obj *live.Session) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveSessionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveSession")
+		case "id":
+			out.Values[i] = ec._LiveSession_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "session":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._LiveSession_session(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "source":
+			out.Values[i] = ec._LiveSession_source(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "status":
+			out.Values[i] = ec._LiveSession_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endReason":
+			out.Values[i] = ec._LiveSession_endReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "language":
+			out.Values[i] = ec._LiveSession_language(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "sharedWithClient":
+			out.Values[i] = ec._LiveSession_sharedWithClient(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "speakers":
+			out.Values[i] = ec._LiveSession_speakers(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "startedAt":
+			out.Values[i] = ec._LiveSession_startedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "heardAt":
+			out.Values[i] = ec._LiveSession_heardAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pausedAt":
+			out.Values[i] = ec._LiveSession_pausedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endedAt":
+			out.Values[i] = ec._LiveSession_endedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "revision":
+			out.Values[i] = ec._LiveSession_revision(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "utterances":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._LiveSession_utterances(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "transcript":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._LiveSession_transcript(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var liveSpeakerImplementors = []string{"LiveSpeaker"}
+
+func (ec *executionContext) _LiveSpeaker(ctx context.Context, sel ast.SelectionSet, obj *live.Speaker) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveSpeakerImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveSpeaker")
+		case "label":
+			out.Values[i] = ec._LiveSpeaker_label(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "role":
+			out.Values[i] = ec._LiveSpeaker_role(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var liveUtteranceImplementors = []string{"LiveUtterance", "Node"}
+
+func (ec *executionContext) _LiveUtterance(ctx context.Context, sel ast.SelectionSet, obj *live.Utterance) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveUtteranceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveUtterance")
+		case "id":
+			out.Values[i] = ec._LiveUtterance_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "chunkId":
+			out.Values[i] = ec._LiveUtterance_chunkId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "revision":
+			out.Values[i] = ec._LiveUtterance_revision(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "speaker":
+			out.Values[i] = ec._LiveUtterance_speaker(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "role":
+			out.Values[i] = ec._LiveUtterance_role(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "text":
+			out.Values[i] = ec._LiveUtterance_text(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "startMs":
+			out.Values[i] = ec._LiveUtterance_startMs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endMs":
+			out.Values[i] = ec._LiveUtterance_endMs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "final":
+			out.Values[i] = ec._LiveUtterance_final(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var liveUtteranceConnectionImplementors = []string{"LiveUtteranceConnection"}
+
+func (ec *executionContext) _LiveUtteranceConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[live.Utterance]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveUtteranceConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveUtteranceConnection")
+		case "edges":
+			out.Values[i] = ec._LiveUtteranceConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._LiveUtteranceConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._LiveUtteranceConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._LiveUtteranceConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var liveUtteranceEdgeImplementors = []string{"LiveUtteranceEdge"}
+
+func (ec *executionContext) _LiveUtteranceEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[live.Utterance]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liveUtteranceEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiveUtteranceEdge")
+		case "cursor":
+			out.Values[i] = ec._LiveUtteranceEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._LiveUtteranceEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var markAllNotificationsReadPayloadImplementors = []string{"MarkAllNotificationsReadPayload"}
 
 func (ec *executionContext) _MarkAllNotificationsReadPayload(ctx context.Context, sel ast.SelectionSet, obj *model.MarkAllNotificationsReadPayload) graphql.Marshaler {
@@ -73395,6 +80312,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "ask":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_ask(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "retryAsk":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_retryAsk(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteAskThread":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteAskThread(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "createSavedFilter":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createSavedFilter(ctx, field)
@@ -73475,6 +80413,41 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "deleteSavedFilter":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_deleteSavedFilter(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "startLiveSession":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_startLiveSession(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "appendLiveUtterances":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_appendLiveUtterances(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pauseLiveSession":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_pauseLiveSession(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "resumeLiveSession":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_resumeLiveSession(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endLiveSession":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_endLiveSession(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -75492,6 +82465,44 @@ func (ec *executionContext) _Passage(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "session":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Passage_session(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "utterances":
 			field := field
 
@@ -75530,6 +82541,49 @@ func (ec *executionContext) _Passage(ctx context.Context, sel ast.SelectionSet, 
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var pauseLiveSessionPayloadImplementors = []string{"PauseLiveSessionPayload"}
+
+func (ec *executionContext) _PauseLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.PauseLiveSessionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pauseLiveSessionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PauseLiveSessionPayload")
+		case "liveSession":
+			out.Values[i] = ec._PauseLiveSessionPayload_liveSession(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PauseLiveSessionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -75672,6 +82726,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_search(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "askThreads":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_askThreads(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -77013,6 +84089,49 @@ func (ec *executionContext) _RestoreNoteVersionPayload(ctx context.Context, sel 
 	return out
 }
 
+var resumeLiveSessionPayloadImplementors = []string{"ResumeLiveSessionPayload"}
+
+func (ec *executionContext) _ResumeLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ResumeLiveSessionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, resumeLiveSessionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ResumeLiveSessionPayload")
+		case "liveSession":
+			out.Values[i] = ec._ResumeLiveSessionPayload_liveSession(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ResumeLiveSessionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var retentionReportImplementors = []string{"RetentionReport"}
 
 func (ec *executionContext) _RetentionReport(ctx context.Context, sel ast.SelectionSet, obj *privacy.Report) graphql.Marshaler {
@@ -77133,6 +84252,49 @@ func (ec *executionContext) _RetryAnalysisPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._RetryAnalysisPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var retryAskPayloadImplementors = []string{"RetryAskPayload"}
+
+func (ec *executionContext) _RetryAskPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RetryAskPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retryAskPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetryAskPayload")
+		case "message":
+			out.Values[i] = ec._RetryAskPayload_message(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RetryAskPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -78621,6 +85783,44 @@ func (ec *executionContext) _Session(ctx context.Context, sel ast.SelectionSet, 
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "liveSession":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Session_liveSession(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "metrics":
 			field := field
 
@@ -79935,6 +87135,49 @@ func (ec *executionContext) _Sponsorship(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var startLiveSessionPayloadImplementors = []string{"StartLiveSessionPayload"}
+
+func (ec *executionContext) _StartLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.StartLiveSessionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, startLiveSessionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StartLiveSessionPayload")
+		case "liveSession":
+			out.Values[i] = ec._StartLiveSessionPayload_liveSession(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._StartLiveSessionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var startSessionPayloadImplementors = []string{"StartSessionPayload"}
 
 func (ec *executionContext) _StartSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.StartSessionPayload) graphql.Marshaler {
@@ -80043,6 +87286,8 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 		return ec._Subscription_insightEvents(ctx, fields[0])
 	case "notificationEvents":
 		return ec._Subscription_notificationEvents(ctx, fields[0])
+	case "askEvents":
+		return ec._Subscription_askEvents(ctx, fields[0])
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
@@ -84498,6 +91743,21 @@ func (ec *executionContext) marshalNAnalysisStatus2githubᚗcomᚋrapporthqᚋra
 	return res
 }
 
+func (ec *executionContext) unmarshalNAppendLiveUtterancesInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐAppendInput(ctx context.Context, v any) (live.AppendInput, error) {
+	res, err := ec.unmarshalInputAppendLiveUtterancesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAppendLiveUtterancesPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐAppendLiveUtterancesPayload(ctx context.Context, sel ast.SelectionSet, v *model.AppendLiveUtterancesPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AppendLiveUtterancesPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNArchiveClientInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐArchiveInput(ctx context.Context, v any) (client.ArchiveInput, error) {
 	res, err := ec.unmarshalInputArchiveClientInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -84571,6 +91831,166 @@ func (ec *executionContext) marshalNArchiveTranscriptPayload2ᚖgithubᚗcomᚋr
 		return graphql.Null
 	}
 	return ec._ArchiveTranscriptPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAskEvent2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐEvent(ctx context.Context, sel ast.SelectionSet, v ask.Event) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskEvent(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNAskInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐInput(ctx context.Context, v any) (ask.Input, error) {
+	res, err := ec.unmarshalInputAskInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAskMessage2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageᚄ(ctx context.Context, sel ast.SelectionSet, v []*ask.Message) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAskMessage2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessage(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAskMessage2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessage(ctx context.Context, sel ast.SelectionSet, v *ask.Message) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskMessage(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAskPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐAskPayload(ctx context.Context, sel ast.SelectionSet, v *model.AskPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAskScope2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐScope(ctx context.Context, sel ast.SelectionSet, v *ask.Scope) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskScope(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAskSentence2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐSentenceᚄ(ctx context.Context, sel ast.SelectionSet, v []*ask.Sentence) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAskSentence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐSentence(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAskSentence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐSentence(ctx context.Context, sel ast.SelectionSet, v *ask.Sentence) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskSentence(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNAskStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐStatus(ctx context.Context, v any) (ask.Status, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := ask.Status(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAskStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐStatus(ctx context.Context, sel ast.SelectionSet, v ask.Status) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNAskThread2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadᚄ(ctx context.Context, sel ast.SelectionSet, v []*ask.Thread) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAskThread2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThread(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAskThread2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThread(ctx context.Context, sel ast.SelectionSet, v *ask.Thread) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskThread(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAskThreadConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[ask.Thread]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskThreadConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAskThreadEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v page.Edge[ask.Thread]) graphql.Marshaler {
+	return ec._AskThreadEdge(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNAskThreadEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []page.Edge[ask.Thread]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAskThreadEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNAssignActionItemInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋgoalᚐAssignInput(ctx context.Context, v any) (goal.AssignInput, error) {
@@ -85432,6 +92852,21 @@ func (ec *executionContext) marshalNDecideErasurePayload2ᚖgithubᚗcomᚋrappo
 	return ec._DecideErasurePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNDeleteAskThreadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐDeleteThreadInput(ctx context.Context, v any) (ask.DeleteThreadInput, error) {
+	res, err := ec.unmarshalInputDeleteAskThreadInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteAskThreadPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDeleteAskThreadPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteAskThreadPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeleteAskThreadPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNDeleteNoteInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐDeleteInput(ctx context.Context, v any) (note.DeleteInput, error) {
 	res, err := ec.unmarshalInputDeleteNoteInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -85582,6 +93017,21 @@ func (ec *executionContext) marshalNEmailState2githubᚗcomᚋrapporthqᚋrappor
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNEndLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐEndInput(ctx context.Context, v any) (live.EndInput, error) {
+	res, err := ec.unmarshalInputEndLiveSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNEndLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐEndLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, v *model.EndLiveSessionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._EndLiveSessionPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNEngagement2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagementᚄ(ctx context.Context, sel ast.SelectionSet, v []*engagement.Engagement) graphql.Marshaler {
@@ -85870,6 +93320,26 @@ func (ec *executionContext) marshalNHttpHeader2ᚖgithubᚗcomᚋrapporthqᚋrap
 	return ec._HttpHeader(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageID(ctx context.Context, v any) (ask.MessageID, error) {
+	var res ask.MessageID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageID(ctx context.Context, sel ast.SelectionSet, v ask.MessageID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx context.Context, v any) (ask.ThreadID, error) {
+	var res ask.ThreadID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx context.Context, sel ast.SelectionSet, v ask.ThreadID) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋauditᚐID(ctx context.Context, v any) (audit.ID, error) {
 	var res audit.ID
 	err := res.UnmarshalGQL(v)
@@ -85987,6 +93457,36 @@ func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋin
 }
 
 func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRunID(ctx context.Context, sel ast.SelectionSet, v insight.RunID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunkID(ctx context.Context, v any) (live.ChunkID, error) {
+	var res live.ChunkID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunkID(ctx context.Context, sel ast.SelectionSet, v live.ChunkID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐID(ctx context.Context, v any) (live.ID, error) {
+	var res live.ID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐID(ctx context.Context, sel ast.SelectionSet, v live.ID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtteranceID(ctx context.Context, v any) (live.UtteranceID, error) {
+	var res live.UtteranceID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtteranceID(ctx context.Context, sel ast.SelectionSet, v live.UtteranceID) graphql.Marshaler {
 	return v
 }
 
@@ -86826,6 +94326,123 @@ func (ec *executionContext) marshalNLinkGoalPayload2ᚖgithubᚗcomᚋrapporthq�
 	return ec._LinkGoalPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNLiveChunkInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunk(ctx context.Context, v any) (live.Chunk, error) {
+	res, err := ec.unmarshalInputLiveChunkInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNLiveChunkInput2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunkᚄ(ctx context.Context, v any) ([]live.Chunk, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]live.Chunk, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNLiveChunkInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐChunk(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNLiveSpeaker2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeaker(ctx context.Context, sel ast.SelectionSet, v live.Speaker) graphql.Marshaler {
+	return ec._LiveSpeaker(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNLiveSpeaker2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeakerᚄ(ctx context.Context, sel ast.SelectionSet, v []live.Speaker) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLiveSpeaker2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeaker(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNLiveSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeakerInput(ctx context.Context, v any) (live.SpeakerInput, error) {
+	res, err := ec.unmarshalInputLiveSpeakerInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNLiveStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐStatus(ctx context.Context, v any) (live.Status, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := live.Status(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNLiveStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐStatus(ctx context.Context, sel ast.SelectionSet, v live.Status) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNLiveUtterance2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtteranceᚄ(ctx context.Context, sel ast.SelectionSet, v []*live.Utterance) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLiveUtterance2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtterance(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNLiveUtterance2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐUtterance(ctx context.Context, sel ast.SelectionSet, v *live.Utterance) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._LiveUtterance(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNLiveUtteranceConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[live.Utterance]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._LiveUtteranceConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNLiveUtteranceEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v page.Edge[live.Utterance]) graphql.Marshaler {
+	return ec._LiveUtteranceEdge(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNLiveUtteranceEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []page.Edge[live.Utterance]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLiveUtteranceEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNMarkAllNotificationsReadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoticeᚐMarkAllReadInput(ctx context.Context, v any) (notice.MarkAllReadInput, error) {
 	res, err := ec.unmarshalInputMarkAllNotificationsReadInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -87616,6 +95233,21 @@ func (ec *executionContext) marshalNPassage2ᚕgithubᚗcomᚋrapporthqᚋrappor
 	return ret
 }
 
+func (ec *executionContext) unmarshalNPauseLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐPauseInput(ctx context.Context, v any) (live.PauseInput, error) {
+	res, err := ec.unmarshalInputPauseLiveSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPauseLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐPauseLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, v *model.PauseLiveSessionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PauseLiveSessionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNPublishConsentTextInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconsentᚐPublishInput(ctx context.Context, v any) (consent.PublishInput, error) {
 	res, err := ec.unmarshalInputPublishConsentTextInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -87911,6 +95543,21 @@ func (ec *executionContext) marshalNRestoreNoteVersionPayload2ᚖgithubᚗcomᚋ
 	return ec._RestoreNoteVersionPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNResumeLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐResumeInput(ctx context.Context, v any) (live.ResumeInput, error) {
+	res, err := ec.unmarshalInputResumeLiveSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNResumeLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐResumeLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, v *model.ResumeLiveSessionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ResumeLiveSessionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNRetryAnalysisInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRetryInput(ctx context.Context, v any) (insight.RetryInput, error) {
 	res, err := ec.unmarshalInputRetryAnalysisInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -87924,6 +95571,21 @@ func (ec *executionContext) marshalNRetryAnalysisPayload2ᚖgithubᚗcomᚋrappo
 		return graphql.Null
 	}
 	return ec._RetryAnalysisPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRetryAskInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐRetryInput(ctx context.Context, v any) (ask.RetryInput, error) {
+	res, err := ec.unmarshalInputRetryAskInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRetryAskPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRetryAskPayload(ctx context.Context, sel ast.SelectionSet, v *model.RetryAskPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RetryAskPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNReviewInsightInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐReviewInput(ctx context.Context, v any) (insight.ReviewInput, error) {
@@ -88825,6 +96487,21 @@ func (ec *executionContext) marshalNSponsorship2ᚖgithubᚗcomᚋrapporthqᚋra
 		return graphql.Null
 	}
 	return ec._Sponsorship(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNStartLiveSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐStartInput(ctx context.Context, v any) (live.StartInput, error) {
+	res, err := ec.unmarshalInputStartLiveSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNStartLiveSessionPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐStartLiveSessionPayload(ctx context.Context, sel ast.SelectionSet, v *model.StartLiveSessionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._StartLiveSessionPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNStartSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐStartInput(ctx context.Context, v any) (session.StartInput, error) {
@@ -90035,6 +97712,35 @@ func (ec *executionContext) marshalOAnalysisWait2ᚖgithubᚗcomᚋrapporthqᚋr
 	return res
 }
 
+func (ec *executionContext) marshalOAskAnswerer2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐBy(ctx context.Context, sel ast.SelectionSet, v *ask.By) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AskAnswerer(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOAskMessage2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessage(ctx context.Context, sel ast.SelectionSet, v *ask.Message) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AskMessage(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOAskScopeInput2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐScope(ctx context.Context, v any) (*ask.Scope, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputAskScopeInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOAskThread2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThread(ctx context.Context, sel ast.SelectionSet, v *ask.Thread) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AskThread(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOAuditEventFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋauditᚐFilter(ctx context.Context, v any) (*audit.Filter, error) {
 	if v == nil {
 		return nil, nil
@@ -90935,6 +98641,22 @@ func (ec *executionContext) marshalOID2ᚕᚖgithubᚗcomᚋrapporthqᚋrapport�
 	return ret
 }
 
+func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx context.Context, v any) (*ask.ThreadID, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(ask.ThreadID)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx context.Context, sel ast.SelectionSet, v *ask.ThreadID) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
+}
+
 func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐID(ctx context.Context, v any) (*client.ID, error) {
 	if v == nil {
 		return nil, nil
@@ -91231,6 +98953,49 @@ func (ec *executionContext) marshalOInvitation2ᚖgithubᚗcomᚋrapporthqᚋrap
 		return graphql.Null
 	}
 	return ec._Invitation(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOLiveEndReason2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐEndReason(ctx context.Context, v any) (*live.EndReason, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := live.EndReason(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOLiveEndReason2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐEndReason(ctx context.Context, sel ast.SelectionSet, v *live.EndReason) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) marshalOLiveSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSession(ctx context.Context, sel ast.SelectionSet, v *live.Session) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._LiveSession(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOLiveSpeakerInput2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeakerInputᚄ(ctx context.Context, v any) ([]live.SpeakerInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]live.SpeakerInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNLiveSpeakerInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋliveᚐSpeakerInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
 }
 
 func (ec *executionContext) unmarshalOMeasureEvidence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋconversationᚐEvidence(ctx context.Context, v any) (*conversation.Evidence, error) {
@@ -91636,6 +99401,13 @@ func (ec *executionContext) marshalOSavedFilter2ᚖgithubᚗcomᚋrapporthqᚋra
 		return graphql.Null
 	}
 	return ec._SavedFilter(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSavedSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx context.Context, sel ast.SelectionSet, v *session.Filter) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SavedSessionFilter(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOSearchFacetInput2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐFacetInputᚄ(ctx context.Context, v any) ([]*search.FacetInput, error) {

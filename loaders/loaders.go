@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/analytics"
+	"github.com/rapporthq/rapport/internal/coaching/ask"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/brief"
 	"github.com/rapporthq/rapport/internal/coaching/client"
@@ -19,6 +20,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -42,6 +44,7 @@ type Services struct {
 	Sessions    *session.Service
 	Goals       *goal.Service
 	GoalLinks   *goal.Links
+	Live        *live.Service
 	Transcripts *transcript.Service
 	Insights    *insight.Service
 	Themes      *theme.Service
@@ -54,6 +57,7 @@ type Services struct {
 	Privacy     *privacy.Service
 	Search      *search.Service
 	Meaning     *search.Meaning
+	Ask         *ask.Service
 
 	// Wait is how long a loader waits for more keys; with zero, until no more come. Tests that count statements widen it.
 	Wait time.Duration
@@ -103,41 +107,47 @@ type Loaders struct {
 	ctx  context.Context
 	wait time.Duration
 
-	Organizations *Entity[org.Organization]
-	Users         *Entity[org.User]
-	Memberships   *Entity[org.Membership]
-	Invitations   *Entity[org.Invitation]
-	AuditEvents   *Entity[audit.Event]
-	DeadLetters   *Entity[deadletter.DeadLetter]
-	Clients       *Entity[client.Client]
-	Engagements   *Entity[engagement.Engagement]
-	Sessions      *Entity[session.Session]
-	Participants  *Entity[session.Participant]
-	Goals         *Entity[goal.Goal]
-	CheckIns      *Entity[goal.CheckIn]
-	Actions       *Entity[goal.ActionItem]
-	Topics        *Entity[session.Topic]
-	SavedFilters  *Entity[session.SavedFilter]
-	Transcripts   *Entity[transcript.Transcript]
-	Speakers      *Entity[transcript.Speaker]
-	Utterances    *Entity[transcript.Utterance]
-	Edits         *Entity[transcript.Edit]
-	Revisions     *Entity[transcript.Revision]
-	Insights      *Entity[insight.Insight]
-	Citations     *Entity[insight.Citation]
-	Runs          *Entity[insight.Run]
-	Metrics       *Entity[insight.Metrics]
-	Themes        *Entity[theme.Theme]
-	Notes         *Entity[note.Note]
-	NoteVersions  *Entity[note.Version]
-	Tags          *Entity[tag.Tag]
-	Notifications *Entity[notice.Notification]
-	Consents      *Entity[consent.Consent]
-	Requests      *Entity[privacy.Request]
+	Organizations  *Entity[org.Organization]
+	Users          *Entity[org.User]
+	Memberships    *Entity[org.Membership]
+	Invitations    *Entity[org.Invitation]
+	AuditEvents    *Entity[audit.Event]
+	DeadLetters    *Entity[deadletter.DeadLetter]
+	Clients        *Entity[client.Client]
+	Engagements    *Entity[engagement.Engagement]
+	Sessions       *Entity[session.Session]
+	Participants   *Entity[session.Participant]
+	Goals          *Entity[goal.Goal]
+	CheckIns       *Entity[goal.CheckIn]
+	Actions        *Entity[goal.ActionItem]
+	Topics         *Entity[session.Topic]
+	SavedFilters   *Entity[session.SavedFilter]
+	AskThreads     *Entity[ask.Thread]
+	AskMessages    *Entity[ask.Message]
+	LiveSessions   *Entity[live.Session]
+	LiveUtterances *Entity[live.Utterance]
+	Transcripts    *Entity[transcript.Transcript]
+	Speakers       *Entity[transcript.Speaker]
+	Utterances     *Entity[transcript.Utterance]
+	Edits          *Entity[transcript.Edit]
+	Revisions      *Entity[transcript.Revision]
+	Insights       *Entity[insight.Insight]
+	Citations      *Entity[insight.Citation]
+	Runs           *Entity[insight.Run]
+	Metrics        *Entity[insight.Metrics]
+	Themes         *Entity[theme.Theme]
+	Notes          *Entity[note.Note]
+	NoteVersions   *Entity[note.Version]
+	Tags           *Entity[tag.Tag]
+	Notifications  *Entity[notice.Notification]
+	Consents       *Entity[consent.Consent]
+	Requests       *Entity[privacy.Request]
 
 	EngagementsOfClient   *Pages[All, engagement.Engagement]
 	SessionsOfClient      *Pages[SessionQuery, session.Session]
 	SessionsOfEngagement  *Pages[SessionQuery, session.Session]
+	LiveOfSession         *Entity[live.Session] // the one that began last, by the session's id
+	UtterancesOfLive      *Pages[All, live.Utterance]
 	TranscriptsOfSession  *Pages[All, transcript.Transcript]
 	UtterancesOfText      *Pages[All, transcript.Utterance]
 	EditsOfTranscript     *Pages[All, transcript.Edit]
@@ -169,6 +179,7 @@ type Loaders struct {
 	DigestOfTranscript    *Entity[insight.Digest]        // by the transcript's id
 	CodesOfUtterance      *ByKey[id.UUID, []*insight.UtteranceCode]
 	CitationsOfInsight    *ByKey[id.UUID, []*insight.Citation]
+	MessagesOfThread      *ByKey[id.UUID, []*ask.Message]
 	UtterancesOfSpan      *ByKey[transcript.Span, []*transcript.Utterance]
 	GoalsOfClient         *Pages[GoalQuery, goal.Goal]
 	GoalsOfEngagement     *Pages[GoalQuery, goal.Goal]
@@ -221,6 +232,10 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Actions = entity(b, s.Goals.ActionsByIDs)
 	b.Topics = entity(b, s.Sessions.TopicsByIDs)
 	b.SavedFilters = entity(b, s.Sessions.SavedByIDs)
+	b.AskThreads = entity(b, s.Ask.ByIDs)
+	b.AskMessages = entity(b, s.Ask.MessagesByIDs)
+	b.LiveSessions = entity(b, s.Live.ByIDs)
+	b.LiveUtterances = entity(b, s.Live.UtterancesByIDs)
 	b.Transcripts = entity(b, s.Transcripts.ByIDs)
 	b.Speakers = entity(b, s.Transcripts.SpeakersByIDs)
 	b.Utterances = entity(b, s.Transcripts.UtterancesByIDs)
@@ -247,6 +262,14 @@ func bundle(ctx context.Context, s Services) *Loaders {
 		})
 	b.SessionsOfClient = sessionsOf(b, s, session.OfClient)
 	b.SessionsOfEngagement = sessionsOf(b, s, session.OfEngagement)
+	b.LiveOfSession = entity(b, s.Live.LatestOf)
+	b.UtterancesOfLive = pages(b,
+		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[live.Utterance], error) {
+			return s.Live.Utterances(ctx, parents, w)
+		},
+		func(ctx context.Context, parents []id.UUID, _ All) ([]int, error) {
+			return s.Live.CountUtterances(ctx, parents)
+		})
 	b.TranscriptsOfSession = pages(b,
 		func(ctx context.Context, parents []id.UUID, _ All, w page.Window) ([]*page.Connection[transcript.Transcript], error) {
 			return s.Transcripts.OfSessions(ctx, parents, w)
@@ -320,6 +343,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.DigestOfTranscript = entity(b, s.Insights.Digests)
 	b.CodesOfUtterance = byKey(b, s.Insights.Codes)
 	b.CitationsOfInsight = byKey(b, s.Insights.Citations)
+	b.MessagesOfThread = byKey(b, s.Ask.MessagesOf)
 	b.UtterancesOfSpan = byKey(b, s.Transcripts.UtterancesIn)
 	b.GoalsOfClient = goalsOf(b, s, goal.OfClient)
 	b.GoalsOfEngagement = goalsOf(b, s, goal.OfEngagement)

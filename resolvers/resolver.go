@@ -41,6 +41,7 @@ type (
 	utteranceRevisionResolver   struct{ *Resolver }
 	speakerMetricsResolver      struct{ *Resolver }
 	insightResolver             struct{ *Resolver }
+	liveSessionResolver         struct{ *Resolver }
 	citationResolver            struct{ *Resolver }
 	commitmentResolver          struct{ *Resolver }
 	passageResolver             struct{ *Resolver }
@@ -57,6 +58,8 @@ type (
 	metricGroupResolver         struct{ *Resolver }
 	dataRequestResolver         struct{ *Resolver }
 	searchHitResolver           struct{ *Resolver }
+	askThreadResolver           struct{ *Resolver }
+	askScopeResolver            struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.
@@ -105,6 +108,9 @@ func (r *Resolver) AgendaTopic() graph.AgendaTopicResolver { return agendaTopicR
 
 // Session implements graph.ResolverRoot.
 func (r *Resolver) Session() graph.SessionResolver { return sessionResolver{r} }
+
+// LiveSession implements graph.ResolverRoot.
+func (r *Resolver) LiveSession() graph.LiveSessionResolver { return liveSessionResolver{r} }
 
 // Participant implements graph.ResolverRoot.
 func (r *Resolver) Participant() graph.ParticipantResolver { return participantResolver{r} }

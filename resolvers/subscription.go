@@ -16,9 +16,20 @@ type source[E placed] interface {
 // placed is an event of which it is known where it is in its stream.
 type placed interface{ Position() string }
 
+// guarded is a source that rests on a right that its listener may lose.
+type guarded interface {
+	// About is what the right is about: sessions, clients.
+	About() []id.UUID
+	// Check returns a NOT_FOUND or FORBIDDEN fault if the right is lost.
+	Check(ctx context.Context) error
+}
+
 // listen hands the events of a source on, one by one, until the subscriber leaves. If the source ends by itself, the
-// subscriber is told why before the subscription completes.
+// subscriber is told why before the subscription completes. If the right to it is lost, the stream that carries it ends.
 func listen[E placed](ctx context.Context, from source[E]) <-chan E {
+	if g, ok := from.(guarded); ok {
+		transport.Guard(ctx, g.About(), g.Check)
+	}
 	events := make(chan E)
 	go func() {
 		defer close(events)

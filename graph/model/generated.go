@@ -9,11 +9,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rapporthq/rapport/internal/coaching/ask"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -65,6 +67,20 @@ type AddParticipantPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of appendLiveUtterances.
+type AppendLiveUtterancesPayload struct {
+	// The live session as it is now; null if there are userErrors.
+	LiveSession *live.Session `json:"liveSession,omitempty"`
+	// How many chunks are new.
+	Added int `json:"added"`
+	// How many changed what was there.
+	Revised int `json:"revised"`
+	// How many said nothing new.
+	Unchanged int `json:"unchanged"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of archiveClient.
 type ArchiveClientPayload struct {
 	// The client as it is now; null if there are userErrors.
@@ -101,6 +117,16 @@ type ArchiveSessionPayload struct {
 type ArchiveTranscriptPayload struct {
 	// The transcript as it is now; null if there are userErrors.
 	Transcript *transcript.Transcript `json:"transcript,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of ask.
+type AskPayload struct {
+	// The thread; null if there are userErrors.
+	Thread *ask.Thread `json:"thread,omitempty"`
+	// The question, not answered yet; null if there are userErrors.
+	Message *ask.Message `json:"message,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -219,6 +245,14 @@ type DecideErasurePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of deleteAskThread.
+type DeleteAskThreadPayload struct {
+	// The thread as it was, without its questions; null if there are userErrors.
+	Thread *ask.Thread `json:"thread,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What deleteNote did.
 type DeleteNotePayload struct {
 	// The note as it was; null if there are userErrors.
@@ -257,6 +291,14 @@ type DiscardDeadLettersPayload struct {
 type DownloadDataExportPayload struct {
 	// The link; null if there are userErrors.
 	Export *privacy.Link `json:"export,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of endLiveSession.
+type EndLiveSessionPayload struct {
+	// The live session as it is now; null if there are userErrors.
+	LiveSession *live.Session `json:"liveSession,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -365,6 +407,14 @@ type MergeThemesPayload struct {
 
 // Everything that can be changed.
 type Mutation struct {
+}
+
+// What became of pauseLiveSession.
+type PauseLiveSessionPayload struct {
+	// The live session as it is now; null if there are userErrors.
+	LiveSession *live.Session `json:"liveSession,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // What became of publishConsentText.
@@ -521,10 +571,26 @@ type RestoreNoteVersionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of resumeLiveSession.
+type ResumeLiveSessionPayload struct {
+	// The live session as it is now; null if there are userErrors.
+	LiveSession *live.Session `json:"liveSession,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of retryAnalysis.
 type RetryAnalysisPayload struct {
 	// The transcript as it is now; the analysis follows; null if there are userErrors.
 	Transcript *transcript.Transcript `json:"transcript,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of retryAsk.
+type RetryAskPayload struct {
+	// The question as it stands now; null if there are userErrors.
+	Message *ask.Message `json:"message,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -613,6 +679,14 @@ type SplitSpeakerPayload struct {
 type SplitThemePayload struct {
 	// The theme as it is now; null if there are userErrors.
 	Theme *theme.Theme `json:"theme,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of startLiveSession.
+type StartLiveSessionPayload struct {
+	// The live session; null if there are userErrors.
+	LiveSession *live.Session `json:"liveSession,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }

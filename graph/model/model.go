@@ -5,12 +5,14 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/rapporthq/rapport/internal/coaching/ask"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/deadletter"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -47,6 +49,8 @@ type (
 	TranscriptEdge           = page.Edge[transcript.Transcript]
 	UtteranceConnection      = page.Connection[transcript.Utterance]
 	UtteranceEdge            = page.Edge[transcript.Utterance]
+	LiveUtteranceConnection  = page.Connection[live.Utterance]
+	LiveUtteranceEdge        = page.Edge[live.Utterance]
 	TranscriptEditConnection = page.Connection[transcript.Edit]
 	TranscriptEditEdge       = page.Edge[transcript.Edit]
 	InsightConnection        = page.Connection[insight.Insight]
@@ -59,6 +63,8 @@ type (
 	CheckInEdge              = page.Edge[goal.CheckIn]
 	ActionItemConnection     = page.Connection[goal.ActionItem]
 	ActionItemEdge           = page.Edge[goal.ActionItem]
+	AskThreadConnection      = page.Connection[ask.Thread]
+	AskThreadEdge            = page.Edge[ask.Thread]
 	NoteConnection           = page.Connection[note.Note]
 	NoteEdge                 = page.Edge[note.Note]
 	NoteVersionConnection    = page.Connection[note.Version]

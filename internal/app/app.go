@@ -20,6 +20,7 @@ import (
 
 	"github.com/rapporthq/rapport/graphiql"
 	"github.com/rapporthq/rapport/internal/coaching/analytics"
+	"github.com/rapporthq/rapport/internal/coaching/ask"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/brief"
 	"github.com/rapporthq/rapport/internal/coaching/client"
@@ -28,6 +29,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/note"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -39,6 +41,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/blob/disk"
+	"github.com/rapporthq/rapport/internal/platform/cache"
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/embed"
 	"github.com/rapporthq/rapport/internal/platform/event"
@@ -77,6 +80,7 @@ type App struct {
 	runner   *jobs.Runner
 	services loaders.Services
 	analyser insight.Analyser
+	answerer ask.Answerer
 	analysis httpx.Check      // of what the analyser stands on
 	models   []embed.Embedder // a test's own
 	meaning  httpx.Check      // of what search by meaning stands on
@@ -163,8 +167,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream, a.news.outbox)
 	a.services.Themes = theme.NewService(db)
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.limits(), a.services.Themes, a.stream, a.news.outbox)
+	a.services.Live = live.NewService(db, a.services.Sessions, a.services.Transcripts, a.stream)
 	a.services.GoalLinks = goal.NewLinks(a.services.Goals, linkable(a.services)...)
-	a.services.Analytics = analytics.NewService(db, a.services.Goals)
+	a.services.Analytics = analytics.NewService(db, a.services.Goals, a.answers())
 	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights, a.services.Themes)
 	a.services.Notes = note.NewService(db, a.services.Orgs, a.services.Clients, a.services.Engagements, a.services.Sessions)
 	if a.mails, err = a.openMails(ctx); err != nil {
@@ -182,7 +187,10 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	if a.services.Search, err = a.openSearch(ctx); err != nil {
 		return nil, err
 	}
-	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.files, a.mails.mailbox(), a.services.Search, Personal(), a.news.outbox)
+	a.services.Ask = ask.NewService(db, log, ask.Domains{
+		Clients: a.services.Clients, Engagements: a.services.Engagements, Sessions: a.services.Sessions, Transcripts: a.services.Transcripts, Search: a.services.Search,
+	}, a.answerer, a.limits(), a.stream)
+	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.services.Live, a.files, a.mails.mailbox(), a.services.Search, Personal(), a.news.outbox)
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.work.queue(), Log: log,
@@ -192,11 +200,13 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))
 	a.runner.Handle(transcript.JobKeep, a.services.Transcripts.Keep)
 	a.runner.Handle(transcript.JobUnlink, a.services.Transcripts.Unlink)
+	a.runner.Handle(live.JobWatch, a.services.Live.Watch)
 	a.runner.Handle(consent.JobFollow, a.services.Privacy.Follow)
 	a.runner.Handle(privacy.JobSweep, a.services.Privacy.Sweep)
 	a.runner.Handle(privacy.JobExport, a.services.Privacy.Copy, jobs.OnDead(a.services.Privacy.Died))
 	a.runner.Handle(privacy.JobErase, a.services.Privacy.Erase, jobs.OnDead(a.services.Privacy.Died))
 
+	a.runner.Handle(ask.JobAnswer, a.services.Ask.Answer, jobs.OnDead(a.services.Ask.Died))
 	a.services.Search.Handle(a.runner)
 	a.services.Meaning.Handle(a.runner)
 	a.runner.Handle(notice.JobAnnounce, a.services.Notices.Announce)
@@ -295,6 +305,9 @@ func (a *App) sweep(ctx context.Context) error {
 		if err := a.services.Transcripts.SweepExports(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot sweep exports", "err", err)
 		}
+		if _, err := a.services.Live.Prune(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot remove words of live sessions", "err", err)
+		}
 		if err := a.services.Privacy.Schedule(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot schedule retention", "err", err)
 		}
@@ -303,6 +316,9 @@ func (a *App) sweep(ctx context.Context) error {
 		}
 		if _, err := event.Discard(ctx, a.db, refusedKept); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot forget events", "err", err)
+		}
+		if err := cache.Prune(ctx, a.db); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot prune stamps", "err", err)
 		}
 		if err := a.mails.prune(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot prune mails", "err", err)
@@ -383,7 +399,7 @@ func taggable(s loaders.Services) []tag.Kind {
 // Personal is what the domains keep of clients beside transcripts and what is derived from them. What refers to something stands before
 // it, and the client's own row last: by it the others are found.
 func Personal() []personal.Store {
-	return slices.Concat(org.Personal, notice.Personal, tag.Personal, theme.Personal, goal.Personal, note.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
+	return slices.Concat(ask.Personal, org.Personal, notice.Personal, tag.Personal, theme.Personal, goal.Personal, note.Personal, live.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
 }
 
 // consenting are the people who agree to something: clients, for all their sessions, and who else takes part in one, for that one.

@@ -94,6 +94,23 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 		return apptest.Coach, fmt.Sprintf(`id: %q`, does(t, w.env.Login(t, apptest.Coach), "createSession", "session", "id",
 			apptest.Vars{"engagementId": w.engagement(t), "startsAt": "2026-05-05T10:00:00Z"})["id"])
 	},
+	"startLiveSession": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`sessionId: %q`, beginning(t, w.env))
+	},
+	"appendLiveUtterances": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`sessionId: %q, chunks: [{chunkId: "1", text: "Overwritten", startMs: 0, endMs: 1}]`, listening(t, w.env))
+	},
+	"pauseLiveSession": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`sessionId: %q`, listening(t, w.env))
+	},
+	"resumeLiveSession": func(t *testing.T, w *world) (string, string) {
+		key := listening(t, w.env)
+		does(t, w.env.Login(t, apptest.Coach), "pauseLiveSession", "liveSession", "id", apptest.Vars{"sessionId": key})
+		return apptest.Coach, fmt.Sprintf(`sessionId: %q`, key)
+	},
+	"endLiveSession": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`sessionId: %q`, listening(t, w.env))
+	},
 	"removeParticipant": func(t *testing.T, w *world) (string, string) {
 		return apptest.Coach, fmt.Sprintf(`id: %q`, does(t, w.env.Login(t, apptest.Coach), "addParticipant", "participant", "id",
 			apptest.Vars{"sessionId": jonas3.id(t, w.env), "name": "Overwritten"})["id"])
@@ -105,6 +122,13 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 			topics = append(topics, does(t, w.env.Login(t, apptest.Coach), "addAgendaTopic", "topic", "id", apptest.Vars{"sessionId": session, "title": "Overwritten"})["id"])
 		}
 		return apptest.Coach, fmt.Sprintf(`sessionId: %q, topicIds: [%q, %q]`, session, topics[1], topics[0])
+	},
+	"ask": func(*testing.T, *world) (string, string) {
+		return apptest.Coach, `question: "Overwritten"`
+	},
+	"retryAsk": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`messageId: %q`, one(t, w.env, "message", `SELECT m.id FROM ask_messages m JOIN ask_threads t ON t.id = m.thread_id WHERE t.owner_id = $1 AND m.status = 'FAILED' LIMIT 1`,
+			w.person(t, apptest.Coach)))
 	},
 	"createSavedFilter": func(*testing.T, *world) (string, string) {
 		return apptest.Coach, `name: "Overwritten", filter: {statuses: [COMPLETED]}`

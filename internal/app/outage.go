@@ -17,7 +17,7 @@ import (
 )
 
 // outages sees to responses of a time when something that we stand on is out of reach: a line in the log for each, however
-// many fields lack their value, and status 503 for one that has no value at all.
+// many fields lack their value, and status 503 for one that has no value at all. One without a value because somebody asks too often is a 429.
 type outages struct{ log *slog.Logger }
 
 // ExtensionName implements graphql.HandlerExtension.
@@ -35,6 +35,11 @@ func (o outages) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	var cause error
 	fields := 0
 	for _, e := range r.Errors {
+		var limit *fault.Error
+		if errors.As(e.Err, &limit) && limit.Retry > 0 && nothing(r.Data) {
+			httpx.SlowDown(ctx, limit.Retry)
+			return r
+		}
 		if fault.KindOf(e) == fault.KindUnavailable {
 			fields++
 			cause = cmp.Or(cause, errors.Unwrap(e.Err))

@@ -98,15 +98,20 @@ var decisions = map[string]decision{
 		only{"title": {admin, coach, supervisor, client}, "archivedAt": {admin, coach, supervisor}, "reopening": {admin, coach, supervisor},
 			"sponsorships": {admin, coach, supervisor, client}, "sessionsIncluded": {admin, coach, supervisor, client, informed}, "sessionsUsed": {admin, coach, supervisor, client, informed}}},
 	"Session": {opens{admin: all, coach: all, supervisor: all, client: all, sponsor: all},
-		"id number type status startsAt durationMinutes usesSession overlaps engagement client coach participants agenda tags transcript transcripts metrics insights notes goals actionItems createdAt updatedAt",
+		"id number type status startsAt durationMinutes usesSession overlaps engagement client coach participants agenda tags transcript transcripts liveSession metrics insights notes goals actionItems createdAt updatedAt",
 		only{"title": {coach, supervisor, client}, "cancellation": {coach, supervisor, client}, "consents": {coach, supervisor, client}, "insightCount": {admin, coach}, "archivedAt": {admin, coach, supervisor}}},
 	"Participant": {opens{coach: all, supervisor: all, client: all}, "id name role consents consentRecords user", nil},
 	"AgendaTopic": {opens{coach: all, supervisor: all, client: all}, "id title notes status addedBy carriedFrom session createdAt updatedAt", nil},
 	"SavedFilter": {opens{self: all}, "id name filter createdAt updatedAt", nil},
+	"AskThread":   {opens{self: all}, "id title scope messages createdAt askedAt", nil},
+	"AskMessage":  {opens{self: all}, "id question status failureCode failureMessage insufficientEvidence sentences droppedCount degraded answerer createdAt finishedAt", nil},
 
 	"Transcript": {opens{coach: all, supervisor: consented, client: shared},
 		"id version status failure session title format filename sha256 language durationMs warnings sharedWithClient speakers edits utterances metrics analysisRuns archivedAt createdAt updatedAt",
 		only{"speakerQuestion": {coach}, "summary": {coach}, "skillEvidence": {coach, supervisor}}},
+	"LiveSession": {opens{coach: all, supervisor: consented, client: shared},
+		"id session status endReason language sharedWithClient speakers startedAt heardAt pausedAt endedAt revision utterances transcript", only{"source": {coach}}},
+	"LiveUtterance":     {opens{coach: all, supervisor: consented, client: shared}, "id chunkId revision speaker role text startMs endMs final", nil},
 	"Speaker":           {opens{coach: all, supervisor: consented, client: shared}, "id label displayName role roleConfidence roleReason mergedInto", only{"remembered": {coach}}},
 	"Utterance":         {opens{coach: all, supervisor: consented, client: shared}, "id index speaker startMs endMs text cues revisions", only{"originalText": {coach}, "codes": {coach, supervisor}}},
 	"TranscriptEdit":    {opens{coach: all}, "id kind author at undone undoneAt speakers utteranceCount transcript", nil},
@@ -177,7 +182,12 @@ var parts = map[string]string{
 	"Summary":                 "sections",
 	"SummarySection":          "heading points",
 	"SummaryPoint":            "text citations",
-	"Passage":                 "quote startMs endMs utterances",
+	"Passage":                 "quote startMs endMs session utterances",
+	"AskScope":                "client engagement session sessions",
+	"AskSentence":             "index text citations",
+	"AskAnswerer":             "name version model promptVersion extractive",
+	"AskProgressed":           "cursor occurredAt message",
+	"AskSentenceAdded":        "cursor occurredAt messageId sentence",
 	"SkillEvidence":           "skill level paragraph citations",
 	"UtteranceCode":           "scheme code main confidence source rule",
 	"TranscriptExport":        "url filename expiresAt",
@@ -217,6 +227,7 @@ var parts = map[string]string{
 	"SearchBucket":            "value label count",
 	"SearchInterpretation":    "query notes",
 	"SearchSuggestion":        "text kind",
+	"LiveSpeaker":             "label role",
 }
 
 // answers are the fields of payloads that are no row which somebody has decided about: what whoever made the change is told besides.
@@ -225,6 +236,7 @@ var answers = strings.Fields(`DiscardDeadLettersPayload.count ReplayDeadLettersP
 	RequestTranscriptUploadPayload.upload ExportTranscriptPayload.export DownloadDataExportPayload.export PublishConsentTextPayload.consentText
 	GiveConsentPayload.subject WithdrawConsentPayload.subject TagPayload.entity UntagPayload.entity
 	SaveNotePayload.conflict RestoreNoteVersionPayload.conflict
+	AppendLiveUtterancesPayload.added AppendLiveUtterancesPayload.revised AppendLiveUtterancesPayload.unchanged
 	MarkNotificationsReadPayload.viewer MarkAllNotificationsReadPayload.viewer UpdateNotificationPreferencesPayload.preferences`)
 
 // orders are what lists are ordered by: fields that everybody sees who sees the row, since their order tells of what they hold.
@@ -242,9 +254,9 @@ var orders = map[string]string{
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "invitations auditEvents deadLetters verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights clientBrief notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem search suggest",
+	"Query":        "invitations auditEvents deadLetters verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights clientBrief notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem search suggest askThreads",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
-	"Subscription": "notificationEvents insightEvents",
+	"Subscription": "notificationEvents insightEvents askEvents",
 }
 
 // filters are the conditions of lists: "" tells nothing but what everybody sees who sees the row; else the field whose
@@ -530,7 +542,7 @@ func (k *walk) witnesses(t *testing.T) {
 			case ok && (typ == "Organization" && r == admin || typ == "Membership" && r == coach): // always with SELF
 			case ok:
 				want = append(want, fmt.Sprintf("%s opens %s", r, typ))
-			case r == self || typ == "Organization" || typ == "Membership" || (typ == "Tag" || typ == "SavedFilter") && r != admin: // nobody is that to it
+			case r == self || typ == "Organization" || typ == "Membership" || (typ == "Tag" || typ == "SavedFilter" || typ == "AskThread" || typ == "AskMessage") && r != admin: // nobody is that to it
 			default:
 				want = append(want, fmt.Sprintf("%s opens no %s", r, typ))
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/rapporthq/rapport/internal/platform/cache"
+	rediscache "github.com/rapporthq/rapport/internal/platform/cache/redis"
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
@@ -17,6 +19,7 @@ import (
 type shared struct {
 	connect func() redis.Lines // nil without Redis
 	limiter limit.Limiter
+	store   cache.Store // of answers
 	checks  []httpx.Check
 	where   string // for people
 	close   func()
@@ -24,7 +27,7 @@ type shared struct {
 
 func (a *App) openShared(ctx context.Context) (s shared, err error) {
 	if a.config.Stream.RedisURL == "" {
-		return shared{limiter: limit.NewLocal(), where: "in this process", close: func() {}}, nil
+		return shared{limiter: limit.NewLocal(), store: cache.NewMemory(memoryOfAnswers), where: "in this process", close: func() {}}, nil
 	}
 	url, err := a.secrets.Open(ctx, "RAPPORT_REDIS_URL", a.config.Stream.RedisURL.Reveal(), config.RedisURL)
 	if err != nil {
@@ -36,13 +39,14 @@ func (a *App) openShared(ctx context.Context) (s shared, err error) {
 	server := redis.NewServer(s.connect())
 	refuse := a.config.Stream.LimitsWithoutRedis == config.RefuseAll
 	limiter := redislimit.New(server, redislimit.Options{Refuse: refuse})
-	s.limiter, s.where = limiter, "redis"
+	s.limiter, s.store, s.where = limiter, rediscache.New(server), "redis"
 	s.close = func() { limiter.Close(); server.Close() }
 	without := "Redis does not answer; each process counts for itself"
 	if refuse {
 		without = "Redis does not answer; what is limited is refused"
 	}
-	s.checks = []httpx.Check{{Name: "limits", Adapter: "redis", Optional: !refuse, Probe: answers(server, without)}}
+	s.checks = []httpx.Check{{Name: "limits", Adapter: "redis", Optional: !refuse, Probe: answers(server, without)},
+		{Name: "cache", Adapter: "redis", Optional: true, Probe: answers(server, "Redis does not answer; answers are computed each time")}}
 	return s, nil
 }
 
@@ -55,6 +59,17 @@ func answers(server *redis.Server, without string) func(context.Context) error {
 		}
 		return nil
 	}
+}
+
+// memoryOfAnswers is how many bytes a process keeps of answers without Redis.
+const memoryOfAnswers = 32 << 20
+
+// answers are those that are expensive to compute; nil where none are to be kept.
+func (a *App) answers() *cache.Answers {
+	if a.config.Stream.AnswersKept == 0 {
+		return nil
+	}
+	return cache.New(a.db, a.shared.store, a.log, a.config.Stream.AnswersKept)
 }
 
 // limitsOf is how many streams and subscriptions people and organizations may have, and how often they may ask.

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/org"
@@ -17,6 +19,15 @@ func (a *App) reviewStreams(ctx context.Context) {
 	defer close(a.watched)
 	wake, cancel := a.listener.Subscribe(org.Notify)
 	defer cancel()
+	lost, stop := a.listener.Subscribe(accessChanged)
+	defer stop()
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	looking.Go(func() {
+		for payload := range lost {
+			a.lost(payload)
+		}
+	})
 	for {
 		select {
 		case _, ok := <-wake:
@@ -37,6 +48,20 @@ func (a *App) reviewStreams(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// accessChanged is notified with "<organization>:<id>" of a session or client that somebody may no longer see (migration 63).
+const accessChanged = "access"
+
+// lost has the subscriptions looked at that a notification concerns, or all of them if some may have been missed.
+func (a *App) lost(payload string) {
+	_, thing, _ := strings.Cut(payload, ":")
+	var key id.UUID
+	if key.UnmarshalText([]byte(thing)) != nil {
+		a.streams.Lost()
+		return
+	}
+	a.streams.Lost(key)
 }
 
 func (a *App) review(ctx context.Context) bool {

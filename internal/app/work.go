@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 
+	"github.com/rapporthq/rapport/internal/coaching/ask"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/deadletter"
+	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
 	"github.com/rapporthq/rapport/internal/coaching/search"
@@ -89,6 +91,7 @@ var aboutJobs = []deadletter.About{
 	{Kind: transcript.JobEmbed, Prefix: "transcript", Table: "transcripts"},
 	{Kind: transcript.JobKeep, Prefix: "transcript", Table: "transcripts"},
 	{Kind: transcript.JobUnlink, Prefix: "transcript", Table: "transcripts"},
+	{Kind: live.JobWatch, Prefix: "live", Table: "live_sessions"},
 	{Kind: consent.JobFollow, Prefix: "client", Table: "clients"},
 	{Kind: consent.JobFollow, Prefix: "participant", Table: "participants"},
 	{Kind: privacy.JobExport, Prefix: "request", Table: "data_requests"},
@@ -102,6 +105,7 @@ var aboutJobs = []deadletter.About{
 	{Kind: search.SubjectNote.EmbedJob(), Prefix: "note", Table: "notes"},
 	{Kind: search.SubjectGoal.EmbedJob(), Prefix: "goal", Table: "goals"},
 	{Kind: search.SubjectAction.EmbedJob(), Prefix: "action", Table: "action_items"},
+	{Kind: ask.JobAnswer, Prefix: "message", Table: "ask_messages"},
 	{Kind: notice.JobAnnounce, Prefix: "notification", Table: "notifications"},
 }
 

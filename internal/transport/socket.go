@@ -273,7 +273,7 @@ func (s *socket) signIn(payload map[string]any) *websocket.CloseError {
 			return &websocket.CloseError{Code: closeTooMany, Reason: "Too many sockets"}
 		}
 	}
-	s.viewer = auth.WithViewer(s.ctx, viewer)
+	s.viewer = carriedBy(auth.WithViewer(s.ctx, viewer), s.of.Streams, s.reconsider)
 	if !viewer.Until.IsZero() {
 		s.expiry = time.AfterFunc(time.Until(viewer.Until), func() { s.close(closeForbidden, "Forbidden") })
 	}

@@ -26,6 +26,7 @@ func (h HTTP) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 	at := &place{last: r.Header.Get("Last-Event-ID")}
 	ctx = context.WithValue(ctx, placeKey{}, at)
 	if op != nil && op.Operation.Operation == ast.Subscription {
+		ctx = carriedBy(ctx, h.Streams, func(Standing) { cut() })
 		defer h.Streams.begin(func(context.Context) { cut() })()
 		if v, err := auth.FromContext(ctx); err == nil {
 			for _, hold := range []func(context.Context, auth.Viewer) (func(), error){h.Streams.limits.stream, h.Streams.limits.subscription} {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/limit"
 )
 
@@ -25,8 +26,10 @@ type Streams struct {
 
 	mu       sync.Mutex
 	signed   map[*signedIn]struct{}
-	reviewed time.Time     // when viewers were last looked at
-	joined   chan struct{} // receives when somebody has come who may have signed in before that
+	guards   map[id.UUID]map[*guard]struct{} // by what they are about
+	lost     time.Time                       // when somebody may have lost sight of something last
+	reviewed time.Time                       // when viewers were last looked at
+	joined   chan struct{}                   // receives when somebody has come who may have signed in before that
 }
 
 // signedIn is a stream with somebody behind it.
@@ -100,7 +103,7 @@ func NewStreams(limits Limits) *Streams {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	return &Streams{
-		stopping: ctx, stop: stop, none: make(chan struct{}, 1), signed: map[*signedIn]struct{}{}, joined: make(chan struct{}, 1),
+		stopping: ctx, stop: stop, none: make(chan struct{}, 1), signed: map[*signedIn]struct{}{}, guards: map[id.UUID]map[*guard]struct{}{}, joined: make(chan struct{}, 1),
 		limits: limits,
 	}
 }

@@ -15,26 +15,35 @@ type source struct {
 	at    string // the moment that an observation counts at, in the zone %[1]s
 	where string
 	scope func(auth.Viewer) *page.Scope
+	// tables are those that it is made of, and those that say who may see it. None where it changes by itself as time goes by: nothing is
+	// kept of that.
+	tables []string
 }
+
+// people are the tables that say who may see what of whom.
+var people = []string{"memberships", "supervisions", "clients", "engagements", "engagement_sponsors"}
+
+func with(tables ...string) []string { return append(tables, people...) }
 
 var (
 	// Each is of one session, so that they are seen by whom and when the session says.
 	measures = &source{
 		from: "session_metrics m JOIN sessions s ON m.org_id = $1 AND s.org_id = $1 AND s.id = m.session_id", of: "s", at: "s.starts_at", where: "s.archived_at IS NULL",
-		scope: func(v auth.Viewer) *page.Scope { return insight.CoachScope(v, "m.org_id") },
+		scope:  func(v auth.Viewer) *page.Scope { return insight.CoachScope(v, "m.org_id") },
+		tables: with("session_metrics", "sessions", "transcripts", "participants"),
 	}
-	sessions = &source{from: "sessions s", of: "s", at: "s.starts_at", where: "s.archived_at IS NULL", scope: session.Scope}
+	sessions = &source{from: "sessions s", of: "s", at: "s.starts_at", where: "s.archived_at IS NULL", scope: session.Scope, tables: with("sessions", "participants")}
 
-	closedGoals = &source{from: "goals g", of: "g", at: "g.closed_at", where: "g.closed_at IS NOT NULL", scope: goal.GoalCounts}
+	closedGoals = &source{from: "goals g", of: "g", at: "g.closed_at", where: "g.closed_at IS NOT NULL", scope: goal.GoalCounts, tables: with("goals")}
 	checkIns    = &source{
 		from: "goal_check_ins ck JOIN goals g ON ck.org_id = $1 AND g.org_id = $1 AND g.id = ck.goal_id", of: "g", at: "ck.as_of", where: goal.Uncorrected,
-		scope: goal.CheckIns,
+		scope: goal.CheckIns, tables: with("goals", "goal_check_ins"),
 	}
 	closedActions = &source{
 		from: "action_items ai", of: "ai", at: "coalesce(ai.completed_at, ai.status_changed_at)", where: "ai.status IN ('DONE', 'WONT_DO')",
-		scope: goal.ActionCounts,
+		scope: goal.ActionCounts, tables: with("action_items", "action_assignees"),
 	}
-	doneActions = &source{from: "action_items ai", of: "ai", at: "ai.completed_at", where: "ai.status = 'DONE'", scope: goal.ActionWork}
+	doneActions = &source{from: "action_items ai", of: "ai", at: "ai.completed_at", where: "ai.status = 'DONE'", scope: goal.ActionWork, tables: with("action_items", "action_assignees")}
 	// dueActions were due on a day that is over by now. The day is one of the viewer's calendar, so that the last of a month
 	// is in that month wherever the assignee is.
 	dueActions = &source{

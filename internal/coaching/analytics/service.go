@@ -15,6 +15,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/cache"
 	"github.com/rapporthq/rapport/internal/platform/check"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -22,13 +23,14 @@ import (
 
 // Service computes series.
 type Service struct {
-	db    *pgxpool.Pool
-	goals *goal.Service
+	db      *pgxpool.Pool
+	goals   *goal.Service
+	answers *cache.Answers
 }
 
-// NewService returns a Service over db.
-func NewService(db *pgxpool.Pool, goals *goal.Service) *Service {
-	return &Service{db: db, goals: goals}
+// NewService returns a Service over db. What it has computed is kept in answers; nil keeps nothing.
+func NewService(db *pgxpool.Pool, goals *goal.Service, answers *cache.Answers) *Service {
+	return &Service{db: db, goals: goals, answers: answers}
 }
 
 // Series computes the series that a query asks for, of what the viewer may see. Who may see none of it gets a series without
@@ -84,11 +86,11 @@ func (s *Service) Series(ctx context.Context, q Query) (_ *Series, err error) {
 	}
 	groups := map[id.UUID]*Group{}
 	for _, c := range cells {
-		if c.bucket >= first {
-			out.LeftOut += c.leftOut
+		if c.Bucket >= first {
+			out.LeftOut += c.LeftOut
 		}
-		if groups[c.group] == nil {
-			groups[c.group] = &Group{by: q.GroupBy, key: c.group}
+		if groups[c.Group] == nil {
+			groups[c.Group] = &Group{by: q.GroupBy, key: c.Group}
 		}
 	}
 	if q.GroupBy == All && len(groups) == 0 {
@@ -118,11 +120,11 @@ func (s *Service) Series(ctx context.Context, q Query) (_ *Series, err error) {
 		out.Groups = append(out.Groups, g)
 	}
 	for _, c := range cells {
-		points := groups[c.group].Points
-		if c.bucket >= first {
-			points[c.bucket-first].Value, points[c.bucket-first].N = c.value, c.n
+		points := groups[c.Group].Points
+		if c.Bucket >= first {
+			points[c.Bucket-first].Value, points[c.Bucket-first].N = c.Value, c.N
 		} else {
-			points[c.bucket].Previous.Value, points[c.bucket].Previous.N = c.value, c.n
+			points[c.Bucket].Previous.Value, points[c.Bucket].Previous.N = c.Value, c.N
 		}
 	}
 	slices.SortFunc(out.Groups, func(a, b *Group) int { return slices.Compare(a.key[:], b.key[:]) })
@@ -148,27 +150,38 @@ func (s *Service) zone(ctx context.Context, v auth.Viewer) (*time.Location, erro
 
 // cell is an interval of a group in which something was observed.
 type cell struct {
-	bucket, n, leftOut int
-	group              id.UUID
-	value              *float64
+	Bucket, N, LeftOut int
+	Group              id.UUID
+	Value              *float64
+}
+
+// kept is what compute computes by a statement of what was observed, or has computed before.
+func kept[T any](ctx context.Context, s *Service, o observed, sql string, args []any, compute func(context.Context) (T, error)) (T, error) {
+	if len(o.from.tables) == 0 {
+		return compute(ctx)
+	}
+	return cache.Through(ctx, s.answers, cache.Question{Org: o.viewer.Org, Tables: o.from.tables, Of: []any{sql, args}}, compute)
 }
 
 // cells measures each interval of each group. What belongs to no engagement is in none of theirs.
-func (s *Service) cells(ctx context.Context, o observed, q Query) (cells []cell, err error) {
+func (s *Service) cells(ctx context.Context, o observed, q Query) ([]cell, error) {
 	group := map[GroupBy]string{All: "'00000000-0000-0000-0000-000000000000'::uuid", ByPerson: "client_id", ByCoach: "coach_id", ByEngagement: "engagement_id"}[q.GroupBy]
 	sql, args := o.query(q.Filter)
-	rows, err := s.db.Query(ctx, `SELECT bucket, `+group+`, `+string(o.of)+`, count(value), count(*) FILTER (WHERE other)
-		FROM (`+sql+`) o WHERE `+group+` IS NOT NULL GROUP BY 1, 2`, args...)
-	if err != nil {
-		return nil, err
-	}
-	var c cell
-	_, err = pgx.ForEachRow(rows, []any{&c.bucket, &c.group, &c.value, &c.n, &c.leftOut}, func() error {
-		cells = append(cells, c)
-		c.value = nil
-		return nil
+	sql = `SELECT bucket, ` + group + `, ` + string(o.of) + `, count(value), count(*) FILTER (WHERE other)
+		FROM (` + sql + `) o WHERE ` + group + ` IS NOT NULL GROUP BY 1, 2`
+	return kept(ctx, s, o, sql, args, func(ctx context.Context) (cells []cell, err error) {
+		rows, err := s.db.Query(ctx, sql, args...)
+		if err != nil {
+			return nil, err
+		}
+		var c cell
+		_, err = pgx.ForEachRow(rows, []any{&c.Bucket, &c.Group, &c.Value, &c.N, &c.LeftOut}, func() error {
+			cells = append(cells, c)
+			c.Value = nil
+			return nil
+		})
+		return cells, err
 	})
-	return cells, err
 }
 
 // programme is the distribution in each interval of all that the viewer may see, whosever series is asked for: of the
@@ -183,9 +196,15 @@ func (s *Service) programme(ctx context.Context, o observed, q Query) ([]Distrib
 	if o.of == total {
 		values = `SELECT bucket, client_id, sum(value) AS value, count(value) AS n FROM (` + sql + `) o GROUP BY 1, 2`
 	}
-	rows, err := s.db.Query(ctx, `SELECT bucket, count(value), sum(n)::int, count(DISTINCT client_id) FILTER (WHERE value IS NOT NULL),
+	sql = `SELECT bucket, count(value), sum(n)::int, count(DISTINCT client_id) FILTER (WHERE value IS NOT NULL),
 			percentile_cont('{0.1, 0.25, 0.5, 0.75, 0.9}'::float8[]) WITHIN GROUP (ORDER BY value)
-		FROM (`+values+`) x GROUP BY 1`, args...)
+		FROM (` + values + `) x GROUP BY 1`
+	return kept(ctx, s, o, sql, args, func(ctx context.Context) ([]Distribution, error) { return s.distributions(ctx, o, sql, args) })
+}
+
+// distributions are those of the intervals, by a statement.
+func (s *Service) distributions(ctx context.Context, o observed, sql string, args []any) ([]Distribution, error) {
+	rows, err := s.db.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -78,8 +81,11 @@ func (TranscriptChanged) IsInsightEvent() {}
 
 // Events are the events of one topic that the viewer may see.
 type Events struct {
-	service *Service
-	from    stream.Subscription
+	service   *Service
+	from      stream.Subscription
+	ofSession *session.ID
+	ofClient  *client.ID
+	readable  bool // what was said in the session could be read when this began
 }
 
 // Events begins to listen to a session, to a client, or, with neither, to all sessions that the viewer coaches; from the
@@ -91,7 +97,8 @@ func (s *Service) Events(ctx context.Context, ofSession *session.ID, ofClient *c
 	if err != nil {
 		return nil, err
 	}
-	topic, err := s.topic(ctx, v, ofSession, ofClient)
+	e := &Events{service: s, ofSession: ofSession, ofClient: ofClient}
+	topic, err := e.topic(ctx, v)
 	if err != nil {
 		return nil, err
 	}
@@ -102,28 +109,64 @@ func (s *Service) Events(ctx context.Context, ofSession *session.ID, ofClient *c
 		}
 		from = stream.Cursor(*after)
 	}
-	subscription, err := s.events.Subscribe(ctx, v.Org, topic, from)
+	e.from, err = s.events.Subscribe(ctx, v.Org, topic, from)
 	if err != nil {
 		return nil, err
 	}
-	return &Events{service: s, from: subscription}, nil
+	return e, nil
 }
 
-func (s *Service) topic(ctx context.Context, v auth.Viewer, ofSession *session.ID, ofClient *client.ID) (string, error) {
+func (e *Events) topic(ctx context.Context, v auth.Viewer) (string, error) {
 	switch {
-	case ofSession != nil && ofClient != nil:
+	case e.ofSession != nil && e.ofClient != nil:
 		return "", fault.Invalid("clientId", "cannot be combined with sessionId")
-	case ofSession != nil:
-		_, err := s.sessions.Get(ctx, *ofSession)
-		return session.SessionTopic(*ofSession), err
-	case ofClient != nil:
-		_, err := s.clients.Get(ctx, *ofClient)
-		return session.ClientTopic(*ofClient), err
+	case e.ofSession != nil:
+		meeting, err := e.service.sessions.Get(ctx, *e.ofSession)
+		if err != nil {
+			return "", err
+		}
+		e.readable = readable(meeting)
+		return session.SessionTopic(*e.ofSession), nil
+	case e.ofClient != nil:
+		_, err := e.service.clients.Get(ctx, *e.ofClient)
+		return session.ClientTopic(*e.ofClient), err
 	case v.Has(auth.RoleCoach):
 		return session.CoachTopic(org.UserID{UUID: v.User}), nil
 	default:
 		return "", fault.Invalid("sessionId", "or clientId must be given by anybody but a coach")
 	}
+}
+
+func readable(s *session.Session) bool {
+	return s.ArchivedAt == nil && slices.Contains(s.Consents, consent.Transcription)
+}
+
+// About is the session or client that the viewer must see to listen; nothing where they listen to their own sessions.
+func (e *Events) About() []id.UUID {
+	switch {
+	case e.ofSession != nil:
+		return []id.UUID{e.ofSession.UUID}
+	case e.ofClient != nil:
+		return []id.UUID{e.ofClient.UUID}
+	}
+	return nil
+}
+
+// Check returns a NotFound fault if the viewer no longer sees what they listen to, and a Forbidden one if what was said in the session
+// could be read when they began and no longer can: a consent was withdrawn, or the session put away.
+func (e *Events) Check(ctx context.Context) error {
+	switch {
+	case e.ofSession != nil:
+		meeting, err := e.service.sessions.Get(ctx, *e.ofSession)
+		if err == nil && e.readable && !readable(meeting) {
+			err = fault.Forbidden("what was said in the session can no longer be read")
+		}
+		return err
+	case e.ofClient != nil:
+		_, err := e.service.clients.Get(ctx, *e.ofClient)
+		return err
+	}
+	return nil
 }
 
 // Next waits for the next event that the viewer may see. Its errors are those of stream.Subscription.Next.
@@ -157,6 +200,9 @@ func (s *Service) see(ctx context.Context, d stream.Delivery) (_ Event, err erro
 			return nil, err
 		}
 		return TranscriptChanged{place, t}, nil
+	}
+	if !strings.HasPrefix(d.Kind, "insight.") && !strings.HasPrefix(d.Kind, "analysis.") { // somebody else's, of the same session
+		return nil, nil
 	}
 	var about subject
 	if err := json.Unmarshal(d.Data, &about); err != nil {

@@ -56,7 +56,33 @@ func (s *Service) Follow(ctx context.Context, job jobs.Job) (err error) {
 			return err
 		}
 	}
+	if err := s.stopListening(ctx, job); err != nil {
+		return err
+	}
 	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error { return jobs.Enqueue(ctx, tx, analyse...) })
+}
+
+// stopListening ends live sessions in which a consent to transcription was taken back, and removes their words.
+func (s *Service) stopListening(ctx context.Context, job jobs.Job) error {
+	rows, err := s.db.Query(ctx, `
+		SELECT s.id FROM sessions s WHERE s.org_id = $1 AND `+takenBack(consent.Transcription)+`
+		AND EXISTS (SELECT FROM live_sessions l WHERE l.org_id = $1 AND l.session_id = s.id
+			AND (l.status <> 'ENDED' OR EXISTS (SELECT FROM live_utterances u WHERE u.org_id = $1 AND u.live_session_id = l.id)))
+		AND EXISTS (SELECT FROM participants p WHERE p.org_id = $1 AND p.session_id = s.id AND (p.id = $2 OR p.client_id = $2))
+		ORDER BY s.id`, job.Org, job.Entity)
+	if err != nil {
+		return err
+	}
+	heard, err := pgx.CollectRows(rows, pgx.RowTo[session.ID])
+	if err != nil {
+		return err
+	}
+	for _, key := range heard {
+		if err := s.live.Stop(ctx, job.Org, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // takenBack is the condition that somebody in a session s has taken a consent back and not given it again.

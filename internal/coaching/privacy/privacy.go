@@ -14,6 +14,7 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/live"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -125,6 +126,7 @@ type Service struct {
 	clients     *client.Service
 	transcripts *transcript.Service
 	insights    *insight.Service
+	live        *live.Service
 	files       blob.Store
 	mails       Mails // nil if nothing keeps them
 	search      Search
@@ -135,13 +137,13 @@ type Service struct {
 
 // NewService returns a Service over db that tells other systems of erasures. stores are what the domains keep of clients beside transcripts and what is derived from them; each
 // stands before those that it refers to.
-func NewService(db *pgxpool.Pool, clients *client.Service, transcripts *transcript.Service, insights *insight.Service, files blob.Store, mails Mails, search Search,
+func NewService(db *pgxpool.Pool, clients *client.Service, transcripts *transcript.Service, insights *insight.Service, live *live.Service, files blob.Store, mails Mails, search Search,
 	stores []personal.Store, outbox *event.Outbox) *Service {
-	return &Service{db: db, clients: clients, transcripts: transcripts, insights: insights, files: files, mails: mails, search: search, stores: stores, outbox: outbox, now: time.Now}
+	return &Service{db: db, clients: clients, transcripts: transcripts, insights: insights, live: live, files: files, mails: mails, search: search, stores: stores, outbox: outbox, now: time.Now}
 }
 
 // conversation is all that is kept of a conversation, each after those that refer to it.
-var conversation = slices.Concat(insight.Derived, transcript.Kept)
+var conversation = slices.Concat(live.Kept, insight.Derived, transcript.Kept)
 
 // remove removes a transcript and all that was derived from it, at once and for good; then has a receipt written in the same transaction, so
 // that it says no less and no more than what was done, wherever the process dies.
@@ -151,6 +153,9 @@ func (s *Service) remove(ctx context.Context, organization id.UUID, key transcri
 	}
 	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		counts := map[string]int{}
+		if err := transcript.Delete(ctx, tx, organization, key, live.Kept, counts); err != nil {
+			return err
+		}
 		if err := s.insights.ForgetIn(ctx, tx, organization, key, counts); err != nil {
 			return err
 		}

@@ -153,13 +153,14 @@ func (s *Service) RemoveParticipant(ctx context.Context, in RemoveParticipantInp
 		}
 		var counts bool
 		if err := tx.QueryRow(ctx, `
-			SELECT EXISTS (SELECT FROM transcripts WHERE org_id = $1 AND session_id = $2) AND EXISTS (
+			SELECT (EXISTS (SELECT FROM transcripts WHERE org_id = $1 AND session_id = $2)
+				OR EXISTS (SELECT FROM live_sessions WHERE org_id = $1 AND session_id = $2 AND (status <> 'ENDED' OR ended_at > now() - interval '2 days'))) AND EXISTS (
 				SELECT FROM consents k WHERE k.org_id = $1 AND (k.participant_id = $3 OR k.client_id = $4 AND k.participant_id IS NULL)
 					AND k.withdrawn_at IS NOT NULL AND NOT k.scope = ANY($5))`, v.Org, of.ID, p.ID, p.ClientID, p.Consents).Scan(&counts); err != nil {
 			return err
 		}
 		if counts {
-			return fault.Conflict("has taken a consent back, which holds for the transcript of the session: whoever was in the conversation stays in it")
+			return fault.Conflict("has taken a consent back, which holds for what was written down of the session: whoever was in the conversation stays in it")
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM participants WHERE org_id = $1 AND id = $2`, v.Org, in.ID); err != nil {
 			return err

@@ -179,6 +179,9 @@ type Stream struct {
 	// What holds for the limits of people and organizations while Redis is away: `alone`, each process counts what it sees itself, or
 	// `refuse`, sockets and operations are refused as UNAVAILABLE until it is back.
 	LimitsWithoutRedis Uncounted `env:"RAPPORT_LIMITS_WITHOUT_REDIS, default=alone"`
+	// How long answers are kept that take long to compute, like series of measures: in Redis, or in 32 MiB of each process. They are computed anew
+	// when something is written that they rest on, whatever this says. 0 keeps none.
+	AnswersKept time.Duration `env:"RAPPORT_ANSWERS_KEPT, default=10m"`
 	// How long events are kept for clients that come back and ask for what they missed.
 	Retention time.Duration `env:"RAPPORT_STREAM_RETENTION, default=24h"`
 }

@@ -184,6 +184,7 @@ func (c Config) check() (problems []error) {
 	lasts("RAPPORT_DRAIN_DELAY", c.HTTP.DrainDelay, 0)
 	lasts("RAPPORT_SHUTDOWN_TIMEOUT", c.HTTP.ShutdownTimeout, time.Second)
 	lasts("RAPPORT_JOB_LEASE", c.Jobs.Lease, 5*time.Second)
+	lasts("RAPPORT_ANSWERS_KEPT", c.Stream.AnswersKept, 0)
 	lasts("RAPPORT_STREAM_RETENTION", c.Stream.Retention, time.Minute)
 	lasts("RAPPORT_SQS_RESEND", c.Jobs.SQSResend, time.Second)
 	checkQueue(wrong, "RAPPORT_SQS_QUEUE_URL", c.Jobs.SQSQueueURL)

@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"math"
 	"net"
 	"net/http"
+	"strconv"
 	"sync/atomic"
+	"time"
 )
 
 // recorder sees what a handler answers. It offers Flush and Hijack to those who ask by type assertion, and Unwrap for
@@ -15,7 +18,7 @@ type recorder struct {
 	http.ResponseWriter
 	status int // 0 until the headers are sent
 	bytes  int64
-	later  *atomic.Bool // set by RetryLater
+	later  *atomic.Pointer[refusal] // set by RetryLater and SlowDown
 }
 
 var _ interface {
@@ -29,7 +32,7 @@ func record(w http.ResponseWriter) *recorder {
 	if rec, ok := w.(*recorder); ok {
 		return rec
 	}
-	return &recorder{ResponseWriter: w, later: new(atomic.Bool)}
+	return &recorder{ResponseWriter: w, later: new(atomic.Pointer[refusal])}
 }
 
 // laterKey finds recorder.later. The recorder itself is in no context: that of a socket would hold on to the buffers of its
@@ -39,23 +42,33 @@ type laterKey struct{}
 // RetryLater makes a 503 with Retry-After of the answer to the request that ctx belongs to, whatever status its handler
 // sends: for one who finds deep inside that nothing can be answered now. It comes too late for an answer that has begun,
 // and needs AccessLog around the handler.
-func RetryLater(ctx context.Context) {
-	if later, ok := ctx.Value(laterKey{}).(*atomic.Bool); ok {
-		later.Store(true)
+func RetryLater(ctx context.Context) { refuse(ctx, refusal{http.StatusServiceUnavailable, retryAfter}) }
+
+// SlowDown is RetryLater for one who asks too often: a 429, with how long to wait, in whole seconds.
+func SlowDown(ctx context.Context, wait time.Duration) {
+	refuse(ctx, refusal{http.StatusTooManyRequests, max(1, int(math.Ceil(wait.Seconds())))})
+}
+
+// refusal is the status of an answer that says when to come back, in seconds.
+type refusal struct{ status, after int }
+
+func refuse(ctx context.Context, with refusal) {
+	if later, ok := ctx.Value(laterKey{}).(*atomic.Pointer[refusal]); ok {
+		later.Store(&with)
 	}
 }
 
 // retryAfter is when to come back, in seconds: pools and listeners find a database again within that time.
-const retryAfter = "5"
+const retryAfter = 5
 
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *recorder) WriteHeader(status int) {
 	informational := status < 200 && status != http.StatusSwitchingProtocols
 	if w.status == 0 && !informational {
-		if w.later.Load() {
-			status = http.StatusServiceUnavailable
-			w.Header().Set("Retry-After", retryAfter)
+		if r := w.later.Load(); r != nil {
+			status = r.status
+			w.Header().Set("Retry-After", strconv.Itoa(r.after))
 		}
 		w.status = status
 	}

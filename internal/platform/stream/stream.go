@@ -20,6 +20,10 @@ import (
 type Event struct {
 	Kind string
 	Data json.RawMessage // a JSON value of ids and other facts that are no content; nil is null
+
+	// Key, unless it is "", makes earlier events of its topic with the same key superfluous: a subscriber that is behind, or resumes, may
+	// be handed the last of them only. For what is provisional and soon said anew.
+	Key string
 }
 
 // Delivery is an event at its place in a topic. Subscribers of one topic share its Data: read only.
@@ -68,8 +72,8 @@ type Stream interface {
 
 // Subscription is a position in a topic. One goroutine at a time may call Next.
 type Subscription interface {
-	// Next waits for the next event. Events come in the order of their cursors, each once and without gaps. It
-	// returns the error of ctx or of Subscribe's context, ErrSlow if the subscriber fell behind by more than the
+	// Next waits for the next event. Events come in the order of their cursors, each once and without gaps, but for those that a
+	// later one with their Key makes superfluous. It returns the error of ctx or of Subscribe's context, ErrSlow if the subscriber fell behind by more than the
 	// adapter buffers, ErrWindowLost or ErrClosed; after any but the error of its own ctx the subscription has ended.
 	// Failures of the store are not reported: it waits until they are over.
 	Next(ctx context.Context) (Delivery, error)

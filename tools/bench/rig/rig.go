@@ -1,10 +1,11 @@
 // Package rig is the product as it runs on AWS, on this machine: a PostgreSQL that keeps what it has committed, an emulator of S3, SQS
-// and SNS behind a line that can be counted and cut, and servers and workers as processes that can be killed. For `make chaos` and
-// `make bench`.
+// and SNS behind a line that can be counted and cut, a Redis, and servers and workers as processes that can be killed, behind a balancer. For
+// `make chaos`, `make chaos-live` and `make bench`.
 package rig
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,12 +59,48 @@ type Rig struct {
 	Practice *seed.Practice
 	Token    string // of the practice's coach
 
-	home, url, program string
-	progress           func(string)
+	installed, home, url, program string
+	progress                      func(string)
 }
 
 // Start brings up everything but servers and workers, with a small practice in it. closeAll ends it all, the processes too.
 func Start(ctx context.Context, progress func(string)) (r *Rig, closeAll func(), err error) {
+	r, closeRest, err := StartAlone(ctx, progress)
+	closeAll = closeRest
+	undo := func(f func()) {
+		before := closeAll
+		closeAll = func() { f(); before() }
+	}
+	defer func() {
+		if err != nil {
+			closeAll()
+		}
+	}()
+	if err != nil {
+		return nil, closeAll, err
+	}
+	emulator, err := ministack.Start(ctx, r.installed, progress)
+	if err != nil {
+		return nil, closeAll, err
+	}
+	undo(emulator.Stop)
+	if r.Line, err = newLine(emulator.URL()); err != nil {
+		return nil, closeAll, err
+	}
+	undo(r.Line.close)
+	r.AWS = aws.Config{Region: region, BaseEndpoint: aws.String(r.Line.URL), Credentials: credentials.NewStaticCredentialsProvider(account, "test", "")}
+	if err := s3blob.Create(ctx, r.AWS, bucket); err != nil {
+		return nil, closeAll, err
+	}
+	if r.Queues, err = sqsqueue.Create(ctx, r.AWS, "rapport-jobs"); err != nil {
+		return nil, closeAll, err
+	}
+	r.Topic, err = snsevent.Create(ctx, r.AWS, "rapport-events")
+	return r, closeAll, err
+}
+
+// StartAlone is Start without AWS: PostgreSQL does what that would.
+func StartAlone(ctx context.Context, progress func(string)) (r *Rig, closeAll func(), err error) {
 	closeAll = func() {}
 	undo := func(f func()) {
 		before := closeAll
@@ -74,11 +111,7 @@ func Start(ctx context.Context, progress func(string)) (r *Rig, closeAll func(),
 			closeAll()
 		}
 	}()
-	r = &Rig{Bucket: bucket, progress: progress}
-	installed := os.Getenv("RAPPORT_HOME")
-	if installed == "" {
-		installed = ".rapport"
-	}
+	r = &Rig{Bucket: bucket, installed: cmp.Or(os.Getenv("RAPPORT_HOME"), ".rapport"), progress: progress}
 	if r.home, err = os.MkdirTemp("", "rapport-rig-"); err != nil {
 		return nil, closeAll, err
 	}
@@ -92,7 +125,7 @@ func Start(ctx context.Context, progress func(string)) (r *Rig, closeAll func(),
 		return nil, closeAll, fmt.Errorf("go build: %w\n%s", err, out)
 	}
 
-	binaries, err := local.Install(ctx, installed, progress)
+	binaries, err := local.Install(ctx, r.installed, progress)
 	if err != nil {
 		return nil, closeAll, err
 	}
@@ -120,27 +153,7 @@ func Start(ctx context.Context, progress func(string)) (r *Rig, closeAll func(),
 	if r.Practice, err = seed.Load(ctx, r.DB, issuer.Issuer().Name, seed.Small); err != nil {
 		return nil, closeAll, err
 	}
-	if r.Token, _, err = issuer.Issue(auth.Person{Subject: seed.Coach, Email: seed.Coach}); err != nil {
-		return nil, closeAll, err
-	}
-
-	emulator, err := ministack.Start(ctx, installed, progress)
-	if err != nil {
-		return nil, closeAll, err
-	}
-	undo(emulator.Stop)
-	if r.Line, err = newLine(emulator.URL()); err != nil {
-		return nil, closeAll, err
-	}
-	undo(r.Line.close)
-	r.AWS = aws.Config{Region: region, BaseEndpoint: aws.String(r.Line.URL), Credentials: credentials.NewStaticCredentialsProvider(account, "test", "")}
-	if err := s3blob.Create(ctx, r.AWS, bucket); err != nil {
-		return nil, closeAll, err
-	}
-	if r.Queues, err = sqsqueue.Create(ctx, r.AWS, "rapport-jobs"); err != nil {
-		return nil, closeAll, err
-	}
-	r.Topic, err = snsevent.Create(ctx, r.AWS, "rapport-events")
+	r.Token, _, err = issuer.Issue(auth.Person{Subject: seed.Coach, Email: seed.Coach})
 	return r, closeAll, err
 }
 
@@ -176,8 +189,11 @@ var ready = regexp.MustCompile(`is ready after`)
 func (p *Process) Start(ctx context.Context) error {
 	cmd := exec.Command(p.rig.program)
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+p.rig.url, "DATABASE_MAX_CONNS=12", "RAPPORT_HOME="+p.rig.home, "RAPPORT_DEMO=false", "RAPPORT_ADDR="+p.address,
-		"RAPPORT_ROLE="+string(p.role), "RAPPORT_S3_BUCKET="+bucket, "RAPPORT_SQS_QUEUE_URL="+p.rig.Queues.URL, "RAPPORT_SNS_TOPIC_ARN="+p.rig.Topic, "RAPPORT_LOG_LEVEL=error", "RAPPORT_MAX_OPERATIONS_PER_USER=0",
-		"AWS_REGION="+region, "AWS_ENDPOINT_URL="+p.rig.Line.URL, "AWS_ACCESS_KEY_ID="+account, "AWS_SECRET_ACCESS_KEY=test", "AWS_SESSION_TOKEN=", "AWS_PROFILE=")
+		"RAPPORT_ROLE="+string(p.role), "RAPPORT_LOG_LEVEL=error", "RAPPORT_MAX_OPERATIONS_PER_USER=0")
+	if p.rig.Line != nil {
+		cmd.Env = append(cmd.Env, "RAPPORT_S3_BUCKET="+bucket, "RAPPORT_SQS_QUEUE_URL="+p.rig.Queues.URL, "RAPPORT_SNS_TOPIC_ARN="+p.rig.Topic,
+			"AWS_REGION="+region, "AWS_ENDPOINT_URL="+p.rig.Line.URL, "AWS_ACCESS_KEY_ID="+account, "AWS_SECRET_ACCESS_KEY=test", "AWS_SESSION_TOKEN=", "AWS_PROFILE=")
+	}
 	cmd.Env = append(cmd.Env, p.more...)
 	log, err := os.OpenFile(filepath.Join(p.rig.home, "processes.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

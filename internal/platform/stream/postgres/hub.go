@@ -216,7 +216,7 @@ type subscription struct {
 	key    key
 	secret stream.Key
 	ctx    context.Context // Subscribe's
-	arrive chan struct{}   // holds one token when pages were handed over
+	arrive chan struct{}   // holds one token when events were handed over
 	ended  chan struct{}
 
 	// Of the goroutine that calls Next.
@@ -227,10 +227,9 @@ type subscription struct {
 	joinedAt int64   // the reader hands over what comes after this
 
 	mu      sync.Mutex
-	topic   *topic    // once joined
-	pages   [][]event // handed over, shared with other subscribers
-	pending int       // events in pages
-	err     error     // why it ended
+	topic   *topic   // once joined
+	queue   []*event // handed over, shared with other subscribers
+	err     error    // why it ended
 	release func() bool
 }
 
@@ -251,8 +250,9 @@ func (sub *subscription) Next(ctx context.Context) (stream.Delivery, error) {
 			}
 		}
 		if sub.live && sub.position >= sub.joinedAt {
-			if sub.take() {
-				continue
+			if e := sub.take(); e != nil {
+				sub.position, sub.cursor = e.n, e.Cursor
+				return e.Delivery, nil
 			}
 			select {
 			case <-sub.arrive:
@@ -308,12 +308,12 @@ func (sub *subscription) turnPage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sub.page = page
-	if !sub.live && len(page) < pageSize {
-		at := sub.position
-		if len(page) > 0 {
-			at = page[len(page)-1].n
-		}
+	last, at := len(page) < pageSize, sub.position
+	if len(page) > 0 {
+		at = page[len(page)-1].n
+	}
+	sub.page = latest(page)
+	if !sub.live && last {
 		sub.join(at)
 	}
 	return nil
@@ -331,28 +331,53 @@ func (sub *subscription) join(position int64) {
 	}
 }
 
-// take takes over the next page that was handed to sub.
-func (sub *subscription) take() bool {
-	sub.mu.Lock()
-	defer sub.mu.Unlock()
-	if len(sub.pages) == 0 {
-		return false
+// latest is page without the events that a later one in it makes superfluous.
+func latest(page []event) []event {
+	seen := map[string]bool{}
+	for i := len(page) - 1; i >= 0; i-- {
+		switch key := page[i].Key; {
+		case key == "":
+		case seen[key]:
+			page = slices.Delete(page, i, i+1)
+		default:
+			seen[key] = true
+		}
 	}
-	sub.page = sub.pages[0]
-	sub.pages = sub.pages[1:]
-	sub.pending -= len(sub.page)
-	return true
+	return page
 }
 
-// push hands a page to sub. It is false if sub has not even taken enough of the pages before.
+// take takes over the next event that was handed to sub, nil if there is none.
+func (sub *subscription) take() *event {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	for len(sub.queue) > 0 {
+		e := sub.queue[0]
+		sub.queue[0] = nil
+		sub.queue = sub.queue[1:]
+		if e.n > sub.position {
+			return e
+		}
+	}
+	sub.queue = nil // a long one is not kept for ever
+	return nil
+}
+
+// push hands a page to sub, and takes back what is superfluous by it. It is false if sub has not even taken enough of what was handed to it
+// before.
 func (sub *subscription) push(page []event) bool {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	if sub.pending >= sub.stream.buffer {
+	waiting := len(sub.queue)
+	for i := range page {
+		e := &page[i]
+		if e.Key != "" {
+			sub.queue = slices.DeleteFunc(sub.queue, func(w *event) bool { return w.Key == e.Key })
+		}
+		sub.queue = append(sub.queue, e)
+	}
+	if waiting >= sub.stream.buffer && len(sub.queue) > waiting {
 		return false
 	}
-	sub.pages = append(sub.pages, page)
-	sub.pending += len(page)
 	select {
 	case sub.arrive <- struct{}{}:
 	default:
@@ -368,7 +393,7 @@ func (sub *subscription) end(reason error) {
 		return
 	}
 	sub.err = reason
-	sub.pages, sub.pending = nil, 0
+	sub.queue = nil
 	t, release := sub.topic, sub.release
 	close(sub.ended)
 	sub.mu.Unlock()

@@ -198,8 +198,8 @@ WITH numbered AS (
 	ON CONFLICT (org_id, topic) DO UPDATE SET last_cursor = stream_topics.last_cursor + 1
 	RETURNING topic, last_cursor
 ), published AS (
-	INSERT INTO stream_events (org_id, topic, cursor, kind, data, created_at)
-	SELECT $1, topic, last_cursor, $3, $4, clock_timestamp() FROM numbered
+	INSERT INTO stream_events (org_id, topic, cursor, kind, data, key, created_at)
+	SELECT $1, topic, last_cursor, $3, $4, nullif($8, ''), clock_timestamp() FROM numbered
 	RETURNING topic, cursor, created_at
 )
 SELECT topic, cursor, created_at, CASE WHEN $6 THEN pg_notify($5, $7 || ':' || $1::uuid || ':' || cursor || ':' || topic)::text END
@@ -237,12 +237,12 @@ func (s *Stream) Publish(ctx context.Context, tx pgx.Tx, org id.UUID, e stream.E
 		origin, carried = s.origin, s.carrier.Up()
 	}
 	// Not needlessly: transactions that notify wait for each other to commit.
-	rows, err := tx.Query(ctx, publishSQL, org, topics, e.Kind, data, Channel, !carried, origin)
+	rows, err := tx.Query(ctx, publishSQL, org, topics, e.Kind, data, Channel, !carried, origin, e.Key)
 	if err != nil {
 		return err
 	}
 	published, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (stream.Entry, error) {
-		made := stream.Entry{Org: org, Event: stream.Event{Kind: e.Kind, Data: data}}
+		made := stream.Entry{Org: org, Event: stream.Event{Kind: e.Kind, Data: data, Key: e.Key}}
 		return made, row.Scan(&made.Topic, &made.N, &made.At, nil)
 	})
 	return err
@@ -344,10 +344,10 @@ type event struct {
 
 // One statement, so that the events and the marks beside them are of one moment.
 const readSQL = `
-SELECT t.last_cursor, t.trimmed_to, e.cursor, e.kind, e.data, e.created_at
+SELECT t.last_cursor, t.trimmed_to, e.cursor, e.kind, e.data, coalesce(e.key, ''), e.created_at
 FROM stream_topics t
 LEFT JOIN LATERAL (
-	SELECT cursor, kind, data, created_at FROM stream_events
+	SELECT cursor, kind, data, key, created_at FROM stream_events
 	WHERE org_id = t.org_id AND topic = t.topic AND cursor > $3
 	ORDER BY cursor LIMIT $4
 ) e ON true
@@ -371,14 +371,15 @@ func (s *Stream) read(ctx context.Context, k key, after int64) (page []event, er
 			n    *int64
 			kind *string
 			data json.RawMessage
+			key  string
 			at   *time.Time
 		)
-		if err := rows.Scan(&last, &trimmed, &n, &kind, &data, &at); err != nil {
+		if err := rows.Scan(&last, &trimmed, &n, &kind, &data, &key, &at); err != nil {
 			return nil, err
 		}
 		if n != nil {
 			page = append(page, event{*n, stream.Delivery{
-				Event: stream.Event{Kind: *kind, Data: data}, Cursor: secret.Cursor(k.name, *n), At: *at,
+				Event: stream.Event{Kind: *kind, Data: data, Key: key}, Cursor: secret.Cursor(k.name, *n), At: *at,
 			}})
 		}
 	}

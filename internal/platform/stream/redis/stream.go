@@ -289,7 +289,7 @@ func (c *Carrier) sleep(d time.Duration) {
 }
 
 func pack(e stream.Entry) []any {
-	return []any{"org", e.Org.String(), "topic", e.Topic, "n", e.N, "kind", e.Kind, "data", string(e.Data), "at", e.At.UnixMicro()}
+	return []any{"org", e.Org.String(), "topic", e.Topic, "n", e.N, "kind", e.Kind, "data", string(e.Data), "key", e.Key, "at", e.At.UnixMicro()}
 }
 
 func unpack(values map[string]any) (e stream.Entry, err error) {
@@ -311,9 +311,10 @@ func unpack(values map[string]any) (e stream.Entry, err error) {
 	if org.UnmarshalText([]byte(text("org"))) != nil {
 		err = errors.Join(err, errors.New("its org is no id"))
 	}
+	key, _ := values["key"].(string) // which those of an older version lack
 	e = stream.Entry{
 		Org: org, Topic: text("topic"), N: number("n"), At: time.UnixMicro(number("at")).UTC(),
-		Event: stream.Event{Kind: text("kind"), Data: json.RawMessage(text("data"))},
+		Event: stream.Event{Kind: text("kind"), Data: json.RawMessage(text("data")), Key: key},
 	}
 	if err == nil && !json.Valid(e.Data) {
 		err = errors.New("its data is not JSON")

@@ -54,6 +54,7 @@ func Run(t *testing.T, setup func(t *testing.T) Fixture) {
 		"fans out to many":                             fansOut,
 		"lets subscribers at different places share":   sharesAmongDifferentPlaces,
 		"closes the slow and nobody else":              closesTheSlow,
+		"hands the slow the last of a key":             coalesces,
 		"refuses cursors that are none of the topic":   refusesCursors,
 		"says that the window is lost":                 saysThatTheWindowIsLost,
 		"says so too to one who was catching up":       saysSoWhileCatchingUp,
@@ -582,6 +583,59 @@ func refusesEvents(t *testing.T, f Fixture) {
 	if _, err := s.Subscribe(t.Context(), f.Org, "", ""); fault.KindOf(err) != fault.KindInvalid {
 		t.Errorf("a topic without a name returns %v, want an Invalid fault", err)
 	}
+}
+
+// coalesces: of many events of a few keys one who is behind gets the last of each key, and everything without a key, in order. That is also
+// so for who resumes; and nobody is too slow for what has been said anew.
+func coalesces(t *testing.T, f Fixture) {
+	s := f.Open(50)
+	slow, fast := f.subscribe(t, s, "a", ""), f.subscribe(t, s, "a", "")
+	const n = 1000
+	plain := map[int]bool{}
+	for i := 0; i < n; i += 20 { // 3 keys; each hundredth has none
+		err := f.tx(t, func(tx pgx.Tx) error {
+			for k := i; k < i+20; k++ {
+				e := event(k)
+				if plain[k] = k%100 == 0; !plain[k] {
+					e.Key = "abc"[k%3 : k%3+1]
+				}
+				if err := s.Publish(t.Context(), tx, f.Org, e, "a"); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for last := -1; last < i+19; { // who keeps up is not told of everything in between either, but of the end
+			if got := number(f.next(t, fast)); got <= last {
+				t.Fatalf("%d after %d", got, last)
+			} else {
+				last = got
+			}
+		}
+	}
+	check := func(name string, sub stream.Subscription, most int) {
+		t.Helper()
+		seen, plains, last := 0, 0, -1
+		for last < n-1 {
+			got := number(f.next(t, sub))
+			if got <= last {
+				t.Fatalf("%s: %d after %d", name, got, last)
+			}
+			last = got
+			if seen++; plain[got] {
+				plains++
+			}
+		}
+		if plains != n/100 || seen > most {
+			t.Errorf("%s: %d of %d without a key, %d in all", name, plains, n/100, seen)
+		}
+		f.expectQuiet(t, sub)
+	}
+	check("the slow", slow, n/100+3)
+	check("one who resumes", f.subscribe(t, s, "a", f.Cursor("a", 0)), n/4)
 }
 
 func event(n int) stream.Event {
