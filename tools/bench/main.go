@@ -60,6 +60,7 @@ var sections = []struct {
 	{"pipeline", measurePipeline},
 	{"relays", measureRelays},
 	{"memory", measureMemory},
+	{"sockets", measureSockets},
 }
 
 func main() {

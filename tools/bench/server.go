@@ -93,7 +93,7 @@ func serve(ctx context.Context, o options) error {
 	if o.serve == ours {
 		return serveApp(ctx, o, db, ln)
 	}
-	h, err := newFloor(o.home, db, o.serve == floor)
+	h, err := byHand(ctx, o, db)
 	if err != nil {
 		return err
 	}
@@ -103,6 +103,13 @@ func serve(ctx context.Context, o options) error {
 		return err
 	}
 	return nil
+}
+
+func byHand(ctx context.Context, o options, db *pgxpool.Pool) (http.Handler, error) {
+	if o.serve == fanout {
+		return newFanout(ctx, db)
+	}
+	return newFloor(o.home, db, o.serve == floor)
 }
 
 // serveApp serves as the program does, with its log into nowhere.
