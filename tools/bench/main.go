@@ -61,6 +61,7 @@ var sections = []struct {
 	{"relays", measureRelays},
 	{"memory", measureMemory},
 	{"sockets", measureSockets},
+	{"answers", measureAnswers},
 }
 
 func main() {
