@@ -44,7 +44,7 @@ func unresolved(schema *ast.Schema, resolvers map[string]bool) (missing []string
 // carrier: what only carries rows that a service has read already with the viewer's scope.
 func carrier(d *ast.Definition) bool {
 	return strings.HasSuffix(d.Name, "Connection") || strings.HasSuffix(d.Name, "Edge") || strings.HasSuffix(d.Name, "Payload") ||
-		slices.Contains(d.Interfaces, "InsightEvent") || slices.Contains(d.Interfaces, "NotificationEvent")
+		slices.Contains(d.Interfaces, "InsightEvent") || slices.Contains(d.Interfaces, "NotificationEvent") || slices.Contains(d.Interfaces, "AskEvent")
 }
 
 func leadsToRows(schema *ast.Schema, t *ast.Type) bool {

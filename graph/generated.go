@@ -16,6 +16,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/introspection"
 	"github.com/rapporthq/rapport/graph/model"
 	"github.com/rapporthq/rapport/internal/coaching/analytics"
+	"github.com/rapporthq/rapport/internal/coaching/ask"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/brief"
 	"github.com/rapporthq/rapport/internal/coaching/client"
@@ -56,6 +57,8 @@ type ResolverRoot interface {
 	ActionAssignee() ActionAssigneeResolver
 	ActionItem() ActionItemResolver
 	AgendaTopic() AgendaTopicResolver
+	AskScope() AskScopeResolver
+	AskThread() AskThreadResolver
 	AuditEvent() AuditEventResolver
 	CheckIn() CheckInResolver
 	Citation() CitationResolver
@@ -267,6 +270,82 @@ type ComplexityRoot struct {
 	ArchiveTranscriptPayload struct {
 		Transcript func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	AskAnswerer struct {
+		Extractive    func(childComplexity int) int
+		Model         func(childComplexity int) int
+		Name          func(childComplexity int) int
+		PromptVersion func(childComplexity int) int
+		Version       func(childComplexity int) int
+	}
+
+	AskMessage struct {
+		Answerer             func(childComplexity int) int
+		CreatedAt            func(childComplexity int) int
+		Degraded             func(childComplexity int) int
+		DroppedCount         func(childComplexity int) int
+		FailureCode          func(childComplexity int) int
+		FailureMessage       func(childComplexity int) int
+		FinishedAt           func(childComplexity int) int
+		ID                   func(childComplexity int) int
+		InsufficientEvidence func(childComplexity int) int
+		Question             func(childComplexity int) int
+		Sentences            func(childComplexity int) int
+		Status               func(childComplexity int) int
+	}
+
+	AskPayload struct {
+		Message    func(childComplexity int) int
+		Thread     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	AskProgressed struct {
+		Cursor     func(childComplexity int) int
+		Message    func(childComplexity int) int
+		OccurredAt func(childComplexity int) int
+	}
+
+	AskScope struct {
+		Client     func(childComplexity int) int
+		Engagement func(childComplexity int) int
+		Session    func(childComplexity int) int
+		Sessions   func(childComplexity int) int
+	}
+
+	AskSentence struct {
+		Citations func(childComplexity int) int
+		Index     func(childComplexity int) int
+		Text      func(childComplexity int) int
+	}
+
+	AskSentenceAdded struct {
+		Cursor     func(childComplexity int) int
+		MessageID  func(childComplexity int) int
+		OccurredAt func(childComplexity int) int
+		Sentence   func(childComplexity int) int
+	}
+
+	AskThread struct {
+		AskedAt   func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Messages  func(childComplexity int) int
+		Scope     func(childComplexity int) int
+		Title     func(childComplexity int) int
+	}
+
+	AskThreadConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	AskThreadEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	AssignActionItemPayload struct {
@@ -570,6 +649,11 @@ type ComplexityRoot struct {
 	DecideErasurePayload struct {
 		DataRequest func(childComplexity int) int
 		UserErrors  func(childComplexity int) int
+	}
+
+	DeleteAskThreadPayload struct {
+		Thread     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	DeleteNotePayload struct {
@@ -999,6 +1083,7 @@ type ComplexityRoot struct {
 		ArchiveNote                   func(childComplexity int, input note.ArchiveInput) int
 		ArchiveSession                func(childComplexity int, input session.ArchiveInput) int
 		ArchiveTranscript             func(childComplexity int, input transcript.ArchiveInput) int
+		Ask                           func(childComplexity int, input ask.Input) int
 		AssignActionItem              func(childComplexity int, input goal.AssignInput) int
 		AssignSupervisor              func(childComplexity int, input org.SupervisionInput) int
 		CancelSession                 func(childComplexity int, input session.CancelInput) int
@@ -1013,6 +1098,7 @@ type ComplexityRoot struct {
 		CreateSavedFilter             func(childComplexity int, input session.CreateSavedFilterInput) int
 		CreateSession                 func(childComplexity int, input session.CreateInput) int
 		DecideErasure                 func(childComplexity int, input privacy.DecideInput) int
+		DeleteAskThread               func(childComplexity int, input ask.DeleteThreadInput) int
 		DeleteNote                    func(childComplexity int, input note.DeleteInput) int
 		DeleteSavedFilter             func(childComplexity int, input session.DeleteSavedFilterInput) int
 		DeleteTag                     func(childComplexity int, input tag.DeleteInput) int
@@ -1050,6 +1136,7 @@ type ComplexityRoot struct {
 		RestoreNoteVersion            func(childComplexity int, input note.RestoreInput) int
 		ResumeLiveSession             func(childComplexity int, input live.ResumeInput) int
 		RetryAnalysis                 func(childComplexity int, input insight.RetryInput) int
+		RetryAsk                      func(childComplexity int, input ask.RetryInput) int
 		ReviewInsight                 func(childComplexity int, input insight.ReviewInput) int
 		ReviseUtterance               func(childComplexity int, input transcript.ReviseInput) int
 		RevokeInvitation              func(childComplexity int, input org.InvitationInput) int
@@ -1226,6 +1313,7 @@ type ComplexityRoot struct {
 	Passage struct {
 		EndMs      func(childComplexity int) int
 		Quote      func(childComplexity int) int
+		Session    func(childComplexity int) int
 		StartMs    func(childComplexity int) int
 		Utterances func(childComplexity int) int
 	}
@@ -1249,6 +1337,7 @@ type ComplexityRoot struct {
 	Query struct {
 		ActionItem       func(childComplexity int, id id.Any) int
 		ActionItems      func(childComplexity int, filter *goal.ActionFilter, orderBy *goal.ActionOrderBy, first *int, after *string, last *int, before *string) int
+		AskThreads       func(childComplexity int, first *int, after *string, last *int, before *string) int
 		AuditEvents      func(childComplexity int, filter *audit.Filter, first *int, after *string, last *int, before *string) int
 		ClientBrief      func(childComplexity int, clientID id.Any) int
 		Clients          func(childComplexity int, filter *client.Filter, orderBy *client.OrderBy, first *int, after *string, last *int, before *string) int
@@ -1386,6 +1475,11 @@ type ComplexityRoot struct {
 
 	RetryAnalysisPayload struct {
 		Transcript func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	RetryAskPayload struct {
+		Message    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1692,6 +1786,7 @@ type ComplexityRoot struct {
 	}
 
 	Subscription struct {
+		AskEvents          func(childComplexity int, threadID id.Any, after *string) int
 		InsightEvents      func(childComplexity int, sessionID *id.Any, clientID *id.Any, after *string) int
 		NotificationEvents func(childComplexity int, after *string) int
 	}
@@ -2056,6 +2151,15 @@ type AgendaTopicResolver interface {
 	CarriedFrom(ctx context.Context, obj *session.Topic) (*session.Topic, error)
 	Session(ctx context.Context, obj *session.Topic) (*session.Session, error)
 }
+type AskScopeResolver interface {
+	Client(ctx context.Context, obj *ask.Scope) (*client.Client, error)
+	Engagement(ctx context.Context, obj *ask.Scope) (*engagement.Engagement, error)
+	Session(ctx context.Context, obj *ask.Scope) (*session.Session, error)
+	Sessions(ctx context.Context, obj *ask.Scope) (*session.Filter, error)
+}
+type AskThreadResolver interface {
+	Messages(ctx context.Context, obj *ask.Thread) ([]*ask.Message, error)
+}
 type AuditEventResolver interface {
 	Actor(ctx context.Context, obj *audit.Event) (*org.User, error)
 
@@ -2212,6 +2316,9 @@ type MutationResolver interface {
 	UpdateAgendaTopic(ctx context.Context, input session.UpdateTopicInput) (*model.UpdateAgendaTopicPayload, error)
 	ReorderAgenda(ctx context.Context, input session.ReorderInput) (*model.ReorderAgendaPayload, error)
 	RemoveAgendaTopic(ctx context.Context, input session.RemoveTopicInput) (*model.RemoveAgendaTopicPayload, error)
+	Ask(ctx context.Context, input ask.Input) (*model.AskPayload, error)
+	RetryAsk(ctx context.Context, input ask.RetryInput) (*model.RetryAskPayload, error)
+	DeleteAskThread(ctx context.Context, input ask.DeleteThreadInput) (*model.DeleteAskThreadPayload, error)
 	CreateSavedFilter(ctx context.Context, input session.CreateSavedFilterInput) (*model.CreateSavedFilterPayload, error)
 	CreateGoal(ctx context.Context, input goal.CreateInput) (*model.CreateGoalPayload, error)
 	UpdateGoal(ctx context.Context, input goal.UpdateInput) (*model.UpdateGoalPayload, error)
@@ -2297,10 +2404,12 @@ type ParticipantResolver interface {
 	User(ctx context.Context, obj *session.Participant) (*org.User, error)
 }
 type PassageResolver interface {
+	Session(ctx context.Context, obj *insight.Passage) (*session.Session, error)
 	Utterances(ctx context.Context, obj *insight.Passage) ([]*transcript.Utterance, error)
 }
 type QueryResolver interface {
 	Search(ctx context.Context, query string, filter *session.Filter, mode search.Mode, kinds []search.Kind, facets []*search.FacetInput, groupBy *search.GroupBy, orderBy search.Order, first *int, after *string) (*search.Result, error)
+	AskThreads(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[ask.Thread], error)
 	Suggest(ctx context.Context, prefix string, limit int) ([]*search.Suggestion, error)
 	DataRequests(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[privacy.Request], error)
 	Viewer(ctx context.Context) (*auth.Viewer, error)
@@ -2367,6 +2476,7 @@ type SponsorshipResolver interface {
 type SubscriptionResolver interface {
 	InsightEvents(ctx context.Context, sessionID *id.Any, clientID *id.Any, after *string) (<-chan insight.Event, error)
 	NotificationEvents(ctx context.Context, after *string) (<-chan notice.NotificationEvent, error)
+	AskEvents(ctx context.Context, threadID id.Any, after *string) (<-chan ask.Event, error)
 }
 type TagResolver interface {
 	UsageCount(ctx context.Context, obj *tag.Tag) (*int, error)
@@ -3081,6 +3191,292 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ArchiveTranscriptPayload.UserErrors(childComplexity), true
+
+	case "AskAnswerer.extractive":
+		if e.ComplexityRoot.AskAnswerer.Extractive == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskAnswerer.Extractive(childComplexity), true
+	case "AskAnswerer.model":
+		if e.ComplexityRoot.AskAnswerer.Model == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskAnswerer.Model(childComplexity), true
+	case "AskAnswerer.name":
+		if e.ComplexityRoot.AskAnswerer.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskAnswerer.Name(childComplexity), true
+	case "AskAnswerer.promptVersion":
+		if e.ComplexityRoot.AskAnswerer.PromptVersion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskAnswerer.PromptVersion(childComplexity), true
+	case "AskAnswerer.version":
+		if e.ComplexityRoot.AskAnswerer.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskAnswerer.Version(childComplexity), true
+
+	case "AskMessage.answerer":
+		if e.ComplexityRoot.AskMessage.Answerer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.Answerer(childComplexity), true
+	case "AskMessage.createdAt":
+		if e.ComplexityRoot.AskMessage.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.CreatedAt(childComplexity), true
+	case "AskMessage.degraded":
+		if e.ComplexityRoot.AskMessage.Degraded == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.Degraded(childComplexity), true
+	case "AskMessage.droppedCount":
+		if e.ComplexityRoot.AskMessage.DroppedCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.DroppedCount(childComplexity), true
+	case "AskMessage.failureCode":
+		if e.ComplexityRoot.AskMessage.FailureCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.FailureCode(childComplexity), true
+	case "AskMessage.failureMessage":
+		if e.ComplexityRoot.AskMessage.FailureMessage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.FailureMessage(childComplexity), true
+	case "AskMessage.finishedAt":
+		if e.ComplexityRoot.AskMessage.FinishedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.FinishedAt(childComplexity), true
+	case "AskMessage.id":
+		if e.ComplexityRoot.AskMessage.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.ID(childComplexity), true
+	case "AskMessage.insufficientEvidence":
+		if e.ComplexityRoot.AskMessage.InsufficientEvidence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.InsufficientEvidence(childComplexity), true
+	case "AskMessage.question":
+		if e.ComplexityRoot.AskMessage.Question == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.Question(childComplexity), true
+	case "AskMessage.sentences":
+		if e.ComplexityRoot.AskMessage.Sentences == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.Sentences(childComplexity), true
+	case "AskMessage.status":
+		if e.ComplexityRoot.AskMessage.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskMessage.Status(childComplexity), true
+
+	case "AskPayload.message":
+		if e.ComplexityRoot.AskPayload.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskPayload.Message(childComplexity), true
+	case "AskPayload.thread":
+		if e.ComplexityRoot.AskPayload.Thread == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskPayload.Thread(childComplexity), true
+	case "AskPayload.userErrors":
+		if e.ComplexityRoot.AskPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskPayload.UserErrors(childComplexity), true
+
+	case "AskProgressed.cursor":
+		if e.ComplexityRoot.AskProgressed.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskProgressed.Cursor(childComplexity), true
+	case "AskProgressed.message":
+		if e.ComplexityRoot.AskProgressed.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskProgressed.Message(childComplexity), true
+	case "AskProgressed.occurredAt":
+		if e.ComplexityRoot.AskProgressed.OccurredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskProgressed.OccurredAt(childComplexity), true
+
+	case "AskScope.client":
+		if e.ComplexityRoot.AskScope.Client == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskScope.Client(childComplexity), true
+	case "AskScope.engagement":
+		if e.ComplexityRoot.AskScope.Engagement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskScope.Engagement(childComplexity), true
+	case "AskScope.session":
+		if e.ComplexityRoot.AskScope.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskScope.Session(childComplexity), true
+	case "AskScope.sessions":
+		if e.ComplexityRoot.AskScope.Sessions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskScope.Sessions(childComplexity), true
+
+	case "AskSentence.citations":
+		if e.ComplexityRoot.AskSentence.Citations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentence.Citations(childComplexity), true
+	case "AskSentence.index":
+		if e.ComplexityRoot.AskSentence.Index == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentence.Index(childComplexity), true
+	case "AskSentence.text":
+		if e.ComplexityRoot.AskSentence.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentence.Text(childComplexity), true
+
+	case "AskSentenceAdded.cursor":
+		if e.ComplexityRoot.AskSentenceAdded.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentenceAdded.Cursor(childComplexity), true
+	case "AskSentenceAdded.messageId":
+		if e.ComplexityRoot.AskSentenceAdded.MessageID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentenceAdded.MessageID(childComplexity), true
+	case "AskSentenceAdded.occurredAt":
+		if e.ComplexityRoot.AskSentenceAdded.OccurredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentenceAdded.OccurredAt(childComplexity), true
+	case "AskSentenceAdded.sentence":
+		if e.ComplexityRoot.AskSentenceAdded.Sentence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskSentenceAdded.Sentence(childComplexity), true
+
+	case "AskThread.askedAt":
+		if e.ComplexityRoot.AskThread.AskedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThread.AskedAt(childComplexity), true
+	case "AskThread.createdAt":
+		if e.ComplexityRoot.AskThread.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThread.CreatedAt(childComplexity), true
+	case "AskThread.id":
+		if e.ComplexityRoot.AskThread.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThread.ID(childComplexity), true
+	case "AskThread.messages":
+		if e.ComplexityRoot.AskThread.Messages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThread.Messages(childComplexity), true
+	case "AskThread.scope":
+		if e.ComplexityRoot.AskThread.Scope == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThread.Scope(childComplexity), true
+	case "AskThread.title":
+		if e.ComplexityRoot.AskThread.Title == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThread.Title(childComplexity), true
+
+	case "AskThreadConnection.edges":
+		if e.ComplexityRoot.AskThreadConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThreadConnection.Edges(childComplexity), true
+	case "AskThreadConnection.nodes":
+		if e.ComplexityRoot.AskThreadConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThreadConnection.Nodes(childComplexity), true
+	case "AskThreadConnection.pageInfo":
+		if e.ComplexityRoot.AskThreadConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThreadConnection.PageInfo(childComplexity), true
+	case "AskThreadConnection.totalCount":
+		if e.ComplexityRoot.AskThreadConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThreadConnection.TotalCount(childComplexity), true
+
+	case "AskThreadEdge.cursor":
+		if e.ComplexityRoot.AskThreadEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThreadEdge.Cursor(childComplexity), true
+	case "AskThreadEdge.node":
+		if e.ComplexityRoot.AskThreadEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AskThreadEdge.Node(childComplexity), true
 
 	case "AssignActionItemPayload.actionItem":
 		if e.ComplexityRoot.AssignActionItemPayload.ActionItem == nil {
@@ -4237,6 +4633,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DecideErasurePayload.UserErrors(childComplexity), true
+
+	case "DeleteAskThreadPayload.thread":
+		if e.ComplexityRoot.DeleteAskThreadPayload.Thread == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteAskThreadPayload.Thread(childComplexity), true
+	case "DeleteAskThreadPayload.userErrors":
+		if e.ComplexityRoot.DeleteAskThreadPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteAskThreadPayload.UserErrors(childComplexity), true
 
 	case "DeleteNotePayload.note":
 		if e.ComplexityRoot.DeleteNotePayload.Note == nil {
@@ -5966,6 +6375,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ArchiveTranscript(childComplexity, args["input"].(transcript.ArchiveInput)), true
+	case "Mutation.ask":
+		if e.ComplexityRoot.Mutation.Ask == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_ask_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.Ask(childComplexity, args["input"].(ask.Input)), true
 	case "Mutation.assignActionItem":
 		if e.ComplexityRoot.Mutation.AssignActionItem == nil {
 			break
@@ -6120,6 +6540,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DecideErasure(childComplexity, args["input"].(privacy.DecideInput)), true
+	case "Mutation.deleteAskThread":
+		if e.ComplexityRoot.Mutation.DeleteAskThread == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteAskThread_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteAskThread(childComplexity, args["input"].(ask.DeleteThreadInput)), true
 	case "Mutation.deleteNote":
 		if e.ComplexityRoot.Mutation.DeleteNote == nil {
 			break
@@ -6527,6 +6958,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RetryAnalysis(childComplexity, args["input"].(insight.RetryInput)), true
+	case "Mutation.retryAsk":
+		if e.ComplexityRoot.Mutation.RetryAsk == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_retryAsk_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RetryAsk(childComplexity, args["input"].(ask.RetryInput)), true
 	case "Mutation.reviewInsight":
 		if e.ComplexityRoot.Mutation.ReviewInsight == nil {
 			break
@@ -7452,6 +7894,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Passage.Quote(childComplexity), true
+	case "Passage.session":
+		if e.ComplexityRoot.Passage.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Passage.Session(childComplexity), true
 	case "Passage.startMs":
 		if e.ComplexityRoot.Passage.StartMs == nil {
 			break
@@ -7532,6 +7980,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.ActionItems(childComplexity, args["filter"].(*goal.ActionFilter), args["orderBy"].(*goal.ActionOrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.askThreads":
+		if e.ComplexityRoot.Query.AskThreads == nil {
+			break
+		}
+
+		args, err := ec.field_Query_askThreads_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.AskThreads(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.auditEvents":
 		if e.ComplexityRoot.Query.AuditEvents == nil {
 			break
@@ -8109,6 +8568,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RetryAnalysisPayload.UserErrors(childComplexity), true
+
+	case "RetryAskPayload.message":
+		if e.ComplexityRoot.RetryAskPayload.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryAskPayload.Message(childComplexity), true
+	case "RetryAskPayload.userErrors":
+		if e.ComplexityRoot.RetryAskPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryAskPayload.UserErrors(childComplexity), true
 
 	case "ReviewInsightPayload.insight":
 		if e.ComplexityRoot.ReviewInsightPayload.Insight == nil {
@@ -9335,6 +9807,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.StoreCount.Store(childComplexity), true
 
+	case "Subscription.askEvents":
+		if e.ComplexityRoot.Subscription.AskEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_askEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.AskEvents(childComplexity, args["threadId"].(id.Any), args["after"].(*string)), true
 	case "Subscription.insightEvents":
 		if e.ComplexityRoot.Subscription.InsightEvents == nil {
 			break
@@ -10580,6 +11063,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputArchiveNoteInput,
 		ec.unmarshalInputArchiveSessionInput,
 		ec.unmarshalInputArchiveTranscriptInput,
+		ec.unmarshalInputAskInput,
+		ec.unmarshalInputAskScopeInput,
 		ec.unmarshalInputAssignActionItemInput,
 		ec.unmarshalInputAssignSupervisorInput,
 		ec.unmarshalInputAuditEventFilter,
@@ -10599,6 +11084,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateSessionInput,
 		ec.unmarshalInputDeadLetterFilter,
 		ec.unmarshalInputDecideErasureInput,
+		ec.unmarshalInputDeleteAskThreadInput,
 		ec.unmarshalInputDeleteNoteInput,
 		ec.unmarshalInputDeleteSavedFilterInput,
 		ec.unmarshalInputDeleteTagInput,
@@ -10650,6 +11136,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRestoreNoteVersionInput,
 		ec.unmarshalInputResumeLiveSessionInput,
 		ec.unmarshalInputRetryAnalysisInput,
+		ec.unmarshalInputRetryAskInput,
 		ec.unmarshalInputReviewInsightInput,
 		ec.unmarshalInputReviseUtteranceInput,
 		ec.unmarshalInputRevokeInvitationInput,
@@ -12786,6 +13273,8 @@ type Passage {
   startMs: Int
   "When the quote's last cue ends, in milliseconds from the start of the recording; null without times."
   endMs: Int
+  "The session in which it was said."
+  session: Session
   "The utterances the quote is taken from."
   utterances: [Utterance!]!
 }
@@ -14430,6 +14919,126 @@ input SearchFacetInput {
   first: Int! = 10
 }
 
+"""
+Questions about what was said, each with its answer. All look through the same conversations. A thread is its owner's alone; who deletes it
+deletes the answers with it.
+"""
+type AskThread implements Node @scope(to: [SELF]) {
+  "Its id; pass it to ` + "`" + `ask` + "`" + ` to go on, and to ` + "`" + `askEvents` + "`" + ` to hear the answers."
+  id: ID!
+  "The first question."
+  title: String!
+  "What is looked through."
+  scope: AskScope!
+  "The questions, the first first; at most 50."
+  messages: [AskMessage!]!
+  "When the first question was asked."
+  createdAt: DateTime!
+  "When the last question was asked."
+  askedAt: DateTime!
+}
+
+"A page of threads."
+type AskThreadConnection {
+  "The threads of this page, each with its cursor."
+  edges: [AskThreadEdge!]!
+  "The threads of this page."
+  nodes: [AskThread!]!
+  "Where this page lies in the whole list."
+  pageInfo: PageInfo!
+  "How many there are in all, counted only when asked for."
+  totalCount: Int!
+}
+
+"One of the threads with its place in the list."
+type AskThreadEdge {
+  "Where it stands; pass it as after or before."
+  cursor: String!
+  "The item itself."
+  node: AskThread!
+}
+
+"What a thread looks through: one of these, or, if all are null, every conversation that its owner may read."
+type AskScope {
+  "The conversations with this client; null if it is something else, or the viewer may not see the client any more."
+  client: Client
+  "The conversations of this engagement; null if it is something else, or the viewer may not see it any more."
+  engagement: Engagement
+  "This session; null if it is something else, or the viewer may not see it any more."
+  session: Session
+  "The sessions that this filter selects; null if it is something else."
+  sessions: SavedSessionFilter
+}
+
+"""
+A question and its answer. The answer is made of what the asker may read and of what may be analysed, at that moment. It is shown only while the
+asker may still read everything that it quotes, and it is deleted with any of the conversations that it quotes: then its status is WITHDRAWN.
+"""
+type AskMessage implements Node @scope(to: [SELF]) {
+  "Its id."
+  id: ID!
+  "What was asked."
+  question: String!
+  "How far the answer has come."
+  status: AskStatus!
+  "Why it FAILED, as a code; null otherwise. See the guide."
+  failureCode: String
+  "The same in words."
+  failureMessage: String
+  "Whether nothing was found that supports an answer: then it is ANSWERED without a sentence."
+  insufficientEvidence: Boolean!
+  "The answer, as far as it has come: sentences whose quotes were all found in what was said."
+  sentences: [AskSentence!]!
+  "How many sentences were thrown away because they quote what nobody said, or could not be read."
+  droppedCount: Int!
+  "Why less was looked through than should be, in words; null if nothing was left out."
+  degraded: String
+  "What has answered; null before it has begun."
+  answerer: AskAnswerer
+  "When it was asked."
+  createdAt: DateTime!
+  "When the answer ended, well or not; null before."
+  finishedAt: DateTime
+}
+
+"How far an answer has come."
+enum AskStatus {
+  "It waits for its turn, or for a service that is busy."
+  WAITING
+  "Sentences come. It may begin anew: then there are none at first."
+  ANSWERING
+  "It is complete."
+  ANSWERED
+  "There is none, and failureCode says why. ` + "`" + `retryAsk` + "`" + ` tries again."
+  FAILED
+  "It is not shown, or gone: something that it quotes was erased, or may no longer be read or analysed."
+  WITHDRAWN
+}
+
+"A sentence of an answer."
+type AskSentence {
+  "Its place in the answer, from 0."
+  index: Int!
+  "The sentence. With an extractive answerer it is who said what and when, in the very words."
+  text: String!
+  "What it rests on, word for word; at least one, at most five."
+  citations: [Passage!]!
+}
+
+"What has answered a question."
+type AskAnswerer {
+  "Its name, as extractive or openai."
+  name: String!
+  "Its version."
+  version: String!
+  "The language model it asks; null if it asks none."
+  model: String
+  "The version of what the model is told; null without a model."
+  promptVersion: String
+  "Whether it only selects and quotes: it understands no question, and puts nothing together."
+  extractive: Boolean!
+}
+
 "What is found: an answer in which everything is the viewer's to see, the counts included."
 type SearchResults {
   "The hits of this page."
@@ -14585,6 +15194,17 @@ type Query {
     "Only what comes after this cursor. A cursor of another query, or of another order, is refused with CURSOR_LOST."
     after: String
   ): SearchResults!
+  "The viewer's questions, the thread that was asked last first."
+  askThreads(
+    "How many at most, counted from the start. 20 if neither first nor last is given; at most 100."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many at most, counted from the end; at most 100. Not together with first."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): AskThreadConnection!
   "What completes what somebody types, of tags, clients and titles that the viewer may see; nothing for less than two letters."
   suggest(
     "What has been typed."
@@ -15167,6 +15787,26 @@ type Mutation {
     "Which one."
     input: RemoveAgendaTopicInput!
   ): RemoveAgendaTopicPayload!
+  """
+  Ask a question about what was said. It is answered from conversations that the viewer may read and whose participants have consented to analysis,
+  and from nothing else: no notes, no insights. The answer comes as ` + "`" + `askEvents` + "`" + `; every sentence of it cites what was said, and where nothing was said
+  that supports an answer it says so (insufficientEvidence). For coaches, supervisors and clients; FORBIDDEN for others. ASK_LIMIT if ten
+  questions of the viewer's are being answered, or 120 were asked within an hour.
+  """
+  ask(
+    "The question."
+    input: AskInput!
+  ): AskPayload!
+  "Have a question answered again whose answer FAILED. Another one is left as it is."
+  retryAsk(
+    "Which question."
+    input: RetryAskInput!
+  ): RetryAskPayload!
+  "Delete a thread with its questions and answers, for good."
+  deleteAskThread(
+    "Which one."
+    input: DeleteAskThreadInput!
+  ): DeleteAskThreadPayload!
   "Save a filter of sessions under a name."
   createSavedFilter(
     "The filter."
@@ -16316,6 +16956,66 @@ type RemoveAgendaTopicPayload {
   userErrors: [UserError!]!
 }
 
+"A question."
+input AskInput {
+  "What to ask, in words; at most 1,000 characters. It is no query: nothing in it is read as a condition or an instruction."
+  question: String!
+  "What to look through; all that the viewer may read if left out. Not together with threadId."
+  scope: AskScopeInput
+  "The thread to go on with, which keeps its scope; a new one if left out. A thread has at most 50 questions."
+  threadId: ID
+}
+
+"What to look through: at most one of these."
+input AskScopeInput {
+  "The conversations with this client."
+  clientId: ID
+  "The conversations of this engagement."
+  engagementId: ID
+  "This session."
+  sessionId: ID
+  "The sessions that this filter selects. No list in it is empty or longer than 100."
+  sessions: SessionFilter
+}
+
+"What became of ask."
+type AskPayload {
+  "The thread; null if there are userErrors."
+  thread: AskThread
+  "The question, not answered yet; null if there are userErrors."
+  message: AskMessage
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A question whose answer is to be tried again."
+input RetryAskInput {
+  "Which question."
+  messageId: ID!
+}
+
+"What became of retryAsk."
+type RetryAskPayload {
+  "The question as it stands now; null if there are userErrors."
+  message: AskMessage
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A thread that is no longer wanted."
+input DeleteAskThreadInput {
+  "Which thread."
+  id: ID!
+}
+
+"What became of deleteAskThread."
+type DeleteAskThreadPayload {
+  "The thread as it was, without its questions; null if there are userErrors."
+  thread: AskThread
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
 "A new saved filter."
 input CreateSavedFilterInput {
   "Its name, a line of at most 100 characters; one person has no two of the same name in any case."
@@ -17288,6 +17988,48 @@ type Subscription {
     "The cursor of the last event seen; left out, only new events come."
     after: String
   ): NotificationEvent!
+  """
+  What happens in a thread of the viewer's: sentences of an answer as each is verified, and how the question stands. Events come in order and at
+  least once. Without a cursor the first one says how the last question stands now, with the answer so far, so that nothing is missed between
+  asking and listening; a sentence may then come twice, and belongs to its index. With the cursor of the last event seen it goes on from there. If that
+  event is too old to go on from, the error RESUME_WINDOW_LOST says so: listen without a cursor.
+  """
+  askEvents(
+    "Which thread."
+    threadId: ID!
+    "The cursor of the last event seen; left out, it begins with how things stand now."
+    after: String
+  ): AskEvent!
+}
+
+"Something that happened in a thread."
+interface AskEvent {
+  "Pass it as after to go on from here."
+  cursor: String!
+  "When it happened."
+  occurredAt: DateTime!
+}
+
+"How a question stands: it was asked, its answer begins or begins anew, is complete, has failed or waits. What is shown of it is to be replaced by this."
+type AskProgressed implements AskEvent {
+  "Pass it as after to go on from here."
+  cursor: String!
+  "When it happened."
+  occurredAt: DateTime!
+  "The question as it is now, with its answer so far."
+  message: AskMessage!
+}
+
+"An answer has a sentence more."
+type AskSentenceAdded implements AskEvent {
+  "Pass it as after to go on from here."
+  cursor: String!
+  "When it happened."
+  occurredAt: DateTime!
+  "The question that it is an answer to."
+  messageId: ID!
+  "The sentence, to be put at its index."
+  sentence: AskSentence!
 }
 
 "Something that happened to the viewer's notifications."
@@ -17679,6 +18421,132 @@ func (ec *executionContext) childFields_ArchiveTranscriptPayload(ctx context.Con
 		return ec.fieldContext_ArchiveTranscriptPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ArchiveTranscriptPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AskAnswerer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_AskAnswerer_name(ctx, field)
+	case "version":
+		return ec.fieldContext_AskAnswerer_version(ctx, field)
+	case "model":
+		return ec.fieldContext_AskAnswerer_model(ctx, field)
+	case "promptVersion":
+		return ec.fieldContext_AskAnswerer_promptVersion(ctx, field)
+	case "extractive":
+		return ec.fieldContext_AskAnswerer_extractive(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskAnswerer", field.Name)
+}
+
+func (ec *executionContext) childFields_AskMessage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_AskMessage_id(ctx, field)
+	case "question":
+		return ec.fieldContext_AskMessage_question(ctx, field)
+	case "status":
+		return ec.fieldContext_AskMessage_status(ctx, field)
+	case "failureCode":
+		return ec.fieldContext_AskMessage_failureCode(ctx, field)
+	case "failureMessage":
+		return ec.fieldContext_AskMessage_failureMessage(ctx, field)
+	case "insufficientEvidence":
+		return ec.fieldContext_AskMessage_insufficientEvidence(ctx, field)
+	case "sentences":
+		return ec.fieldContext_AskMessage_sentences(ctx, field)
+	case "droppedCount":
+		return ec.fieldContext_AskMessage_droppedCount(ctx, field)
+	case "degraded":
+		return ec.fieldContext_AskMessage_degraded(ctx, field)
+	case "answerer":
+		return ec.fieldContext_AskMessage_answerer(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_AskMessage_createdAt(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_AskMessage_finishedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskMessage", field.Name)
+}
+
+func (ec *executionContext) childFields_AskPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "thread":
+		return ec.fieldContext_AskPayload_thread(ctx, field)
+	case "message":
+		return ec.fieldContext_AskPayload_message(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_AskPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AskScope(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "client":
+		return ec.fieldContext_AskScope_client(ctx, field)
+	case "engagement":
+		return ec.fieldContext_AskScope_engagement(ctx, field)
+	case "session":
+		return ec.fieldContext_AskScope_session(ctx, field)
+	case "sessions":
+		return ec.fieldContext_AskScope_sessions(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskScope", field.Name)
+}
+
+func (ec *executionContext) childFields_AskSentence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "index":
+		return ec.fieldContext_AskSentence_index(ctx, field)
+	case "text":
+		return ec.fieldContext_AskSentence_text(ctx, field)
+	case "citations":
+		return ec.fieldContext_AskSentence_citations(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskSentence", field.Name)
+}
+
+func (ec *executionContext) childFields_AskThread(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_AskThread_id(ctx, field)
+	case "title":
+		return ec.fieldContext_AskThread_title(ctx, field)
+	case "scope":
+		return ec.fieldContext_AskThread_scope(ctx, field)
+	case "messages":
+		return ec.fieldContext_AskThread_messages(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_AskThread_createdAt(ctx, field)
+	case "askedAt":
+		return ec.fieldContext_AskThread_askedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskThread", field.Name)
+}
+
+func (ec *executionContext) childFields_AskThreadConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AskThreadConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_AskThreadConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AskThreadConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_AskThreadConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskThreadConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AskThreadEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AskThreadEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_AskThreadEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AskThreadEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_AssignActionItemPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -18285,6 +19153,16 @@ func (ec *executionContext) childFields_DecideErasurePayload(ctx context.Context
 		return ec.fieldContext_DecideErasurePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DecideErasurePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteAskThreadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "thread":
+		return ec.fieldContext_DeleteAskThreadPayload_thread(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteAskThreadPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteAskThreadPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteNotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -19343,6 +20221,8 @@ func (ec *executionContext) childFields_Passage(ctx context.Context, field graph
 		return ec.fieldContext_Passage_startMs(ctx, field)
 	case "endMs":
 		return ec.fieldContext_Passage_endMs(ctx, field)
+	case "session":
+		return ec.fieldContext_Passage_session(ctx, field)
 	case "utterances":
 		return ec.fieldContext_Passage_utterances(ctx, field)
 	}
@@ -19609,6 +20489,16 @@ func (ec *executionContext) childFields_RetryAnalysisPayload(ctx context.Context
 		return ec.fieldContext_RetryAnalysisPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RetryAnalysisPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RetryAskPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "message":
+		return ec.fieldContext_RetryAskPayload_message(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RetryAskPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetryAskPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ReviewInsightPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -21867,6 +22757,20 @@ func (ec *executionContext) field_Mutation_archiveTranscript_args(ctx context.Co
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_ask_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ask.Input, error) {
+			return ec.unmarshalNAskInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_assignActionItem_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -22055,6 +22959,20 @@ func (ec *executionContext) field_Mutation_decideErasure_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (privacy.DecideInput, error) {
 			return ec.unmarshalNDecideErasureInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐDecideInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteAskThread_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ask.DeleteThreadInput, error) {
+			return ec.unmarshalNDeleteAskThreadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐDeleteThreadInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -22573,6 +23491,20 @@ func (ec *executionContext) field_Mutation_retryAnalysis_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (insight.RetryInput, error) {
 			return ec.unmarshalNRetryAnalysisInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐRetryInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_retryAsk_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ask.RetryInput, error) {
+			return ec.unmarshalNRetryAskInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐRetryInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -23198,6 +24130,44 @@ func (ec *executionContext) field_Query_actionItems_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["before"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_askThreads_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
 	return args, nil
 }
 
@@ -24258,6 +25228,28 @@ func (ec *executionContext) field_Session_transcripts_args(ctx context.Context, 
 		return nil, err
 	}
 	args["before"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_askEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "threadId",
+		func(ctx context.Context, v any) (id.Any, error) {
+			return ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋidᚐAny(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["threadId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
 	return args, nil
 }
 
@@ -27180,6 +28172,1226 @@ func (ec *executionContext) fieldContext_ArchiveTranscriptPayload_userErrors(_ c
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskAnswerer_name(ctx context.Context, field graphql.CollectedField, obj *ask.By) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskAnswerer_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskAnswerer_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskAnswerer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskAnswerer_version(ctx context.Context, field graphql.CollectedField, obj *ask.By) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskAnswerer_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskAnswerer_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskAnswerer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskAnswerer_model(ctx context.Context, field graphql.CollectedField, obj *ask.By) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskAnswerer_model(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Model, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskAnswerer_model(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskAnswerer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskAnswerer_promptVersion(ctx context.Context, field graphql.CollectedField, obj *ask.By) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskAnswerer_promptVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PromptVersion, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskAnswerer_promptVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskAnswerer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskAnswerer_extractive(ctx context.Context, field graphql.CollectedField, obj *ask.By) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskAnswerer_extractive(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Extractive, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskAnswerer_extractive(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskAnswerer", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_id(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v ask.MessageID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_question(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_question(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Question, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_question(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_status(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v ask.Status) graphql.Marshaler {
+			return ec.marshalNAskStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type AskStatus does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_failureCode(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_failureCode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FailureCode, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_failureCode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_failureMessage(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_failureMessage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FailureMessage(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_failureMessage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_insufficientEvidence(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_insufficientEvidence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InsufficientEvidence, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_insufficientEvidence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_sentences(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_sentences(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sentences(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ask.Sentence) graphql.Marshaler {
+			return ec.marshalNAskSentence2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐSentenceᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_sentences(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskSentence(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskMessage_droppedCount(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_droppedCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DroppedCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_droppedCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_degraded(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_degraded(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Degraded, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_degraded(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_answerer(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_answerer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Answerer(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.By) graphql.Marshaler {
+			return ec.marshalOAskAnswerer2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐBy(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_answerer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskAnswerer(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskMessage_createdAt(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AskMessage_finishedAt(ctx context.Context, field graphql.CollectedField, obj *ask.Message) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskMessage_finishedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FinishedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskMessage_finishedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskMessage", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AskPayload_thread(ctx context.Context, field graphql.CollectedField, obj *model.AskPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskPayload_thread(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Thread, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Thread) graphql.Marshaler {
+			return ec.marshalOAskThread2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThread(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskPayload_thread(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskThread(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskPayload_message(ctx context.Context, field graphql.CollectedField, obj *model.AskPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskPayload_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Message) graphql.Marshaler {
+			return ec.marshalOAskMessage2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskPayload_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskMessage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.AskPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskProgressed_cursor(ctx context.Context, field graphql.CollectedField, obj *ask.Progressed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskProgressed_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskProgressed_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskProgressed", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskProgressed_occurredAt(ctx context.Context, field graphql.CollectedField, obj *ask.Progressed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskProgressed_occurredAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OccurredAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskProgressed_occurredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskProgressed", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AskProgressed_message(ctx context.Context, field graphql.CollectedField, obj *ask.Progressed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskProgressed_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Message) graphql.Marshaler {
+			return ec.marshalNAskMessage2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessage(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskProgressed_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskProgressed",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskMessage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskScope_client(ctx context.Context, field graphql.CollectedField, obj *ask.Scope) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskScope_client(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AskScope().Client(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *client.Client) graphql.Marshaler {
+			return ec.marshalOClient2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐClient(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskScope_client(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskScope",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Client(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskScope_engagement(ctx context.Context, field graphql.CollectedField, obj *ask.Scope) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskScope_engagement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AskScope().Engagement(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *engagement.Engagement) graphql.Marshaler {
+			return ec.marshalOEngagement2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐEngagement(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskScope_engagement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskScope",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Engagement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskScope_session(ctx context.Context, field graphql.CollectedField, obj *ask.Scope) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskScope_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AskScope().Session(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskScope_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskScope",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskScope_sessions(ctx context.Context, field graphql.CollectedField, obj *ask.Scope) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskScope_sessions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AskScope().Sessions(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Filter) graphql.Marshaler {
+			return ec.marshalOSavedSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AskScope_sessions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskScope",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SavedSessionFilter(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskSentence_index(ctx context.Context, field graphql.CollectedField, obj *ask.Sentence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentence_index(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Index, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentence_index(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskSentence", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AskSentence_text(ctx context.Context, field graphql.CollectedField, obj *ask.Sentence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentence_text(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Text, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentence_text(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskSentence", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskSentence_citations(ctx context.Context, field graphql.CollectedField, obj *ask.Sentence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentence_citations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Citations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []insight.Passage) graphql.Marshaler {
+			return ec.marshalNPassage2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐPassageᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentence_citations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskSentence",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Passage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskSentenceAdded_cursor(ctx context.Context, field graphql.CollectedField, obj *ask.SentenceAdded) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentenceAdded_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentenceAdded_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskSentenceAdded", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskSentenceAdded_occurredAt(ctx context.Context, field graphql.CollectedField, obj *ask.SentenceAdded) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentenceAdded_occurredAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OccurredAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentenceAdded_occurredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskSentenceAdded", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AskSentenceAdded_messageId(ctx context.Context, field graphql.CollectedField, obj *ask.SentenceAdded) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentenceAdded_messageId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MessageID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v ask.MessageID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentenceAdded_messageId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskSentenceAdded", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _AskSentenceAdded_sentence(ctx context.Context, field graphql.CollectedField, obj *ask.SentenceAdded) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskSentenceAdded_sentence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sentence, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Sentence) graphql.Marshaler {
+			return ec.marshalNAskSentence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐSentence(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskSentenceAdded_sentence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskSentenceAdded",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskSentence(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskThread_id(ctx context.Context, field graphql.CollectedField, obj *ask.Thread) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThread_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v ask.ThreadID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThread_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskThread", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _AskThread_title(ctx context.Context, field graphql.CollectedField, obj *ask.Thread) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThread_title(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Title, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThread_title(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskThread", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskThread_scope(ctx context.Context, field graphql.CollectedField, obj *ask.Thread) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThread_scope(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Scope(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Scope) graphql.Marshaler {
+			return ec.marshalNAskScope2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐScope(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThread_scope(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskThread",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskScope(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskThread_messages(ctx context.Context, field graphql.CollectedField, obj *ask.Thread) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThread_messages(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AskThread().Messages(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ask.Message) graphql.Marshaler {
+			return ec.marshalNAskMessage2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThread_messages(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskThread",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskMessage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskThread_createdAt(ctx context.Context, field graphql.CollectedField, obj *ask.Thread) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThread_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThread_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskThread", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AskThread_askedAt(ctx context.Context, field graphql.CollectedField, obj *ask.Thread) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThread_askedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AskedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThread_askedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskThread", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _AskThreadConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[ask.Thread]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThreadConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []page.Edge[ask.Thread]) graphql.Marshaler {
+			return ec.marshalNAskThreadEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThreadConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskThreadConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskThreadEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskThreadConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[ask.Thread]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThreadConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ask.Thread) graphql.Marshaler {
+			return ec.marshalNAskThread2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThreadConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskThreadConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskThread(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskThreadConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[ask.Thread]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThreadConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThreadConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskThreadConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AskThreadConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[ask.Thread]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThreadConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThreadConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskThreadConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AskThreadEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[ask.Thread]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThreadEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThreadEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AskThreadEdge", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AskThreadEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[ask.Thread]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AskThreadEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Thread) graphql.Marshaler {
+			return ec.marshalNAskThread2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThread(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AskThreadEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AskThreadEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskThread(ctx, field)
 		},
 	}
 	return fc, nil
@@ -32281,6 +34493,70 @@ func (ec *executionContext) _DecideErasurePayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_DecideErasurePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "DecideErasurePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteAskThreadPayload_thread(ctx context.Context, field graphql.CollectedField, obj *model.DeleteAskThreadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteAskThreadPayload_thread(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Thread, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Thread) graphql.Marshaler {
+			return ec.marshalOAskThread2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThread(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteAskThreadPayload_thread(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteAskThreadPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskThread(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteAskThreadPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteAskThreadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteAskThreadPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteAskThreadPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteAskThreadPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -41292,6 +43568,138 @@ func (ec *executionContext) fieldContext_Mutation_removeAgendaTopic(ctx context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_ask(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_ask(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().Ask(ctx, fc.Args["input"].(ask.Input))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AskPayload) graphql.Marshaler {
+			return ec.marshalNAskPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐAskPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_ask(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_ask_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_retryAsk(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_retryAsk(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RetryAsk(ctx, fc.Args["input"].(ask.RetryInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RetryAskPayload) graphql.Marshaler {
+			return ec.marshalNRetryAskPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRetryAskPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_retryAsk(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetryAskPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_retryAsk_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteAskThread(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteAskThread(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteAskThread(ctx, fc.Args["input"].(ask.DeleteThreadInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteAskThreadPayload) graphql.Marshaler {
+			return ec.marshalNDeleteAskThreadPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDeleteAskThreadPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteAskThread(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteAskThreadPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteAskThread_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createSavedFilter(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -46124,6 +48532,38 @@ func (ec *executionContext) fieldContext_Passage_endMs(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Passage", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _Passage_session(ctx context.Context, field graphql.CollectedField, obj *insight.Passage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Passage_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Passage().Session(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Session) graphql.Marshaler {
+			return ec.marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Passage_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Passage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Passage_utterances(ctx context.Context, field graphql.CollectedField, obj *insight.Passage) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -46391,6 +48831,50 @@ func (ec *executionContext) fieldContext_Query_search(ctx context.Context, field
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_search_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_askThreads(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_askThreads(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().AskThreads(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[ask.Thread]) graphql.Marshaler {
+			return ec.marshalNAskThreadConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_askThreads(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskThreadConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_askThreads_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -49078,6 +51562,70 @@ func (ec *executionContext) _RetryAnalysisPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_RetryAnalysisPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RetryAnalysisPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryAskPayload_message(ctx context.Context, field graphql.CollectedField, obj *model.RetryAskPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryAskPayload_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ask.Message) graphql.Marshaler {
+			return ec.marshalOAskMessage2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetryAskPayload_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryAskPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AskMessage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryAskPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RetryAskPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryAskPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryAskPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryAskPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -54484,6 +57032,50 @@ func (ec *executionContext) fieldContext_Subscription_notificationEvents(ctx con
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Subscription_notificationEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_askEvents(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_askEvents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().AskEvents(ctx, fc.Args["threadId"].(id.Any), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v ask.Event) graphql.Marshaler {
+			return ec.marshalNAskEvent2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐEvent(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_askEvents(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_askEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -61594,6 +64186,101 @@ func (ec *executionContext) unmarshalInputArchiveTranscriptInput(ctx context.Con
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputAskInput(ctx context.Context, obj any) (ask.Input, error) {
+	var it ask.Input
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"question", "scope", "threadId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "question":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("question"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Question = data
+		case "scope":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("scope"))
+			data, err := ec.unmarshalOAskScopeInput2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐScope(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Scope = data
+		case "threadId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("threadId"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ThreadID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputAskScopeInput(ctx context.Context, obj any) (ask.Scope, error) {
+	var it ask.Scope
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"clientId", "engagementId", "sessionId", "sessions"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "clientId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientId"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientID = data
+		case "engagementId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("engagementId"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋengagementᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EngagementID = data
+		case "sessionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionId"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionID = data
+		case "sessions":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessions"))
+			data, err := ec.unmarshalOSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Sessions = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputAssignActionItemInput(ctx context.Context, obj any) (goal.AssignInput, error) {
 	var it goal.AssignInput
 	if obj == nil {
@@ -62550,6 +65237,36 @@ func (ec *executionContext) unmarshalInputDecideErasureInput(ctx context.Context
 				return it, err
 			}
 			it.Decision = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputDeleteAskThreadInput(ctx context.Context, obj any) (ask.DeleteThreadInput, error) {
+	var it ask.DeleteThreadInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
 		}
 	}
 	return it, nil
@@ -64592,6 +67309,36 @@ func (ec *executionContext) unmarshalInputRetryAnalysisInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputRetryAskInput(ctx context.Context, obj any) (ask.RetryInput, error) {
+	var it ask.RetryInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"messageId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "messageId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("messageId"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MessageID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputReviewInsightInput(ctx context.Context, obj any) (insight.ReviewInput, error) {
 	var it insight.ReviewInput
 	if obj == nil {
@@ -66429,6 +69176,33 @@ func (ec *executionContext) unmarshalInputWithdrawConsentInput(ctx context.Conte
 
 // region    ************************** interface.gotpl ***************************
 
+func (ec *executionContext) _AskEvent(ctx context.Context, sel ast.SelectionSet, obj ask.Event) graphql.Marshaler {
+	switch obj := (obj).(type) {
+	case nil:
+		return graphql.Null
+	case ask.SentenceAdded:
+		return ec._AskSentenceAdded(ctx, sel, &obj)
+	case *ask.SentenceAdded:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._AskSentenceAdded(ctx, sel, obj)
+	case ask.Progressed:
+		return ec._AskProgressed(ctx, sel, &obj)
+	case *ask.Progressed:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._AskProgressed(ctx, sel, obj)
+	default:
+		if typedObj, ok := obj.(graphql.Marshaler); ok {
+			return typedObj
+		} else {
+			panic(fmt.Errorf("unexpected type %T; non-generated variants of AskEvent must implement graphql.Marshaler", obj))
+		}
+	}
+}
+
 func (ec *executionContext) _ConsentSubject(ctx context.Context, sel ast.SelectionSet, obj consent.Subject) graphql.Marshaler {
 	switch obj := (obj).(type) {
 	case nil:
@@ -66654,6 +69428,16 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._AuditEvent(ctx, sel, obj)
+	case *ask.Thread:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._AskThread(ctx, sel, obj)
+	case *ask.Message:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._AskMessage(ctx, sel, obj)
 	case *insight.Run:
 		if obj == nil {
 			return graphql.Null
@@ -68409,6 +71193,764 @@ func (ec *executionContext) _ArchiveTranscriptPayload(ctx context.Context, sel a
 			}
 		case "userErrors":
 			out.Values[i] = ec._ArchiveTranscriptPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askAnswererImplementors = []string{"AskAnswerer"}
+
+func (ec *executionContext) _AskAnswerer(ctx context.Context, sel ast.SelectionSet, obj *ask.By) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askAnswererImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskAnswerer")
+		case "name":
+			out.Values[i] = ec._AskAnswerer_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "version":
+			out.Values[i] = ec._AskAnswerer_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "model":
+			out.Values[i] = ec._AskAnswerer_model(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "promptVersion":
+			out.Values[i] = ec._AskAnswerer_promptVersion(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "extractive":
+			out.Values[i] = ec._AskAnswerer_extractive(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askMessageImplementors = []string{"AskMessage", "Node"}
+
+func (ec *executionContext) _AskMessage(ctx context.Context, sel ast.SelectionSet, obj *ask.Message) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askMessageImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskMessage")
+		case "id":
+			out.Values[i] = ec._AskMessage_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "question":
+			out.Values[i] = ec._AskMessage_question(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "status":
+			out.Values[i] = ec._AskMessage_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "failureCode":
+			out.Values[i] = ec._AskMessage_failureCode(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "failureMessage":
+			out.Values[i] = ec._AskMessage_failureMessage(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "insufficientEvidence":
+			out.Values[i] = ec._AskMessage_insufficientEvidence(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sentences":
+			out.Values[i] = ec._AskMessage_sentences(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "droppedCount":
+			out.Values[i] = ec._AskMessage_droppedCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "degraded":
+			out.Values[i] = ec._AskMessage_degraded(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "answerer":
+			out.Values[i] = ec._AskMessage_answerer(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = ec._AskMessage_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "finishedAt":
+			out.Values[i] = ec._AskMessage_finishedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askPayloadImplementors = []string{"AskPayload"}
+
+func (ec *executionContext) _AskPayload(ctx context.Context, sel ast.SelectionSet, obj *model.AskPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskPayload")
+		case "thread":
+			out.Values[i] = ec._AskPayload_thread(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = ec._AskPayload_message(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._AskPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askProgressedImplementors = []string{"AskProgressed", "AskEvent"}
+
+func (ec *executionContext) _AskProgressed(ctx context.Context, sel ast.SelectionSet, obj *ask.Progressed) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askProgressedImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskProgressed")
+		case "cursor":
+			out.Values[i] = ec._AskProgressed_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "occurredAt":
+			out.Values[i] = ec._AskProgressed_occurredAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = ec._AskProgressed_message(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askScopeImplementors = []string{"AskScope"}
+
+func (ec *executionContext) _AskScope(ctx context.Context, sel ast.SelectionSet, obj *ask.Scope) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askScopeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskScope")
+		case "client":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AskScope_client(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "engagement":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AskScope_engagement(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "session":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AskScope_session(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "sessions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AskScope_sessions(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askSentenceImplementors = []string{"AskSentence"}
+
+func (ec *executionContext) _AskSentence(ctx context.Context, sel ast.SelectionSet, obj *ask.Sentence) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askSentenceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskSentence")
+		case "index":
+			out.Values[i] = ec._AskSentence_index(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "text":
+			out.Values[i] = ec._AskSentence_text(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "citations":
+			out.Values[i] = ec._AskSentence_citations(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askSentenceAddedImplementors = []string{"AskSentenceAdded", "AskEvent"}
+
+func (ec *executionContext) _AskSentenceAdded(ctx context.Context, sel ast.SelectionSet, obj *ask.SentenceAdded) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askSentenceAddedImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskSentenceAdded")
+		case "cursor":
+			out.Values[i] = ec._AskSentenceAdded_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "occurredAt":
+			out.Values[i] = ec._AskSentenceAdded_occurredAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "messageId":
+			out.Values[i] = ec._AskSentenceAdded_messageId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sentence":
+			out.Values[i] = ec._AskSentenceAdded_sentence(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askThreadImplementors = []string{"AskThread", "Node"}
+
+func (ec *executionContext) _AskThread(ctx context.Context, sel ast.SelectionSet, obj *ask.Thread) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askThreadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskThread")
+		case "id":
+			out.Values[i] = ec._AskThread_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "title":
+			out.Values[i] = ec._AskThread_title(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "scope":
+			out.Values[i] = ec._AskThread_scope(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "messages":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AskThread_messages(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "createdAt":
+			out.Values[i] = ec._AskThread_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "askedAt":
+			out.Values[i] = ec._AskThread_askedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askThreadConnectionImplementors = []string{"AskThreadConnection"}
+
+func (ec *executionContext) _AskThreadConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[ask.Thread]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askThreadConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskThreadConnection")
+		case "edges":
+			out.Values[i] = ec._AskThreadConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._AskThreadConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._AskThreadConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AskThreadConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var askThreadEdgeImplementors = []string{"AskThreadEdge"}
+
+func (ec *executionContext) _AskThreadEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[ask.Thread]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, askThreadEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AskThreadEdge")
+		case "cursor":
+			out.Values[i] = ec._AskThreadEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._AskThreadEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -71949,6 +75491,49 @@ func (ec *executionContext) _DecideErasurePayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._DecideErasurePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var deleteAskThreadPayloadImplementors = []string{"DeleteAskThreadPayload"}
+
+func (ec *executionContext) _DeleteAskThreadPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteAskThreadPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteAskThreadPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteAskThreadPayload")
+		case "thread":
+			out.Values[i] = ec._DeleteAskThreadPayload_thread(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteAskThreadPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -76727,6 +80312,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "ask":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_ask(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "retryAsk":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_retryAsk(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteAskThread":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteAskThread(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "createSavedFilter":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createSavedFilter(ctx, field)
@@ -78859,6 +82465,44 @@ func (ec *executionContext) _Passage(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "session":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Passage_session(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "utterances":
 			field := field
 
@@ -79082,6 +82726,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_search(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "askThreads":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_askThreads(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -80586,6 +84252,49 @@ func (ec *executionContext) _RetryAnalysisPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._RetryAnalysisPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var retryAskPayloadImplementors = []string{"RetryAskPayload"}
+
+func (ec *executionContext) _RetryAskPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RetryAskPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retryAskPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetryAskPayload")
+		case "message":
+			out.Values[i] = ec._RetryAskPayload_message(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RetryAskPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -83577,6 +87286,8 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 		return ec._Subscription_insightEvents(ctx, fields[0])
 	case "notificationEvents":
 		return ec._Subscription_notificationEvents(ctx, fields[0])
+	case "askEvents":
+		return ec._Subscription_askEvents(ctx, fields[0])
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
@@ -88122,6 +91833,166 @@ func (ec *executionContext) marshalNArchiveTranscriptPayload2ᚖgithubᚗcomᚋr
 	return ec._ArchiveTranscriptPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNAskEvent2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐEvent(ctx context.Context, sel ast.SelectionSet, v ask.Event) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskEvent(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNAskInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐInput(ctx context.Context, v any) (ask.Input, error) {
+	res, err := ec.unmarshalInputAskInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAskMessage2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageᚄ(ctx context.Context, sel ast.SelectionSet, v []*ask.Message) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAskMessage2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessage(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAskMessage2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessage(ctx context.Context, sel ast.SelectionSet, v *ask.Message) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskMessage(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAskPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐAskPayload(ctx context.Context, sel ast.SelectionSet, v *model.AskPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAskScope2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐScope(ctx context.Context, sel ast.SelectionSet, v *ask.Scope) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskScope(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAskSentence2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐSentenceᚄ(ctx context.Context, sel ast.SelectionSet, v []*ask.Sentence) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAskSentence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐSentence(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAskSentence2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐSentence(ctx context.Context, sel ast.SelectionSet, v *ask.Sentence) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskSentence(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNAskStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐStatus(ctx context.Context, v any) (ask.Status, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := ask.Status(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAskStatus2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐStatus(ctx context.Context, sel ast.SelectionSet, v ask.Status) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNAskThread2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadᚄ(ctx context.Context, sel ast.SelectionSet, v []*ask.Thread) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAskThread2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThread(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAskThread2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThread(ctx context.Context, sel ast.SelectionSet, v *ask.Thread) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskThread(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAskThreadConnection2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[ask.Thread]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AskThreadConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAskThreadEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v page.Edge[ask.Thread]) graphql.Marshaler {
+	return ec._AskThreadEdge(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNAskThreadEdge2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []page.Edge[ask.Thread]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAskThreadEdge2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNAssignActionItemInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋgoalᚐAssignInput(ctx context.Context, v any) (goal.AssignInput, error) {
 	res, err := ec.unmarshalInputAssignActionItemInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -88981,6 +92852,21 @@ func (ec *executionContext) marshalNDecideErasurePayload2ᚖgithubᚗcomᚋrappo
 	return ec._DecideErasurePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNDeleteAskThreadInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐDeleteThreadInput(ctx context.Context, v any) (ask.DeleteThreadInput, error) {
+	res, err := ec.unmarshalInputDeleteAskThreadInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteAskThreadPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDeleteAskThreadPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteAskThreadPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeleteAskThreadPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNDeleteNoteInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋnoteᚐDeleteInput(ctx context.Context, v any) (note.DeleteInput, error) {
 	res, err := ec.unmarshalInputDeleteNoteInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -89432,6 +93318,26 @@ func (ec *executionContext) marshalNHttpHeader2ᚖgithubᚗcomᚋrapporthqᚋrap
 		return graphql.Null
 	}
 	return ec._HttpHeader(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageID(ctx context.Context, v any) (ask.MessageID, error) {
+	var res ask.MessageID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessageID(ctx context.Context, sel ast.SelectionSet, v ask.MessageID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx context.Context, v any) (ask.ThreadID, error) {
+	var res ask.ThreadID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx context.Context, sel ast.SelectionSet, v ask.ThreadID) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋauditᚐID(ctx context.Context, v any) (audit.ID, error) {
@@ -91667,6 +95573,21 @@ func (ec *executionContext) marshalNRetryAnalysisPayload2ᚖgithubᚗcomᚋrappo
 	return ec._RetryAnalysisPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRetryAskInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐRetryInput(ctx context.Context, v any) (ask.RetryInput, error) {
+	res, err := ec.unmarshalInputRetryAskInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRetryAskPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRetryAskPayload(ctx context.Context, sel ast.SelectionSet, v *model.RetryAskPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RetryAskPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNReviewInsightInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐReviewInput(ctx context.Context, v any) (insight.ReviewInput, error) {
 	res, err := ec.unmarshalInputReviewInsightInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -93791,6 +97712,35 @@ func (ec *executionContext) marshalOAnalysisWait2ᚖgithubᚗcomᚋrapporthqᚋr
 	return res
 }
 
+func (ec *executionContext) marshalOAskAnswerer2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐBy(ctx context.Context, sel ast.SelectionSet, v *ask.By) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AskAnswerer(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOAskMessage2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐMessage(ctx context.Context, sel ast.SelectionSet, v *ask.Message) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AskMessage(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOAskScopeInput2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐScope(ctx context.Context, v any) (*ask.Scope, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputAskScopeInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOAskThread2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThread(ctx context.Context, sel ast.SelectionSet, v *ask.Thread) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AskThread(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOAuditEventFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋauditᚐFilter(ctx context.Context, v any) (*audit.Filter, error) {
 	if v == nil {
 		return nil, nil
@@ -94691,6 +98641,22 @@ func (ec *executionContext) marshalOID2ᚕᚖgithubᚗcomᚋrapporthqᚋrapport�
 	return ret
 }
 
+func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx context.Context, v any) (*ask.ThreadID, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(ask.ThreadID)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋaskᚐThreadID(ctx context.Context, sel ast.SelectionSet, v *ask.ThreadID) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
+}
+
 func (ec *executionContext) unmarshalOID2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋclientᚐID(ctx context.Context, v any) (*client.ID, error) {
 	if v == nil {
 		return nil, nil
@@ -95435,6 +99401,13 @@ func (ec *executionContext) marshalOSavedFilter2ᚖgithubᚗcomᚋrapporthqᚋra
 		return graphql.Null
 	}
 	return ec._SavedFilter(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSavedSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx context.Context, sel ast.SelectionSet, v *session.Filter) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SavedSessionFilter(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOSearchFacetInput2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐFacetInputᚄ(ctx context.Context, v any) ([]*search.FacetInput, error) {

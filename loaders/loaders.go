@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/analytics"
+	"github.com/rapporthq/rapport/internal/coaching/ask"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/brief"
 	"github.com/rapporthq/rapport/internal/coaching/client"
@@ -56,6 +57,7 @@ type Services struct {
 	Privacy     *privacy.Service
 	Search      *search.Service
 	Meaning     *search.Meaning
+	Ask         *ask.Service
 
 	// Wait is how long a loader waits for more keys; with zero, until no more come. Tests that count statements widen it.
 	Wait time.Duration
@@ -120,6 +122,8 @@ type Loaders struct {
 	Actions        *Entity[goal.ActionItem]
 	Topics         *Entity[session.Topic]
 	SavedFilters   *Entity[session.SavedFilter]
+	AskThreads     *Entity[ask.Thread]
+	AskMessages    *Entity[ask.Message]
 	LiveSessions   *Entity[live.Session]
 	LiveUtterances *Entity[live.Utterance]
 	Transcripts    *Entity[transcript.Transcript]
@@ -175,6 +179,7 @@ type Loaders struct {
 	DigestOfTranscript    *Entity[insight.Digest]        // by the transcript's id
 	CodesOfUtterance      *ByKey[id.UUID, []*insight.UtteranceCode]
 	CitationsOfInsight    *ByKey[id.UUID, []*insight.Citation]
+	MessagesOfThread      *ByKey[id.UUID, []*ask.Message]
 	UtterancesOfSpan      *ByKey[transcript.Span, []*transcript.Utterance]
 	GoalsOfClient         *Pages[GoalQuery, goal.Goal]
 	GoalsOfEngagement     *Pages[GoalQuery, goal.Goal]
@@ -227,6 +232,8 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Actions = entity(b, s.Goals.ActionsByIDs)
 	b.Topics = entity(b, s.Sessions.TopicsByIDs)
 	b.SavedFilters = entity(b, s.Sessions.SavedByIDs)
+	b.AskThreads = entity(b, s.Ask.ByIDs)
+	b.AskMessages = entity(b, s.Ask.MessagesByIDs)
 	b.LiveSessions = entity(b, s.Live.ByIDs)
 	b.LiveUtterances = entity(b, s.Live.UtterancesByIDs)
 	b.Transcripts = entity(b, s.Transcripts.ByIDs)
@@ -336,6 +343,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.DigestOfTranscript = entity(b, s.Insights.Digests)
 	b.CodesOfUtterance = byKey(b, s.Insights.Codes)
 	b.CitationsOfInsight = byKey(b, s.Insights.Citations)
+	b.MessagesOfThread = byKey(b, s.Ask.MessagesOf)
 	b.UtterancesOfSpan = byKey(b, s.Transcripts.UtterancesIn)
 	b.GoalsOfClient = goalsOf(b, s, goal.OfClient)
 	b.GoalsOfEngagement = goalsOf(b, s, goal.OfEngagement)

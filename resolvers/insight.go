@@ -68,6 +68,14 @@ func (commitmentResolver) Speaker(ctx context.Context, c *insight.Committed) (*t
 	return loaders.From(ctx).Speakers.Load(ctx, c.SpeakerID.UUID)
 }
 
+func (passageResolver) Session(ctx context.Context, p *insight.Passage) (*session.Session, error) {
+	t, err := loaders.From(ctx).Transcripts.Load(ctx, p.TranscriptID.UUID)
+	if t == nil || err != nil {
+		return nil, err
+	}
+	return loaders.From(ctx).Sessions.Load(ctx, t.SessionID.UUID)
+}
+
 func (passageResolver) Utterances(ctx context.Context, p *insight.Passage) ([]*transcript.Utterance, error) {
 	return loaders.From(ctx).UtterancesOfSpan.Load(ctx, p.Span)
 }

@@ -50,6 +50,12 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"filter": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.SavedFilters.Load(ctx, key))
 	},
+	"thread": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.AskThreads.Load(ctx, key))
+	},
+	"message": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.AskMessages.Load(ctx, key))
+	},
 	"live": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.LiveSessions.Load(ctx, key))
 	},

@@ -58,6 +58,8 @@ type (
 	metricGroupResolver         struct{ *Resolver }
 	dataRequestResolver         struct{ *Resolver }
 	searchHitResolver           struct{ *Resolver }
+	askThreadResolver           struct{ *Resolver }
+	askScopeResolver            struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.

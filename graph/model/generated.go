@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rapporthq/rapport/internal/coaching/ask"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
@@ -116,6 +117,16 @@ type ArchiveSessionPayload struct {
 type ArchiveTranscriptPayload struct {
 	// The transcript as it is now; null if there are userErrors.
 	Transcript *transcript.Transcript `json:"transcript,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of ask.
+type AskPayload struct {
+	// The thread; null if there are userErrors.
+	Thread *ask.Thread `json:"thread,omitempty"`
+	// The question, not answered yet; null if there are userErrors.
+	Message *ask.Message `json:"message,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -230,6 +241,14 @@ type CreateSessionPayload struct {
 type DecideErasurePayload struct {
 	// The request; null if there are userErrors.
 	DataRequest *privacy.Request `json:"dataRequest,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of deleteAskThread.
+type DeleteAskThreadPayload struct {
+	// The thread as it was, without its questions; null if there are userErrors.
+	Thread *ask.Thread `json:"thread,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -564,6 +583,14 @@ type ResumeLiveSessionPayload struct {
 type RetryAnalysisPayload struct {
 	// The transcript as it is now; the analysis follows; null if there are userErrors.
 	Transcript *transcript.Transcript `json:"transcript,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of retryAsk.
+type RetryAskPayload struct {
+	// The question as it stands now; null if there are userErrors.
+	Message *ask.Message `json:"message,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/rapporthq/rapport/internal/coaching/ask"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/deadletter"
@@ -62,6 +63,8 @@ type (
 	CheckInEdge              = page.Edge[goal.CheckIn]
 	ActionItemConnection     = page.Connection[goal.ActionItem]
 	ActionItemEdge           = page.Edge[goal.ActionItem]
+	AskThreadConnection      = page.Connection[ask.Thread]
+	AskThreadEdge            = page.Edge[ask.Thread]
 	NoteConnection           = page.Connection[note.Note]
 	NoteEdge                 = page.Edge[note.Note]
 	NoteVersionConnection    = page.Connection[note.Version]

@@ -1,3 +1,6 @@
+import ask from '../../docs/operations/ask.graphql'
+import askEvents from '../../docs/operations/ask-events.graphql'
+import askThreads from '../../docs/operations/ask-threads.graphql'
 import clientPage from '../../docs/operations/client.graphql'
 import clientBrief from '../../docs/operations/client-brief.graphql'
 import dashboard from '../../docs/operations/dashboard.graphql'
@@ -39,6 +42,9 @@ export async function exampleTabs(request) {
     tab(clientBrief, {clientId: first('clients', 'client_…')}),
     tab(session, {id: anySession}),
     tab(search, {query: 'delegating speaker:client'}),
+    tab(ask, {input: {question: 'What did the client decide to do?', scope: {clientId: first('clients', 'client_…')}}}),
+    tab(askEvents, {threadId: 'thread_…'}),
+    tab(askThreads),
     tab(programme, {from: date(day(-180)), to: date(day(0))}),
     tab(settings),
     tab(dashboard),

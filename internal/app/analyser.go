@@ -3,18 +3,22 @@ package app
 import (
 	"context"
 
+	"github.com/rapporthq/rapport/internal/coaching/ask/extractive"
+	asking "github.com/rapporthq/rapport/internal/coaching/ask/prompted"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/insight/prompted"
 	"github.com/rapporthq/rapport/internal/coaching/insight/rules"
 	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/embed/local"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
 	"github.com/rapporthq/rapport/internal/platform/llm"
 	"github.com/rapporthq/rapport/internal/platform/llm/openai"
 )
 
-// chooseAnalyser takes the configured analyser, unless a test has brought one.
+// chooseAnalyser takes the configured analyser, unless a test has brought one, and the answerer that goes with it.
 func (a *App) chooseAnalyser(ctx context.Context) error {
 	c := a.config.Analysis
+	a.answerer = extractive.New(local.New())
 	a.analysis = httpx.Check{Name: "analyser", Adapter: string(config.AnalyserRules), Optional: true, Probe: func(context.Context) error { return nil }}
 	switch {
 	case a.analyser != nil:
@@ -32,6 +36,7 @@ func (a *App) chooseAnalyser(ctx context.Context) error {
 			asked = metered{model, a, string(config.AnalyserOpenAI)}
 		}
 		a.analyser = prompted.New(string(config.AnalyserOpenAI), asked)
+		a.answerer = asking.New(string(config.AnalyserOpenAI), asked)
 		a.analysis.Adapter, a.analysis.Probe = string(config.AnalyserOpenAI), model.Probe
 	default:
 		a.analyser = rules.Analyser{}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rapporthq/rapport/graphiql"
 	"github.com/rapporthq/rapport/internal/coaching/analytics"
+	"github.com/rapporthq/rapport/internal/coaching/ask"
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/coaching/brief"
 	"github.com/rapporthq/rapport/internal/coaching/client"
@@ -80,6 +81,7 @@ type App struct {
 	runner   *jobs.Runner
 	services loaders.Services
 	analyser insight.Analyser
+	answerer ask.Answerer
 	analysis httpx.Check      // of what the analyser stands on
 	models   []embed.Embedder // a test's own
 	meaning  httpx.Check      // of what search by meaning stands on
@@ -186,6 +188,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	if a.services.Search, err = a.openSearch(ctx); err != nil {
 		return nil, err
 	}
+	a.services.Ask = ask.NewService(db, log, ask.Domains{
+		Clients: a.services.Clients, Engagements: a.services.Engagements, Sessions: a.services.Sessions, Transcripts: a.services.Transcripts, Search: a.services.Search,
+	}, a.answerer, a.limits(), a.stream)
 	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.services.Live, a.files, a.mails.mailbox(), a.services.Search, Personal(), a.news.outbox)
 
 	a.runner = jobs.NewRunner(jobs.Config{
@@ -204,6 +209,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.runner.Handle(privacy.JobExport, a.services.Privacy.Copy, jobs.OnDead(a.services.Privacy.Died))
 	a.runner.Handle(privacy.JobErase, a.services.Privacy.Erase, jobs.OnDead(a.services.Privacy.Died))
 
+	a.runner.Handle(ask.JobAnswer, a.services.Ask.Answer, jobs.OnDead(a.services.Ask.Died))
 	a.services.Search.Handle(a.runner)
 	a.runner.Handle(notice.JobAnnounce, a.services.Notices.Announce)
 	a.runner.Handle(notice.JobDeliver, a.services.Notices.Deliver, jobs.OnDead(a.services.Notices.DeliverDied))
@@ -395,7 +401,7 @@ func taggable(s loaders.Services) []tag.Kind {
 // Personal is what the domains keep of clients beside transcripts and what is derived from them. What refers to something stands before
 // it, and the client's own row last: by it the others are found.
 func Personal() []personal.Store {
-	return slices.Concat(org.Personal, notice.Personal, tag.Personal, theme.Personal, goal.Personal, note.Personal, live.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
+	return slices.Concat(ask.Personal, org.Personal, notice.Personal, tag.Personal, theme.Personal, goal.Personal, note.Personal, live.Personal, transcript.Personal, consent.Personal, session.Personal, engagement.Personal, client.Personal)
 }
 
 // consenting are the people who agree to something: clients, for all their sessions, and who else takes part in one, for that one.

@@ -123,6 +123,13 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 		}
 		return apptest.Coach, fmt.Sprintf(`sessionId: %q, topicIds: [%q, %q]`, session, topics[1], topics[0])
 	},
+	"ask": func(*testing.T, *world) (string, string) {
+		return apptest.Coach, `question: "Overwritten"`
+	},
+	"retryAsk": func(t *testing.T, w *world) (string, string) {
+		return apptest.Coach, fmt.Sprintf(`messageId: %q`, one(t, w.env, "message", `SELECT m.id FROM ask_messages m JOIN ask_threads t ON t.id = m.thread_id WHERE t.owner_id = $1 AND m.status = 'FAILED' LIMIT 1`,
+			w.person(t, apptest.Coach)))
+	},
 	"createSavedFilter": func(*testing.T, *world) (string, string) {
 		return apptest.Coach, `name: "Overwritten", filter: {statuses: [COMPLETED]}`
 	},

@@ -21,7 +21,7 @@ import (
 
 // screens are the queries of docs/operations that a front end shows a screen by, and how many statements each takes at most,
 // identity included.
-var screens = map[string]int{"home": 10, "client": 25, "client-brief": 12, "session": 18, "programme": 17, "settings": 9,
+var screens = map[string]int{"home": 10, "client": 25, "client-brief": 12, "session": 18, "programme": 17, "settings": 9, "ask": 16, "ask-threads": 6, "ask-events": 7,
 	"dashboard": 8, "search": 20, "import-transcript": 23, "review-insight": 12, "insight-events": 5}
 
 func operation(t testing.TB, name string) string {
@@ -65,11 +65,14 @@ func TestOperations(t *testing.T) {
 		"session":           {"id": session},
 		"programme":         {"from": day.AddDate(0, -3, 0).Format(time.DateOnly), "to": day.Format(time.DateOnly)},
 		"settings":          {},
+		"ask":               {"input": apptest.Vars{"question": "What did the client decide?", "scope": apptest.Vars{"clientId": client}}},
+		"ask-threads":       {},
 		"dashboard":         {},
 		"search":            {"query": "delegating speaker:client"},
 		"import-transcript": {"input": apptest.Vars{"sessionId": amara5.id(t, env), "filename": "sample.vtt", "content": transcriptText(6, func(int) string { return "I will call Tomasz." })}},
 		"review-insight":    {"input": apptest.Vars{"insightId": one(t, env, "insight", `SELECT id FROM insights WHERE session_id = $1 LIMIT 1`, uuid(t, session)), "decision": "ACCEPT"}},
 	}
+	does(t, ruth, "ask", "thread", "id", apptest.Vars{"question": "What was decided?"}) // for the list of threads
 	files, err := filepath.Glob(filepath.Join(testkit.RepoRoot(t), "docs", "operations", "*.graphql"))
 	if err != nil || len(files) < len(vars) {
 		t.Fatalf("%d files, %v", len(files), err)
@@ -78,7 +81,7 @@ func TestOperations(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(file), ".graphql")
 		given, known := vars[name]
 		if !known {
-			if name != "insight-events" { // TestSubscriptions has more of them
+			if name != "insight-events" && name != "ask-events" { // TestSubscriptions has more of them
 				t.Errorf("%s is not tried: say with which variables", name)
 			}
 			continue
@@ -224,13 +227,19 @@ func TestScreensStatements(t *testing.T) {
 			"settings":     {},
 			"dashboard":    {},
 			"search":       {"query": "kind:utterance"},
+			"ask":          {"input": apptest.Vars{"question": "What was said?", "scope": apptest.Vars{"sessionId": p.Session.String()}}},
 			"import-transcript": {"input": apptest.Vars{"sessionId": p.Session.String(), "filename": "sample.vtt",
 				"content": transcriptText(size.Sessions, func(i int) string { return fmt.Sprint("I will call Tomasz about number ", i) })}},
 			"review-insight": {"input": apptest.Vars{"insightId": p.Insight.String(), "decision": "ACCEPT"}},
 		}
+		thread := does(t, coach, "ask", "thread", "id", apptest.Vars{"question": "What was said?"})["id"]
 		for _, name := range slices.Sorted(maps.Keys(screens)) { // what reads before what changes something
 			most := screens[name]
 			ran := env.Statements.Of(func() {
+				if name == "ask-events" {
+					several(t, coach.Subscribe(t, operation(t, name), apptest.Vars{"threadId": thread}), 1)
+					return
+				}
 				if name == "insight-events" {
 					sub := coach.Subscribe(t, operation(t, name), apptest.Vars{"sessionId": p.Session.String(), "after": env.Beginning(t, p.Session.String())})
 					several(t, sub, 1)

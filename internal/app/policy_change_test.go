@@ -52,6 +52,9 @@ var mutations = map[string]struct {
 	"createSavedFilter":             {"", ``, nil},
 	"updateSavedFilter":             {"SavedFilter", `id: $id, name: "Overwritten"`, []relation{self}},
 	"deleteSavedFilter":             {"SavedFilter", `id: $id`, []relation{self}},
+	"ask":                           {"", ``, nil}, // of what others have said: TestAskOfOthers
+	"retryAsk":                      {"AskMessage", `messageId: $id`, []relation{self}},
+	"deleteAskThread":               {"AskThread", `id: $id`, []relation{self}},
 	"renameTheme":                   {"Theme", `id: $id, label: "Overwritten"`, []relation{coach}},
 	"mergeThemes":                   {"Theme", `intoId: $id, ids: [$id]`, []relation{coach}},
 	"splitTheme":                    {"Theme", `id: $id`, []relation{coach}},

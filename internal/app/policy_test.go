@@ -103,6 +103,8 @@ var decisions = map[string]decision{
 	"Participant": {opens{coach: all, supervisor: all, client: all}, "id name role consents consentRecords user", nil},
 	"AgendaTopic": {opens{coach: all, supervisor: all, client: all}, "id title notes status addedBy carriedFrom session createdAt updatedAt", nil},
 	"SavedFilter": {opens{self: all}, "id name filter createdAt updatedAt", nil},
+	"AskThread":   {opens{self: all}, "id title scope messages createdAt askedAt", nil},
+	"AskMessage":  {opens{self: all}, "id question status failureCode failureMessage insufficientEvidence sentences droppedCount degraded answerer createdAt finishedAt", nil},
 
 	"Transcript": {opens{coach: all, supervisor: consented, client: shared},
 		"id version status failure session title format filename sha256 language durationMs warnings sharedWithClient speakers edits utterances metrics analysisRuns archivedAt createdAt updatedAt",
@@ -180,7 +182,12 @@ var parts = map[string]string{
 	"Summary":                 "sections",
 	"SummarySection":          "heading points",
 	"SummaryPoint":            "text citations",
-	"Passage":                 "quote startMs endMs utterances",
+	"Passage":                 "quote startMs endMs session utterances",
+	"AskScope":                "client engagement session sessions",
+	"AskSentence":             "index text citations",
+	"AskAnswerer":             "name version model promptVersion extractive",
+	"AskProgressed":           "cursor occurredAt message",
+	"AskSentenceAdded":        "cursor occurredAt messageId sentence",
 	"SkillEvidence":           "skill level paragraph citations",
 	"UtteranceCode":           "scheme code main confidence source rule",
 	"TranscriptExport":        "url filename expiresAt",
@@ -247,9 +254,9 @@ var orders = map[string]string{
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "invitations auditEvents deadLetters verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights clientBrief notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem search suggest",
+	"Query":        "invitations auditEvents deadLetters verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights clientBrief notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem search suggest askThreads",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
-	"Subscription": "notificationEvents insightEvents",
+	"Subscription": "notificationEvents insightEvents askEvents",
 }
 
 // filters are the conditions of lists: "" tells nothing but what everybody sees who sees the row; else the field whose
@@ -535,7 +542,7 @@ func (k *walk) witnesses(t *testing.T) {
 			case ok && (typ == "Organization" && r == admin || typ == "Membership" && r == coach): // always with SELF
 			case ok:
 				want = append(want, fmt.Sprintf("%s opens %s", r, typ))
-			case r == self || typ == "Organization" || typ == "Membership" || (typ == "Tag" || typ == "SavedFilter") && r != admin: // nobody is that to it
+			case r == self || typ == "Organization" || typ == "Membership" || (typ == "Tag" || typ == "SavedFilter" || typ == "AskThread" || typ == "AskMessage") && r != admin: // nobody is that to it
 			default:
 				want = append(want, fmt.Sprintf("%s opens no %s", r, typ))
 			}

@@ -306,6 +306,7 @@ func (w *world) fill(t *testing.T) {
 			SELECT gen_random_uuid(), org_id, user_id, 'Osmotherley of ' || user_id, 1, '{"statuses": ["COMPLETED"], "startsAfter": "2026-01-05T00:00:00Z"}'
 			FROM memberships WHERE user_id = $1`, w.person(t, who))
 	}
+	w.asked(t)
 	w.exec(t, `UPDATE sessions SET starts_at = o.starts_at + interval '20 minutes' FROM sessions o WHERE sessions.id = $1 AND o.id = $2`, w.session(t, jonas, 6), w.session(t, amara, 7))
 	w.exec(t, `UPDATE engagements SET reopened_at = now(), reopened_by = coach_id, reopen_reason = 'Because of Marchmont ' || id`)
 	// Everybody in a session is told of it by somebody else, and a sponsor of another engagement, by mistake.
@@ -448,6 +449,18 @@ func (w *world) correct(t *testing.T, coach *apptest.Client, transcript id.UUID)
 	w.env.Work(t)
 }
 
+// asked has everybody have asked something: it was answered with words of a conversation of one coach's, and not answered at all.
+func (w *world) asked(t *testing.T) {
+	t.Helper()
+	w.exec(t, `INSERT INTO ask_threads (id, org_id, owner_id) SELECT gen_random_uuid(), org_id, user_id FROM memberships`)
+	w.exec(t, `INSERT INTO ask_messages (id, org_id, thread_id, ordinal, question, status, failure_code, dropped, degraded, engine, engine_version, model, prompt_version, finished_at)
+		SELECT gen_random_uuid(), t.org_id, t.id, n.n, 'Who is Eglantine of ' || t.owner_id || n.n, CASE n.n WHEN 1 THEN 'ANSWERED' ELSE 'FAILED' END, CASE n.n WHEN 1 THEN NULL ELSE 'ASK_FAILED' END,
+			1, 'less', 'test', '1', 'm-1', '1', now() FROM ask_threads t CROSS JOIN generate_series(1, 2) AS n (n)`)
+	w.exec(t, `INSERT INTO ask_answers (org_id, message_id, sentences) SELECT m.org_id, m.id, jsonb_build_array(jsonb_build_object('text', 'Nobody.', 'quotes',
+			jsonb_build_array(jsonb_build_object('transcriptId', (SELECT x.id FROM transcripts x WHERE x.org_id = m.org_id ORDER BY x.id LIMIT 1), 'first', 0, 'last', 1, 'text', 'well'))))
+		FROM ask_messages m WHERE m.ordinal = 1`)
+}
+
 func (w *world) enter(t *testing.T, who, email, tenant string, c *apptest.Client) {
 	t.Helper()
 	v := &viewer{who: who, email: email, tenant: tenant, client: c}
@@ -509,6 +522,10 @@ var kinds = map[string]struct{ prefix, sql string }{
 			jsonb_build_object('title', a.title, 'notes', a.notes) FROM agenda_topics a JOIN meeting m ON m.id = a.session_id`},
 	"SavedFilter": {"filter", `SELECT id, org_id, owner_id, '{}'::uuid[], '{}'::uuid[], '{}'::uuid[], false, false, false, false,
 			jsonb_build_object('name', name) FROM saved_filters`},
+	"AskThread": {"thread", `SELECT t.id, t.org_id, t.owner_id, '{}'::uuid[], '{}'::uuid[], '{}'::uuid[], false, false, false, false,
+			jsonb_build_object('title', (SELECT question FROM ask_messages m WHERE m.thread_id = t.id ORDER BY ordinal LIMIT 1)) FROM ask_threads t`},
+	"AskMessage": {"message", `SELECT m.id, m.org_id, t.owner_id, '{}'::uuid[], '{}'::uuid[], '{}'::uuid[], false, false, false, false,
+			jsonb_build_object('question', m.question) FROM ask_messages m JOIN ask_threads t ON t.id = m.thread_id`},
 	"Transcript": {"transcript", meetings + `SELECT t.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, t.shared_with_client, false, false,
 			jsonb_build_object('title', t.title, 'filename', t.filename, 'sha256', encode(t.sha256, 'hex')) FROM transcripts t JOIN meeting m ON m.id = t.session_id`},
 	"LiveSession": {"live", meetings + `SELECT l.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, l.shared_with_client, false, false,

@@ -14,7 +14,7 @@ import (
 )
 
 // texts are fields of inputs that hold several lines, and keep all that a text can hold.
-var texts = strings.Fields(`body description note notes PublishConsentTextInput.text`)
+var texts = strings.Fields(`question body description note notes PublishConsentTextInput.text`)
 
 // notWords are fields of inputs that hold no words of people: what is no such thing is refused.
 var notWords = strings.Fields(`email timeZone sha256 color slug language quietFrom quietUntil confirm token`)
@@ -22,6 +22,7 @@ var notWords = strings.Fields(`email timeZone sha256 color slug language quietFr
 // untargeted are the mutations that change nothing there is already, and that take words: who may make them, and what else they need.
 var untargeted = map[string][2]string{
 	"createClient":       {apptest.Coach, `name: "Nadia Berg"`},
+	"ask":                {apptest.Coach, `question: "What was said?"`},
 	"createSavedFilter":  {apptest.Coach, `name: "Held", filter: {statuses: [COMPLETED]}`},
 	"publishConsentText": {apptest.Owner, `scope: RECORDING, text: "As agreed."`},
 	"updateProfile":      {apptest.Coach, ``},

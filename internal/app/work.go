@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"github.com/rapporthq/rapport/internal/coaching/ask"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/deadletter"
 	"github.com/rapporthq/rapport/internal/coaching/live"
@@ -100,6 +101,7 @@ var aboutJobs = []deadletter.About{
 	{Kind: search.SubjectNote.Job(), Prefix: "note", Table: "notes"},
 	{Kind: search.SubjectGoal.Job(), Prefix: "goal", Table: "goals"},
 	{Kind: search.SubjectAction.Job(), Prefix: "action", Table: "action_items"},
+	{Kind: ask.JobAnswer, Prefix: "message", Table: "ask_messages"},
 	{Kind: notice.JobAnnounce, Prefix: "notification", Table: "notifications"},
 }
 

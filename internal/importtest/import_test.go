@@ -20,7 +20,7 @@ const module = "github.com/rapporthq/rapport"
 
 // order is the one order in which domains may know each other: each only those that stand after it. What goes upward is a
 // job, an event, or a small interface declared by the consumer.
-var order = []string{"search", "privacy", "live", "brief", "theme", "analytics", "insight", "goal", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
+var order = []string{"ask", "search", "privacy", "live", "brief", "theme", "analytics", "insight", "goal", "note", "transcript", "coding", "conversation", "session", "engagement", "client", "consent", "tag", "org"}
 
 // beside the order stand what every domain may use and what uses none.
 var beside = []string{"audit", "deadletter", "notice", "personal"}
@@ -45,7 +45,7 @@ var homes = []struct {
 		"internal/platform/queue/postgres", "internal/platform/event", "internal/platform/event/devbox", "internal/platform/mail/ses", "internal/platform/cache", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest", "internal/platform/vector/exact",
 		"internal/coaching/live", "internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
 		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/deadletter", "internal/coaching/notice",
-		"internal/platform/textsearch/postgres", "internal/coaching/note", "internal/coaching/analytics", "internal/coaching/search", "internal/coaching/theme", "internal/coaching/goal",
+		"internal/platform/textsearch/postgres", "internal/coaching/note", "internal/coaching/analytics", "internal/coaching/ask", "internal/coaching/search", "internal/coaching/theme", "internal/coaching/goal",
 		"internal/app", "internal/app/demo", "internal/app/judged", "internal/app/apptest", "internal/testkit",
 	}, "SQL is written where rows are kept"},
 	{"github.com/pressly/goose", []string{"internal/platform/postgres"}, "migrations are postgres's"},

@@ -27,13 +27,13 @@ const (
 	WaitsForSpending Wait = "SPENDING_LIMIT" // the organization's month is spent
 )
 
-// errWaits says that a call may not be made now.
-type errWaits struct {
-	what  Wait
-	until time.Time // when it can be made, as far as one can know
+// Waits says that a call may not be made now.
+type Waits struct {
+	For   Wait
+	Until time.Time // when it can be made, as far as one can know
 }
 
-func (e *errWaits) Error() string { return "waits for " + string(e.what) }
+func (e *Waits) Error() string { return "waits for " + string(e.For) }
 
 // callLasts is more than a job may work: a call that is older was made by a process that is no more.
 const callLasts = 20 * time.Minute
@@ -108,50 +108,69 @@ func (r *run) remember(ctx context.Context, key []byte, calls []llm.Call, unread
 	})
 }
 
-// admit opens a call on the organization's account, if everybody still consents, it is this run's to make, and the limits allow it.
-// What is under way counts with the most that it can cost, so that calls at the same time cannot overrun the limit together.
+// admit opens a call on the organization's account, if everybody still consents and it is this run's to make.
 func (r *run) admit(ctx context.Context, m llm.Model, q llm.Request) (call id.UUID, err error) {
-	org, most := r.content.Session.Org, m.Estimate(q)
 	err = postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
 		if err := r.holdRunning(ctx, tx); err != nil {
 			return err
 		}
-		var owners *int64
-		if err := tx.QueryRow(ctx, `SELECT model_monthly_limit_micros FROM organizations WHERE id = $1 FOR NO KEY UPDATE`, org).Scan(&owners); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `
-			WITH lost AS (DELETE FROM model_calls WHERE org_id = $1 AND expires_at < now() RETURNING *)
-			INSERT INTO model_spending AS s (org_id, month, model, calls, input_tokens, output_tokens, cost_micros)
-			SELECT org_id, `+thisMonth+`, model, count(*), sum(input_tokens), sum(output_tokens), sum(cost_micros) FROM lost GROUP BY org_id, model
-			ON CONFLICT (org_id, month, model) DO UPDATE SET `+addUp, org); err != nil {
-			return err
-		}
-		var under int
-		var spent int64
-		if err := tx.QueryRow(ctx, `
-			SELECT count(*), coalesce(sum(cost_micros), 0)::bigint
-				+ coalesce((SELECT sum(cost_micros) FROM model_spending WHERE org_id = $1 AND month = `+thisMonth+`), 0)::bigint
-			FROM model_calls WHERE org_id = $1`, org).Scan(&under, &spent); err != nil {
-			return err
-		}
-		now := time.Now().UTC()
-		if l := r.limits.monthly(owners); l != nil && spent+most.CostMicros > *l {
-			return &errWaits{WaitsForSpending, time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC)}
-		}
-		if l := r.limits.Calls; l > 0 && under >= l {
-			return &errWaits{WaitsForTurn, now.Add(5*time.Second + rand.N(25*time.Second))}
-		}
-		call = id.New()
-		if _, err := tx.Exec(ctx, `
-			INSERT INTO model_calls (id, org_id, model, input_tokens, output_tokens, cost_micros, expires_at)
-			VALUES ($1, $2, $3, $4, $5, $6, now() + $7::interval)`,
-			call, org, m.Name(), most.InputTokens, most.OutputTokens, most.CostMicros, callLasts); err != nil {
+		if call, err = r.limits.Open(ctx, tx, r.content.Session.Org, m, q); err != nil {
 			return err
 		}
 		return r.goesOn(ctx, tx)
 	})
 	return call, err
+}
+
+// Open opens a call on an organization's account, in the caller's transaction, if the limits allow it; if not, it is a *Waits. What is under way
+// counts with the most that it can cost, so that calls at the same time cannot overrun the limit together. Whatever becomes of the call, it is
+// closed with Close.
+func (l Limits) Open(ctx context.Context, tx pgx.Tx, org id.UUID, m llm.Model, q llm.Request) (call id.UUID, err error) {
+	most := m.Estimate(q)
+	var owners *int64
+	if err := tx.QueryRow(ctx, `SELECT model_monthly_limit_micros FROM organizations WHERE id = $1 FOR NO KEY UPDATE`, org).Scan(&owners); err != nil {
+		return call, err
+	}
+	if _, err := tx.Exec(ctx, `
+		WITH lost AS (DELETE FROM model_calls WHERE org_id = $1 AND expires_at < now() RETURNING *)
+		INSERT INTO model_spending AS s (org_id, month, model, calls, input_tokens, output_tokens, cost_micros)
+		SELECT org_id, `+thisMonth+`, model, count(*), sum(input_tokens), sum(output_tokens), sum(cost_micros) FROM lost GROUP BY org_id, model
+		ON CONFLICT (org_id, month, model) DO UPDATE SET `+addUp, org); err != nil {
+		return call, err
+	}
+	var under int
+	var spent int64
+	if err := tx.QueryRow(ctx, `
+		SELECT count(*), coalesce(sum(cost_micros), 0)::bigint
+			+ coalesce((SELECT sum(cost_micros) FROM model_spending WHERE org_id = $1 AND month = `+thisMonth+`), 0)::bigint
+		FROM model_calls WHERE org_id = $1`, org).Scan(&under, &spent); err != nil {
+		return call, err
+	}
+	now := time.Now().UTC()
+	if monthly := l.monthly(owners); monthly != nil && spent+most.CostMicros > *monthly {
+		return call, &Waits{WaitsForSpending, time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC)}
+	}
+	if l.Calls > 0 && under >= l.Calls {
+		return call, &Waits{WaitsForTurn, now.Add(5*time.Second + rand.N(25*time.Second))}
+	}
+	call = id.New()
+	_, err = tx.Exec(ctx, `
+		INSERT INTO model_calls (id, org_id, model, input_tokens, output_tokens, cost_micros, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, now() + $7::interval)`,
+		call, org, m.Name(), most.InputTokens, most.OutputTokens, most.CostMicros, callLasts)
+	return call, err
+}
+
+// Close closes a call with what it has cost, in the caller's transaction.
+func (Limits) Close(ctx context.Context, tx pgx.Tx, org, call id.UUID, m llm.Model, used llm.Usage) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM model_calls WHERE org_id = $1 AND id = $2`, org, call); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO model_spending AS s (org_id, month, model, calls, input_tokens, output_tokens, cost_micros)
+		VALUES ($1, `+thisMonth+`, $2, 1, $3, $4, $5) ON CONFLICT (org_id, month, model) DO UPDATE SET `+addUp,
+		org, m.Name(), used.InputTokens, used.OutputTokens, used.CostMicros)
+	return err
 }
 
 const (
@@ -171,14 +190,7 @@ func (r *run) book(ctx context.Context, call id.UUID, m llm.Model, used llm.Usag
 			WHERE org_id = $1 AND id = $2`, org, r.id, used.InputTokens, used.OutputTokens, used.CostMicros); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM model_calls WHERE org_id = $1 AND id = $2`, org, call); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `
-			INSERT INTO model_spending AS s (org_id, month, model, calls, input_tokens, output_tokens, cost_micros)
-			VALUES ($1, `+thisMonth+`, $2, 1, $3, $4, $5) ON CONFLICT (org_id, month, model) DO UPDATE SET `+addUp,
-			org, m.Name(), used.InputTokens, used.OutputTokens, used.CostMicros)
-		return err
+		return r.limits.Close(ctx, tx, org, call, m, used)
 	})
 	if err != nil {
 		return fmt.Errorf("book a call: %w", err)
@@ -207,11 +219,11 @@ const (
 // interrupted decides what becomes of a run that could not go on because of the model. What it has found so far stays, what it has
 // paid for is kept, and it can be taken up: by its job, or when somebody asks for it.
 func (r *run) interrupted(ctx context.Context, job jobs.Job, err error) error {
-	var waits *errWaits
+	var waits *Waits
 	failed := llm.Failure(err)
 	switch {
 	case errors.As(err, &waits):
-		return r.wait(ctx, waits, min(time.Until(waits.until), mostWait))
+		return r.wait(ctx, waits, min(time.Until(waits.Until), mostWait))
 	case failed == nil:
 		return err
 	}
@@ -223,7 +235,7 @@ func (r *run) interrupted(ctx context.Context, job jobs.Job, err error) error {
 		}
 		d := min(max(age/4, leastWait), mostWait)
 		d = max(d/2+rand.N(d), failed.After)
-		return r.wait(ctx, &errWaits{WaitsForService, time.Now().Add(d)}, d)
+		return r.wait(ctx, &Waits{WaitsForService, time.Now().Add(d)}, d)
 	case llm.Refused:
 		return r.blame(ctx, err, codeRefused)
 	}
@@ -234,7 +246,7 @@ func (r *run) interrupted(ctx context.Context, job jobs.Job, err error) error {
 }
 
 // wait says what the run waits for, and has its job come back. To wait is no attempt.
-func (r *run) wait(ctx context.Context, what *errWaits, d time.Duration) error {
+func (r *run) wait(ctx context.Context, what *Waits, d time.Duration) error {
 	err := postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
 		if err := r.holdRunning(ctx, tx); err != nil {
 			return err
@@ -243,7 +255,7 @@ func (r *run) wait(ctx context.Context, what *errWaits, d time.Duration) error {
 		if err := tx.QueryRow(ctx, `
 			UPDATE analysis_runs r SET waiting_for = $3, resumes_at = $4 FROM analysis_runs before
 			WHERE r.org_id = $1 AND r.id = $2 AND before.id = r.id RETURNING before.waiting_for IS DISTINCT FROM $3`,
-			r.content.Session.Org, r.id, what.what, what.until).Scan(&changed); err != nil || !changed {
+			r.content.Session.Org, r.id, what.For, what.Until).Scan(&changed); err != nil || !changed {
 			return err
 		}
 		return r.publish(ctx, tx, r.content.Session, eventProgressed, subject{Run: &r.id})

@@ -21,6 +21,7 @@ import (
 var Derived = []transcript.Rows{
 	{Table: "citations", On: "x.transcript_id = d.id"},
 	{Table: "utterance_codes", On: "x.transcript_id = d.id"},
+	{Table: "ask_answers", On: "EXISTS (SELECT FROM ask_sources q WHERE q.org_id = $1 AND q.message_id = x.message_id AND q.transcript_id = d.id)"}, // they quote
 	{Table: "model_answers", On: "x.transcript_id = d.id"},
 	{Table: "digests", On: "x.transcript_id = d.id"},
 	{Table: "session_metrics", On: "x.transcript_id = d.id"},

@@ -48,6 +48,13 @@ func locate(utterances []conversation.Utterance, q Quote) (from, to place, norma
 	return hay.places[at], hay.places[at+len(needle.runes)-1], string(needle.runes), true
 }
 
+// Find looks for a quote in what was said, as each is looked up before it is shown: false if it does not stand there. What it returns has the
+// transcript's words.
+func Find(c *transcript.Content, q Quote) (Passage, bool) {
+	f, ok := find(c, q)
+	return Passage{Span: transcript.Span{TranscriptID: c.ID, First: f.first, Last: f.last}, Quote: f.text, StartMs: f.startMs, EndMs: f.endMs}, ok
+}
+
 // find looks for a quote in the transcript, and says what stands there and when it was said.
 func find(c *transcript.Content, q Quote) (found, bool) {
 	from, to, normalized, ok := locate(c.Utterances, q)

@@ -37,6 +37,7 @@ var Written = []Text{
 	{Table: "notes", Columns: []string{"body"}, Secret: "x.visibility = 'PRIVATE'"},
 	{Table: "note_versions", Columns: []string{"body"}, Secret: "x.visibility = 'PRIVATE'"},
 	{Table: "themes", Columns: []string{"label"}},
+	{Table: "ask_messages", Columns: []string{"question"}, Secret: "true"},
 	{Table: "tags", Columns: []string{"name"}, Unique: true},
 	{Table: "saved_filters", Columns: []string{"name"}, Unique: true},
 }

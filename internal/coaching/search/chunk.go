@@ -81,7 +81,7 @@ func split(text string, room func(string) bool) []string {
 	if room(text) {
 		return []string{text}
 	}
-	pieces := sentences(text)
+	pieces := Sentences(text)
 	if len(pieces) == 1 {
 		pieces = strings.Fields(text)
 	}
@@ -119,8 +119,8 @@ func split(text string, room func(string) bool) []string {
 	return parts
 }
 
-// sentences cuts after marks that end a sentence.
-func sentences(text string) []string {
+// Sentences cuts after marks that end a sentence.
+func Sentences(text string) []string {
 	var all []string
 	start, ended := 0, false
 	for i, r := range text {

@@ -244,6 +244,9 @@ func narrowed(in Request, mine []*tag.Tag) (restrict *session.Filter, narrow map
 		return nil, narrow
 	}
 	f := *in.Filter
+	if f.IDs != nil {
+		narrow[fieldSession] = is(fieldSession, keys(f.IDs, func(s session.ID) id.UUID { return s.UUID })...)
+	}
 	if f.ClientIds != nil {
 		narrow[fieldClient] = is(fieldClient, keys(f.ClientIds, func(c client.ID) id.UUID { return c.UUID })...)
 	}

@@ -60,11 +60,16 @@ func (f *SavedFilter) Filter() (*Filter, error) {
 	if f.Version > filterVersion {
 		return nil, fault.Conflict("the filter was saved by a later release")
 	}
+	return ReadFilter(f.Stored)
+}
+
+// ReadFilter reads what Store has written.
+func ReadFilter(stored []byte) (*Filter, error) {
 	var out Filter
-	d := json.NewDecoder(bytes.NewReader(f.Stored))
+	d := json.NewDecoder(bytes.NewReader(stored))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&out); err != nil {
-		return nil, fmt.Errorf("saved filter %s: %T", f.ID, err)
+		return nil, fmt.Errorf("stored filter: %T", err)
 	}
 	return &out, nil
 }
@@ -153,7 +158,7 @@ func (s *Service) CreateSaved(ctx context.Context, in CreateSavedFilterInput) (_
 	key := SavedFilterID{id.New()}
 	defer fault.Wrap(&err, "session.CreateSaved(%s)", key)
 	var problems check.Input
-	name, stored := problems.Line("name", in.Name, 100), in.Filter.store(&problems)
+	name, stored := problems.Line("name", in.Name, 100), in.Filter.Store(&problems, "filter")
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
@@ -164,7 +169,7 @@ func (s *Service) CreateSaved(ctx context.Context, in CreateSavedFilterInput) (_
 		if err := unusedName(ctx, tx, v, key, name); err != nil {
 			return err
 		}
-		if err := in.Filter.kept(ctx, tx, v); err != nil {
+		if err := in.Filter.Kept(ctx, tx, v); err != nil {
 			return err
 		}
 		mine, err := page.Count(ctx, tx, v, savedFilters, savedScope(), page.Filter{})
@@ -208,7 +213,7 @@ func (s *Service) UpdateSaved(ctx context.Context, in UpdateSavedFilterInput) (_
 		}
 		var stored *string
 		if filter := check.NotNull(&problems, "filter", in.Filter); filter != nil {
-			text := string(filter.store(&problems))
+			text := string(filter.Store(&problems, "filter"))
 			stored = &text
 		}
 		if err := problems.Err(); err != nil {
@@ -218,7 +223,7 @@ func (s *Service) UpdateSaved(ctx context.Context, in UpdateSavedFilterInput) (_
 			return err
 		}
 		if filter := in.Filter; filter != nil && *filter != nil {
-			if err := (*filter).kept(ctx, tx, v); err != nil {
+			if err := (*filter).Kept(ctx, tx, v); err != nil {
 				return err
 			}
 		}
@@ -282,8 +287,8 @@ func ReplaceTags(ctx context.Context, tx pgx.Tx, v auth.Viewer, gone []tag.ID, b
 	return audit.Record(ctx, tx, v, entries...)
 }
 
-// kept is a Conflict if a filter that is to be kept names a client who was erased, or an engagement of theirs: it would have the client's name again.
-func (f *Filter) kept(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
+// Kept is a Conflict if a filter that is to be kept names a client who was erased, or an engagement of theirs: it would have the client's name again.
+func (f *Filter) Kept(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
 	rows, err := tx.Query(ctx, `SELECT DISTINCT client_id FROM engagements WHERE org_id = $1 AND id = ANY($2)`, v.Org, f.EngagementIds)
 	if err != nil {
 		return err
@@ -298,8 +303,8 @@ func (f *Filter) kept(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
 	return audit.RequireKept(ctx, tx, v.Org, clients...)
 }
 
-// store checks a filter that is to be kept, and writes it as it is kept.
-func (f *Filter) store(problems *check.Input) []byte {
+// Store checks a filter that is to be kept, and writes it as it is kept. Problems are of the given field.
+func (f *Filter) Store(problems *check.Input, field string) []byte {
 	for _, list := range []struct {
 		field string
 		given bool
@@ -312,24 +317,24 @@ func (f *Filter) store(problems *check.Input) []byte {
 	} {
 		switch {
 		case list.given && list.n == 0:
-			problems.Fail("filter."+list.field, "must not be empty; left out, it selects all")
+			problems.Fail(field+"."+list.field, "must not be empty; left out, it selects all")
 		case list.n > maxValues:
-			problems.Fail("filter."+list.field, "must be at most %d, got %d", maxValues, list.n)
+			problems.Fail(field+"."+list.field, "must be at most %d, got %d", maxValues, list.n)
 		}
 	}
 	if f.StartsAfter != nil {
-		problems.Time("filter.startsAfter", *f.StartsAfter)
+		problems.Time(field+".startsAfter", *f.StartsAfter)
 	}
 	if f.StartsBefore != nil {
-		problems.Time("filter.startsBefore", *f.StartsBefore)
+		problems.Time(field+".startsBefore", *f.StartsBefore)
 	}
 	if f.StartsAfter != nil && f.StartsBefore != nil && !f.StartsAfter.Before(*f.StartsBefore) {
-		problems.Fail("filter.startsBefore", "must be after startsAfter")
+		problems.Fail(field+".startsBefore", "must be after startsAfter")
 	}
 	stored, err := json.Marshal(f)
 	if err != nil { // only a time out of all range does not marshal
 		if problems.Err() == nil {
-			problems.Fail("filter", "cannot be kept")
+			problems.Fail(field, "cannot be kept")
 		}
 	}
 	return stored

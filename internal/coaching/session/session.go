@@ -169,6 +169,9 @@ type Filter struct {
 	ParticipantUserIds []org.UserID    `json:"participantUserIds,omitzero"`
 	HasTranscript      *bool           `json:"hasTranscript,omitzero"`
 	IncludeArchived    bool            `json:"includeArchived,omitzero"`
+
+	// IDs are the sessions themselves; nil is any. It is for who asks from inside: the schema has no such field, and it is not kept.
+	IDs []ID `json:"-"`
 }
 
 // OrderField is what sessions can be ordered by.

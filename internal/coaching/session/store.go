@@ -50,6 +50,9 @@ func (f *Filter) add(w *page.Filter, v auth.Viewer) {
 	if f == nil {
 		return
 	}
+	if f.IDs != nil {
+		w.And("s.id = ANY(?)", f.IDs)
+	}
 	if f.ClientIds != nil {
 		w.And("s.client_id = ANY(?)", f.ClientIds)
 	}
