@@ -60,6 +60,8 @@ var sections = []struct {
 	{"pipeline", measurePipeline},
 	{"relays", measureRelays},
 	{"memory", measureMemory},
+	{"sockets", measureSockets},
+	{"answers", measureAnswers},
 }
 
 func main() {

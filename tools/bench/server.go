@@ -90,10 +90,10 @@ func serve(ctx context.Context, o options) error {
 	if err := json.NewEncoder(os.Stdout).Encode(place{ln.Addr().String(), control.Addr().String()}); err != nil {
 		return err
 	}
-	if o.serve == ours {
+	if o.serve == ours || o.serve == uncached {
 		return serveApp(ctx, o, db, ln)
 	}
-	h, err := newFloor(o.home, db, o.serve == floor)
+	h, err := byHand(ctx, o, db)
 	if err != nil {
 		return err
 	}
@@ -105,12 +105,24 @@ func serve(ctx context.Context, o options) error {
 	return nil
 }
 
+// byHand is the side's handler that stands beside the product.
+func byHand(ctx context.Context, o options, db *pgxpool.Pool) (http.Handler, error) {
+	if o.serve == fanout {
+		return newFanout(ctx, db)
+	}
+	return newFloor(o.home, db, o.serve == floor)
+}
+
 // serveApp serves as the program does, with its log into nowhere.
 func serveApp(ctx context.Context, o options, db *pgxpool.Pool, ln net.Listener) error {
+	kept := "10m"
+	if o.serve == uncached {
+		kept = "0s"
+	}
 	cfg, err := config.Load(func(name string) (string, bool) {
 		v, ok := map[string]string{"RAPPORT_HOME": o.home, "RAPPORT_DEMO": "false", "RAPPORT_SHUTDOWN_TIMEOUT": "1s",
 			"RAPPORT_MAX_STREAMS_PER_USER": "0", "RAPPORT_MAX_SUBSCRIPTIONS_PER_USER": "0",
-			"RAPPORT_MAX_OPERATIONS_PER_USER": "0", "RAPPORT_MAX_OPERATIONS_PER_ORGANIZATION": "0"}[name]
+			"RAPPORT_ANSWERS_KEPT": kept, "RAPPORT_MAX_OPERATIONS_PER_USER": "0", "RAPPORT_MAX_OPERATIONS_PER_ORGANIZATION": "0"}[name]
 		return v, ok
 	})
 	if err != nil {

@@ -171,12 +171,16 @@ func (e *Events) Check(ctx context.Context) error {
 
 // Next waits for the next event that the viewer may see. Its errors are those of stream.Subscription.Next.
 func (e *Events) Next(ctx context.Context) (Event, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for {
 		d, err := e.from.Next(ctx)
 		if err != nil {
 			return nil, err
 		}
-		event, err := e.service.See(ctx, d)
+		event, err := e.service.looks.Look(ctx, v, d, func(ctx context.Context) (Event, error) { return e.service.See(ctx, d) })
 		if err != nil || event != nil {
 			return event, err
 		}

@@ -33,6 +33,7 @@ type Service struct {
 	limits      Limits
 	themes      Themes
 	events      stream.Stream
+	looks       stream.Looks[Event]
 	outbox      *event.Outbox
 }
 
