@@ -14860,8 +14860,8 @@ enum SearchMode {
   "By its words, in any form of them."
   KEYWORD
   """
-  By what it is about, whichever words were used: passages of conversations, each shown by the utterance in it that says most. The best 200 are ranked; of
-  conversations that may be analysed. Facets count what has the words, and totalCount is null.
+  By what it is about, whichever words were used: passages of conversations, each shown by the utterance in it that says most, insights, notes, goals, actions and titles of
+  sessions. The best 200 are ranked; of what those whom it concerns let be analysed. Facets count what has the words, and totalCount is null.
   """
   SEMANTIC
   """
@@ -15185,7 +15185,7 @@ type Query {
     kinds: [SearchKind!]
     "Which counts to give besides; at most ten."
     facets: [SearchFacetInput!]
-    "Whether to put hits together; not if left out. Only with the mode KEYWORD."
+    "Whether to put hits together; not if left out. Of SEMANTIC and HYBRID what is among the best 200 of each list."
     groupBy: SearchGroupBy
     "In which order; with groupBy only by relevance."
     orderBy: SearchOrder! = RELEVANCE

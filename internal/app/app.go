@@ -35,7 +35,6 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/personal"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
-	"github.com/rapporthq/rapport/internal/coaching/search"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/theme"
@@ -199,8 +198,6 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	})
 	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse, jobs.OnDead(a.services.Transcripts.ParseDied))
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))
-	a.runner.Handle(transcript.JobEmbed, a.services.Meaning.Embed)
-	a.runner.Handle(search.JobSwitch, a.services.Meaning.Switch)
 	a.runner.Handle(transcript.JobKeep, a.services.Transcripts.Keep)
 	a.runner.Handle(transcript.JobUnlink, a.services.Transcripts.Unlink)
 	a.runner.Handle(live.JobWatch, a.services.Live.Watch)
@@ -211,6 +208,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 
 	a.runner.Handle(ask.JobAnswer, a.services.Ask.Answer, jobs.OnDead(a.services.Ask.Died))
 	a.services.Search.Handle(a.runner)
+	a.services.Meaning.Handle(a.runner)
 	a.runner.Handle(notice.JobAnnounce, a.services.Notices.Announce)
 	a.runner.Handle(notice.JobDeliver, a.services.Notices.Deliver, jobs.OnDead(a.services.Notices.DeliverDied))
 

@@ -19,6 +19,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/search"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/coaching/transcript/format"
@@ -105,6 +106,33 @@ func reindex(*flag.FlagSet) action {
 		fmt.Fprintf(o.out, "%s: made anew in %s: %d documents of %d things in %d organizations\n", a.found.where, time.Since(began).Round(100*time.Millisecond), held.Documents, held.Groups, held.Organizations)
 		if held.Repaired > 0 {
 			fmt.Fprintf(o.out, "%d of them had changed meanwhile and were written again\n", held.Repaired)
+		}
+		return nil
+	}
+}
+
+// verifySearch compares what is searched with the database. What differs is named, and makes it fail.
+func verifySearch(*flag.FlagSet) action {
+	return func(ctx context.Context, o *operator, operands []string) (err error) {
+		if operands[0] != "verify" {
+			return misuse(fmt.Sprintf("what is %q?", operands[0]))
+		}
+		a, _, closeApp, err := o.app(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, closeApp()) }()
+		differing := 0
+		held, err := a.services.Search.Compare(ctx, func(d search.Difference) {
+			differing++
+			fmt.Fprintf(o.out, "%s: %s: %d missing, %d altered, %d that should not be there\n", d.Index, d.Group, d.Missing, d.Altered, d.Surplus)
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(o.out, "%s: %d documents of %d things in %d organizations compared\n", a.found.where, held.Documents, held.Groups, held.Organizations)
+		if differing > 0 {
+			return fmt.Errorf("%d things differ: what has just changed is indexed within seconds; what stays is made anew by rapport reindex", differing)
 		}
 		return nil
 	}

@@ -130,7 +130,7 @@ func outcome(t testing.TB, env *apptest.Env, transcript string) string {
 		`SELECT jsonb_build_array('announced', e.type, count(DISTINCT e.id)) FROM (
 			SELECT id, type, data::jsonb AS data FROM outbox UNION ALL SELECT id, document->>'type', (document->'data')::jsonb FROM dev_events) e
 			WHERE $1::uuid IS NOT NULL AND e.data->>'transcriptId' = '` + transcript + `' GROUP BY e.type ORDER BY e.type`,
-		`SELECT jsonb_build_array('job', state, count(*)) FROM jobs WHERE entity_id = $1 AND kind NOT LIKE 'search.%' AND kind <> 'transcript.embed' GROUP BY state ORDER BY state`, // those come as often as they are needed
+		`SELECT jsonb_build_array('job', state, count(*)) FROM jobs WHERE entity_id = $1 AND kind NOT LIKE 'search.%' AND kind NOT LIKE 'embed.%' AND kind <> 'transcript.embed' GROUP BY state ORDER BY state`, // those come as often as they are needed
 	} {
 		rows, err := env.DB.Query(t.Context(), query, key)
 		if err != nil {

@@ -6,13 +6,16 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/coaching/search"
 	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/testkit"
 )
 
@@ -43,6 +46,68 @@ func TestElasticsearchShowsNobodyMore(t *testing.T) {
 	showsNobodyMore(t, env)
 	if got := finds(t, env.Login(t, apptest.Coach), "the", ""); got.Degraded != nil {
 		t.Errorf("it was PostgreSQL: %s", *got.Degraded)
+	}
+}
+
+// Whatever happens to an index behind Rapport's back is named: what is gone, what is another one, and what should not be there.
+func TestIndexesAreCompared(t *testing.T) {
+	t.Parallel()
+	url := testkit.Elasticsearch(t)
+	env := apptest.Demo(t, inElasticsearch(t, url))
+	env.Index(t)
+	fill(t, env)
+	differences := func() (all []search.Difference) {
+		t.Helper()
+		if err := env.App.Services().Search.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		held, err := env.App.Services().Search.Compare(t.Context(), func(d search.Difference) { all = append(all, d) })
+		if err != nil || held.Documents < 500 || held.Organizations != 2 {
+			t.Fatalf("%+v, %v", held, err)
+		}
+		return all
+	}
+	if found := differences(); len(found) > 0 {
+		t.Fatalf("at first: %+v", found)
+	}
+	group := value[string](t, env, `SELECT group_key FROM search_documents WHERE kind = 'UTTERANCE' ORDER BY group_key LIMIT 1`)
+	documents := value[[]string](t, env, `SELECT array_agg(id ORDER BY id) FROM search_documents WHERE group_key = $1`, group)
+	org := value[id.UUID](t, env, `SELECT org_id FROM search_documents WHERE id = $1`, documents[0])
+	gone, altered := documents[0], documents[1]
+	sql(t, env, `DELETE FROM search_documents WHERE id = $1`, gone)
+	sql(t, env, `UPDATE search_documents SET texts = '{"text": "what nobody said"}' WHERE id = $1`, altered)
+	sql(t, env, `INSERT INTO search_documents (org_id, generation, id, kind, group_key, version, language, at, length, keywords, texts, words)
+		SELECT org_id, generation, 'note_x', 'NOTE', 'note_gone', version, language, at, length, keywords, texts, words FROM search_documents WHERE id = $1`, altered)
+	index := url + "/" + env.Config.Search.ElasticsearchPrefix + "-write"
+	at := func(method, path, body string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, index+path+"?routing="+org.String(), strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = answer.Body.Close(); answer.StatusCode != http.StatusOK {
+			t.Fatalf("%s %s: %s", method, path, answer.Status)
+		}
+	}
+	at(http.MethodDelete, "/_doc/"+org.String()+"%2F"+gone, "")
+	at(http.MethodPost, "/_update/"+org.String()+"%2F"+altered, `{"doc": {"t": {"text": {"en": "what nobody said"}}}}`)
+	want := []search.Difference{
+		{Index: "postgres", Org: org, Group: group, Missing: 1, Altered: 1}, {Index: "elasticsearch", Org: org, Group: group, Missing: 1, Altered: 1},
+		{Index: "postgres", Org: org, Group: "note_gone", Surplus: 1},
+	}
+	if found := differences(); !slices.Equal(found, want) {
+		t.Errorf("afterwards: %+v, want %+v", found, want)
+	}
+	if err := env.App.Services().Search.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if found := differences(); len(found) > 0 {
+		t.Errorf("made anew: %+v", found)
 	}
 }
 

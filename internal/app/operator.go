@@ -66,6 +66,13 @@ var commands = []command{
 		prepare: reindex,
 	},
 	{
+		name:     "search",
+		synopsis: "verify",
+		about:    "compare the search indexes with the database, document by document, and name what differs",
+		operands: 1,
+		prepare:  verifySearch,
+	},
+	{
 		name:     "config",
 		synopsis: "show",
 		about:    "print the configuration as it is read: secrets as [redacted], or as where they are kept",

@@ -101,6 +101,10 @@ var aboutJobs = []deadletter.About{
 	{Kind: search.SubjectNote.Job(), Prefix: "note", Table: "notes"},
 	{Kind: search.SubjectGoal.Job(), Prefix: "goal", Table: "goals"},
 	{Kind: search.SubjectAction.Job(), Prefix: "action", Table: "action_items"},
+	{Kind: search.SubjectSession.EmbedJob(), Prefix: "session", Table: "sessions"},
+	{Kind: search.SubjectNote.EmbedJob(), Prefix: "note", Table: "notes"},
+	{Kind: search.SubjectGoal.EmbedJob(), Prefix: "goal", Table: "goals"},
+	{Kind: search.SubjectAction.EmbedJob(), Prefix: "action", Table: "action_items"},
 	{Kind: ask.JobAnswer, Prefix: "message", Table: "ask_messages"},
 	{Kind: notice.JobAnnounce, Prefix: "notification", Table: "notifications"},
 }

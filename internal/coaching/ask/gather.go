@@ -14,7 +14,7 @@ import (
 
 // How much is answered from.
 const (
-	maxHits       = 24 // utterances
+	maxHits       = 40 // utterances
 	before, after = 2, 2
 )
 

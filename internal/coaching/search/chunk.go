@@ -23,16 +23,16 @@ type Chunk struct {
 
 const (
 	// chunkWords is how many words a passage is to have: enough to say what it is about, few enough to be about one thing.
-	chunkWords = 110
+	chunkWords = 60
 	// overlapWords is how many words the last utterance of a passage may have that begins the next one, too.
-	overlapWords = 40
+	overlapWords = 25
 )
 
 // Chunks cuts a conversation into passages for which fits holds. Each utterance with words is in one, in the order of the conversation; where there
 // is room, a question and what follows it stand together in one; what ends a passage begins the next one, if it is short or a question. An utterance that is too long by itself is
 // cut between sentences, or else words. The same lines make the same passages.
 func Chunks(lines []Line, fits func(text string) bool) []Chunk {
-	room := func(text string) bool { return len(strings.Fields(text)) <= chunkWords && fits(text) }
+	room := room(fits)
 	var units []unit
 	for _, l := range lines {
 		parts := split(strings.TrimSpace(l.Text), room)
@@ -59,6 +59,11 @@ func Chunks(lines []Line, fits func(text string) bool) []Chunk {
 		}
 	}
 	return chunks
+}
+
+// room says whether a text can be one passage.
+func room(fits func(text string) bool) func(text string) bool {
+	return func(text string) bool { return len(strings.Fields(text)) <= chunkWords && fits(text) }
 }
 
 // unit is what is not cut any further.

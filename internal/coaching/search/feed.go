@@ -135,7 +135,6 @@ func texts(ids []id.UUID) []string {
 
 // everything calls visit with the subjects of all organizations, by id, a thousand at a time.
 func (s *Service) everything(ctx context.Context, visit func(org id.UUID, of Subject, key id.UUID) error) error {
-	tables := map[Subject]string{SubjectTranscript: "transcripts", SubjectSession: "sessions", SubjectNote: "notes", SubjectGoal: "goals", SubjectAction: "action_items"}
 	type row struct{ Org, ID id.UUID }
 	for _, of := range subjects {
 		var after id.UUID

@@ -10,6 +10,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/textsearch"
+	"github.com/rapporthq/rapport/internal/platform/vector"
 )
 
 // The modes that look for meaning, too.
@@ -29,115 +30,162 @@ type ranks struct {
 	keywordScore      float64
 }
 
+// meant is what was found by meaning: a document, and of conversations the passage that it stands for.
+type meant struct {
+	span transcript.Span
+	hit  textsearch.Hit
+}
+
 // merged finds what has the words of a request and what is about the text, in one list by reciprocal rank; with Semantic only the latter. Counts are those of
 // words. A cursor names the hits that were shown, so that no hit that becomes better meanwhile is shown twice.
-func (s *Service) merged(ctx context.Context, sight *sight, in Request, text string, r textsearch.Request, size int) (found textsearch.Result, engine string, reason *string, places map[string]ranks, err error) {
-	switch {
-	case in.Order != Relevance:
-		err = fault.Invalid("orderBy", "hits by meaning are ordered by relevance")
-	case in.GroupBy != nil:
-		err = fault.Invalid("groupBy", "goes with the mode KEYWORD")
+func (s *Service) merged(ctx context.Context, q *question, text string) (a answer, err error) {
+	if q.Order != Relevance {
+		return a, fault.Invalid("orderBy", "hits by meaning are ordered by relevance")
 	}
-	if err != nil {
-		return found, "", nil, nil, err
+	about, err := s.about(ctx, q, text)
+	away := fault.KindOf(err) == fault.KindUnavailable && ctx.Err() == nil
+	if err != nil && !away {
+		return a, err
 	}
-	var shown []id.UUID
-	if in.After != nil {
-		if shown, err = shownBefore(*in.After); err != nil {
-			return found, "", nil, nil, err
-		}
-	}
-
-	var near []Passage
-	var missing *string
-	if in.Kinds == nil || slices.Contains(in.Kinds, Utterance) {
-		near, err = s.domains.Meaning.Near(ctx, text, in.Filter, deepest)
-		if fault.KindOf(err) == fault.KindUnavailable && ctx.Err() == nil {
-			why := meaningless
-			missing, err = &why, nil
-		}
-		if err != nil {
-			return found, "", nil, nil, err
-		}
-	}
-	about, err := s.voiced(ctx, sight, near, r)
-	if err != nil {
-		return found, "", nil, nil, err
-	}
-
-	r.After, r.Total, r.Size = "", false, deepest
-	if in.Mode == Semantic && missing == nil {
+	r := q.asked
+	r.Total, r.Size = false, deepest
+	if q.Mode == Semantic && !away {
 		r.Size = 0
 	}
-	if found, engine, reason, err = s.ask(ctx, sight, r); err != nil {
-		return found, engine, reason, nil, err
+	if a, err = s.ask(ctx, q.sight, r); err != nil {
+		return a, err
 	}
-	if missing != nil {
-		reason = missing
+	if away {
+		why := meaningless
+		a.degraded = &why
 	}
-	having, err := s.spans(ctx, found.Hits)
-	if err != nil {
-		return found, engine, reason, nil, err
+	if err := s.fuse(ctx, &a, about); err != nil {
+		return a, err
 	}
+	if q.GroupBy != nil {
+		return s.bySession(ctx, q, a)
+	}
+	return a, a.turn(q)
+}
 
-	byWords, byMeaning := Ranked{Weight: KeywordWeight, Spans: having}, Ranked{Weight: SemanticWeight}
-	for _, p := range about {
-		byMeaning.Spans = append(byMeaning.Spans, p.Span)
+// fuse merges the hits of an answer with what was found by meaning.
+func (s *Service) fuse(ctx context.Context, a *answer, about []meant) error {
+	having, err := s.spans(ctx, a.Hits)
+	if err != nil {
+		return err
 	}
-	var page []textsearch.Hit
-	places, found.More = map[string]ranks{}, false
-	cursor := ""
-	if in.After != nil {
-		cursor = *in.After
+	byMeaning := make([]transcript.Span, len(about))
+	for i, m := range about {
+		byMeaning[i] = m.span
 	}
-	for _, f := range Fuse(byWords, byMeaning) {
+	var hits []textsearch.Hit
+	a.places = map[string]ranks{}
+	for _, f := range Fuse(Ranked{KeywordWeight, having}, Ranked{SemanticWeight, byMeaning}) {
 		var h textsearch.Hit
 		place := ranks{keyword: f.Ranks[0], semantic: f.Ranks[1]}
 		if place.keyword > 0 {
-			h = found.Hits[place.keyword-1]
+			h = a.Hits[place.keyword-1]
 			place.keywordScore = h.Score
 		} else {
-			h = textsearch.Hit{ID: about[place.semantic-1].shown.String(), Kind: string(Utterance)}
+			h = about[place.semantic-1].hit
 		}
+		if _, twice := a.places[h.ID]; twice { // two passages that one utterance stands for
+			continue
+		}
+		h.Score = f.Score
+		a.places[h.ID] = place
+		hits = append(hits, h)
+	}
+	a.Hits = hits
+	return nil
+}
+
+// turn leaves the page of the hits that was asked for.
+func (a *answer) turn(q *question) error {
+	var shown []id.UUID
+	cursor := ""
+	if q.After != nil {
+		var err error
+		if shown, err = shownBefore(*q.After); err != nil {
+			return err
+		}
+		cursor = *q.After
+	}
+	var page []textsearch.Hit
+	a.More = false
+	for _, h := range a.Hits {
 		_, key, err := id.Parse(h.ID)
 		if err != nil || slices.Contains(shown, key) {
 			continue
 		}
-		if len(page) == size {
-			found.More = true
+		if len(page) == q.size {
+			a.More = true
 			break
 		}
 		cursor = pass(cursor, key.String())
-		h.Score, h.Cursor = f.Score, cursor
-		places[h.ID] = place
+		h.Cursor = cursor
 		page = append(page, h)
 	}
-	found.Hits = page
-	return found, engine, reason, places, nil
+	a.Hits = page
+	return nil
 }
 
-// voice is a passage, and the utterance of it that is shown.
-type voice struct {
-	Passage
-	shown transcript.UtteranceID
-}
-
-// voiced finds the utterance that each passage is shown by: the longest of those that meet the conditions of the request. Passages without one are left out.
-func (s *Service) voiced(ctx context.Context, sight *sight, near []Passage, r textsearch.Request) ([]voice, error) {
-	spans := make([]transcript.Span, len(near))
-	for i, p := range near {
-		spans[i] = p.Span
+// about finds what is most about the text, the nearest first. The store of vectors is asked for what the viewer sees, and the index which of that meets the
+// conditions of the request, if it has any.
+func (s *Service) about(ctx context.Context, q *question, text string) ([]meant, error) {
+	var conversations []string
+	if q.Kinds == nil || slices.Contains(q.Kinds, Utterance) {
+		findable, _, err := s.domains.Transcripts.Findable(ctx, q.Filter)
+		if err != nil {
+			return nil, err
+		}
+		conversations = keys(findable, func(t transcript.ID) id.UUID { return t.UUID })
 	}
-	said, err := s.domains.Transcripts.UtterancesIn(ctx, spans)
-	if err != nil || len(near) == 0 {
-		return nil, err
-	}
-	meets, err := s.meeting(ctx, sight, said, r)
+	near, err := s.domains.Meaning.nearest(ctx, q.viewer.Org, text, q.sight.nearby(conversations, q.asked.Narrow), deepest)
 	if err != nil {
 		return nil, err
 	}
-	var all []voice
-	for i, p := range near {
+	// The store has seen to it. It is looked at once more, because a store of others is not ours to trust with this.
+	near = slices.DeleteFunc(near, func(m vector.Match) bool {
+		_, conversation := passage(m)
+		return conversation && !slices.Contains(conversations, vector.GroupOf(m.ID))
+	})
+	return s.standing(ctx, q, near)
+}
+
+// standing finds the document that each vector stands for. Of a passage that is the longest of its utterances that meet the conditions of the request; vectors that stand for nothing are left out.
+func (s *Service) standing(ctx context.Context, q *question, near []vector.Match) ([]meant, error) {
+	spans := make([]transcript.Span, len(near)) // an empty one of what is no passage
+	var candidates []string
+	for i, match := range near {
+		if p, ok := passage(match); ok {
+			spans[i] = p.Span
+		} else if document, ok := document(match); ok {
+			candidates = append(candidates, document)
+		}
+	}
+	said, err := s.domains.Transcripts.UtterancesIn(ctx, spans)
+	if err != nil {
+		return nil, err
+	}
+	for _, of := range said {
+		for _, u := range of {
+			candidates = append(candidates, u.ID.String())
+		}
+	}
+	meets, err := s.meeting(ctx, q, candidates)
+	if err != nil {
+		return nil, err
+	}
+	var all []meant
+	for i, match := range near {
+		if name, ok := document(match); ok {
+			prefix, key, err := id.Parse(name)
+			if err == nil && (meets == nil || meets[name]) {
+				all = append(all, meant{transcript.Span{TranscriptID: transcript.ID{UUID: key}}, textsearch.Hit{ID: name, Kind: strings.ToUpper(prefix)}})
+			}
+			continue
+		}
 		var best *transcript.Utterance
 		for _, u := range said[i] {
 			if (meets == nil || meets[u.ID.String()]) && (best == nil || len(u.Text) > len(best.Text)) {
@@ -145,27 +193,23 @@ func (s *Service) voiced(ctx context.Context, sight *sight, near []Passage, r te
 			}
 		}
 		if best != nil {
-			all = append(all, voice{p, best.ID})
+			all = append(all, meant{spans[i], textsearch.Hit{ID: best.ID.String(), Kind: string(Utterance)}})
 		}
 	}
 	return all, nil
 }
 
-// meeting says which utterances meet the conditions of the request; nil if it has none. The index knows.
-func (s *Service) meeting(ctx context.Context, sight *sight, said [][]*transcript.Utterance, r textsearch.Request) (map[string]bool, error) {
-	if len(r.Narrow) == 0 {
+// meeting says which documents meet the conditions of the request; nil if it has none. The index knows.
+func (s *Service) meeting(ctx context.Context, q *question, ids []string) (map[string]bool, error) {
+	must := musts(q.asked.Query)
+	if len(q.asked.Narrow) == 0 && must == nil {
 		return nil, nil
-	}
-	var ids []string
-	for _, of := range said {
-		for _, u := range of {
-			ids = append(ids, u.ID.String())
-		}
 	}
 	slices.Sort(ids)
 	meets := map[string]bool{}
 	for some := range slices.Chunk(slices.Compact(ids), textsearch.MaxSize) {
-		found, _, _, err := s.ask(ctx, sight, textsearch.Request{Filter: textsearch.All{r.Filter, is(textsearch.FieldID, some...)}, Narrow: r.Narrow, Size: len(some), Order: textsearch.Newest})
+		r := textsearch.Request{Query: must, Filter: textsearch.All{q.asked.Filter, is(textsearch.FieldID, some...)}, Narrow: q.asked.Narrow, Size: len(some), Order: textsearch.Newest}
+		found, err := s.ask(ctx, q.sight, r)
 		if err != nil {
 			return nil, err
 		}
@@ -174,6 +218,29 @@ func (s *Service) meeting(ctx context.Context, sight *sight, said [][]*transcrip
 		}
 	}
 	return meets, nil
+}
+
+// musts is what of a query holds whatever its words mean: what must not be there, and conditions. nil is nothing.
+func musts(e textsearch.Expr) textsearch.Expr {
+	switch e := e.(type) {
+	case textsearch.All:
+		var all textsearch.All
+		for _, k := range e {
+			if must := musts(k); must != nil {
+				all = append(all, must)
+			}
+		}
+		if len(all) > 0 {
+			return all
+		}
+	case textsearch.Not, textsearch.Terms, textsearch.Between:
+		return e
+	case textsearch.Any:
+		if len(words(e)) == 0 {
+			return e
+		}
+	}
+	return nil
 }
 
 // spans are the utterances that were found, as ranges; what is none is a range of its own.
@@ -209,18 +276,4 @@ func shownBefore(cursor string) (shown []id.UUID, err error) {
 		shown = append(shown, id.UUID(u))
 	}
 	return shown, nil
-}
-
-// meantBy is the text whose meaning a query has: its words, without conditions and what must not be there.
-func meantBy(e textsearch.Expr) string {
-	var parts []string
-	for _, w := range words(e) {
-		switch w := w.(type) {
-		case textsearch.Word:
-			parts = append(parts, w.Text)
-		case textsearch.Phrase:
-			parts = append(parts, w.Text)
-		}
-	}
-	return strings.Join(parts, " ")
 }

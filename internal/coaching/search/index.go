@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
@@ -111,7 +111,11 @@ func (s *Service) Carry(ctx context.Context) (carried int, err error) {
 			if org == nil {
 				carried = n
 			} else {
-				due = append(due, jobs.Job{Org: *org, Kind: Subject(*subject).Job(), Entity: *key})
+				of := Subject(*subject)
+				due = append(due, jobs.Job{Org: *org, Kind: of.Job(), Entity: *key})
+				if of != SubjectTranscript { // which is embedded when it is finished
+					due = append(due, jobs.Job{Org: *org, Kind: of.EmbedJob(), Entity: *key})
+				}
 			}
 			return nil
 		}); err != nil {
@@ -135,17 +139,7 @@ func (s *Service) Follow(ctx context.Context, org id.UUID) (err error) {
 	if err := s.await(ctx, waits, func() error { _, err := s.Carry(ctx); return err }, org, last); err != nil {
 		return err
 	}
-	rows, err := s.db.Query(ctx, `
-		SELECT j.id, j.kind, j.entity_id FROM jobs j WHERE j.org_id = $1 AND j.state IN ('PENDING', 'RUNNING')
-			AND (j.kind = ANY($2) OR j.kind = $3 AND NOT EXISTS (SELECT FROM transcripts t WHERE t.org_id = j.org_id AND t.id = j.entity_id))
-		ORDER BY j.id`, org, kinds(), transcript.JobEmbed)
-	if err != nil {
-		return err
-	}
-	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (job jobs.Job, err error) {
-		job.Org = org
-		return job, row.Scan(&job.ID, &job.Kind, &job.Entity)
-	})
+	due, err := s.following(ctx, org)
 	if err != nil {
 		return err
 	}
@@ -154,16 +148,34 @@ func (s *Service) Follow(ctx context.Context, org id.UUID) (err error) {
 		if err := s.await(ctx, `SELECT EXISTS (SELECT FROM jobs WHERE org_id = $1 AND id = $2 AND state = 'RUNNING')`, nil, org, job.ID); err != nil {
 			return err
 		}
-		if job.Kind == transcript.JobEmbed {
-			err = s.domains.Meaning.Embed(ctx, job)
+		if i := slices.Index(kinds(), job.Kind); i >= 0 {
+			err = s.index(ctx, org, subjects[i], job.Entity)
 		} else {
-			err = s.index(ctx, org, subjects[slices.Index(kinds(), job.Kind)], job.Entity)
+			i := slices.IndexFunc(subjects, func(of Subject) bool { return of.EmbedJob() == job.Kind })
+			err = s.domains.Meaning.Embed(ctx, subjects[i], job)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// following are the jobs of an organization that indexes and vectors wait for: all that write words, and those of vectors whose subjects are gone, or have parts that may be.
+func (s *Service) following(ctx context.Context, org id.UUID) ([]jobs.Job, error) {
+	vectors := "j.kind = '" + SubjectSession.EmbedJob() + "'"
+	for _, of := range subjects {
+		vectors += fmt.Sprintf(" OR j.kind = '%s' AND NOT EXISTS (SELECT FROM %s x WHERE x.org_id = j.org_id AND x.id = j.entity_id)", of.EmbedJob(), tables[of])
+	}
+	rows, err := s.db.Query(ctx, `
+		SELECT j.id, j.kind, j.entity_id FROM jobs j WHERE j.org_id = $1 AND j.state IN ('PENDING', 'RUNNING') AND (j.kind = ANY($2) OR `+vectors+`) ORDER BY j.id`, org, kinds())
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (job jobs.Job, err error) {
+		job.Org = org
+		return job, row.Scan(&job.ID, &job.Kind, &job.Entity)
+	})
 }
 
 // await waits until the question is answered with no, doing something before it asks each time; for a few seconds, then it is a snooze.

@@ -19,17 +19,17 @@ import (
 )
 
 // load loads what was found through the scopes of its domain: the second wall.
-func (s *Service) load(ctx context.Context, v auth.Viewer, engine string, hits []textsearch.Hit) ([]*Hit, error) {
+func (s *Service) load(ctx context.Context, v auth.Viewer, a answer) ([]*Hit, error) {
 	byKind := map[Kind][]id.UUID{}
 	collect := func(h textsearch.Hit) {
 		if _, key, err := id.Parse(h.ID); err == nil {
 			byKind[Kind(h.Kind)] = append(byKind[Kind(h.Kind)], key)
 		}
 	}
-	for _, h := range hits {
+	for _, h := range a.Hits {
 		collect(h)
-		for _, a := range h.Also {
-			collect(a)
+		for _, other := range h.Also {
+			collect(other)
 		}
 	}
 	there := map[id.UUID]Entity{}
@@ -66,7 +66,10 @@ func (s *Service) load(ctx context.Context, v auth.Viewer, engine string, hits [
 			lost++
 			return nil
 		}
-		out := &Hit{Kind: Kind(h.Kind), Entity: entity, Score: h.Score, Rank: rank, Cursor: h.Cursor, Engine: engine, Highlights: []*Highlight{}, Others: []*Hit{}}
+		out := &Hit{Kind: Kind(h.Kind), Entity: entity, Score: h.Score, Rank: rank, Cursor: h.Cursor, Engine: a.engine, Highlights: []*Highlight{}, Others: []*Hit{}}
+		if place, ok := a.places[h.ID]; ok {
+			out.place = &place
+		}
 		switch e := entity.(type) {
 		case *transcript.Utterance:
 			out.SessionID = sessions[e.TranscriptID.UUID]
@@ -86,20 +89,20 @@ func (s *Service) load(ctx context.Context, v auth.Viewer, engine string, hits [
 			}
 			out.Highlights = append(out.Highlights, light)
 		}
-		for _, a := range h.Also {
-			if other := shown(a, rank); other != nil {
+		for _, also := range h.Also {
+			if other := shown(also, rank); other != nil {
 				out.Others = append(out.Others, other)
 			}
 		}
 		return out
 	}
 	all := []*Hit{}
-	for i, h := range hits {
+	for i, h := range a.Hits {
 		if hit := shown(h, i+1); hit != nil {
 			all = append(all, hit)
 		} else { // the best is gone meanwhile: the next takes its place
-			for _, a := range h.Also {
-				if hit := shown(a, i+1); hit != nil {
+			for _, other := range h.Also {
+				if hit := shown(other, i+1); hit != nil {
 					all = append(all, hit)
 					break
 				}

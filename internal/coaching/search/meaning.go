@@ -3,7 +3,6 @@ package search
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,11 +32,11 @@ type Model struct {
 	Remote bool
 }
 
-// Meaning finds passages of conversations by what they are about.
+// Meaning finds passages of conversations, and what was found out, noted and agreed, by what it is about.
 //
-// Vectors are copies: of what was said in transcripts that are finished, where all in the session have consented to analysis. A job brings them in line with
-// the transcript after each change, in its own time. What a search returns does not rest on that: it asks the vectors for transcripts that the viewer
-// may read at that moment, and for no others.
+// Vectors are copies: of what was said in transcripts that are finished, of insights, notes, goals and actions, while those whom it concerns consent to
+// analysis. A job brings them in line after each change, in its own time (embed.go). What a search returns does not rest on that: it asks the vectors
+// for what the viewer may see at that moment, and for nothing else.
 type Meaning struct {
 	db          *pgxpool.Pool
 	transcripts *transcript.Service
@@ -55,41 +54,6 @@ func NewMeaning(db *pgxpool.Pool, transcripts *transcript.Service, store vector.
 // JobSwitch is the kind of job that has an organization's conversations searched with the model that is configured, once all of them have its
 // vectors. Its entity is the organization.
 const JobSwitch = "search.switch"
-
-const (
-	batch    = 32              // passages of one call of a model
-	patience = 2 * time.Second // how long a job waits for another one that embeds, before it gives its place back
-	rest     = 3 * time.Second // and how long it is away then
-)
-
-// Embed handles transcript.JobEmbed: it brings the vectors of a transcript in line with what was said in it, or removes them.
-//
-// It looks at what is so and not at what has changed, and may be repeated at any point. A process embeds one transcript at a time, so that what
-// waits for people, or people for it, always finds a worker.
-func (m *Meaning) Embed(ctx context.Context, job jobs.Job) (err error) {
-	key := transcript.ID{UUID: job.Entity}
-	defer fault.Wrap(&err, "search.Embed(%s)", key)
-	wait := time.NewTimer(patience)
-	defer wait.Stop()
-	select {
-	case m.slot <- struct{}{}:
-		defer func() { <-m.slot }()
-	case <-wait.C:
-		return jobs.Snooze(rest)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	models, err := m.toFollow(ctx, job.Org)
-	if err != nil {
-		return err
-	}
-	for _, model := range models {
-		if err := m.embed(ctx, job.Org, key, model); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // toFollow are the models whose vectors are kept in line: the one that is configured, and the one that is searched until then.
 func (m *Meaning) toFollow(ctx context.Context, organization id.UUID) ([]Model, error) {
@@ -111,131 +75,6 @@ func (m *Meaning) searched(ctx context.Context, organization id.UUID) (Model, er
 		return m.older[i], nil
 	}
 	return m.model, nil
-}
-
-// eligible is the condition that a transcript t of a session s is to have vectors.
-func (m Model) eligible() string {
-	c := `t.status IN ('READY', 'NEEDS_SPEAKERS') AND ` + string(session.ToAnalyse)
-	if m.Remote {
-		c += ` AND EXISTS (SELECT FROM organizations o WHERE o.id = $1 AND o.ai_enabled AND o.model_sees <> 'PLACEHOLDERS')`
-	}
-	return c
-}
-
-func (m *Meaning) embed(ctx context.Context, organization id.UUID, key transcript.ID, model Model) error {
-	var there, wanted bool
-	err := m.db.QueryRow(ctx, `
-		SELECT t.status NOT IN ('PARSED', 'ANALYZING') OR NOT (`+string(session.ToAnalyse)+`), `+model.eligible()+`
-		FROM transcripts t JOIN sessions s ON s.org_id = $1 AND s.id = t.session_id WHERE t.org_id = $1 AND t.id = $2`, organization, key).Scan(&there, &wanted)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows), err == nil && there && !wanted:
-		return m.remove(ctx, organization, key)
-	case err != nil || !there: // whoever is at work on it enqueues this again at the end
-		return err
-	}
-	content, err := m.transcripts.Read(ctx, organization, key)
-	if fault.KindOf(err) == fault.KindNotFound {
-		return m.remove(ctx, organization, key)
-	} else if err != nil {
-		return err
-	}
-	lines := make([]Line, len(content.Utterances))
-	for i, u := range content.Utterances {
-		lines[i] = Line{Index: i, Text: u.Text, Question: IsQuestion(u.Text)}
-	}
-	chunks := Chunks(lines, model.Fits)
-	hash, ids := sha256.New(), make([]string, len(chunks))
-	for i, c := range chunks {
-		ids[i] = key.UUID.String() + "/" + c.Key
-		fmt.Fprintf(hash, "%s %d %s\n", c.Key, len(c.Text), c.Text)
-	}
-	var before []string
-	var same bool
-	err = m.db.QueryRow(ctx, `SELECT ids, coalesce(hash = $4, false) FROM search_embeddings WHERE org_id = $1 AND transcript_id = $2 AND model = $3`,
-		organization, key, model.Name(), hash.Sum(nil)).Scan(&before, &same)
-	if same || err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return err
-	}
-
-	// What may be in the store is written down before it is, so that it can be removed by its ids whatever happens.
-	const note = `INSERT INTO search_embeddings (org_id, transcript_id, model, ids, hash) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (org_id, transcript_id, model) DO UPDATE SET ids = excluded.ids, hash = excluded.hash, updated_at = now()`
-	both := slices.Concat(before, ids)
-	slices.Sort(both)
-	both = slices.Compact(both)
-	if _, err := m.db.Exec(ctx, note, organization, key, model.Name(), both, nil); err != nil {
-		return err
-	}
-	space := vector.Space{Org: organization, Model: model.Name()}
-	for from := 0; from < len(chunks); from += batch {
-		if err := m.put(ctx, space, model, content, chunks[from:min(from+batch, len(chunks))], ids[from:]); err != nil {
-			return err
-		}
-	}
-	gone := slices.DeleteFunc(slices.Clone(before), func(v string) bool { return slices.Contains(ids, v) })
-	if err := m.delete(ctx, space, gone); err != nil {
-		return err
-	}
-	_, err = m.db.Exec(ctx, note, organization, key, model.Name(), ids, hash.Sum(nil))
-	return err
-}
-
-func (m *Meaning) put(ctx context.Context, space vector.Space, model Model, content *transcript.Content, chunks []Chunk, ids []string) error {
-	texts := make([]string, len(chunks))
-	for i, c := range chunks {
-		texts[i] = c.Text
-	}
-	vectors, _, err := model.Embed(ctx, texts)
-	if failed := llm.Failure(err); failed != nil && failed.After > 0 {
-		return jobs.Snooze(failed.After)
-	} else if err != nil {
-		return err
-	}
-	var records []vector.Record
-	for i, v := range vectors {
-		if slices.ContainsFunc(v, func(x float32) bool { return x != 0 }) { // a passage without a word is like none
-			records = append(records, vector.Record{ID: ids[i], At: content.On, Values: v})
-		}
-	}
-	return m.store.Put(ctx, space, records)
-}
-
-func (m *Meaning) delete(ctx context.Context, space vector.Space, ids []string) error {
-	for some := range slices.Chunk(ids, vector.MaxBatch) {
-		if err := m.store.Delete(ctx, space, some); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// remove removes the vectors of a transcript, whichever models have made them.
-func (m *Meaning) remove(ctx context.Context, organization id.UUID, key transcript.ID) error {
-	rows, err := m.db.Query(ctx, `SELECT model, ids FROM search_embeddings WHERE org_id = $1 AND transcript_id = $2 ORDER BY model`, organization, key)
-	if err != nil {
-		return err
-	}
-	type noted struct {
-		Model string
-		IDs   []string
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[noted])
-	if err != nil {
-		return err
-	}
-	for _, n := range all {
-		space := vector.Space{Org: organization, Model: n.Model}
-		if err := m.delete(ctx, space, n.IDs); err != nil {
-			return err
-		}
-		if err := m.store.DeleteGroup(ctx, space, key.UUID.String()); err != nil {
-			return err
-		}
-		if _, err := m.db.Exec(ctx, `DELETE FROM search_embeddings WHERE org_id = $1 AND transcript_id = $2 AND model = $3`, organization, key, n.Model); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Review enqueues JobSwitch for the organizations that are not searched with the model that is configured: all, when this is new, and those whose
@@ -261,7 +100,7 @@ func (m *Meaning) Review(ctx context.Context) error {
 }
 
 const (
-	atOnce = 200              // transcripts that a switch has embedded before it looks again
+	atOnce = 200              // things of each subject that a switch has embedded before it looks again
 	again  = 20 * time.Second // when it looks again
 )
 
@@ -271,26 +110,14 @@ func (m *Meaning) Switch(ctx context.Context, job jobs.Job) (err error) {
 	defer fault.Wrap(&err, "search.Switch(%s)", job.Org)
 	var missing int
 	err = postgres.InTx(ctx, m.db, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			SELECT t.id FROM transcripts t JOIN sessions s ON s.org_id = $1 AND s.id = t.session_id
-			WHERE t.org_id = $1 AND `+m.model.eligible()+` AND NOT EXISTS (
-				SELECT FROM search_embeddings e WHERE e.org_id = $1 AND e.transcript_id = t.id AND e.model = $2 AND e.hash IS NOT NULL)
-			ORDER BY t.created_at DESC, t.id LIMIT $3`, job.Org, m.model.Name(), atOnce)
+		work, err := m.missing(ctx, tx, job.Org)
 		if err != nil {
 			return err
 		}
-		keys, err := pgx.CollectRows(rows, pgx.RowTo[id.UUID])
-		if err != nil {
-			return err
-		}
-		if missing = len(keys); missing == 0 {
+		if missing = len(work); missing == 0 {
 			_, err := tx.Exec(ctx, `INSERT INTO search_models (org_id, model) VALUES ($1, $2) ON CONFLICT (org_id) DO UPDATE SET model = excluded.model, since = now()`,
 				job.Org, m.model.Name())
 			return err
-		}
-		work := make([]jobs.Job, len(keys))
-		for i, k := range keys {
-			work[i] = jobs.Job{Org: job.Org, Kind: transcript.JobEmbed, Entity: k}
 		}
 		return jobs.Enqueue(ctx, tx, work...)
 	})
@@ -315,6 +142,27 @@ func (m *Meaning) Switch(ctx context.Context, job jobs.Job) (err error) {
 	return err
 }
 
+// missing are jobs for what is to have vectors of the configured model and has none yet, the newest first; some of each subject.
+func (m *Meaning) missing(ctx context.Context, tx pgx.Tx, organization id.UUID) (work []jobs.Job, err error) {
+	for _, of := range subjects {
+		rows, err := tx.Query(ctx, fmt.Sprintf(`
+			SELECT x.id FROM %s x WHERE x.org_id = $1 AND %s AND NOT EXISTS (
+				SELECT FROM search_embeddings e WHERE e.org_id = $1 AND e.transcript_id = x.id AND e.model = $2 AND e.hash IS NOT NULL)
+			ORDER BY x.created_at DESC, x.id LIMIT $3`, tables[of], m.model.eligible(of)), organization, m.model.Name(), atOnce)
+		if err != nil {
+			return nil, err
+		}
+		keys, err := pgx.CollectRows(rows, pgx.RowTo[id.UUID])
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range keys {
+			work = append(work, jobs.Job{Org: organization, Kind: of.EmbedJob(), Entity: key})
+		}
+	}
+	return work, nil
+}
+
 // Passage is what was found: utterances of a transcript, and how near they are to what was looked for, from -1 to 1. Scores only compare within one
 // search.
 type Passage struct {
@@ -327,8 +175,36 @@ type Passage struct {
 func (m *Meaning) Near(ctx context.Context, text string, within *session.Filter, most int) (_ []Passage, err error) {
 	defer fault.Wrap(&err, "search.Near")
 	findable, org, err := m.transcripts.Findable(ctx, within)
-	if err != nil || len(findable) == 0 || strings.TrimSpace(text) == "" {
+	if err != nil {
 		return nil, err
+	}
+	may := make(map[id.UUID]bool, len(findable))
+	groups := make([]string, len(findable))
+	for i, key := range findable {
+		may[key.UUID], groups[i] = true, key.UUID.String()
+	}
+	var filters []vector.Expr
+	for some := range slices.Chunk(groups, vector.MaxTerms) {
+		filters = append(filters, vector.Terms{Field: vector.FieldGroup, Values: some})
+	}
+	matches, err := m.nearest(ctx, org, text, filters, most)
+	if err != nil {
+		return nil, err
+	}
+	var found []Passage
+	for _, match := range matches {
+		// The store has seen to it. It is looked at once more, because a store of others is not ours to trust with this.
+		if p, ok := passage(match); ok && may[p.TranscriptID.UUID] {
+			found = append(found, p)
+		}
+	}
+	return found, nil
+}
+
+// nearest finds the vectors that are most about what the text says, the nearest first, of those that pass one of the filters.
+func (m *Meaning) nearest(ctx context.Context, org id.UUID, text string, filters []vector.Expr, most int) ([]vector.Match, error) {
+	if strings.TrimSpace(text) == "" || len(filters) == 0 {
+		return nil, nil
 	}
 	model, err := m.searched(ctx, org)
 	if err != nil {
@@ -346,27 +222,21 @@ func (m *Meaning) Near(ctx context.Context, text string, within *session.Filter,
 	if !slices.ContainsFunc(vectors[0], func(x float32) bool { return x != 0 }) {
 		return nil, nil
 	}
-	may := make(map[id.UUID]bool, len(findable))
-	groups := make([]string, len(findable))
-	for i, key := range findable {
-		may[key.UUID], groups[i] = true, key.UUID.String()
-	}
-	var found []Passage
-	for some := range slices.Chunk(groups, vector.MaxTerms) {
-		matches, err := m.store.Search(ctx, vector.Space{Org: org, Model: model.Name()}, vector.Request{
-			Vector: vectors[0], Nearest: min(most, vector.MaxNearest), Filter: vector.Terms{Field: vector.FieldGroup, Values: some},
-		})
+	var found []vector.Match
+	for _, filter := range filters {
+		matches, err := m.store.Search(ctx, vector.Space{Org: org, Model: model.Name()}, vector.Request{Vector: vectors[0], Nearest: min(most, vector.MaxNearest), Filter: filter})
 		if err != nil {
 			return nil, err
 		}
-		for _, match := range matches {
-			// The store has seen to it. It is looked at once more, because a store of others is not ours to trust with this.
-			if p, ok := passage(match); ok && may[p.TranscriptID.UUID] {
-				found = append(found, p)
-			}
-		}
+		found = append(found, matches...)
 	}
-	slices.SortStableFunc(found, func(a, b Passage) int { return cmp.Compare(b.Score, a.Score) })
+	slices.SortStableFunc(found, func(a, b vector.Match) int { return cmp.Compare(b.Score, a.Score) })
+	seen := map[string]bool{}
+	found = slices.DeleteFunc(found, func(x vector.Match) bool { // two filters may let it pass
+		twice := seen[x.ID]
+		seen[x.ID] = true
+		return twice
+	})
 	return found[:min(most, len(found))], nil
 }
 
@@ -384,6 +254,14 @@ func passage(m vector.Match) (p Passage, ok bool) {
 	}
 	p = Passage{transcript.Span{TranscriptID: transcript.ID{UUID: key}, First: number(first), Last: number(last)}, m.Score}
 	return p, err == nil
+}
+
+// document reads an id that embed has made of anything else: the name of the document in the index.
+func document(m vector.Match) (name string, ok bool) {
+	_, rest, _ := strings.Cut(m.ID, "/")
+	name, _, _ = strings.Cut(rest, ".")
+	_, _, err := id.Parse(name)
+	return name, err == nil
 }
 
 // Ready says whether the vectors can be reached, and are of the model's dimension.

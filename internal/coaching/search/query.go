@@ -346,6 +346,24 @@ func (p *parsed) text() string {
 	return strings.Join(parts, " ")
 }
 
+// meaning is what a query is about: its words as they stand, without conditions and what must not be there.
+func (p *parsed) meaning() string {
+	var said []string
+	var walk func(n *queryNode)
+	walk = func(n *queryNode) {
+		switch n.op {
+		case queryWord, queryPhrase, queryPrefix:
+			said = append(said, n.text)
+		case queryAll, queryAny:
+			for _, k := range n.kids {
+				walk(k)
+			}
+		}
+	}
+	walk(p.root)
+	return strings.Join(said, " ")
+}
+
 // conditions are the field:value of a query, each once.
 func (p *parsed) conditions() (all []*queryNode) {
 	var walk func(n *queryNode)

@@ -2,6 +2,8 @@ package search
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
 	"github.com/rapporthq/rapport/internal/platform/textsearch"
+	"github.com/rapporthq/rapport/internal/platform/vector"
 )
 
 // Searching is for those in the conversation and the coach's supervisor. Owners, admins and sponsors, who see dates and counts, find
@@ -58,6 +61,7 @@ type sight struct {
 
 	supervised, own []string // coaches, and clients that the viewer is
 	pending         []string // groups that wait to be written anew
+	behind          []string // groups whose vectors do
 	missed          []string // groups that the primary index has missed, because it was away
 }
 
@@ -93,7 +97,9 @@ func (s *Service) see(ctx context.Context, v auth.Viewer, f *session.Filter) (*s
 		UNION ALL SELECT 2, c.id, '' FROM clients c WHERE $4 AND c.org_id = $1 AND c.user_id = $2
 		UNION ALL (SELECT 3, w.subject_id, w.subject FROM search_changes w WHERE w.org_id = $1 AND w.subject IN ('session', 'note', 'goal', 'action') ORDER BY w.id LIMIT $5)
 		UNION ALL (SELECT CASE WHEN j.state = 'PENDING' AND j.attempt = 0 AND j.run_at > now() THEN 4 ELSE 3 END, j.entity_id, substr(j.kind, 8) FROM jobs j
-			WHERE j.org_id = $1 AND j.kind IN ('search.session', 'search.note', 'search.goal', 'search.action') AND j.state IN ('PENDING', 'RUNNING') ORDER BY j.id LIMIT $5)`,
+			WHERE j.org_id = $1 AND j.kind IN ('search.session', 'search.note', 'search.goal', 'search.action') AND j.state IN ('PENDING', 'RUNNING') ORDER BY j.id LIMIT $5)
+		UNION ALL (SELECT 5, j.entity_id, substr(j.kind, 7) FROM jobs j
+			WHERE j.org_id = $1 AND j.kind IN ('embed.session', 'embed.note', 'embed.goal', 'embed.action') AND j.state IN ('PENDING', 'RUNNING') ORDER BY j.id LIMIT $5)`,
 		v.Org, v.User, v.Has(auth.RoleSupervisor), v.Has(auth.RoleClient), pendingAtMost)
 	if err != nil {
 		return nil, err
@@ -109,6 +115,8 @@ func (s *Service) see(ctx context.Context, v auth.Viewer, f *session.Filter) (*s
 			g.own = append(g.own, key.String())
 		case 4: // put off, which an index does that is away (index.go)
 			g.missed = append(g.missed, Subject(subject).group(key))
+		case 5:
+			g.behind = append(g.behind, Subject(subject).group(key))
 		default:
 			g.pending = append(g.pending, Subject(subject).group(key))
 		}
@@ -129,6 +137,19 @@ func either(of ...textsearch.Expr) textsearch.Expr { return textsearch.Any{Of: o
 
 // filter is what an index is restricted to.
 func (g *sight) filter() textsearch.Expr {
+	seen := either(append(g.derived(), kind(Utterance, is(fieldTranscript, g.readable...)))...)
+	if len(g.pending) == 0 {
+		return seen
+	}
+	return textsearch.All{seen, isNot(textsearch.FieldGroup, g.pending...)}
+}
+
+func kind(k Kind, e textsearch.Expr) textsearch.Expr {
+	return textsearch.All{is(textsearch.FieldKind, string(k)), e}
+}
+
+// derived are all kinds but what was said, as the viewer sees them.
+func (g *sight) derived() []textsearch.Expr {
 	me := g.viewer.User.String()
 	coach, supervisor, client := is(fieldCoach), is(fieldCoach, g.supervised...), is(fieldClient, g.own...)
 	if g.viewer.Has(auth.RoleCoach) {
@@ -144,11 +165,7 @@ func (g *sight) filter() textsearch.Expr {
 		}
 		return e
 	}
-	kind := func(k Kind, e textsearch.Expr) textsearch.Expr {
-		return textsearch.All{is(textsearch.FieldKind, string(k)), e}
-	}
-	seen := either(
-		kind(Utterance, is(fieldTranscript, g.readable...)),
+	return []textsearch.Expr{
 		kind(Insight, either(
 			is(fieldTranscript, g.asCoach...),
 			textsearch.All{is(fieldTranscript, g.asSupervisor...), either(forClient, is(fieldInsightKind, "COACH_SKILL"))},
@@ -162,11 +179,7 @@ func (g *sight) filter() textsearch.Expr {
 		))),
 		kind(Goal, ofSession(work)),
 		kind(Action, ofSession(either(work, is(fieldAssignee, me)))),
-	)
-	if len(g.pending) == 0 {
-		return seen
 	}
-	return textsearch.All{seen, isNot(textsearch.FieldGroup, g.pending...)}
 }
 
 // unmissed leaves out what the primary index has missed; nil if it is nothing.
@@ -180,4 +193,38 @@ func (g *sight) unmissed() textsearch.Expr {
 // coded are the transcripts whose utterance codes the viewer may know of.
 func (g *sight) coded() textsearch.Expr {
 	return is(fieldTranscript, append(append([]string{}, g.asCoach...), g.asSupervisor...)...)
+}
+
+// parts are sights of at most n sessions and transcripts each, which together see the same.
+func (g *sight) parts(n int) []*sight {
+	cut := func(all []string, part int) []string { return all[min(part*n, len(all)):min((part+1)*n, len(all))] }
+	most := max(len(g.sessions), len(g.asCoach), len(g.asSupervisor), len(g.client))
+	var parts []*sight
+	for i := 0; i == 0 || i*n < most; i++ {
+		part := *g
+		part.sessions, part.asCoach, part.asSupervisor, part.client = cut(g.sessions, i), cut(g.asCoach, i), cut(g.asSupervisor, i), cut(g.client, i)
+		parts = append(parts, &part)
+	}
+	return parts
+}
+
+// nearby are filters of vectors, in as many requests as their lists need: passages of the conversations, and all else that the sight has and that
+// the conditions let through. Passages know no conditions.
+func (g *sight) nearby(conversations []string, narrow map[string]textsearch.Expr) []vector.Expr {
+	var of []vector.Expr
+	for some := range slices.Chunk(conversations, vector.MaxTerms) {
+		of = append(of, is(vector.FieldGroup, some...))
+	}
+	for i, part := range g.parts(vector.MaxTerms) {
+		all := textsearch.All{either(part.derived()...), isNot(vector.FieldGroup, slices.Concat(g.pending, g.behind)...)}
+		for _, field := range slices.Sorted(maps.Keys(narrow)) {
+			all = append(all, narrow[field])
+		}
+		if i < len(of) {
+			of[i] = either(of[i], all)
+		} else {
+			of = append(of, all)
+		}
+	}
+	return of
 }

@@ -7,7 +7,10 @@ package textsearch
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"hash/crc32"
+	"slices"
 	"time"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -73,6 +76,23 @@ type Document struct {
 	Texts    map[string]string   // by the names of Schema.Texts; what is empty can be left out
 	Keywords map[string][]string // by the names of Schema.Keywords
 	Complete []string            // what Suggest can complete to: short, and each as it is to be shown
+}
+
+// Sum is a checksum of what is found of a document and by what: its kind, time, texts and keywords. How it came to be there, its version, is not in it.
+func (d Document) Sum() uint32 {
+	texts, keywords := map[string]string{}, map[string][]string{}
+	for name, text := range d.Texts {
+		if text != "" {
+			texts[name] = text
+		}
+	}
+	for name, values := range d.Keywords {
+		if len(values) > 0 {
+			keywords[name] = slices.Sorted(slices.Values(values))
+		}
+	}
+	raw, _ := json.Marshal([]any{d.ID, d.Kind, d.At.UnixMicro(), texts, keywords}) // maps in the order of their keys
+	return crc32.ChecksumIEEE(raw)
 }
 
 // Expr is a condition on documents, and, where it has words, a measure of how well they meet it: a Word, a Phrase, or one of package filter, of which All, Any
@@ -251,6 +271,10 @@ type Index interface {
 	// Groups returns what is held, by the names of groups, from the first after the given one, at most limit (1 to MaxBatch).
 	// It is for checking the index against the truth, after a Refresh.
 	Groups(ctx context.Context, org id.UUID, after string, limit int) ([]Tally, error)
+
+	// Sums returns the Sum of each document that is held of a group, by id, made of what is held. It is for checking the index against the truth, after a
+	// Refresh.
+	Sums(ctx context.Context, org id.UUID, group string) (map[string]uint32, error)
 
 	// Rebuild makes the index anew, in which fill writes everything, and then replaces the one in use by it. Until then
 	// searches find what they found before. What is written to the Index meanwhile is in both, so fill may meet newer

@@ -6,14 +6,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/rapporthq/rapport/internal/coaching/ask"
+	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/search"
 	"github.com/rapporthq/rapport/internal/platform/embed"
+	"github.com/rapporthq/rapport/internal/platform/textsearch"
 )
 
 // Version is raised whenever a change of this package can change an answer.
@@ -32,21 +34,23 @@ func (a *Answerer) Engine() insight.Engine {
 	return insight.Engine{Name: "extractive", Version: Version}
 }
 
-// How much is shown, and how like the question it must be: see docs/ask.md for how the numbers were found.
+// How much is shown, and what speaks for it: docs/ask.md says how the numbers were found.
 const (
-	most      = 3    // quotes
-	enough    = 0.50 // of the best, or there is no evidence
-	besides   = 0.08 // how far behind the best another one may be
-	longest   = 400  // bytes of a quote
-	maxPieces = 120  // that are compared
+	most       = 3    // quotes
+	pieceWords = 50   // of a quote, about
+	tailWords  = 25   // of what was said before, which a quote is understood by
+	compared   = 40   // quotes whose vectors are compared: the likeliest by their words
+	enough     = 1.11 // of the best, or there is no evidence
+	besides    = 0.35 // how far behind the best another one may be
+
+	byMeaning, byContext, byWords = 0.5, 0.7, 1.5
 )
 
 // piece is a part of what somebody said, as it may be quoted.
 type piece struct {
 	passage, utterance int
-	text               string
-	like               string // what is compared: the piece, with the question that it answers
-	score              float64
+	text, context      string // the words, and with what was said before
+	covered, score     float64
 }
 
 // Answer implements ask.Answerer.
@@ -55,7 +59,10 @@ func (a *Answerer) Answer(ctx context.Context, q ask.Question, to ask.Report) er
 	if len(pieces) == 0 {
 		return nil
 	}
-	if err := a.compare(ctx, q.Text, pieces); err != nil {
+	cover(q, pieces)
+	slices.SortStableFunc(pieces, func(x, y *piece) int { return cmp.Compare(y.covered, x.covered) })
+	pieces = pieces[:min(len(pieces), compared)]
+	if err := a.compare(ctx, meant(q), pieces); err != nil {
 		return err
 	}
 	slices.SortStableFunc(pieces, func(x, y *piece) int { return cmp.Compare(y.score, x.score) })
@@ -63,17 +70,16 @@ func (a *Answerer) Answer(ctx context.Context, q ask.Question, to ask.Report) er
 	if best < enough {
 		return nil
 	}
-	shown := 0
-	said := map[string]bool{}
+	shown := map[[2]int]bool{} // utterances
 	for _, p := range pieces {
-		if p.score < max(enough, best-besides) || shown == most {
+		if p.score < best-besides || len(shown) == most {
 			break
 		}
-		if said[p.text] {
+		at := [2]int{p.passage, p.utterance}
+		if shown[at] {
 			continue
 		}
-		said[p.text] = true
-		shown++
+		shown[at] = true
 		if err := to.Sentence(ask.Proposal{Text: sentence(q.Passages[p.passage], p), Citations: []ask.Quote{{
 			Passage: p.passage, Quote: insight.Quote{Text: p.text, First: p.utterance, Last: p.utterance},
 		}}}); err != nil {
@@ -95,74 +101,122 @@ func sentence(of ask.Passage, p *piece) string {
 	return fmt.Sprintf("%s, %s: %s", who, of.On.Format("2 January 2006"), p.text)
 }
 
-// cut makes pieces of what was said: whole utterances, or as many sentences of a long one as have room. A question is no answer: it stands
-// with what was answered.
+// cut makes pieces of what was said: from each sentence on as many as have room. A question is no answer: it stands in the context of what was
+// answered.
 func cut(passages []ask.Passage) (all []*piece) {
 	for p, of := range passages {
+		before := ""
 		for u, said := range of.Utterances {
-			asked := ""
-			if u > 0 && search.IsQuestion(of.Utterances[u-1].Text) && of.Utterances[u-1].Speaker != said.Speaker {
-				asked = of.Utterances[u-1].Text + "\n"
-			}
-			for _, text := range quotes(said.Text) {
-				if len(all) == maxPieces {
-					return all
+			sentences := search.Sentences(said.Text)
+			for i, text := range sentences {
+				n := len(strings.Fields(text))
+				for _, more := range sentences[i+1:] {
+					if n += len(strings.Fields(more)); n > pieceWords {
+						break
+					}
+					text += " " + more
 				}
-				if search.IsQuestion(text) || len(strings.Fields(text)) < 3 {
-					continue
+				if !search.IsQuestion(text) && len(strings.Fields(text)) >= 3 {
+					all = append(all, &piece{passage: p, utterance: u, text: text, context: strings.TrimSpace(before + " " + text)})
 				}
-				all = append(all, &piece{passage: p, utterance: u, text: text, like: asked + text})
 			}
+			words := strings.Fields(said.Text)
+			before = strings.Join(words[max(0, len(words)-tailWords):], " ")
 		}
 	}
 	return all
 }
 
-// quotes are the parts of a text that are quoted: all of it, or sentences in a row.
-func quotes(text string) (all []string) {
-	if len(text) <= longest {
-		return []string{strings.TrimSpace(text)}
+// cover says of each piece how much of what is asked about stands in it or its context, or is who takes part: rare words are much of it.
+func cover(q ask.Question, pieces []*piece) {
+	sets := make([]map[string]bool, len(pieces))
+	among := map[string]int{}
+	for i, p := range pieces {
+		sets[i] = wordsOf(p.context)
+		for w := range wordsOf(names(q.Passages[p.passage].Speakers)) {
+			sets[i][w] = true
+		}
+		for w := range sets[i] {
+			among[w]++
+		}
 	}
-	current := ""
-	for _, s := range search.Sentences(text) {
-		if joined := strings.TrimSpace(current + " " + s); len(joined) <= longest {
-			current = joined
+	rare := func(w string) float64 {
+		return math.Log((float64(len(pieces)) + 1) / (float64(among[w]) + 0.5))
+	}
+	asked, all := wordsOf(q.Text), 0.0
+	for w := range asked {
+		all += rare(w)
+	}
+	for i, p := range pieces {
+		for w := range asked {
+			if sets[i][w] {
+				p.covered += rare(w) / all
+			}
+		}
+	}
+}
+
+func names(speakers []conversation.Speaker) string {
+	var all []string
+	for _, s := range speakers {
+		all = append(all, s.Name)
+	}
+	return strings.Join(all, " ")
+}
+
+// meant is the question without the names of those who speak: they are said to each other, and not by themselves.
+func meant(q ask.Question) string {
+	called := map[string]bool{}
+	for _, p := range q.Passages {
+		for w := range wordsOf(names(p.Speakers)) {
+			called[w] = true
+		}
+	}
+	words := strings.Fields(q.Text)
+	for i, w := range words {
+		for stem := range wordsOf(w) {
+			if called[stem] {
+				words[i] = "she"
+			}
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// empty are words that say nothing about where to look.
+var empty = strings.Fields(`a an and any are as at be been but by did do does for from had has have he her him his how i i'm if in into is it it's its just long many me much my no not of on or our
+	said say she should so that the their them then there they this to us use used want was we were what when where which who whom why will with would you your about`)
+
+// wordsOf are the words of a text that say something, without their endings.
+func wordsOf(text string) map[string]bool {
+	all := map[string]bool{}
+	for _, w := range textsearch.Words(textsearch.Fold(text)) {
+		if slices.Contains(empty, w) {
 			continue
 		}
-		if current != "" {
-			all = append(all, current)
+		for _, ending := range []string{"ings", "ing", "edly", "ed", "es", "s", "ly", "e"} {
+			if cut, ok := strings.CutSuffix(w, ending); ok && len(cut) > 2 {
+				w = cut
+				break
+			}
 		}
-		if current = s; len(current) > longest {
-			current = strings.TrimRightFunc(current[:strings.LastIndexFunc(current[:longest], unicode.IsSpace)+1], unicode.IsSpace)
-		}
-	}
-	if current != "" {
-		all = append(all, current)
+		all[w] = true
 	}
 	return all
 }
 
-// compare gives each piece its likeness to the question: the cosine of their vectors, of the piece alone or with what it answers.
+// compare gives each piece its score, by its words and by the cosines of the vectors of the question and of the piece, alone and in its context.
 func (a *Answerer) compare(ctx context.Context, question string, pieces []*piece) error {
 	texts := []string{question}
 	for _, p := range pieces {
-		texts = append(texts, p.text)
-		if p.like != p.text {
-			texts = append(texts, p.like)
-		}
+		texts = append(texts, p.text, p.context)
 	}
 	vectors, _, err := a.embedder.Embed(ctx, texts)
 	if err != nil {
 		return err
 	}
-	at := 1
-	for _, p := range pieces {
-		p.score = cosine(vectors[0], vectors[at])
-		at++
-		if p.like != p.text {
-			p.score = max(p.score, cosine(vectors[0], vectors[at]))
-			at++
-		}
+	for i, p := range pieces {
+		p.score = byMeaning*cosine(vectors[0], vectors[1+2*i]) + byContext*cosine(vectors[0], vectors[2+2*i]) + byWords*p.covered
 	}
 	return nil
 }

@@ -48,6 +48,12 @@ type hit struct {
 		Org    string `json:"org"`
 		Group  string `json:"group"`
 		Before int64  `json:"before"`
+
+		ID       string                       `json:"id"`
+		Kind     string                       `json:"kind"`
+		At       int64                        `json:"at"`
+		Texts    map[string]map[string]string `json:"t"` // by language
+		Keywords map[string][]string          `json:"k"`
 	} `json:"_source"`
 	InnerHits map[string]struct {
 		Hits struct {
@@ -701,4 +707,32 @@ func (x *Index) Groups(ctx context.Context, org id.UUID, after string, limit int
 		tallies = append(tallies, textsearch.Tally{Group: b.Key.Group, Documents: b.N, Oldest: int64(b.Oldest.Value), Newest: int64(b.Newest.Value)})
 	}
 	return tallies, nil
+}
+
+// Sums implements textsearch.Index.
+func (x *Index) Sums(ctx context.Context, org id.UUID, group string) (map[string]uint32, error) {
+	sums := map[string]uint32{}
+	body := object{
+		"size": textsearch.MaxBatch, "track_total_hits": false, "sort": []any{object{"id": "asc"}}, "_source": []string{"id", "kind", "at", "t", "k"},
+		"query": object{"bool": object{"filter": []any{object{"term": object{"org": org.String()}}, object{"term": object{"group": group}}}}},
+	}
+	for {
+		var answer found
+		if err := x.ask(ctx, esapi.SearchRequest{Index: []string{x.read()}, Routing: []string{org.String()}}, body, &answer); err != nil {
+			return nil, err
+		}
+		for _, h := range answer.Hits.Hits {
+			d := textsearch.Document{ID: h.Source.ID, Kind: h.Source.Kind, At: time.UnixMicro(h.Source.At), Keywords: h.Source.Keywords, Texts: map[string]string{}}
+			for name, in := range h.Source.Texts {
+				for _, text := range in {
+					d.Texts[name] = text
+				}
+			}
+			sums[d.ID] = d.Sum()
+			body["search_after"] = []string{d.ID}
+		}
+		if len(answer.Hits.Hits) < textsearch.MaxBatch {
+			return sums, nil
+		}
+	}
 }

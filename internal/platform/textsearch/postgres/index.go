@@ -376,6 +376,35 @@ func (x *Index) Groups(ctx context.Context, org id.UUID, after string, limit int
 	return found, unavailable(ctx, err)
 }
 
+// Sums implements textsearch.Index.
+func (x *Index) Sums(ctx context.Context, org id.UUID, group string) (_ map[string]uint32, err error) {
+	defer fault.Wrap(&err, "pgsearch.Sums(%s)", group)
+	rows, err := x.db.Query(ctx, `SELECT id, kind, at, keywords, texts FROM search_documents WHERE org_id = $1 AND generation = `+live+` AND group_key = $2 ORDER BY id`, org, group)
+	if err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	sums := map[string]uint32{}
+	var d textsearch.Document
+	var keywords map[string]any
+	_, err = pgx.ForEachRow(rows, []any{&d.ID, &d.Kind, &d.At, &keywords, &d.Texts}, func() error {
+		d.Keywords = map[string][]string{}
+		for name, value := range keywords {
+			switch value := value.(type) {
+			case string:
+				d.Keywords[name] = []string{value}
+			case []any:
+				for _, v := range value {
+					d.Keywords[name] = append(d.Keywords[name], fmt.Sprint(v))
+				}
+			}
+		}
+		sums[d.ID] = d.Sum()
+		keywords, d.Texts = nil, nil
+		return nil
+	})
+	return sums, unavailable(ctx, err)
+}
+
 // live is the generation in use.
 const live = `(SELECT g.id FROM search_generations g WHERE g.live)`
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -541,6 +542,16 @@ func tellsWhatItHolds(t *testing.T, f Fixture) {
 	}
 	if got, err := f.Index.Groups(t.Context(), f.Org, "", 1); err != nil || !reflect.DeepEqual(got, all[:1]) {
 		t.Errorf("the first: %+v, %v", got, err)
+	}
+	full := doc("5", "What is held, \"as it is\": größer\n", group("d"), version(7))
+	full.At = full.At.Add(1234567 * time.Microsecond)
+	bare := doc("6", "", group("d"), version(7))
+	f.put(t, full, bare)
+	if got, err := f.Index.Sums(t.Context(), f.Org, "d"); err != nil || !maps.Equal(got, map[string]uint32{full.ID: full.Sum(), bare.ID: bare.Sum()}) {
+		t.Errorf("sums: %v, want %d and %d (%v)", got, full.Sum(), bare.Sum(), err)
+	}
+	if got, err := f.Index.Sums(t.Context(), f.Org2, "d"); err != nil || len(got) > 0 {
+		t.Errorf("sums of the other organization: %v, %v", got, err)
 	}
 }
 
