@@ -12,6 +12,7 @@ import (
 func TestLostRightsCloseStreams(t *testing.T) {
 	t.Parallel()
 	const ofSession = `subscription($of: ID) {insightEvents(sessionId: $of) {__typename}}`
+	const last = "SELECT last_cursor FROM stream_topics" // by which a subscription begins
 	const ofClient = `subscription($of: ID) {insightEvents(clientId: $of) {__typename}}`
 	for name, tc := range map[string]struct {
 		who    string
@@ -54,11 +55,11 @@ func TestLostRightsCloseStreams(t *testing.T) {
 			open := func(env *apptest.Env, query string, vars apptest.Vars) (*apptest.Socket, *apptest.Subscription) {
 				c := env.Login(t, tc.who)
 				socket := c.Socket(t)
-				began := env.Statements.Ended("stream_topics")
+				began := env.Statements.Ended(last)
 				socket.Subscribe(t, query, vars)
-				env.Statements.Await(t, "stream_topics", began)
+				env.Statements.Await(t, last, began)
 				sse := c.SubscribeSSE(t, query, vars)
-				env.Statements.Await(t, "stream_topics", began+1)
+				env.Statements.Await(t, last, began+1)
 				return socket, sse
 			}
 			for _, env := range []*apptest.Env{here, there} {

@@ -69,7 +69,7 @@ func (a *App) answers() *cache.Answers {
 	if a.config.Stream.AnswersKept == 0 {
 		return nil
 	}
-	return cache.New(a.db, a.shared.store, a.log, a.config.Stream.AnswersKept)
+	return cache.New(a.shared.store, a.log, a.config.Stream.AnswersKept)
 }
 
 // limitsOf is how many streams and subscriptions people and organizations may have, and how often they may ask.

@@ -121,11 +121,12 @@ func (a *App) FillSearch(ctx context.Context) (bool, error) {
 	return true, a.services.Search.Fill(ctx, a.found.elastic)
 }
 
-// MeasureSearch tells how long the oldest change waits that is not yet found.
+// MeasureSearch tells how long the oldest change waits that is not yet found by words, and by meaning.
 func (a *App) MeasureSearch(ctx context.Context) error {
-	lag, err := a.services.Search.Lag(ctx)
+	words, meaning, err := a.services.Search.Lag(ctx)
 	if err != nil {
 		return err
 	}
-	return a.metrics.Emit(nil, telemetry.Measure{Name: "SearchLag", Unit: telemetry.Seconds, Value: lag.Seconds()})
+	return a.metrics.Emit(nil, telemetry.Measure{Name: "SearchLag", Unit: telemetry.Seconds, Value: words.Seconds()},
+		telemetry.Measure{Name: "MeaningLag", Unit: telemetry.Seconds, Value: meaning.Seconds()})
 }

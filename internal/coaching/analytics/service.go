@@ -59,7 +59,7 @@ func (s *Service) Series(ctx context.Context, q Query) (_ *Series, err error) {
 		version := conversation.DefinitionVersion
 		out.DefinitionVersion = &version
 	}
-	zone, err := s.zone(ctx, v)
+	zone, state, err := s.zone(ctx, v, m.from.tables)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (s *Service) Series(ctx context.Context, q Query) (_ *Series, err error) {
 	if err := bounded(buckets, 1); err != nil {
 		return nil, err
 	}
-	o := observed{metric: m, viewer: v, edges: edges, zone: zone}
+	o := observed{metric: m, viewer: v, edges: edges, zone: zone, state: state}
 	if m.from == pursued {
 		if o.goals, err = s.goals.Pursued(ctx); err != nil {
 			return nil, err
@@ -139,13 +139,15 @@ func bounded(buckets, groups int) error {
 	return nil
 }
 
-// zone is the viewer's.
-func (s *Service) zone(ctx context.Context, v auth.Viewer) (*time.Location, error) {
+// zone is the viewer's, and the state that tables are in, in one statement.
+func (s *Service) zone(ctx context.Context, v auth.Viewer, tables []string) (zone *time.Location, state string, err error) {
 	var name string
-	if err := s.db.QueryRow(ctx, `SELECT time_zone FROM users WHERE id = $1`, v.User).Scan(&name); err != nil {
-		return nil, err
+	err = s.db.QueryRow(ctx, `SELECT time_zone, `+cache.StateOf("$2", "$3")+` FROM users WHERE id = $1`, v.User, v.Org, tables).Scan(&name, &state)
+	if err != nil {
+		return nil, "", err
 	}
-	return time.LoadLocation(name)
+	zone, err = time.LoadLocation(name)
+	return zone, state, err
 }
 
 // cell is an interval of a group in which something was observed.
@@ -160,7 +162,7 @@ func kept[T any](ctx context.Context, s *Service, o observed, sql string, args [
 	if len(o.from.tables) == 0 {
 		return compute(ctx)
 	}
-	return cache.Through(ctx, s.answers, cache.Question{Org: o.viewer.Org, Tables: o.from.tables, Of: []any{sql, args}}, compute)
+	return cache.Through(ctx, s.answers, cache.Question{Org: o.viewer.Org, State: o.state, Of: []any{sql, args}}, compute)
 }
 
 // cells measures each interval of each group. What belongs to no engagement is in none of theirs.
@@ -240,6 +242,7 @@ type observed struct {
 	viewer auth.Viewer
 	edges  []time.Time
 	zone   *time.Location
+	state  string       // of the tables, before anything was read of them
 	goals  []*goal.Goal // if the metric is of those pursued
 }
 

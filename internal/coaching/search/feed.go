@@ -161,12 +161,18 @@ func (s *Service) everything(ctx context.Context, visit func(org id.UUID, of Sub
 	return nil
 }
 
-// Lag is how long the oldest change waits that is not yet found.
-func (s *Service) Lag(ctx context.Context) (time.Duration, error) {
-	var seconds float64
-	err := s.db.QueryRow(ctx, `
-		SELECT coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8 FROM (
-			SELECT min(at) AS at FROM search_changes
-			UNION ALL SELECT min(created_at) FROM jobs WHERE kind = ANY($1) AND state IN ('PENDING', 'RUNNING')) x`, kinds()).Scan(&seconds)
-	return max(0, time.Duration(seconds*float64(time.Second))), err
+// Lag is how long the oldest change waits that is not yet found, by its words and by what it is about.
+func (s *Service) Lag(ctx context.Context) (words, meaning time.Duration, err error) {
+	vectors := make([]string, len(subjects))
+	for i, of := range subjects {
+		vectors[i] = of.EmbedJob()
+	}
+	var ofWords, ofMeaning float64
+	err = s.db.QueryRow(ctx, `
+		WITH c AS (SELECT min(at) AS at FROM search_changes),
+			j AS (SELECT kind = ANY($1) AS words, min(created_at) AS at FROM jobs WHERE kind = ANY($1 || $2) AND state IN ('PENDING', 'RUNNING') GROUP BY 1)
+		SELECT coalesce(extract(epoch FROM clock_timestamp() - least(c.at, (SELECT j.at FROM j WHERE words))), 0)::float8,
+			coalesce(extract(epoch FROM clock_timestamp() - least(c.at, (SELECT j.at FROM j WHERE NOT words))), 0)::float8 FROM c`, kinds(), vectors).Scan(&ofWords, &ofMeaning)
+	duration := func(seconds float64) time.Duration { return max(0, time.Duration(seconds*float64(time.Second))) }
+	return duration(ofWords), duration(ofMeaning), err
 }

@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -32,7 +31,6 @@ type Store interface {
 
 // Answers are the answers that are kept. A nil one keeps none.
 type Answers struct {
-	db     postgres.DB
 	store  Store
 	log    *slog.Logger
 	keep   time.Duration
@@ -40,8 +38,8 @@ type Answers struct {
 }
 
 // New returns answers that store keeps for so long, at most.
-func New(db postgres.DB, store Store, log *slog.Logger, keep time.Duration) *Answers {
-	return &Answers{db: db, store: store, log: log, keep: keep}
+func New(store Store, log *slog.Logger, keep time.Duration) *Answers {
+	return &Answers{store: store, log: log, keep: keep}
 }
 
 const (
@@ -52,8 +50,8 @@ const (
 // Question is what an answer depends on, beside the rows of tables.
 type Question struct {
 	Org id.UUID
-	// Tables are those that the answer is computed from, of those that leave stamps.
-	Tables []string
+	// State is that of the tables that the answer is computed from, of those that leave stamps, as it was read by StateOf before.
+	State string
 	// Of is the operation, its variables and the viewer with their roles; for a statement, its text and arguments. It becomes JSON, which must
 	// tell apart what is not the same.
 	Of any
@@ -65,7 +63,7 @@ func Through[T any](ctx context.Context, a *Answers, q Question, compute func(co
 	if a == nil {
 		return compute(ctx)
 	}
-	key, err := a.key(ctx, q)
+	key, err := q.key()
 	if err != nil {
 		return answer, err
 	}
@@ -92,17 +90,14 @@ func Through[T any](ctx context.Context, a *Answers, q Question, compute func(co
 	}
 }
 
-// key is the question's, and that of the state of its tables.
-func (a *Answers) key(ctx context.Context, q Question) (string, error) {
-	rows, err := a.db.Query(ctx, `SELECT sum(stamp)::text FROM stamps WHERE org_id = $1 AND tag = ANY($2)`, q.Org, q.Tables)
-	if err != nil {
-		return "", err
-	}
-	state, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[*string])
-	if err != nil {
-		return "", err
-	}
-	raw, err := json.Marshal([]any{q.Org, q.Tables, q.Of, state})
+// StateOf is the SQL of the state of tables in an organization, both in arguments: a text that is another one when something was written to
+// one of the tables. Read it before the rows.
+func StateOf(organization, tables string) string {
+	return "coalesce((SELECT sum(stamp) FROM stamps WHERE org_id = " + organization + " AND tag = ANY(" + tables + ")), 0)::text"
+}
+
+func (q Question) key() (string, error) {
+	raw, err := json.Marshal(q)
 	if err != nil {
 		return "", err
 	}

@@ -42,6 +42,14 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+func state(t *testing.T, db *pgxpool.Pool, org id.UUID, tables ...string) (state string) {
+	t.Helper()
+	if err := db.QueryRow(t.Context(), "SELECT "+cache.StateOf("$1", "$2"), org, tables).Scan(&state); err != nil {
+		t.Error(err)
+	}
+	return state
+}
+
 func organization(t *testing.T, db *pgxpool.Pool) id.UUID {
 	t.Helper()
 	org, user := id.New(), id.New()
@@ -66,12 +74,12 @@ func TestAnswersFollowWhatIsWritten(t *testing.T) {
 	t.Parallel()
 	db := testkit.DB(t)
 	org, other := organization(t, db), organization(t, db)
-	a := cache.New(db, cache.NewMemory(1<<20), slog.New(slog.DiscardHandler), time.Hour)
+	a := cache.New(cache.NewMemory(1<<20), slog.New(slog.DiscardHandler), time.Hour)
 	computed := 0
 	ask := func(org id.UUID, tables ...string) bool {
 		t.Helper()
 		before := computed
-		got, err := cache.Through(t.Context(), a, cache.Question{Org: org, Tables: tables, Of: "how many"}, func(context.Context) (int, error) {
+		got, err := cache.Through(t.Context(), a, cache.Question{Org: org, State: state(t, db, org, tables...), Of: tables}, func(context.Context) (int, error) {
 			computed++
 			return 7, nil
 		})
@@ -133,7 +141,7 @@ func TestEachCommitIsNoticed(t *testing.T) {
 	t.Parallel()
 	db := testkit.DB(t)
 	org := organization(t, db)
-	a := cache.New(db, cache.NewMemory(1<<20), slog.New(slog.DiscardHandler), time.Hour)
+	a := cache.New(cache.NewMemory(1<<20), slog.New(slog.DiscardHandler), time.Hour)
 	var committed atomic.Int64
 	var all sync.WaitGroup
 	for range 4 {
@@ -151,7 +159,7 @@ func TestEachCommitIsNoticed(t *testing.T) {
 					return
 				}
 				least := committed.Add(1)
-				got, err := cache.Through(t.Context(), a, cache.Question{Org: org, Tables: []string{"clients"}}, func(ctx context.Context) (n int64, err error) {
+				got, err := cache.Through(t.Context(), a, cache.Question{Org: org, State: state(t, db, org, "clients")}, func(ctx context.Context) (n int64, err error) {
 					return n, db.QueryRow(ctx, `SELECT count(*) FROM clients WHERE org_id = $1`, org).Scan(&n)
 				})
 				if err != nil || got < least {
@@ -166,8 +174,7 @@ func TestEachCommitIsNoticed(t *testing.T) {
 // Who asks the same at the same time waits for one computation, which goes on when who asked first has left.
 func TestSingleFlight(t *testing.T) {
 	t.Parallel()
-	db := testkit.DB(t)
-	a := cache.New(db, cache.NewMemory(1<<20), slog.New(slog.DiscardHandler), time.Hour)
+	a := cache.New(cache.NewMemory(1<<20), slog.New(slog.DiscardHandler), time.Hour)
 	var computed atomic.Int64
 	began, goOn := make(chan struct{}), make(chan struct{})
 	ask := func(ctx context.Context) (string, error) {
@@ -205,8 +212,7 @@ func TestSingleFlight(t *testing.T) {
 // Errors are not kept, and a store that cannot be asked is done without.
 func TestWithoutAStore(t *testing.T) {
 	t.Parallel()
-	db := testkit.DB(t)
-	a := cache.New(db, away{}, slog.New(slog.DiscardHandler), time.Hour)
+	a := cache.New(away{}, slog.New(slog.DiscardHandler), time.Hour)
 	n := 0
 	for i := range 4 {
 		_, err := cache.Through(t.Context(), a, cache.Question{Of: "x"}, func(context.Context) (int, error) {
