@@ -29,6 +29,7 @@ var most = map[string]int{
 	"ClientBrief.themes": 5, "ClientBrief.toReview": 5,
 	"AuditVerification.problems": 100, "DataRequest.counts": 60, "RetentionReport.stores": 60, "RetentionSweep.stores": 60, "UploadLink.headers": 10,
 	"ModelSpending.months": 12, "ModelSpendingMonth.models": 10,
+	"LiveSession.speakers": 50, "LiveSession.nudges": 720, "LiveNudge.evidence": 4, "LiveNudge.topics": 50, "LiveUtterancesSaid.utterances": 100,
 	"Query.suggest": 20, "AskThread.messages": 50, "AskMessage.sentences": 20, "AskSentence.citations": 5, "SearchResults.nodes": page.MaxSize, "SearchResults.facets": 10, "SearchFacet.buckets": 10, "SearchHit.highlights": 2, "SearchHit.around": 5, "SearchHit.others": 5, "SearchHighlight.segments": 10,
 }
 

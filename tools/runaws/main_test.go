@@ -77,7 +77,7 @@ func home(t *testing.T) string {
 func TestRunAWS(t *testing.T) {
 	testkit.AWS(t) // installs it, or says that it cannot be had
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), as+"=main", "RAPPORT_HOME="+home(t), "RAPPORT_ADDR=127.0.0.1:0", "DATABASE_URL=")
+	cmd.Env = append(os.Environ(), as+"=main", "RAPPORT_HOME="+home(t), "RAPPORT_ADDR=127.0.0.1:0", "DATABASE_URL=", "RAPPORT_MAX_OPERATIONS_PER_USER=0")
 	var out printed
 	read, write := io.Pipe()
 	cmd.Stdout, cmd.Stderr = write, write

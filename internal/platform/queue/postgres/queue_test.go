@@ -182,7 +182,7 @@ func TestReceiveOnlyKindsAskedFor(t *testing.T) {
 
 func TestYieldingKindsWaitForTheOthers(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pgqueue.Options{Yielding: []string{"embed"}, Patience: time.Hour})
+	b := setup(t, pgqueue.Options{Yielding: []string{"embed"}, Patience: time.Hour, Side: 2})
 	b.add(t, b.org, "analyse", 1, time.Hour) // whose time has not come does not wait for a worker
 	embeds := b.add(t, b.org, "embed", 2, 0)
 	if got := b.receive(t, 1); got[0].Kind != "embed" {
