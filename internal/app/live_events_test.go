@@ -127,11 +127,8 @@ func TestLiveIsFollowed(t *testing.T) {
 	awaits(t, again, "d And then", "ENDED PARSED")
 	env.Work(t)
 	heard := map[string]bool{}
-	for !heard["ENDED READY"] {
+	for !heard["ENDED READY"] || !heard["insight COMMITMENT"] { // a state that is read late is the latest, and may come before the insight
 		heard[nextLive(t, again).String()] = true
-	}
-	if !heard["insight COMMITMENT"] {
-		t.Errorf("after the end: %v", heard)
 	}
 	got := value[string](t, env, `SELECT measures::text FROM live_sessions`)
 	var live struct {

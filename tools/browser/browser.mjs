@@ -52,7 +52,7 @@ export const editorsReady = page => page.locator('.graphiql-query-editor .view-l
 
 /** Opens a tab of GraphiQL by its operation's name. */
 export async function openTab(page, name) {
-  await page.locator('.graphiql-tab-button', {hasText: name}).click()
+  await page.locator('.graphiql-tab-button', {hasText: new RegExp(`^${name}$`)}).click()
   // GraphiQL parses the tab a moment later; until then it would run it under the name of the tab before.
   await page.waitForTimeout(500)
 }

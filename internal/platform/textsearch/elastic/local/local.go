@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -233,14 +234,20 @@ func (s *Server) ready(ctx context.Context) error {
 	}
 }
 
-// freePort finds one that nobody uses now. Somebody else may take it before the server does; then the start fails.
+// freePort finds a port that nobody listens at, below those that systems hand out by themselves: a server takes seconds until it listens, and by
+// then somebody would have been given one of these.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	const first, last, tries = 20_000, 32_000, 100
+	for n := 1; ; n++ {
+		port := first + rand.IntN(last-first)
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err == nil {
+			return port, l.Close()
+		}
+		if n == tries {
+			return 0, err
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // findJava finds a Java that both servers run on: 17 to 21.
