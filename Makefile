@@ -74,7 +74,7 @@ evaluate: ## Compare utterance codes with human annotation: DATA=<csv>, FORMAT=j
 
 .PHONY: evaluate-search
 evaluate-search: ## Judge what search finds, by words, by meaning and by both, in PostgreSQL and Elasticsearch: the table of docs/search.md
-	go run ./tools/testrun -- go test -timeout 40m -run '^TestEvaluate$$' ./internal/app/judged -evaluate -v
+	go run ./tools/testrun -- go test -timeout 40m -run '^TestHybridIsBetter$$' ./internal/app/judged -evaluate -v
 
 .PHONY: generate
 generate: ## Generate graph/ from the schema and docs/configuration.md from the config struct

@@ -82,12 +82,13 @@ func judge(t testing.TB, ctx context.Context, env *apptest.Env, mode search.Mode
 	return scores
 }
 
-// Words and meaning together find better than either alone. It is a small practice and the queries for tuning; what docs/search.md says is measured
-// with -evaluate.
+// Words and meaning together find better than either alone. It is a small practice and the queries for tuning; what docs/search.md says is measured with
+// all conversations, in both engines, if -evaluate is given: that takes minutes.
 func TestHybridIsBetter(t *testing.T) {
 	t.Parallel()
 	if *evaluate {
-		t.Skip("-evaluate measures it with more")
+		figures(t)
+		return
 	}
 	env, ctx := practice(t, 4)
 	of := queries(t, judged.Dev)
@@ -107,11 +108,9 @@ type engine struct {
 	opts []apptest.Option
 }
 
-// The figures of docs/search.md.
-func TestEvaluate(t *testing.T) {
-	if !*evaluate {
-		t.Skip("only with -evaluate: it takes minutes")
-	}
+// figures prints the table of docs/search.md.
+func figures(t *testing.T) {
+	t.Helper()
 	url := testkit.Elasticsearch(t)
 	prefix := testkit.IndexPrefix(t, url)
 	for _, e := range []engine{{"PostgreSQL", nil}, {"Elasticsearch", []apptest.Option{apptest.Config(func(c *config.Config) {

@@ -86,12 +86,9 @@ func (s *Service) Events(ctx context.Context, key ThreadID, after *string) (_ *E
 	if _, err := s.Get(ctx, key); err != nil {
 		return nil, err
 	}
-	var from stream.Cursor
-	if after != nil {
-		if *after == "" { // to the stream that is none, and what happened meanwhile would be missed in silence
-			return nil, fault.Invalid("after", "is not a cursor")
-		}
-		from = stream.Cursor(*after)
+	from, err := stream.After(after)
+	if err != nil {
+		return nil, err
 	}
 	subscription, err := s.events.Subscribe(ctx, v.Org, key.String(), from)
 	if err != nil {
@@ -120,16 +117,7 @@ func (e *Events) Next(ctx context.Context) (Event, error) {
 		e.begin = nil
 		return first, nil
 	}
-	for {
-		d, err := e.from.Next(ctx)
-		if err != nil {
-			return nil, err
-		}
-		event, err := e.service.see(ctx, d)
-		if err != nil || event != nil {
-			return event, err
-		}
-	}
+	return stream.Seen(ctx, e.from, e.service.see)
 }
 
 // Close stops listening.

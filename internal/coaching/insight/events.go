@@ -102,12 +102,9 @@ func (s *Service) Events(ctx context.Context, ofSession *session.ID, ofClient *c
 	if err != nil {
 		return nil, err
 	}
-	var from stream.Cursor
-	if after != nil {
-		if *after == "" { // to the stream that is none, and what happened meanwhile would be missed in silence
-			return nil, fault.Invalid("after", "is not a cursor")
-		}
-		from = stream.Cursor(*after)
+	from, err := stream.After(after)
+	if err != nil {
+		return nil, err
 	}
 	e.from, err = s.events.Subscribe(ctx, v.Org, topic, from)
 	if err != nil {
@@ -175,16 +172,9 @@ func (e *Events) Next(ctx context.Context) (Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		d, err := e.from.Next(ctx)
-		if err != nil {
-			return nil, err
-		}
-		event, err := e.service.looks.Look(ctx, v, d, func(ctx context.Context) (Event, error) { return e.service.See(ctx, d) })
-		if err != nil || event != nil {
-			return event, err
-		}
-	}
+	return stream.Seen(ctx, e.from, func(ctx context.Context, d stream.Delivery) (Event, error) {
+		return e.service.looks.Look(ctx, v, d, func(ctx context.Context) (Event, error) { return e.service.See(ctx, d) })
+	})
 }
 
 // Close stops listening.

@@ -58,17 +58,17 @@ type InsightChanged struct {
 	Insight   *insight.Insight
 }
 
-// IsLiveEvent marks an Event.
-func (StateChanged) IsLiveEvent() {}
-
-// IsLiveEvent marks an Event.
-func (Said) IsLiveEvent() {}
-
 // Nudged says that the coach is told something, or has dismissed it.
 type Nudged struct {
 	Place
 	Nudge *Nudge
 }
+
+// IsLiveEvent marks an Event.
+func (StateChanged) IsLiveEvent() {}
+
+// IsLiveEvent marks an Event.
+func (Said) IsLiveEvent() {}
 
 // IsLiveEvent marks an Event.
 func (Nudged) IsLiveEvent() {}
@@ -104,12 +104,9 @@ func (s *Service) Events(ctx context.Context, of session.ID, after *string) (_ *
 	if _, err := s.sees(ctx, v, of, ""); err != nil {
 		return nil, err
 	}
-	var from stream.Cursor
-	if after != nil {
-		if *after == "" { // to the stream that is none, and what happened meanwhile would be missed in silence
-			return nil, fault.Invalid("after", "is not a cursor")
-		}
-		from = stream.Cursor(*after)
+	from, err := stream.After(after)
+	if err != nil {
+		return nil, err
 	}
 	if err := s.recordRead(ctx, v, meeting); err != nil {
 		return nil, err
@@ -153,16 +150,7 @@ func (e *Events) Next(ctx context.Context) (Event, error) {
 		e.first = nil
 		return first, nil
 	}
-	for {
-		d, err := e.from.Next(ctx)
-		if err != nil {
-			return nil, err
-		}
-		event, err := e.see(ctx, d)
-		if err != nil || event != nil {
-			return event, err
-		}
-	}
+	return stream.Seen(ctx, e.from, e.see)
 }
 
 // Close stops listening.

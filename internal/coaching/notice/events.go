@@ -95,12 +95,9 @@ func (s *Service) Events(ctx context.Context, after *string) (*Events, error) {
 	if err != nil {
 		return nil, err
 	}
-	var from stream.Cursor
-	if after != nil {
-		if *after == "" { // to the stream that is none, and what happened meanwhile would be missed in silence
-			return nil, fault.Invalid("after", "is not a cursor")
-		}
-		from = stream.Cursor(*after)
+	from, err := stream.After(after)
+	if err != nil {
+		return nil, err
 	}
 	subscription, err := s.Stream.Subscribe(ctx, v.Org, topic(v.User), from)
 	if err != nil {
@@ -111,16 +108,7 @@ func (s *Service) Events(ctx context.Context, after *string) (*Events, error) {
 
 // Next waits for the next event. Its errors are those of stream.Subscription.Next.
 func (e *Events) Next(ctx context.Context) (NotificationEvent, error) {
-	for {
-		d, err := e.from.Next(ctx)
-		if err != nil {
-			return nil, err
-		}
-		event, err := e.service.see(ctx, d)
-		if err != nil || event != nil {
-			return event, err
-		}
-	}
+	return stream.Seen(ctx, e.from, e.service.see)
 }
 
 // Close stops listening.

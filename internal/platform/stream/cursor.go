@@ -13,6 +13,17 @@ import (
 // Cursor is a position in one topic, opaque to clients. The zero value is none.
 type Cursor string
 
+// After is the cursor that a client names; nil is none. The empty text is refused: it would be none, and what happened meanwhile be missed in silence.
+func After(named *string) (Cursor, error) {
+	switch {
+	case named == nil:
+		return "", nil
+	case *named == "":
+		return "", fault.Invalid("after", "is not a cursor")
+	}
+	return Cursor(*named), nil
+}
+
 // Key is an organization's, and makes cursors opaque: how many events lie between two that somebody sees is nobody's to know who
 // does not see them.
 type Key [16]byte

@@ -86,6 +86,22 @@ type Subscription interface {
 	Close()
 }
 
+// Seen waits for the next event of which see makes something; events of which it makes nil, because they are not for who looks, are passed over.
+// E is an interface. Errors are those of Next and of see.
+func Seen[E any](ctx context.Context, from Subscription, see func(context.Context, Delivery) (E, error)) (E, error) {
+	for {
+		d, err := from.Next(ctx)
+		if err != nil {
+			var none E
+			return none, err
+		}
+		event, err := see(ctx, d)
+		if err != nil || any(event) != nil {
+			return event, err
+		}
+	}
+}
+
 // Carrier takes events that have just been committed to the other processes, sooner and cheaper than each of these can read them.
 // It may lose, repeat and reorder them: a Stream finds the rest by itself.
 type Carrier interface {

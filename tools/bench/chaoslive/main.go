@@ -150,7 +150,7 @@ func (c *chaos) start(ctx context.Context) (closeAll func(), err error) {
 		undo = append(undo, p.Kill)
 		c.servers = append(c.servers, p)
 	}
-	if c.balancer, err = rig.Balance(c.servers...); err != nil {
+	if c.balancer, err = rig.Balance(c.servers[0].URL, c.servers[1].URL); err != nil {
 		return closeAll, err
 	}
 	undo = append(undo, c.balancer.Close)

@@ -3,29 +3,33 @@ package rig
 import (
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"sync"
-	"sync/atomic"
 )
 
-// Balancer hands connections to processes in turn, to the next where one does not answer, and knows nothing of what goes over them.
+// Balancer hands connections to servers in turn, to the next where one does not answer, and knows nothing of what goes over them.
 type Balancer struct {
 	Addr string
 
 	listener net.Listener
-	to       []*Process
-	taken    atomic.Int64
 
-	mu   sync.Mutex
-	open map[net.Conn]struct{}
+	mu    sync.Mutex
+	to    []string // addresses
+	taken int
+	open  map[net.Conn]struct{}
 }
 
-// Balance starts a balancer before processes. It runs until Close.
-func Balance(to ...*Process) (*Balancer, error) {
+// Balance starts a balancer before the servers at these addresses, http://host:port. It runs until Close.
+func Balance(urls ...string) (*Balancer, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	b := &Balancer{Addr: l.Addr().String(), listener: l, to: to, open: map[net.Conn]struct{}{}}
+	b := &Balancer{Addr: l.Addr().String(), listener: l, open: map[net.Conn]struct{}{}}
+	for _, url := range urls {
+		b.to = append(b.to, hostPort(url))
+	}
 	go func() {
 		for {
 			conn, err := l.Accept()
@@ -40,9 +44,8 @@ func Balance(to ...*Process) (*Balancer, error) {
 
 func (b *Balancer) carry(from net.Conn) {
 	defer b.keep(from)()
-	for range b.to {
-		p := b.to[int(b.taken.Add(1))%len(b.to)]
-		to, err := net.Dial("tcp", p.address)
+	for range len(b.to) {
+		to, err := net.Dial("tcp", b.next())
 		if err != nil {
 			continue
 		}
@@ -55,6 +58,23 @@ func (b *Balancer) carry(from net.Conn) {
 		return
 	}
 }
+
+// next is whose turn it is.
+func (b *Balancer) next() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.taken++
+	return b.to[b.taken%len(b.to)]
+}
+
+// Replace gives new connections to another server.
+func (b *Balancer) Replace(url, by string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.to[slices.Index(b.to, hostPort(url))] = hostPort(by)
+}
+
+func hostPort(url string) string { return strings.TrimPrefix(url, "http://") }
 
 func (b *Balancer) keep(conn net.Conn) (forget func()) {
 	b.mu.Lock()
@@ -71,6 +91,11 @@ func (b *Balancer) keep(conn net.Conn) (forget func()) {
 // Close ends the balancer and all that goes over it.
 func (b *Balancer) Close() {
 	_ = b.listener.Close()
+	b.Cut()
+}
+
+// Cut ends all connections without a word.
+func (b *Balancer) Cut() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for conn := range b.open {
