@@ -15,7 +15,7 @@ import (
 	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/app/apptest"
 	"github.com/rapporthq/rapport/internal/testkit"
-	"github.com/rapporthq/rapport/tools/bench/rig"
+	"github.com/rapporthq/rapport/internal/testkit/balancer"
 )
 
 // The clients that front ends use understand our streams (graphql-ws, graphql-sse, urql, Apollo Client, EventSource), and come
@@ -31,7 +31,7 @@ func TestStreamClients(t *testing.T) {
 	running := apptest.Together(apptest.Running(), apptest.AppOptions(app.WithTiming(time.Second, 500*time.Millisecond)))
 	env := apptest.Demo(t, running)
 	before, after := []*apptest.Env{env, env.Another(t, running)}, []*apptest.Env{env.Another(t, running), env.Another(t, running)}
-	front, err := rig.Balance(before[0].URL, before[1].URL)
+	front, err := balancer.Start(before[0].URL, before[1].URL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/stream"
 	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
+	"github.com/rapporthq/rapport/internal/testkit/balancer"
 	"github.com/rapporthq/rapport/tools/bench/rig"
 )
 
@@ -67,7 +68,7 @@ type chaos struct {
 	rig      *rig.Rig
 	servers  []*rig.Process
 	redis    *rig.Redis
-	balancer *rig.Balancer
+	balancer *balancer.Balancer
 	random   *rand.Rand
 	topic    string
 	key      stream.Key
@@ -150,7 +151,7 @@ func (c *chaos) start(ctx context.Context) (closeAll func(), err error) {
 		undo = append(undo, p.Kill)
 		c.servers = append(c.servers, p)
 	}
-	if c.balancer, err = rig.Balance(c.servers[0].URL, c.servers[1].URL); err != nil {
+	if c.balancer, err = balancer.Start(c.servers[0].URL, c.servers[1].URL); err != nil {
 		return closeAll, err
 	}
 	undo = append(undo, c.balancer.Close)

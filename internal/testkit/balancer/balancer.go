@@ -1,4 +1,5 @@
-package rig
+// Package balancer stands before servers as a load balancer of connections does, for tests and measures of what happens when they are cut and replaced.
+package balancer
 
 import (
 	"io"
@@ -20,8 +21,8 @@ type Balancer struct {
 	open  map[net.Conn]struct{}
 }
 
-// Balance starts a balancer before the servers at these addresses, http://host:port. It runs until Close.
-func Balance(urls ...string) (*Balancer, error) {
+// Start starts a balancer before the servers at these addresses, http://host:port. It runs until Close.
+func Start(urls ...string) (*Balancer, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
