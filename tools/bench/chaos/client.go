@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -149,18 +150,26 @@ func (c *client) status(ctx context.Context, key string) (status string, err err
 }
 
 // settled waits until every import is READY, and no job and no event is left: one that a relay held when it was killed is held for a minute.
-func (c *client) settled(ctx context.Context, n int, most time.Duration) error {
+// How long that takes is the machine's business; it gives up when for so long nothing more has been done.
+func (c *client) settled(ctx context.Context, n int, patience time.Duration) error {
 	var ready, busy, held int
-	err := c.wait(ctx, most, func() (bool, error) {
-		err := c.rig.DB.QueryRow(ctx, `SELECT (SELECT count(*) FROM transcripts WHERE status = 'READY' AND blob_key IS NOT NULL),
-			(SELECT count(*) FROM jobs WHERE state IN ('PENDING', 'RUNNING') AND run_at < now() + interval '1 minute'),
-			(SELECT count(*) FROM outbox WHERE due_at IS NOT NULL)`).Scan(&ready, &busy, &held)
-		return err == nil && ready >= n+conversations && busy+held == 0, nil
-	})
-	if err != nil {
-		err = fmt.Errorf("%d READY, %d jobs to do, %d events to publish: %w", ready-conversations, busy, held, err)
+	most, least := 0, math.MaxInt
+	for done := false; !done; {
+		if err := c.wait(ctx, patience, func() (bool, error) {
+			if err := c.rig.DB.QueryRow(ctx, `SELECT (SELECT count(*) FROM transcripts WHERE status = 'READY' AND blob_key IS NOT NULL),
+				(SELECT count(*) FROM jobs WHERE state IN ('PENDING', 'RUNNING') AND run_at < now() + interval '1 minute'),
+				(SELECT count(*) FROM outbox WHERE due_at IS NOT NULL)`).Scan(&ready, &busy, &held); err != nil {
+				return false, nil // PostgreSQL is restarted
+			}
+			done = ready >= n+conversations && busy+held == 0
+			progress := ready > most || busy+held < least
+			most, least = max(most, ready), min(least, busy+held)
+			return done || progress, nil
+		}); err != nil {
+			return fmt.Errorf("%d READY, %d jobs to do, %d events to publish: %w", ready-conversations, busy, held, err)
+		}
 	}
-	return err
+	return nil
 }
 
 func (c *client) wait(ctx context.Context, most time.Duration, until func() (bool, error)) error {

@@ -35,7 +35,7 @@ func main() {
 	flag.IntVar(&o.minutes, "minutes", 10, "how long the conversations are, in minutes")
 	flag.DurationVar(&o.length, "length", 3*time.Minute, "over how long the imports are spread")
 	flag.DurationVar(&o.away, "away", 30*time.Second, "how long AWS is away, once; a tenth of it several times")
-	flag.DurationVar(&o.settle, "settle", 5*time.Minute, "how long what was begun may take when all is quiet again")
+	flag.DurationVar(&o.settle, "settle", 5*time.Minute, "how long nothing more may get done, of what was begun, when all is quiet again")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
