@@ -205,6 +205,7 @@ func (m *Meaning) bring(ctx context.Context, organization id.UUID, of Subject, k
 		return err
 	}
 	for some := range slices.Chunk(pieces, batch) {
+		jobs.Yield(ctx)
 		if err := m.put(ctx, space, model, some); err != nil {
 			return err
 		}
