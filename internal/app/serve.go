@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -41,6 +42,7 @@ var ballast []byte
 func TuneMemory() {
 	if _, set := os.LookupEnv("GOGC"); !set {
 		ballast = make([]byte, 24<<20)
+		runtime.KeepAlive(ballast)
 	}
 }
 
