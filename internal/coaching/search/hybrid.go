@@ -22,8 +22,6 @@ const (
 // deepest is how many hits of each list are merged.
 const deepest = 200
 
-const meaningless = "What is about the same cannot be looked for now: these hits have the words."
-
 // ranks are where a hit stands in the lists that were merged, from 1; 0 where it does not.
 type ranks struct {
 	keyword, semantic int
@@ -40,7 +38,8 @@ type meant struct {
 // words. A cursor names the hits that were shown, so that no hit that becomes better meanwhile is shown twice.
 func (s *Service) merged(ctx context.Context, q *question, text string) (a answer, err error) {
 	about, err := s.about(ctx, q, text)
-	away := fault.KindOf(err) == fault.KindUnavailable && ctx.Err() == nil
+	why := lacking(err)
+	away := why != "" && ctx.Err() == nil
 	if err != nil && !away {
 		return a, err
 	}
@@ -53,7 +52,6 @@ func (s *Service) merged(ctx context.Context, q *question, text string) (a answe
 		return a, err
 	}
 	if away {
-		why := meaningless
 		a.degraded = &why
 	}
 	if err := s.fuse(ctx, &a, about); err != nil {
