@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
-	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/textsearch"
 	"github.com/rapporthq/rapport/internal/platform/vector"
