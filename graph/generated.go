@@ -1357,6 +1357,7 @@ type ComplexityRoot struct {
 		RetentionReport         func(childComplexity int, days *int) int
 		Slug                    func(childComplexity int) int
 		SpeakerRoles            func(childComplexity int) int
+		VectorBacklog           func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -2177,6 +2178,13 @@ type ComplexityRoot struct {
 		Text   func(childComplexity int) int
 	}
 
+	VectorBacklog struct {
+		ResumesAt  func(childComplexity int) int
+		Since      func(childComplexity int) int
+		Waiting    func(childComplexity int) int
+		WaitingFor func(childComplexity int) int
+	}
+
 	Viewer struct {
 		ActionItems             func(childComplexity int, filter *goal.ActionFilter, orderBy *goal.ActionOrderBy, first *int, after *string, last *int, before *string) int
 		EmailDeliveries         func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -2468,6 +2476,7 @@ type OrganizationResolver interface {
 	RetentionReport(ctx context.Context, obj *org.Organization, days *int) (*privacy.Report, error)
 
 	ModelSpending(ctx context.Context, obj *org.Organization) (*insight.Spending, error)
+	VectorBacklog(ctx context.Context, obj *org.Organization) (*search.Backlog, error)
 	ConsentTexts(ctx context.Context, obj *org.Organization) ([]*consent.Text, error)
 
 	Members(ctx context.Context, obj *org.Organization, first *int, after *string, last *int, before *string) (*page.Connection[org.Membership], error)
@@ -8140,6 +8149,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Organization.SpeakerRoles(childComplexity), true
+	case "Organization.vectorBacklog":
+		if e.ComplexityRoot.Organization.VectorBacklog == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Organization.VectorBacklog(childComplexity), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -11297,6 +11312,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UtteranceRevision.Text(childComplexity), true
 
+	case "VectorBacklog.resumesAt":
+		if e.ComplexityRoot.VectorBacklog.ResumesAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VectorBacklog.ResumesAt(childComplexity), true
+	case "VectorBacklog.since":
+		if e.ComplexityRoot.VectorBacklog.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VectorBacklog.Since(childComplexity), true
+	case "VectorBacklog.waiting":
+		if e.ComplexityRoot.VectorBacklog.Waiting == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VectorBacklog.Waiting(childComplexity), true
+	case "VectorBacklog.waitingFor":
+		if e.ComplexityRoot.VectorBacklog.WaitingFor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VectorBacklog.WaitingFor(childComplexity), true
+
 	case "Viewer.actionItems":
 		if e.ComplexityRoot.Viewer.ActionItems == nil {
 			break
@@ -11767,7 +11807,25 @@ enum SpeakerRolesSetting {
   DECIDE
 }
 
-"What an organization's use of language models has cost, and may cost. Amounts are by the price list in the program."
+"""
+What of an organization is not found by meaning yet, because its vectors are still to be made: ` + "`" + `search(mode: SEMANTIC)` + "`" + ` finds it when they are. Nothing is
+lost by waiting.
+"""
+type VectorBacklog {
+  "How many transcripts, sessions, notes, goals and action items wait."
+  waiting: Int!
+  "Since when the first of them does; null if none does."
+  since: DateTime
+  "What is in the way: the service, access to it, or the month's limit. Null if it is just their turn."
+  waitingFor: AnalysisWait
+  "When it is tried again; null if nothing is in the way. Another key or a higher limit counts from then on."
+  resumesAt: DateTime
+}
+
+"""
+What an organization's use of models has cost, and may cost: of those that analyse conversations, answer questions, and make vectors for search by meaning.
+Amounts are by the price list in the program.
+"""
 type ModelSpending {
   "The first day of the month that the amounts are of: this one, UTC."
   month: Date!
@@ -11783,13 +11841,13 @@ type ModelSpending {
   leftMicros: Micros
   "How many requests are under way."
   callsUnderWay: Int!
-  "How many may be under way at the same time; null is no limit."
+  "How many may ask one model at the same time, but for vectors; null is no limit."
   callLimit: Int
   "This month and the eleven before, as far as anything was spent in them, the latest first."
   months: [ModelSpendingMonth!]!
 }
 
-"What language models have cost in a month."
+"What models have cost in a month."
 type ModelSpendingMonth {
   "Its first day."
   month: Date!
@@ -11799,7 +11857,7 @@ type ModelSpendingMonth {
   models: [ModelCost!]!
 }
 
-"What one language model has cost in a month."
+"What one model has cost in a month."
 type ModelCost {
   "Its name."
   model: String!
@@ -11849,12 +11907,15 @@ type Organization implements Node @scope(to: [SELF, ADMIN]) {
   "What a language model is shown of who people are, if one looks for insights. For owners and admins; an owner decides."
   modelSees: ModelSeesSetting @access(to: [ADMIN])
   """
-  What language models may cost in a calendar month (UTC), as its owners say; null leaves it to the operator's limit, which holds in any
-  case. An analysis that would cost more waits for the next month, or for a higher limit. For owners and admins; an owner decides.
+  What models may cost in a calendar month (UTC), as its owners say; null leaves it to the operator's limit, which holds in any
+  case. An analysis that would cost more waits for the next month, or for a higher limit, and so do vectors at OpenAI; search then finds words, and says so.
+  For owners and admins; an owner decides.
   """
   modelMonthlyLimitMicros: Micros @access(to: [ADMIN])
-  "What language models have cost, and may cost. For owners and admins."
+  "What models have cost, and may cost. For owners and admins."
   modelSpending: ModelSpending @access(to: [ADMIN])
+  "What is not found by meaning yet, and why. For owners and admins."
+  vectorBacklog: VectorBacklog @access(to: [ADMIN])
   "What people are asked to agree to now, one text a scope. An owner or admin publishes others: publishConsentText."
   consentTexts: [ConsentText!]!
   "When it was set up."
@@ -13812,10 +13873,15 @@ enum AnalysisStatus {
   SUPERSEDED
 }
 
-"What an analysis by a language model may have to wait for."
+"What an analysis by a language model may have to wait for, and what vectors may."
 enum AnalysisWait {
-  "The model's service is busy, cannot be reached, or does not take our requests. After a day the analysis is given up."
+  "The model's service is busy or cannot be reached. After a day an analysis is given up; vectors wait on."
   SERVICE
+  """
+  The model's service does not take our requests: the key, the account or the model is not right, and whoever runs Rapport has to mend that. With another key it
+  goes on by itself. After a day an analysis is given up; vectors wait on.
+  """
+  ACCESS
   "Other analyses of the organization come first."
   TURN
   "What the organization may spend on models in a month is spent."
@@ -20731,6 +20797,8 @@ func (ec *executionContext) childFields_Organization(ctx context.Context, field 
 		return ec.fieldContext_Organization_modelMonthlyLimitMicros(ctx, field)
 	case "modelSpending":
 		return ec.fieldContext_Organization_modelSpending(ctx, field)
+	case "vectorBacklog":
+		return ec.fieldContext_Organization_vectorBacklog(ctx, field)
 	case "consentTexts":
 		return ec.fieldContext_Organization_consentTexts(ctx, field)
 	case "createdAt":
@@ -22291,6 +22359,20 @@ func (ec *executionContext) childFields_UtteranceRevision(ctx context.Context, f
 		return ec.fieldContext_UtteranceRevision_at(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UtteranceRevision", field.Name)
+}
+
+func (ec *executionContext) childFields_VectorBacklog(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "waiting":
+		return ec.fieldContext_VectorBacklog_waiting(ctx, field)
+	case "since":
+		return ec.fieldContext_VectorBacklog_since(ctx, field)
+	case "waitingFor":
+		return ec.fieldContext_VectorBacklog_waitingFor(ctx, field)
+	case "resumesAt":
+		return ec.fieldContext_VectorBacklog_resumesAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VectorBacklog", field.Name)
 }
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -49783,6 +49865,56 @@ func (ec *executionContext) fieldContext_Organization_modelSpending(_ context.Co
 	return fc, nil
 }
 
+func (ec *executionContext) _Organization_vectorBacklog(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Organization_vectorBacklog(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Organization().VectorBacklog(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
+				if err != nil {
+					var zeroVal *search.Backlog
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *search.Backlog
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *search.Backlog) graphql.Marshaler {
+			return ec.marshalOVectorBacklog2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐBacklog(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Organization_vectorBacklog(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Organization",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_VectorBacklog(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Organization_consentTexts(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -63859,6 +63991,98 @@ func (ec *executionContext) _UtteranceRevision_at(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_UtteranceRevision_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UtteranceRevision", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _VectorBacklog_waiting(ctx context.Context, field graphql.CollectedField, obj *search.Backlog) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VectorBacklog_waiting(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Waiting, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VectorBacklog_waiting(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VectorBacklog", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _VectorBacklog_since(ctx context.Context, field graphql.CollectedField, obj *search.Backlog) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VectorBacklog_since(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Since, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_VectorBacklog_since(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VectorBacklog", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _VectorBacklog_waitingFor(ctx context.Context, field graphql.CollectedField, obj *search.Backlog) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VectorBacklog_waitingFor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WaitingFor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Wait) graphql.Marshaler {
+			return ec.marshalOAnalysisWait2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐWait(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_VectorBacklog_waitingFor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VectorBacklog", field, false, false, errors.New("field of type AnalysisWait does not have child fields"))
+}
+
+func (ec *executionContext) _VectorBacklog_resumesAt(ctx context.Context, field graphql.CollectedField, obj *search.Backlog) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VectorBacklog_resumesAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ResumesAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_VectorBacklog_resumesAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VectorBacklog", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _Viewer_user(ctx context.Context, field graphql.CollectedField, obj *auth.Viewer) (ret graphql.Marshaler) {
@@ -84508,6 +84732,44 @@ func (ec *executionContext) _Organization(ctx context.Context, sel ast.Selection
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "vectorBacklog":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Organization_vectorBacklog(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "consentTexts":
 			field := field
 
@@ -93015,6 +93277,59 @@ func (ec *executionContext) _UtteranceRevision(ctx context.Context, sel ast.Sele
 			out.Values[i] = ec._UtteranceRevision_at(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var vectorBacklogImplementors = []string{"VectorBacklog"}
+
+func (ec *executionContext) _VectorBacklog(ctx context.Context, sel ast.SelectionSet, obj *search.Backlog) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, vectorBacklogImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("VectorBacklog")
+		case "waiting":
+			out.Values[i] = ec._VectorBacklog_waiting(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "since":
+			out.Values[i] = ec._VectorBacklog_since(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "waitingFor":
+			out.Values[i] = ec._VectorBacklog_waitingFor(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "resumesAt":
+			out.Values[i] = ec._VectorBacklog_resumesAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -102456,6 +102771,13 @@ func (ec *executionContext) marshalOUtteranceCode2ᚕᚖgithubᚗcomᚋrapporthq
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalOVectorBacklog2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐBacklog(ctx context.Context, sel ast.SelectionSet, v *search.Backlog) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._VectorBacklog(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOViewer2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋauthᚐViewer(ctx context.Context, sel ast.SelectionSet, v *auth.Viewer) graphql.Marshaler {

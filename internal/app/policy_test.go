@@ -82,7 +82,7 @@ type decision struct {
 // fails the test: somebody has to decide.
 var decisions = map[string]decision{
 	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members consentTexts",
-		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}, "modelSees": {admin}, "modelMonthlyLimitMicros": {admin}, "modelSpending": {admin}, "retentionReport": {admin}}},
+		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}, "modelSees": {admin}, "modelMonthlyLimitMicros": {admin}, "modelSpending": {admin}, "vectorBacklog": {admin}, "retentionReport": {admin}}},
 	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt supervisors supervises", nil},
 	"Invitation": {opens{admin: all}, "id email roles status invitedBy expiresAt createdAt emailDelivery", nil},
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
@@ -195,6 +195,7 @@ var parts = map[string]string{
 	"ConsentText":             "scope version text publishedAt",
 	"StoreCount":              "store count oldest",
 	"DataExport":              "url filename expiresAt",
+	"VectorBacklog":           "waiting since waitingFor resumesAt",
 	"ModelSpending":           "month spentMicros reservedMicros limitMicros operatorLimitMicros leftMicros callsUnderWay callLimit months",
 	"ModelSpendingMonth":      "month costMicros models",
 	"ModelCost":               "model calls inputTokens outputTokens costMicros",

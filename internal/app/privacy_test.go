@@ -66,6 +66,7 @@ var kept = map[string]string{
 	"vectors":             "copies: a job takes them away after what they were made of",
 	"search_embeddings":   "ids of vectors, until a job has removed those",
 	"search_models":       "names of models",
+	"search_waits":        "times, and what is waited for",
 	"model_calls":         "tokens and money",
 	"model_spending":      "tokens and money",
 }
@@ -187,6 +188,7 @@ var unsearched = map[string]string{
 	"idempotency_keys":            "hashes",
 	"search_embeddings":           "ids, and names of models",
 	"search_models":               "names of models",
+	"search_waits":                "what is waited for",
 	"vectors":                     "ids, names of models, and numbers",
 	"vector_groups":               "ids, and names of models",
 	"vector_spaces":               "names of models",

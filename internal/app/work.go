@@ -43,7 +43,7 @@ func (a *App) openWork(ctx context.Context) (w work, err error) {
 	}
 	w.rows = pgqueue.New(a.db, a.listener, pgqueue.Options{
 		PerOrg:   perOrg(a.config),
-		Yielding: []string{search.SubjectTranscript.Job(), transcript.JobEmbed}, // a whole conversation each, when all that people wait for is done
+		Yielding: yielding,
 		Side:     a.config.Jobs.Indexing,
 	})
 	return w, nil
@@ -108,6 +108,9 @@ var aboutJobs = []deadletter.About{
 	{Kind: ask.JobAnswer, Prefix: "message", Table: "ask_messages"},
 	{Kind: notice.JobAnnounce, Prefix: "notification", Table: "notifications"},
 }
+
+// yielding are the kinds that work on a whole conversation when all that people wait for is done.
+var yielding = []string{search.SubjectTranscript.Job(), transcript.JobEmbed}
 
 // perOrg keeps one organization's bulk import from taking every worker.
 func perOrg(cfg config.Config) int { return max(1, cfg.Jobs.Concurrency-1) }

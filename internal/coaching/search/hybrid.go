@@ -22,8 +22,6 @@ const (
 // deepest is how many hits of each list are merged.
 const deepest = 200
 
-const meaningless = "What is about the same cannot be looked for now: these hits have the words."
-
 // ranks are where a hit stands in the lists that were merged, from 1; 0 where it does not.
 type ranks struct {
 	keyword, semantic int
@@ -43,7 +41,8 @@ func (s *Service) merged(ctx context.Context, q *question, text string) (a answe
 		return a, fault.Invalid("orderBy", "hits by meaning are ordered by relevance")
 	}
 	about, err := s.about(ctx, q, text)
-	away := fault.KindOf(err) == fault.KindUnavailable && ctx.Err() == nil
+	why := lacking(err)
+	away := why != "" && ctx.Err() == nil
 	if err != nil && !away {
 		return a, err
 	}
@@ -56,7 +55,6 @@ func (s *Service) merged(ctx context.Context, q *question, text string) (a answe
 		return a, err
 	}
 	if away {
-		why := meaningless
 		a.degraded = &why
 	}
 	if err := s.fuse(ctx, &a, about); err != nil {

@@ -276,7 +276,7 @@ type Analysis struct {
 	OpenAITimeout time.Duration `env:"RAPPORT_OPENAI_TIMEOUT, default=1m"`
 	// How many requests of one organization may be under way at the same time; 0 is no limit.
 	OpenAIConcurrency int `env:"RAPPORT_OPENAI_CONCURRENCY, default=4"`
-	// What one organization may spend on models in a calendar month (UTC), in US dollars; 0 is no limit. Then its analyses wait.
+	// What one organization may spend on models in a calendar month (UTC), in US dollars; 0 is no limit. Then its analyses wait, and its vectors if OpenAI makes them.
 	OpenAIMonthlyLimit int64 `env:"RAPPORT_OPENAI_MONTHLY_LIMIT, default=100"`
 }
 

@@ -27,6 +27,7 @@ type Config struct {
 
 	Concurrency int           // handlers at a time; default 8
 	PerOrg      int           // running jobs of one organization at a time, in all processes together; 0 is no limit
+	Yielding    []string      // kinds that do not count for PerOrg, and whose handlers Yield to those of the others
 	Lease       time.Duration // renewed at a third of it; default 30 s
 	Timeout     time.Duration // for one call of a handler; default 15 min
 	Drain       time.Duration // what running handlers get to finish when Run's context ends; default 20 s
@@ -43,6 +44,7 @@ type Runner struct {
 	conf     Config
 	store    store
 	handlers map[string]registration
+	others   others
 }
 
 // registration is what is known about a kind.
@@ -53,7 +55,7 @@ type registration struct {
 
 // NewRunner returns a runner without handlers.
 //
-// If PerOrg is set, let the queue keep the same limit (pgqueue.Options.PerOrg): the queue then does not deliver what the
+// If PerOrg is set, let the queue keep the same limit (pgqueue.Options.PerOrg, Yielding): the queue then does not deliver what the
 // runner would have to refuse. The runner enforces it in any case.
 func NewRunner(conf Config) *Runner {
 	if conf.Concurrency <= 0 {
@@ -72,7 +74,7 @@ func NewRunner(conf Config) *Runner {
 		conf.Backoff = DefaultBackoff
 	}
 	r := &Runner{conf: conf, handlers: map[string]registration{}}
-	r.store = store{db: conf.DB, lease: conf.Lease, perOrg: conf.PerOrg, tell: r.tell}
+	r.store = store{db: conf.DB, lease: conf.Lease, perOrg: conf.PerOrg, yielding: append([]string{}, conf.Yielding...), tell: r.tell}
 	return r
 }
 
@@ -325,7 +327,7 @@ func (r *Runner) run(ctx context.Context, c claim) {
 	defer stopBeat() // also if the handler ends its goroutine: the lease then runs out
 	var heart sync.WaitGroup
 	heart.Go(func() { r.heartbeat(beat, job, c.lease, started, lose, log) })
-	err := call(hctx, r.handlers[job.Kind].handler, job)
+	err := r.call(hctx, job)
 	stopBeat()
 	heart.Wait()
 
@@ -351,6 +353,16 @@ func (r *Runner) run(ctx context.Context, c claim) {
 	default:
 		log.WarnContext(ctx, "job failed", "code", o.code, "retry_in", o.delay, "took", took, stack(o))
 	}
+}
+
+// call calls the handler of a job, which others can see at work, or which sees the others.
+func (r *Runner) call(ctx context.Context, job Job) error {
+	if slices.Contains(r.conf.Yielding, job.Kind) {
+		ctx = context.WithValue(ctx, othersKey{}, &r.others)
+	} else {
+		defer r.others.enter()()
+	}
+	return call(ctx, r.handlers[job.Kind].handler, job)
 }
 
 func (r *Runner) died(ctx context.Context, job Job) {

@@ -20,10 +20,11 @@ import (
 // store changes jobs. Every statement that changes a state also writes due_at, when the row next wants a worker, and
 // ends the queue's hold on the row (receipt).
 type store struct {
-	db     *pgxpool.Pool
-	lease  time.Duration
-	perOrg int
-	tell   func(ctx context.Context, tx pgx.Tx, dead Job) error
+	db       *pgxpool.Pool
+	lease    time.Duration
+	perOrg   int
+	yielding []string // not nil
+	tell     func(ctx context.Context, tx pgx.Tx, dead Job) error
 }
 
 // jobColumns of jobs j go where dest says.
@@ -58,9 +59,9 @@ WITH clock AS MATERIALIZED (
 		AND NOT EXISTS (
 			SELECT FROM jobs s
 			WHERE s.org_id = j.org_id AND s.kind = j.kind AND s.entity_id = j.entity_id AND s.state = 'RUNNING' AND s.id <> j.id)
-		AND ($4 = 0 OR $4 > (
+		AND ($4 = 0 OR j.kind = ANY ($5) OR $4 > (
 			SELECT count(*) FROM jobs r
-			WHERE r.org_id = j.org_id AND r.state = 'RUNNING' AND r.lease_until > clock.now AND r.id <> j.id))
+			WHERE r.org_id = j.org_id AND r.state = 'RUNNING' AND r.lease_until > clock.now AND r.id <> j.id AND r.kind <> ALL ($5)))
 	FOR UPDATE OF j SKIP LOCKED
 )
 UPDATE jobs AS j SET state = 'RUNNING', attempt = j.attempt + 1, lease = $2,
@@ -83,7 +84,7 @@ func (s *store) claim(ctx context.Context, jobID id.UUID) (c claim, err error) {
 	if s.perOrg > 0 {
 		batch.Queue(lockOrgSQL, jobID)
 	}
-	batch.Queue(claimSQL, jobID, c.lease, s.lease, s.perOrg).QueryRow(func(row pgx.Row) error {
+	batch.Queue(claimSQL, jobID, c.lease, s.lease, s.perOrg, s.yielding).QueryRow(func(row pgx.Row) error {
 		err := row.Scan(c.job.dest()...)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil

@@ -50,7 +50,7 @@ func (k Key) Cursor(topic string, n int64) Cursor {
 // cannot know whether there is an event n: a cursor is a position, not a permission.
 func (k Key) Position(topic string, c Cursor) (int64, error) {
 	block, err := base64.RawURLEncoding.Strict().DecodeString(string(c))
-	if err != nil || len(block) != aes.BlockSize {
+	if err != nil || len(block) != aes.BlockSize || len(c) != base64.RawURLEncoding.EncodedLen(aes.BlockSize) { // ends of lines are skipped in silence
 		return 0, fault.Invalid("after", "not a cursor")
 	}
 	cipher, err := aes.NewCipher(k[:])

@@ -54,7 +54,7 @@ func TestCursorsTellNothing(t *testing.T) {
 }
 
 func FuzzCursor(f *testing.F) {
-	for _, s := range []string{"", "x", "!!!", "AAAAAAAAAAAAAAAAAAAAAA", string(key.Cursor("a", 1)), string(key.Cursor("b", 1)) + "AA"} {
+	for _, s := range []string{"", "x", "!!!", "AAAAAAAAAAAAAAAAAAAAAA", string(key.Cursor("a", 1)), string(key.Cursor("b", 1)) + "AA", string(key.Cursor("a", 1)) + "\r\n"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -33,7 +33,8 @@ type Options struct {
 	// organizations, the ones with the fewest in flight come first, whatever the length of their backlogs.
 	PerOrg int
 	// Yielding are kinds whose work is heavy and that nobody waits for (an index). They are not received while a job of another kind waits
-	// for a worker, of whichever organization, until they are older than Patience.
+	// for a worker, of whichever organization, until they are older than Patience. They have Side and do not count for PerOrg: what nobody
+	// waits for takes no place from what somebody does.
 	Yielding []string
 	// Patience of yielding kinds. Default 5 min.
 	Patience time.Duration
@@ -179,14 +180,14 @@ WITH RECURSIVE others AS (
 	FROM orgs o
 	CROSS JOIN LATERAL (
 		SELECT count(*) AS n FROM jobs j
-		WHERE j.org_id = o.org_id AND (j.state = 'RUNNING' OR j.receipt IS NOT NULL) AND j.due_at > now()
+		WHERE j.org_id = o.org_id AND (j.state = 'RUNNING' OR j.receipt IS NOT NULL) AND j.due_at > now() AND j.kind <> ALL ($6)
 	) busy
 	CROSS JOIN LATERAL (
 		SELECT d.*, row_number() OVER (ORDER BY d.due_at, d.id) AS place
 		FROM (
 			(SELECT j.id, j.due_at, NULL AS side, NULL::bigint AS room FROM jobs j
 			WHERE j.org_id = o.org_id AND j.due_at <= now() AND ($1::text[] IS NULL OR j.kind = ANY ($1)) AND j.kind <> ALL ($6)
-			ORDER BY j.due_at, j.id LIMIT $3)
+			ORDER BY j.due_at, j.id LIMIT CASE WHEN $2 = 0 THEN $3 ELSE least($3, greatest($2 - busy.n, 0)) END)
 			UNION ALL
 			SELECT y.* FROM side s CROSS JOIN LATERAL (
 				SELECT j.id, j.due_at, s.kind, s.room FROM jobs j
@@ -195,8 +196,6 @@ WITH RECURSIVE others AS (
 				ORDER BY j.due_at, j.id LIMIT greatest(s.room, 0)
 			) y
 		) d
-		ORDER BY d.due_at, d.id
-		LIMIT CASE WHEN $2 = 0 THEN $3 ELSE least($3, greatest($2 - busy.n, 0)) END
 	) c
 	ORDER BY turn, c.due_at, c.id
 	LIMIT $3

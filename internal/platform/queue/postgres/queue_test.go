@@ -252,6 +252,21 @@ func TestOnlySomeOfAYieldingKindAreInFlight(t *testing.T) {
 	}
 }
 
+func TestYieldingKindsTakeNoPlaceOfTheOthers(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pgqueue.Options{PerOrg: 2, Yielding: []string{"embed"}, Patience: time.Nanosecond, Side: 3})
+	b.add(t, b.org, "embed", 5, -time.Hour)
+	b.add(t, b.org, "analyse", 3, 0)
+	got := map[string]int{}
+	for _, d := range b.receive(t, 10) {
+		got[d.Kind]++
+	}
+	if want := map[string]int{"embed": 3, "analyse": 2}; !maps.Equal(got, want) {
+		t.Errorf("received %v, want %v", got, want)
+	}
+	b.expectQuiet(t)
+}
+
 func TestPerOrgLimitsWhatIsInFlight(t *testing.T) {
 	t.Parallel()
 	b := setup(t, pgqueue.Options{PerOrg: 2})
