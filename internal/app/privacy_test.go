@@ -137,6 +137,7 @@ var unsearched = map[string]string{
 	"note_versions.visibility":    "codes and ids",
 	"tags.color":                  "codes and ids",
 	"saved_filters.filter":        "codes and ids",
+	"saved_filters.search":        "codes",
 	"ask_threads.filter":          "codes and ids",
 	"ask_answers":                 "of conversations, which others are a part of, and of what quotes them",
 	"live_utterances":             "of conversations, which others are a part of, and of what quotes them",
@@ -498,6 +499,9 @@ func mentioned(t *testing.T, env *apptest.Env, her string) (words []string) {
 	for name, filter := range map[string]apptest.Vars{"Pemberley tags": {"tagIds": []string{tag}}, "Pemberley people": {"participantUserIds": []string{user}}, "Not Amara Okafor": {"statuses": []string{"COMPLETED"}}} {
 		does(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": name, "filter": filter})
 	}
+	for name, query := range map[string]string{"Pemberley searches": `council client:"Amara Okafor"`, "Pemberley mornings": "client:amara gate", "Others": `"amara  okafor" OR boss`} {
+		does(t, coach, "createSavedSearch", "savedSearch", "id", apptest.Vars{"name": name, "query": query})
+	}
 	for label, name := range map[string]string{"am o": "Amara Okafor", "the gate": "Pemberley gate"} {
 		sql(t, env, `INSERT INTO remembered_speakers (org_id, client_id, coach_id, label, display_name, role) SELECT org_id, client_id, coach_id, $2, $3, 'CLIENT' FROM sessions WHERE id = $1`, uuid(t, jonas), label, name)
 	}
@@ -618,6 +622,7 @@ func TestErasure(t *testing.T) {
 		"a session's tag":              change(t, coach, "tag", "tag", "id", apptest.Vars{"entityId": session, "name": "Amara"}),
 		"a private note":               change(t, coach, "createNote", "note", "id", apptest.Vars{"entityId": her, "body": "Amara", "visibility": "PRIVATE"}),
 		"a filter":                     change(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": "Amara", "filter": apptest.Vars{"clientIds": []string{her}}}),
+		"a search":                     change(t, coach, "createSavedSearch", "savedSearch", "id", apptest.Vars{"name": "Amara", "query": "boss", "filter": apptest.Vars{"clientIds": []string{her}}}),
 		"a filter of an engagement":    change(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": "Amara", "filter": apptest.Vars{"engagementIds": []string{engagement}}}),
 		"a copy":                       change(t, owner, "requestDataExport", "dataRequest", "id", apptest.Vars{"clientId": her}),
 		"a goal":                       change(t, coach, "createGoal", "goal", "id", apptest.Vars{"clientId": her, "title": "Again"}),
