@@ -18,11 +18,40 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/rapporthq/rapport/internal/platform/once"
-	pgonce "github.com/rapporthq/rapport/internal/platform/once/postgres"
 	"github.com/rapporthq/rapport/internal/testkit"
 )
 
 const key = `8e03978e-40d5-43e8-bc93-6894a57f9324`
+
+// shelf is a store that forgets nothing.
+type shelf struct {
+	mu     sync.Mutex
+	values map[once.Key][]byte
+}
+
+func (s *shelf) Claim(_ context.Context, key once.Key, value []byte, _ time.Duration) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	there := s.values[key]
+	if there == nil {
+		s.values[key] = value
+	}
+	return there, nil
+}
+
+func (s *shelf) Put(_ context.Context, key once.Key, value []byte, _ time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.values[key] = value
+	return nil
+}
+
+func (s *shelf) Forget(_ context.Context, key once.Key) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.values, key)
+	return nil
+}
 
 // keyedServer counts how often its mutation runs, each time until goOn.
 func keyedServer(t *testing.T, goOn <-chan struct{}, answer func(n int64) *graphql.Response) (server, *atomic.Int64) {
@@ -34,7 +63,7 @@ func keyedServer(t *testing.T, goOn <-chan struct{}, answer func(n int64) *graph
 		<-goOn
 		return graphql.OneShot(answer(n))
 	}
-	requests := once.New(pgonce.New(testkit.DB(t)), slog.New(slog.DiscardHandler), time.Hour)
+	requests := once.New(&shelf{values: map[once.Key][]byte{}}, slog.New(slog.DiscardHandler), time.Hour)
 	return serve(t, f, func(_ *WebSocket, web *HTTP) { web.Once = requests }), ran
 }
 
