@@ -39,7 +39,7 @@ var Written = []Text{
 	{Table: "themes", Columns: []string{"label"}},
 	{Table: "ask_messages", Columns: []string{"question"}, Secret: "true"},
 	{Table: "tags", Columns: []string{"name"}, Unique: true},
-	{Table: "saved_filters", Columns: []string{"name"}, Unique: true},
+	{Table: "saved_filters", Columns: []string{"name", "query"}, Unique: true},
 }
 
 // names are what a person is called and written to, as it is found in what others have written: whole words, in any case.
