@@ -12095,8 +12095,8 @@ type Organization implements Node @scope(to: [SELF, ADMIN]) {
   "Its name for people."
   name: String!
   """
-  How many days after a session what was said in it is deleted: transcripts, files, insights and all else that was derived. Null is
-  never. ` + "`" + `retentionReport` + "`" + ` says what that would be now. For owners and admins.
+  How many days after a session what was said in it is deleted: transcripts, files, insights and all else that was derived; and as many days
+  after they were asked, questions about what was said. Null is never. ` + "`" + `retentionReport` + "`" + ` says what that would be now. For owners and admins.
   """
   retentionDays: Int @access(to: [ADMIN])
   "What a sweep would remove now; null if the organization keeps conversations for good. Counts and dates. For owners and admins."
@@ -15887,7 +15887,7 @@ type Query {
     filter: SessionFilter
     "How to look."
     mode: SearchMode! = KEYWORD
-    "Only these kinds; all if left out."
+    "Only these kinds, at most ten; all if left out."
     kinds: [SearchKind!]
     "Which counts to give besides; at most ten."
     facets: [SearchFacetInput!]
@@ -16230,7 +16230,7 @@ type StoreCount {
   store: String!
   "How many rows or files."
   count: Int!
-  "When the oldest session ended to which something of it belongs; null in a receipt."
+  "When the oldest session ended to which something of it belongs, or when the oldest question was asked; null in a receipt."
   oldest: DateTime
 }
 
