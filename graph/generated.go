@@ -15887,7 +15887,7 @@ type Query {
     filter: SessionFilter
     "How to look."
     mode: SearchMode! = KEYWORD
-    "Only these kinds; all if left out."
+    "Only these kinds, at most ten; all if left out."
     kinds: [SearchKind!]
     "Which counts to give besides; at most ten."
     facets: [SearchFacetInput!]

@@ -51,6 +51,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
 	"github.com/rapporthq/rapport/internal/platform/mail/devbox"
+	pgonce "github.com/rapporthq/rapport/internal/platform/once/postgres"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/secret"
 	"github.com/rapporthq/rapport/internal/platform/telemetry"
@@ -320,6 +321,9 @@ func (a *App) sweep(ctx context.Context) error {
 		}
 		if err := cache.Prune(ctx, a.db); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot prune stamps", "err", err)
+		}
+		if err := pgonce.Prune(ctx, a.db); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot prune answers of requests", "err", err)
 		}
 		if err := a.mails.prune(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot prune mails", "err", err)

@@ -237,6 +237,9 @@ func checkFilter(in Request) error {
 			}
 		}
 	}
+	if len(in.Kinds) > 10 {
+		return fault.Invalid("kinds", "must be at most 10")
+	}
 	if len(in.Facets) > 10 {
 		return fault.Invalid("facets", "must be at most 10")
 	}
