@@ -8,8 +8,10 @@ import (
 	"github.com/rapporthq/rapport/internal/app/apptest"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/config"
+	"github.com/rapporthq/rapport/internal/platform/embed/embedtest"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/llm/llmtest"
+	"github.com/rapporthq/rapport/internal/platform/vector/pinecone/pineconetest"
 )
 
 const vectorModel = "text-embedding-3-small/32"
@@ -240,5 +242,44 @@ func TestAWrongKey(t *testing.T) {
 	}
 	if _, body := env.Send(t, http.MethodGet, "/readyz", nil, ""); strings.Contains(string(body), "does not take") {
 		t.Errorf("/readyz: %s", body)
+	}
+}
+
+// While Pinecone is away, busy, or breaks off, vectors wait, which is no attempt, and searches find words; when it is back every vector is there.
+func TestPineconeAway(t *testing.T) {
+	t.Parallel()
+	dimension := embedtest.Words{}.Dimension()
+	server := pineconetest.New(t, dimension)
+	server.Lag = 0
+	env := apptest.Demo(t, apptest.Config(func(c *config.Config) {
+		c.Meaning.PineconeKey, c.Meaning.PineconeIndex, c.Meaning.PineconeURL = config.Secret(server.Key), server.Index, server.URL
+	}))
+	owner, coach, session := env.Login(t, apptest.Owner), env.Login(t, apptest.Coach), amara5.id(t, env)
+	env.Index(t)
+	server.FailOften(1, 3)
+	key := uuid(t, imports(t, coach, session, evenings(1)))
+	env.Index(t)
+	for range 2 {
+		resumed(t, env)
+	}
+	if got := embedding(t, env, key); got != "PENDING 0" || server.Failed() == 0 {
+		t.Errorf("after %d faults the job is %s", server.Failed(), got)
+	}
+	if b := backlogOf(t, owner); b.Waiting == 0 || b.WaitingFor == nil || *b.WaitingFor != "SERVICE" {
+		t.Errorf("the owner sees %+v", b)
+	}
+	if hits, degraded := degradedOf(t, coach, "HYBRID", "mails"); hits == 0 || !strings.Contains(degraded, "cannot be looked for now") {
+		t.Errorf("%d hits, degraded %q", hits, degraded)
+	}
+
+	server.FailOften(0, 3)
+	resumed(t, env)
+	ids := value[[]string](t, env, `SELECT ids FROM search_embeddings WHERE transcript_id = $1 AND hash IS NOT NULL`, key)
+	if b := backlogOf(t, owner); len(ids) == 0 || b.Waiting != 0 || value[int](t, env, `SELECT count(*) FROM jobs WHERE state = 'DEAD'`) != 0 {
+		t.Fatalf("it is back, and %+v waits; %d vectors", b, len(ids))
+	}
+	said := value[string](t, env, `SELECT string_agg(text, ' ' ORDER BY index) FROM utterances WHERE transcript_id = $1 AND index < 4`, key)
+	if place := meant(t, env, apptest.Coach, said, key, 2); place == 0 {
+		t.Error("what waited is not found")
 	}
 }

@@ -194,6 +194,9 @@ func (s *Service) Stop(ctx context.Context, organization id.UUID, of session.ID)
 			organization, of); err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, `UPDATE live_sessions SET speakers = '[]', measures = NULL WHERE org_id = $1 AND session_id = $2 AND status = 'ENDED'`, organization, of); err != nil {
+			return err
+		}
 		l, err := lockLatest(ctx, tx, organization, of)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && l.Status == Ended {
 			return nil

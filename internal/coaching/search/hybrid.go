@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
-	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/textsearch"
 	"github.com/rapporthq/rapport/internal/platform/vector"
@@ -37,9 +36,6 @@ type meant struct {
 // merged finds what has the words of a request and what is about the text, in one list by reciprocal rank; with Semantic only the latter. Counts are those of
 // words. A cursor names the hits that were shown, so that no hit that becomes better meanwhile is shown twice.
 func (s *Service) merged(ctx context.Context, q *question, text string) (a answer, err error) {
-	if q.Order != Relevance {
-		return a, fault.Invalid("orderBy", "hits by meaning are ordered by relevance")
-	}
 	about, err := s.about(ctx, q, text)
 	why := lacking(err)
 	away := why != "" && ctx.Err() == nil
