@@ -390,9 +390,9 @@ func (s *searchers) fresh(ctx context.Context, as searcher, word string) (words,
 		}
 	}
 	began := time.Now()
-	if _, err := s.asks(ctx, as, `mutation($in: ImportTranscriptInput!) { importTranscript(input: $in) { transcript { id } userErrors { message } } }`,
-		map[string]any{"in": map[string]any{"sessionId": made.CreateSession.Session.ID, "content": file.String()}}); err != nil {
-		return 0, 0, err
+	if raw, err = s.asks(ctx, as, `mutation($in: ImportTranscriptInput!) { importTranscript(input: $in) { transcript { id } userErrors { message } } }`,
+		map[string]any{"in": map[string]any{"sessionId": made.CreateSession.Session.ID, "content": file.String()}}); err != nil || !bytes.Contains(raw, []byte(`"userErrors":[]`)) {
+		return 0, 0, errors.Join(err, fmt.Errorf("it is not imported: %s", raw))
 	}
 	var ready time.Time
 	for words == 0 || meaning == 0 {
@@ -406,8 +406,8 @@ func (s *searchers) fresh(ctx context.Context, as searcher, word string) (words,
 			if *look.after != 0 || err != nil {
 				continue
 			}
-			raw, err = s.asks(ctx, as, `query($q: String!) { search(query: $q, first: 5, mode: `+look.mode+`) { nodes { entity { ... on Utterance { text } } } } }`, map[string]any{"q": look.query})
-			if bytes.Contains(raw, []byte(word)) {
+			raw, err = s.asks(ctx, as, `query($q: String!) { search(query: $q, first: 5, mode: `+look.mode+`) { nodes { session { id } } } }`, map[string]any{"q": look.query})
+			if bytes.Contains(raw, []byte(made.CreateSession.Session.ID)) {
 				*look.after = max(time.Since(began), 1)
 			}
 		}
