@@ -52,7 +52,7 @@ verify: prerequisites ## Check format, vet, staticcheck, generated code, migrati
 	@echo "import rules, schema, migrations"; go run ./tools/testrun -- go test ./internal/importtest ./graph/... ./internal/platform/postgres
 
 .PHONY: bench
-bench: ## Measure parsing, pages, statements, screens, imports, audited writes, relays, the pipeline and memory; never fails on a time
+bench: ## Measure parsing, pages, statements, screens, imports, audited writes, relays, the pipeline, memory and searches; never fails on a time
 	go run ./tools/bench
 
 IMPORTS ?= 500
