@@ -52,7 +52,7 @@ verify: prerequisites ## Check format, vet, staticcheck, generated code, migrati
 	@echo "import rules, schema, migrations"; go run ./tools/testrun -- go test ./internal/importtest ./graph/... ./internal/platform/postgres
 
 .PHONY: bench
-bench: ## Measure parsing, pages, statements, screens, imports, audited writes, relays, the pipeline and memory; never fails on a time
+bench: ## Measure parsing, pages, statements, screens, imports, audited writes, relays, the pipeline, memory and searches; never fails on a time
 	go run ./tools/bench
 
 IMPORTS ?= 500
@@ -75,6 +75,10 @@ evaluate: ## Compare utterance codes with human annotation: DATA=<csv>, FORMAT=j
 .PHONY: evaluate-search
 evaluate-search: ## Judge what search finds, by words, by meaning and by both, in PostgreSQL and Elasticsearch: the table of docs/search.md
 	go run ./tools/testrun -- go test -timeout 40m -run '^TestHybridIsBetter$$' ./internal/app/judged -evaluate -v
+
+.PHONY: evaluate-ask
+evaluate-ask: ## Judge what the built-in answerer answers, and where it rightly says that there is no evidence: the table of docs/ask.md
+	go run ./tools/testrun -- go test -count 1 -timeout 20m -run '^TestAskQuality$$' ./internal/app -v
 
 .PHONY: generate
 generate: ## Generate graph/ from the schema and docs/configuration.md from the config struct

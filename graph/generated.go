@@ -85,6 +85,7 @@ type ResolverRoot interface {
 	Participant() ParticipantResolver
 	Passage() PassageResolver
 	Query() QueryResolver
+	SavedSearch() SavedSearchResolver
 	SearchHit() SearchHitResolver
 	Session() SessionResolver
 	Speaker() SpeakerResolver
@@ -109,6 +110,7 @@ type ResolverRoot interface {
 	UpdateParticipantInput() UpdateParticipantInputResolver
 	UpdateProfileInput() UpdateProfileInputResolver
 	UpdateSavedFilterInput() UpdateSavedFilterInputResolver
+	UpdateSavedSearchInput() UpdateSavedSearchInputResolver
 	UpdateSessionInput() UpdateSessionInputResolver
 	UpdateTagInput() UpdateTagInputResolver
 	UpdateTranscriptInput() UpdateTranscriptInputResolver
@@ -575,6 +577,11 @@ type ComplexityRoot struct {
 		UserErrors  func(childComplexity int) int
 	}
 
+	CreateSavedSearchPayload struct {
+		SavedSearch func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
 	CreateSessionPayload struct {
 		Session    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -665,6 +672,11 @@ type ComplexityRoot struct {
 
 	DeleteSavedFilterPayload struct {
 		SavedFilter func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
+	DeleteSavedSearchPayload struct {
+		SavedSearch func(childComplexity int) int
 		UserErrors  func(childComplexity int) int
 	}
 
@@ -1160,11 +1172,13 @@ type ComplexityRoot struct {
 		CreateGoal                    func(childComplexity int, input goal.CreateInput) int
 		CreateNote                    func(childComplexity int, input note.CreateInput) int
 		CreateSavedFilter             func(childComplexity int, input session.CreateSavedFilterInput) int
+		CreateSavedSearch             func(childComplexity int, input search.CreateSavedInput) int
 		CreateSession                 func(childComplexity int, input session.CreateInput) int
 		DecideErasure                 func(childComplexity int, input privacy.DecideInput) int
 		DeleteAskThread               func(childComplexity int, input ask.DeleteThreadInput) int
 		DeleteNote                    func(childComplexity int, input note.DeleteInput) int
 		DeleteSavedFilter             func(childComplexity int, input session.DeleteSavedFilterInput) int
+		DeleteSavedSearch             func(childComplexity int, input search.DeleteSavedInput) int
 		DeleteTag                     func(childComplexity int, input tag.DeleteInput) int
 		DiscardDeadLetters            func(childComplexity int, input deadletter.Input) int
 		DismissNudge                  func(childComplexity int, input live.DismissInput) int
@@ -1230,6 +1244,7 @@ type ComplexityRoot struct {
 		UpdateParticipant             func(childComplexity int, input session.UpdateParticipantInput) int
 		UpdateProfile                 func(childComplexity int, input org.UpdateProfileInput) int
 		UpdateSavedFilter             func(childComplexity int, input session.UpdateSavedFilterInput) int
+		UpdateSavedSearch             func(childComplexity int, input search.UpdateSavedInput) int
 		UpdateSession                 func(childComplexity int, input session.UpdateInput) int
 		UpdateTag                     func(childComplexity int, input tag.UpdateInput) int
 		UpdateTranscript              func(childComplexity int, input transcript.UpdateInput) int
@@ -1357,6 +1372,7 @@ type ComplexityRoot struct {
 		RetentionReport         func(childComplexity int, days *int) int
 		Slug                    func(childComplexity int) int
 		SpeakerRoles            func(childComplexity int) int
+		VectorBacklog           func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -1418,6 +1434,7 @@ type ComplexityRoot struct {
 		Nodes            func(childComplexity int, ids []*id.Any) int
 		Notes            func(childComplexity int, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) int
 		SavedFilters     func(childComplexity int) int
+		SavedSearches    func(childComplexity int) int
 		Search           func(childComplexity int, query string, filter *session.Filter, mode search.Mode, kinds []search.Kind, facets []*search.FacetInput, groupBy *search.GroupBy, orderBy search.Order, first *int, after *string) int
 		Session          func(childComplexity int, id id.Any) int
 		Sessions         func(childComplexity int, filter *session.Filter, savedFilterID *id.Any, orderBy *session.OrderBy, first *int, after *string, last *int, before *string) int
@@ -1602,6 +1619,20 @@ type ComplexityRoot struct {
 		Filter    func(childComplexity int) int
 		ID        func(childComplexity int) int
 		Name      func(childComplexity int) int
+		UpdatedAt func(childComplexity int) int
+	}
+
+	SavedSearch struct {
+		CreatedAt func(childComplexity int) int
+		Filter    func(childComplexity int) int
+		GroupBy   func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Kinds     func(childComplexity int) int
+		Mode      func(childComplexity int) int
+		Name      func(childComplexity int) int
+		OrderBy   func(childComplexity int) int
+		Query     func(childComplexity int) int
+		Results   func(childComplexity int, facets []*search.FacetInput, first *int, after *string) int
 		UpdatedAt func(childComplexity int) int
 	}
 
@@ -2101,6 +2132,11 @@ type ComplexityRoot struct {
 		UserErrors  func(childComplexity int) int
 	}
 
+	UpdateSavedSearchPayload struct {
+		SavedSearch func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
 	UpdateSessionPayload struct {
 		Session    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -2175,6 +2211,13 @@ type ComplexityRoot struct {
 		Author func(childComplexity int) int
 		ID     func(childComplexity int) int
 		Text   func(childComplexity int) int
+	}
+
+	VectorBacklog struct {
+		ResumesAt  func(childComplexity int) int
+		Since      func(childComplexity int) int
+		Waiting    func(childComplexity int) int
+		WaitingFor func(childComplexity int) int
 	}
 
 	Viewer struct {
@@ -2403,6 +2446,9 @@ type MutationResolver interface {
 	AcceptInsightAsAction(ctx context.Context, input insight.AcceptInput) (*model.AcceptInsightAsActionPayload, error)
 	UpdateSavedFilter(ctx context.Context, input session.UpdateSavedFilterInput) (*model.UpdateSavedFilterPayload, error)
 	DeleteSavedFilter(ctx context.Context, input session.DeleteSavedFilterInput) (*model.DeleteSavedFilterPayload, error)
+	CreateSavedSearch(ctx context.Context, input search.CreateSavedInput) (*model.CreateSavedSearchPayload, error)
+	UpdateSavedSearch(ctx context.Context, input search.UpdateSavedInput) (*model.UpdateSavedSearchPayload, error)
+	DeleteSavedSearch(ctx context.Context, input search.DeleteSavedInput) (*model.DeleteSavedSearchPayload, error)
 	StartLiveSession(ctx context.Context, input live.StartInput) (*model.StartLiveSessionPayload, error)
 	AppendLiveUtterances(ctx context.Context, input live.AppendInput) (*model.AppendLiveUtterancesPayload, error)
 	PauseLiveSession(ctx context.Context, input live.PauseInput) (*model.PauseLiveSessionPayload, error)
@@ -2468,6 +2514,7 @@ type OrganizationResolver interface {
 	RetentionReport(ctx context.Context, obj *org.Organization, days *int) (*privacy.Report, error)
 
 	ModelSpending(ctx context.Context, obj *org.Organization) (*insight.Spending, error)
+	VectorBacklog(ctx context.Context, obj *org.Organization) (*search.Backlog, error)
 	ConsentTexts(ctx context.Context, obj *org.Organization) ([]*consent.Text, error)
 
 	Members(ctx context.Context, obj *org.Organization, first *int, after *string, last *int, before *string) (*page.Connection[org.Membership], error)
@@ -2500,6 +2547,7 @@ type QueryResolver interface {
 	VerifyAuditTrail(ctx context.Context, since *audit.SealInput, maxEvents int) (*audit.Verification, error)
 	MetricSeries(ctx context.Context, metric analytics.Name, from time.Time, to time.Time, interval analytics.Interval, groupBy analytics.GroupBy, filter *analytics.Filter, compareTo analytics.CompareTo) (*analytics.Series, error)
 	SavedFilters(ctx context.Context) ([]*session.SavedFilter, error)
+	SavedSearches(ctx context.Context) ([]*search.Saved, error)
 	Notes(ctx context.Context, filter *note.Filter, orderBy *note.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[note.Note], error)
 	Tags(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[tag.Tag], error)
 	Goals(ctx context.Context, filter *goal.Filter, orderBy *goal.OrderBy, first *int, after *string, last *int, before *string) (*page.Connection[goal.Goal], error)
@@ -2507,6 +2555,9 @@ type QueryResolver interface {
 	ActionItems(ctx context.Context, filter *goal.ActionFilter, orderBy *goal.ActionOrderBy, first *int, after *string, last *int, before *string) (*page.Connection[goal.ActionItem], error)
 	ClientBrief(ctx context.Context, clientID id.Any) (*brief.Brief, error)
 	ActionItem(ctx context.Context, id id.Any) (*goal.ActionItem, error)
+}
+type SavedSearchResolver interface {
+	Results(ctx context.Context, obj *search.Saved, facets []*search.FacetInput, first *int, after *string) (*search.Result, error)
 }
 type SearchHitResolver interface {
 	Entity(ctx context.Context, obj *search.Hit) (search.Entity, error)
@@ -2657,6 +2708,15 @@ type UpdateProfileInputResolver interface {
 type UpdateSavedFilterInputResolver interface {
 	Name(ctx context.Context, obj *session.UpdateSavedFilterInput, data *string) error
 	Filter(ctx context.Context, obj *session.UpdateSavedFilterInput, data *session.Filter) error
+}
+type UpdateSavedSearchInputResolver interface {
+	Name(ctx context.Context, obj *search.UpdateSavedInput, data *string) error
+	Query(ctx context.Context, obj *search.UpdateSavedInput, data *string) error
+	Filter(ctx context.Context, obj *search.UpdateSavedInput, data *session.Filter) error
+	Mode(ctx context.Context, obj *search.UpdateSavedInput, data *search.Mode) error
+	Kinds(ctx context.Context, obj *search.UpdateSavedInput, data []search.Kind) error
+	GroupBy(ctx context.Context, obj *search.UpdateSavedInput, data *search.GroupBy) error
+	OrderBy(ctx context.Context, obj *search.UpdateSavedInput, data *search.Order) error
 }
 type UpdateSessionInputResolver interface {
 	Type(ctx context.Context, obj *session.UpdateInput, data *session.Type) error
@@ -4427,6 +4487,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateSavedFilterPayload.UserErrors(childComplexity), true
 
+	case "CreateSavedSearchPayload.savedSearch":
+		if e.ComplexityRoot.CreateSavedSearchPayload.SavedSearch == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateSavedSearchPayload.SavedSearch(childComplexity), true
+	case "CreateSavedSearchPayload.userErrors":
+		if e.ComplexityRoot.CreateSavedSearchPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateSavedSearchPayload.UserErrors(childComplexity), true
+
 	case "CreateSessionPayload.session":
 		if e.ComplexityRoot.CreateSessionPayload.Session == nil {
 			break
@@ -4746,6 +4819,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteSavedFilterPayload.UserErrors(childComplexity), true
+
+	case "DeleteSavedSearchPayload.savedSearch":
+		if e.ComplexityRoot.DeleteSavedSearchPayload.SavedSearch == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteSavedSearchPayload.SavedSearch(childComplexity), true
+	case "DeleteSavedSearchPayload.userErrors":
+		if e.ComplexityRoot.DeleteSavedSearchPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteSavedSearchPayload.UserErrors(childComplexity), true
 
 	case "DeleteTagPayload.tag":
 		if e.ComplexityRoot.DeleteTagPayload.Tag == nil {
@@ -6828,6 +6914,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateSavedFilter(childComplexity, args["input"].(session.CreateSavedFilterInput)), true
+	case "Mutation.createSavedSearch":
+		if e.ComplexityRoot.Mutation.CreateSavedSearch == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createSavedSearch_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateSavedSearch(childComplexity, args["input"].(search.CreateSavedInput)), true
 	case "Mutation.createSession":
 		if e.ComplexityRoot.Mutation.CreateSession == nil {
 			break
@@ -6883,6 +6980,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteSavedFilter(childComplexity, args["input"].(session.DeleteSavedFilterInput)), true
+	case "Mutation.deleteSavedSearch":
+		if e.ComplexityRoot.Mutation.DeleteSavedSearch == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteSavedSearch_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteSavedSearch(childComplexity, args["input"].(search.DeleteSavedInput)), true
 	case "Mutation.deleteTag":
 		if e.ComplexityRoot.Mutation.DeleteTag == nil {
 			break
@@ -7598,6 +7706,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateSavedFilter(childComplexity, args["input"].(session.UpdateSavedFilterInput)), true
+	case "Mutation.updateSavedSearch":
+		if e.ComplexityRoot.Mutation.UpdateSavedSearch == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateSavedSearch_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateSavedSearch(childComplexity, args["input"].(search.UpdateSavedInput)), true
 	case "Mutation.updateSession":
 		if e.ComplexityRoot.Mutation.UpdateSession == nil {
 			break
@@ -8140,6 +8259,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Organization.SpeakerRoles(childComplexity), true
+	case "Organization.vectorBacklog":
+		if e.ComplexityRoot.Organization.VectorBacklog == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Organization.VectorBacklog(childComplexity), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -8473,6 +8598,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.SavedFilters(childComplexity), true
+	case "Query.savedSearches":
+		if e.ComplexityRoot.Query.SavedSearches == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.SavedSearches(childComplexity), true
 	case "Query.search":
 		if e.ComplexityRoot.Query.Search == nil {
 			break
@@ -9125,6 +9256,78 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SavedFilter.UpdatedAt(childComplexity), true
+
+	case "SavedSearch.createdAt":
+		if e.ComplexityRoot.SavedSearch.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.CreatedAt(childComplexity), true
+	case "SavedSearch.filter":
+		if e.ComplexityRoot.SavedSearch.Filter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.Filter(childComplexity), true
+	case "SavedSearch.groupBy":
+		if e.ComplexityRoot.SavedSearch.GroupBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.GroupBy(childComplexity), true
+	case "SavedSearch.id":
+		if e.ComplexityRoot.SavedSearch.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.ID(childComplexity), true
+	case "SavedSearch.kinds":
+		if e.ComplexityRoot.SavedSearch.Kinds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.Kinds(childComplexity), true
+	case "SavedSearch.mode":
+		if e.ComplexityRoot.SavedSearch.Mode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.Mode(childComplexity), true
+	case "SavedSearch.name":
+		if e.ComplexityRoot.SavedSearch.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.Name(childComplexity), true
+	case "SavedSearch.orderBy":
+		if e.ComplexityRoot.SavedSearch.OrderBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.OrderBy(childComplexity), true
+	case "SavedSearch.query":
+		if e.ComplexityRoot.SavedSearch.Query == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.Query(childComplexity), true
+	case "SavedSearch.results":
+		if e.ComplexityRoot.SavedSearch.Results == nil {
+			break
+		}
+
+		args, err := ec.field_SavedSearch_results_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.SavedSearch.Results(childComplexity, args["facets"].([]*search.FacetInput), args["first"].(*int), args["after"].(*string)), true
+	case "SavedSearch.updatedAt":
+		if e.ComplexityRoot.SavedSearch.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.UpdatedAt(childComplexity), true
 
 	case "SavedSessionFilter.clientIds":
 		if e.ComplexityRoot.SavedSessionFilter.ClientIds == nil {
@@ -11028,6 +11231,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateSavedFilterPayload.UserErrors(childComplexity), true
 
+	case "UpdateSavedSearchPayload.savedSearch":
+		if e.ComplexityRoot.UpdateSavedSearchPayload.SavedSearch == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateSavedSearchPayload.SavedSearch(childComplexity), true
+	case "UpdateSavedSearchPayload.userErrors":
+		if e.ComplexityRoot.UpdateSavedSearchPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateSavedSearchPayload.UserErrors(childComplexity), true
+
 	case "UpdateSessionPayload.session":
 		if e.ComplexityRoot.UpdateSessionPayload.Session == nil {
 			break
@@ -11297,6 +11513,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UtteranceRevision.Text(childComplexity), true
 
+	case "VectorBacklog.resumesAt":
+		if e.ComplexityRoot.VectorBacklog.ResumesAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VectorBacklog.ResumesAt(childComplexity), true
+	case "VectorBacklog.since":
+		if e.ComplexityRoot.VectorBacklog.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VectorBacklog.Since(childComplexity), true
+	case "VectorBacklog.waiting":
+		if e.ComplexityRoot.VectorBacklog.Waiting == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VectorBacklog.Waiting(childComplexity), true
+	case "VectorBacklog.waitingFor":
+		if e.ComplexityRoot.VectorBacklog.WaitingFor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VectorBacklog.WaitingFor(childComplexity), true
+
 	case "Viewer.actionItems":
 		if e.ComplexityRoot.Viewer.ActionItems == nil {
 			break
@@ -11413,12 +11654,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateGoalInput,
 		ec.unmarshalInputCreateNoteInput,
 		ec.unmarshalInputCreateSavedFilterInput,
+		ec.unmarshalInputCreateSavedSearchInput,
 		ec.unmarshalInputCreateSessionInput,
 		ec.unmarshalInputDeadLetterFilter,
 		ec.unmarshalInputDecideErasureInput,
 		ec.unmarshalInputDeleteAskThreadInput,
 		ec.unmarshalInputDeleteNoteInput,
 		ec.unmarshalInputDeleteSavedFilterInput,
+		ec.unmarshalInputDeleteSavedSearchInput,
 		ec.unmarshalInputDeleteTagInput,
 		ec.unmarshalInputDiscardDeadLettersInput,
 		ec.unmarshalInputDismissNudgeInput,
@@ -11503,6 +11746,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateParticipantInput,
 		ec.unmarshalInputUpdateProfileInput,
 		ec.unmarshalInputUpdateSavedFilterInput,
+		ec.unmarshalInputUpdateSavedSearchInput,
 		ec.unmarshalInputUpdateSessionInput,
 		ec.unmarshalInputUpdateTagInput,
 		ec.unmarshalInputUpdateTranscriptInput,
@@ -11767,7 +12011,25 @@ enum SpeakerRolesSetting {
   DECIDE
 }
 
-"What an organization's use of language models has cost, and may cost. Amounts are by the price list in the program."
+"""
+What of an organization is not found by meaning yet, because its vectors are still to be made: ` + "`" + `search(mode: SEMANTIC)` + "`" + ` finds it when they are. Nothing is
+lost by waiting.
+"""
+type VectorBacklog {
+  "How many transcripts, sessions, notes, goals and action items wait."
+  waiting: Int!
+  "Since when the first of them does; null if none does."
+  since: DateTime
+  "What is in the way: the service, access to it, or the month's limit. Null if it is just their turn."
+  waitingFor: AnalysisWait
+  "When it is tried again; null if nothing is in the way. Another key or a higher limit counts from then on."
+  resumesAt: DateTime
+}
+
+"""
+What an organization's use of models has cost, and may cost: of those that analyse conversations, answer questions, and make vectors for search by meaning.
+Amounts are by the price list in the program.
+"""
 type ModelSpending {
   "The first day of the month that the amounts are of: this one, UTC."
   month: Date!
@@ -11783,13 +12045,13 @@ type ModelSpending {
   leftMicros: Micros
   "How many requests are under way."
   callsUnderWay: Int!
-  "How many may be under way at the same time; null is no limit."
+  "How many may ask one model at the same time, but for vectors; null is no limit."
   callLimit: Int
   "This month and the eleven before, as far as anything was spent in them, the latest first."
   months: [ModelSpendingMonth!]!
 }
 
-"What language models have cost in a month."
+"What models have cost in a month."
 type ModelSpendingMonth {
   "Its first day."
   month: Date!
@@ -11799,7 +12061,7 @@ type ModelSpendingMonth {
   models: [ModelCost!]!
 }
 
-"What one language model has cost in a month."
+"What one model has cost in a month."
 type ModelCost {
   "Its name."
   model: String!
@@ -11833,8 +12095,8 @@ type Organization implements Node @scope(to: [SELF, ADMIN]) {
   "Its name for people."
   name: String!
   """
-  How many days after a session what was said in it is deleted: transcripts, files, insights and all else that was derived. Null is
-  never. ` + "`" + `retentionReport` + "`" + ` says what that would be now. For owners and admins.
+  How many days after a session what was said in it is deleted: transcripts, files, insights and all else that was derived; and as many days
+  after they were asked, questions about what was said. Null is never. ` + "`" + `retentionReport` + "`" + ` says what that would be now. For owners and admins.
   """
   retentionDays: Int @access(to: [ADMIN])
   "What a sweep would remove now; null if the organization keeps conversations for good. Counts and dates. For owners and admins."
@@ -11849,12 +12111,15 @@ type Organization implements Node @scope(to: [SELF, ADMIN]) {
   "What a language model is shown of who people are, if one looks for insights. For owners and admins; an owner decides."
   modelSees: ModelSeesSetting @access(to: [ADMIN])
   """
-  What language models may cost in a calendar month (UTC), as its owners say; null leaves it to the operator's limit, which holds in any
-  case. An analysis that would cost more waits for the next month, or for a higher limit. For owners and admins; an owner decides.
+  What models may cost in a calendar month (UTC), as its owners say; null leaves it to the operator's limit, which holds in any
+  case. An analysis that would cost more waits for the next month, or for a higher limit, and so do vectors at OpenAI; search then finds words, and says so.
+  For owners and admins; an owner decides.
   """
   modelMonthlyLimitMicros: Micros @access(to: [ADMIN])
-  "What language models have cost, and may cost. For owners and admins."
+  "What models have cost, and may cost. For owners and admins."
   modelSpending: ModelSpending @access(to: [ADMIN])
+  "What is not found by meaning yet, and why. For owners and admins."
+  vectorBacklog: VectorBacklog @access(to: [ADMIN])
   "What people are asked to agree to now, one text a scope. An owner or admin publishes others: publishConsentText."
   consentTexts: [ConsentText!]!
   "When it was set up."
@@ -12542,7 +12807,7 @@ input SessionOrder {
 type SavedFilter implements Node @scope(to: [SELF]) {
   "Its id; pass it as ` + "`" + `sessions(savedFilterId:)` + "`" + `."
   id: ID!
-  "Its name; one person has no two of the same name in any case."
+  "Its name; one person has no two filters or searches of the same name in any case."
   name: String!
   "What it selects."
   filter: SavedSessionFilter!
@@ -12576,6 +12841,39 @@ type SavedSessionFilter {
   hasTranscript: Boolean
   "Archived sessions too."
   includeArchived: Boolean!
+}
+
+"A search that a person keeps under a name. It is its owner's alone; what it finds is what the owner may see at that moment."
+type SavedSearch implements Node @scope(to: [SELF]) {
+  "Its id."
+  id: ID!
+  "Its name; one person has no two filters or searches of the same name in any case."
+  name: String!
+  "What is looked for, as it was typed. The names in it, as in ` + "`" + `tag:burnout` + "`" + `, are read anew with each search."
+  query: String!
+  "In which sessions; null is in all that are not archived. CONFLICT, with null, if a later release has saved it."
+  filter: SavedSessionFilter
+  "How is looked."
+  mode: SearchMode!
+  "Which kinds; all if empty. ` + "`" + `search` + "`" + ` wants them left out then."
+  kinds: [SearchKind!]!
+  "Whether hits are put together; not if null."
+  groupBy: SearchGroupBy
+  "In which order."
+  orderBy: SearchOrder!
+  "What it finds now, as ` + "`" + `search` + "`" + ` of the same does. Null, with the error, if that fails."
+  results(
+    "Which counts to give besides; at most ten."
+    facets: [SearchFacetInput!]
+    "How many at most; 20 if left out, at most 100."
+    first: Int
+    "Only what comes after this cursor. A cursor from before a change of the search is refused with CURSOR_LOST."
+    after: String
+  ): SearchResults
+  "When it was saved."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
 }
 
 "What became of a topic in its session."
@@ -13812,10 +14110,15 @@ enum AnalysisStatus {
   SUPERSEDED
 }
 
-"What an analysis by a language model may have to wait for."
+"What an analysis by a language model may have to wait for, and what vectors may."
 enum AnalysisWait {
-  "The model's service is busy, cannot be reached, or does not take our requests. After a day the analysis is given up."
+  "The model's service is busy or cannot be reached. After a day an analysis is given up; vectors wait on."
   SERVICE
+  """
+  The model's service does not take our requests: the key, the account or the model is not right, and whoever runs Rapport has to mend that. With another key it
+  goes on by itself. After a day an analysis is given up; vectors wait on.
+  """
+  ACCESS
   "Other analyses of the organization come first."
   TURN
   "What the organization may spend on models in a month is spent."
@@ -15584,7 +15887,7 @@ type Query {
     filter: SessionFilter
     "How to look."
     mode: SearchMode! = KEYWORD
-    "Only these kinds; all if left out."
+    "Only these kinds, at most ten; all if left out."
     kinds: [SearchKind!]
     "Which counts to give besides; at most ten."
     facets: [SearchFacetInput!]
@@ -15773,8 +16076,10 @@ type Query {
     "What stands beside the values."
     compareTo: MetricComparison! = NONE
   ): MetricSeries!
-  "The viewer's saved filters, by name; at most 50."
+  "The viewer's saved filters, by name; at most 50, together with saved searches."
   savedFilters: [SavedFilter!]!
+  "The viewer's saved searches, by name; at most 50, together with saved filters."
+  savedSearches: [SavedSearch!]!
   "The notes that the viewer may see: own ones, and what is shared."
   notes(
     "Which of them; all that are not archived if left out."
@@ -15925,7 +16230,7 @@ type StoreCount {
   store: String!
   "How many rows or files."
   count: Int!
-  "When the oldest session ended to which something of it belongs; null in a receipt."
+  "When the oldest session ended to which something of it belongs, or when the oldest question was asked; null in a receipt."
   oldest: DateTime
 }
 
@@ -16284,6 +16589,21 @@ type Mutation {
     "Which one."
     input: DeleteSavedFilterInput!
   ): DeleteSavedFilterPayload!
+  "Save a search under a name."
+  createSavedSearch(
+    "The search."
+    input: CreateSavedSearchInput!
+  ): CreateSavedSearchPayload!
+  "Change a saved search, or its name."
+  updateSavedSearch(
+    "What to change."
+    input: UpdateSavedSearchInput!
+  ): UpdateSavedSearchPayload!
+  "Delete a saved search."
+  deleteSavedSearch(
+    "Which one."
+    input: DeleteSavedSearchInput!
+  ): DeleteSavedSearchPayload!
   """
   Have a session written down while it goes on; one that is SCHEDULED begins with it. It needs everybody's consent to TRANSCRIPTION. A session
   has one source at a time: starting again by the same one is starting once, another one is a CONFLICT with the code LIVE_SESSION_SOURCE.
@@ -17426,7 +17746,7 @@ type DeleteAskThreadPayload {
 
 "A new saved filter."
 input CreateSavedFilterInput {
-  "Its name, a line of at most 100 characters; one person has no two of the same name in any case."
+  "Its name, a line of at most 100 characters; one person has no two filters or searches of the same name in any case."
   name: String!
   "What it selects. No list in it is empty or longer than 100. Ids of what is gone, or not the viewer's to see, find nothing."
   filter: SessionFilter!
@@ -17444,7 +17764,7 @@ type CreateSavedFilterPayload {
 input UpdateSavedFilterInput {
   "Which filter."
   id: ID!
-  "Its name, a line of at most 100 characters; one person has no two of the same name in any case."
+  "Its name, a line of at most 100 characters; one person has no two filters or searches of the same name in any case."
   name: String
   "What it selects, in place of what it did."
   filter: SessionFilter
@@ -17468,6 +17788,74 @@ input DeleteSavedFilterInput {
 type DeleteSavedFilterPayload {
   "The filter as it was; null if there are userErrors."
   savedFilter: SavedFilter
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A new saved search: what ` + "`" + `search` + "`" + ` takes, and a name."
+input CreateSavedSearchInput {
+  "Its name, a line of at most 100 characters; one person has no two filters or searches of the same name in any case."
+  name: String!
+  "What to look for; one that ` + "`" + `search` + "`" + ` refuses is refused here."
+  query: String!
+  "Only in these sessions. No list in it is empty or longer than 100. Ids of what is gone, or not the viewer's to see, find nothing."
+  filter: SessionFilter
+  "How to look."
+  mode: SearchMode! = KEYWORD
+  "Only these kinds, at most six; all if left out or empty."
+  kinds: [SearchKind!]
+  "Whether to put hits together; not if left out."
+  groupBy: SearchGroupBy
+  "In which order."
+  orderBy: SearchOrder! = RELEVANCE
+}
+
+"What became of createSavedSearch."
+type CreateSavedSearchPayload {
+  "The new search; null if there are userErrors."
+  savedSearch: SavedSearch
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"Changes of a saved search. What is left out stays as it is; null clears where nothing is an answer, and is INVALID elsewhere."
+input UpdateSavedSearchInput {
+  "Which search."
+  id: ID!
+  "Its name, a line of at most 100 characters; one person has no two filters or searches of the same name in any case."
+  name: String
+  "What to look for; one that ` + "`" + `search` + "`" + ` refuses is refused here."
+  query: String
+  "Only in these sessions, in place of what it was; null is in all."
+  filter: SessionFilter
+  "How to look."
+  mode: SearchMode
+  "Only these kinds, at most six; all if empty."
+  kinds: [SearchKind!]
+  "Whether to put hits together; null is not to."
+  groupBy: SearchGroupBy
+  "In which order."
+  orderBy: SearchOrder
+}
+
+"What became of updateSavedSearch."
+type UpdateSavedSearchPayload {
+  "The search as it is now; null if there are userErrors."
+  savedSearch: SavedSearch
+  "What to correct; empty if it was done."
+  userErrors: [UserError!]!
+}
+
+"A saved search that is no longer wanted."
+input DeleteSavedSearchInput {
+  "Which search."
+  id: ID!
+}
+
+"What became of deleteSavedSearch."
+type DeleteSavedSearchPayload {
+  "The search as it was, without results; null if there are userErrors."
+  savedSearch: SavedSearch
   "What to correct; empty if it was done."
   userErrors: [UserError!]!
 }
@@ -19489,6 +19877,16 @@ func (ec *executionContext) childFields_CreateSavedFilterPayload(ctx context.Con
 	return nil, fmt.Errorf("no field named %q was found under type CreateSavedFilterPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateSavedSearchPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "savedSearch":
+		return ec.fieldContext_CreateSavedSearchPayload_savedSearch(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateSavedSearchPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateSavedSearchPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "session":
@@ -19673,6 +20071,16 @@ func (ec *executionContext) childFields_DeleteSavedFilterPayload(ctx context.Con
 		return ec.fieldContext_DeleteSavedFilterPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteSavedFilterPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteSavedSearchPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "savedSearch":
+		return ec.fieldContext_DeleteSavedSearchPayload_savedSearch(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteSavedSearchPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteSavedSearchPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteTagPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -20731,6 +21139,8 @@ func (ec *executionContext) childFields_Organization(ctx context.Context, field 
 		return ec.fieldContext_Organization_modelMonthlyLimitMicros(ctx, field)
 	case "modelSpending":
 		return ec.fieldContext_Organization_modelSpending(ctx, field)
+	case "vectorBacklog":
+		return ec.fieldContext_Organization_vectorBacklog(ctx, field)
 	case "consentTexts":
 		return ec.fieldContext_Organization_consentTexts(ctx, field)
 	case "createdAt":
@@ -21173,6 +21583,34 @@ func (ec *executionContext) childFields_SavedFilter(ctx context.Context, field g
 		return ec.fieldContext_SavedFilter_updatedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SavedFilter", field.Name)
+}
+
+func (ec *executionContext) childFields_SavedSearch(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_SavedSearch_id(ctx, field)
+	case "name":
+		return ec.fieldContext_SavedSearch_name(ctx, field)
+	case "query":
+		return ec.fieldContext_SavedSearch_query(ctx, field)
+	case "filter":
+		return ec.fieldContext_SavedSearch_filter(ctx, field)
+	case "mode":
+		return ec.fieldContext_SavedSearch_mode(ctx, field)
+	case "kinds":
+		return ec.fieldContext_SavedSearch_kinds(ctx, field)
+	case "groupBy":
+		return ec.fieldContext_SavedSearch_groupBy(ctx, field)
+	case "orderBy":
+		return ec.fieldContext_SavedSearch_orderBy(ctx, field)
+	case "results":
+		return ec.fieldContext_SavedSearch_results(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_SavedSearch_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_SavedSearch_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SavedSearch", field.Name)
 }
 
 func (ec *executionContext) childFields_SavedSessionFilter(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -22141,6 +22579,16 @@ func (ec *executionContext) childFields_UpdateSavedFilterPayload(ctx context.Con
 	return nil, fmt.Errorf("no field named %q was found under type UpdateSavedFilterPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateSavedSearchPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "savedSearch":
+		return ec.fieldContext_UpdateSavedSearchPayload_savedSearch(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateSavedSearchPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateSavedSearchPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "session":
@@ -22291,6 +22739,20 @@ func (ec *executionContext) childFields_UtteranceRevision(ctx context.Context, f
 		return ec.fieldContext_UtteranceRevision_at(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UtteranceRevision", field.Name)
+}
+
+func (ec *executionContext) childFields_VectorBacklog(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "waiting":
+		return ec.fieldContext_VectorBacklog_waiting(ctx, field)
+	case "since":
+		return ec.fieldContext_VectorBacklog_since(ctx, field)
+	case "waitingFor":
+		return ec.fieldContext_VectorBacklog_waitingFor(ctx, field)
+	case "resumesAt":
+		return ec.fieldContext_VectorBacklog_resumesAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VectorBacklog", field.Name)
 }
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -23499,6 +23961,20 @@ func (ec *executionContext) field_Mutation_createSavedFilter_args(ctx context.Co
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createSavedSearch_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (search.CreateSavedInput, error) {
+			return ec.unmarshalNCreateSavedSearchInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐCreateSavedInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -23561,6 +24037,20 @@ func (ec *executionContext) field_Mutation_deleteSavedFilter_args(ctx context.Co
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (session.DeleteSavedFilterInput, error) {
 			return ec.unmarshalNDeleteSavedFilterInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐDeleteSavedFilterInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteSavedSearch_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (search.DeleteSavedInput, error) {
+			return ec.unmarshalNDeleteSavedSearchInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐDeleteSavedInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -24471,6 +24961,20 @@ func (ec *executionContext) field_Mutation_updateSavedFilter_args(ctx context.Co
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (session.UpdateSavedFilterInput, error) {
 			return ec.unmarshalNUpdateSavedFilterInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐUpdateSavedFilterInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateSavedSearch_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (search.UpdateSavedInput, error) {
+			return ec.unmarshalNUpdateSavedSearchInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐUpdateSavedInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -25548,6 +26052,36 @@ func (ec *executionContext) field_Query_verifyAuditTrail_args(ctx context.Contex
 		return nil, err
 	}
 	args["maxEvents"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_SavedSearch_results_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "facets",
+		func(ctx context.Context, v any) ([]*search.FacetInput, error) {
+			return ec.unmarshalOSearchFacetInput2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐFacetInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["facets"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
 	return args, nil
 }
 
@@ -33920,6 +34454,70 @@ func (ec *executionContext) fieldContext_CreateSavedFilterPayload_userErrors(_ c
 	return fc, nil
 }
 
+func (ec *executionContext) _CreateSavedSearchPayload_savedSearch(ctx context.Context, field graphql.CollectedField, obj *model.CreateSavedSearchPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateSavedSearchPayload_savedSearch(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SavedSearch, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *search.Saved) graphql.Marshaler {
+			return ec.marshalOSavedSearch2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐSaved(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateSavedSearchPayload_savedSearch(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateSavedSearchPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SavedSearch(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateSavedSearchPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CreateSavedSearchPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateSavedSearchPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateSavedSearchPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateSavedSearchPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CreateSessionPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.CreateSessionPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -35281,6 +35879,70 @@ func (ec *executionContext) _DeleteSavedFilterPayload_userErrors(ctx context.Con
 func (ec *executionContext) fieldContext_DeleteSavedFilterPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "DeleteSavedFilterPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteSavedSearchPayload_savedSearch(ctx context.Context, field graphql.CollectedField, obj *model.DeleteSavedSearchPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteSavedSearchPayload_savedSearch(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SavedSearch, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *search.Saved) graphql.Marshaler {
+			return ec.marshalOSavedSearch2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐSaved(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteSavedSearchPayload_savedSearch(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteSavedSearchPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SavedSearch(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteSavedSearchPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteSavedSearchPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteSavedSearchPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteSavedSearchPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteSavedSearchPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -45851,6 +46513,138 @@ func (ec *executionContext) fieldContext_Mutation_deleteSavedFilter(ctx context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_createSavedSearch(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createSavedSearch(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateSavedSearch(ctx, fc.Args["input"].(search.CreateSavedInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateSavedSearchPayload) graphql.Marshaler {
+			return ec.marshalNCreateSavedSearchPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐCreateSavedSearchPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createSavedSearch(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateSavedSearchPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createSavedSearch_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateSavedSearch(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateSavedSearch(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateSavedSearch(ctx, fc.Args["input"].(search.UpdateSavedInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateSavedSearchPayload) graphql.Marshaler {
+			return ec.marshalNUpdateSavedSearchPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUpdateSavedSearchPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateSavedSearch(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateSavedSearchPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateSavedSearch_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteSavedSearch(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteSavedSearch(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteSavedSearch(ctx, fc.Args["input"].(search.DeleteSavedInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteSavedSearchPayload) graphql.Marshaler {
+			return ec.marshalNDeleteSavedSearchPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDeleteSavedSearchPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteSavedSearch(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteSavedSearchPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteSavedSearch_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_startLiveSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -49783,6 +50577,56 @@ func (ec *executionContext) fieldContext_Organization_modelSpending(_ context.Co
 	return fc, nil
 }
 
+func (ec *executionContext) _Organization_vectorBacklog(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Organization_vectorBacklog(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Organization().VectorBacklog(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				to, err := ec.unmarshalNRelation2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐRelationᚄ(ctx, []any{"ADMIN"})
+				if err != nil {
+					var zeroVal *search.Backlog
+					return zeroVal, err
+				}
+				if ec.Directives.Access == nil {
+					var zeroVal *search.Backlog
+					return zeroVal, errors.New("directive access is not implemented")
+				}
+				return ec.Directives.Access(ctx, obj, directive0, to)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *search.Backlog) graphql.Marshaler {
+			return ec.marshalOVectorBacklog2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐBacklog(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Organization_vectorBacklog(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Organization",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_VectorBacklog(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Organization_consentTexts(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -51267,6 +52111,38 @@ func (ec *executionContext) fieldContext_Query_savedFilters(_ context.Context, f
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_SavedFilter(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_savedSearches(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_savedSearches(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().SavedSearches(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*search.Saved) graphql.Marshaler {
+			return ec.marshalNSavedSearch2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐSavedᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_savedSearches(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SavedSearch(ctx, field)
 		},
 	}
 	return fc, nil
@@ -54255,6 +55131,289 @@ func (ec *executionContext) _SavedFilter_updatedAt(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_SavedFilter_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("SavedFilter", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSearch_id(ctx context.Context, field graphql.CollectedField, obj *search.Saved) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSearch_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v search.SavedID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐSavedID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSearch_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSearch", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSearch_name(ctx context.Context, field graphql.CollectedField, obj *search.Saved) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSearch_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSearch_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSearch", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSearch_query(ctx context.Context, field graphql.CollectedField, obj *search.Saved) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSearch_query(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Query, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSearch_query(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSearch", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSearch_filter(ctx context.Context, field graphql.CollectedField, obj *search.Saved) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSearch_filter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Filter()
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *session.Filter) graphql.Marshaler {
+			return ec.marshalOSavedSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSearch_filter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SavedSearch",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SavedSessionFilter(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SavedSearch_mode(ctx context.Context, field graphql.CollectedField, obj *search.Saved) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSearch_mode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Mode, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v search.Mode) graphql.Marshaler {
+			return ec.marshalNSearchMode2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐMode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSearch_mode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSearch", field, false, false, errors.New("field of type SearchMode does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSearch_kinds(ctx context.Context, field graphql.CollectedField, obj *search.Saved) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSearch_kinds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kinds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []search.Kind) graphql.Marshaler {
+			return ec.marshalNSearchKind2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐKindᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSearch_kinds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSearch", field, false, false, errors.New("field of type SearchKind does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSearch_groupBy(ctx context.Context, field graphql.CollectedField, obj *search.Saved) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSearch_groupBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GroupBy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *search.GroupBy) graphql.Marshaler {
+			return ec.marshalOSearchGroupBy2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐGroupBy(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSearch_groupBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSearch", field, false, false, errors.New("field of type SearchGroupBy does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSearch_orderBy(ctx context.Context, field graphql.CollectedField, obj *search.Saved) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSearch_orderBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OrderBy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v search.Order) graphql.Marshaler {
+			return ec.marshalNSearchOrder2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐOrder(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSearch_orderBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSearch", field, false, false, errors.New("field of type SearchOrder does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSearch_results(ctx context.Context, field graphql.CollectedField, obj *search.Saved) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSearch_results(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.SavedSearch().Results(ctx, obj, fc.Args["facets"].([]*search.FacetInput), fc.Args["first"].(*int), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *search.Result) graphql.Marshaler {
+			return ec.marshalOSearchResults2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐResult(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSearch_results(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SavedSearch",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SearchResults(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_SavedSearch_results_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SavedSearch_createdAt(ctx context.Context, field graphql.CollectedField, obj *search.Saved) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSearch_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSearch_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSearch", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _SavedSearch_updatedAt(ctx context.Context, field graphql.CollectedField, obj *search.Saved) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SavedSearch_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SavedSearch_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SavedSearch", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _SavedSessionFilter_clientIds(ctx context.Context, field graphql.CollectedField, obj *session.Filter) (ret graphql.Marshaler) {
@@ -62656,6 +63815,70 @@ func (ec *executionContext) fieldContext_UpdateSavedFilterPayload_userErrors(_ c
 	return fc, nil
 }
 
+func (ec *executionContext) _UpdateSavedSearchPayload_savedSearch(ctx context.Context, field graphql.CollectedField, obj *model.UpdateSavedSearchPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateSavedSearchPayload_savedSearch(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SavedSearch, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *search.Saved) graphql.Marshaler {
+			return ec.marshalOSavedSearch2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐSaved(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateSavedSearchPayload_savedSearch(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateSavedSearchPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SavedSearch(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateSavedSearchPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UpdateSavedSearchPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateSavedSearchPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateSavedSearchPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateSavedSearchPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpdateSessionPayload_session(ctx context.Context, field graphql.CollectedField, obj *model.UpdateSessionPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -63859,6 +65082,98 @@ func (ec *executionContext) _UtteranceRevision_at(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_UtteranceRevision_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UtteranceRevision", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _VectorBacklog_waiting(ctx context.Context, field graphql.CollectedField, obj *search.Backlog) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VectorBacklog_waiting(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Waiting, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VectorBacklog_waiting(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VectorBacklog", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _VectorBacklog_since(ctx context.Context, field graphql.CollectedField, obj *search.Backlog) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VectorBacklog_since(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Since, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_VectorBacklog_since(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VectorBacklog", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _VectorBacklog_waitingFor(ctx context.Context, field graphql.CollectedField, obj *search.Backlog) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VectorBacklog_waitingFor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WaitingFor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Wait) graphql.Marshaler {
+			return ec.marshalOAnalysisWait2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋinsightᚐWait(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_VectorBacklog_waitingFor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VectorBacklog", field, false, false, errors.New("field of type AnalysisWait does not have child fields"))
+}
+
+func (ec *executionContext) _VectorBacklog_resumesAt(ctx context.Context, field graphql.CollectedField, obj *search.Backlog) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VectorBacklog_resumesAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ResumesAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_VectorBacklog_resumesAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VectorBacklog", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _Viewer_user(ctx context.Context, field graphql.CollectedField, obj *auth.Viewer) (ret graphql.Marshaler) {
@@ -66807,6 +68122,85 @@ func (ec *executionContext) unmarshalInputCreateSavedFilterInput(ctx context.Con
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCreateSavedSearchInput(ctx context.Context, obj any) (search.CreateSavedInput, error) {
+	var it search.CreateSavedInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["mode"]; !present {
+		asMap["mode"] = "KEYWORD"
+	}
+	if _, present := asMap["orderBy"]; !present {
+		asMap["orderBy"] = "RELEVANCE"
+	}
+
+	fieldsInOrder := [...]string{"name", "query", "filter", "mode", "kinds", "groupBy", "orderBy"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "query":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("query"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Query = data
+		case "filter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("filter"))
+			data, err := ec.unmarshalOSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Filter = data
+		case "mode":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mode"))
+			data, err := ec.unmarshalNSearchMode2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐMode(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Mode = data
+		case "kinds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kinds"))
+			data, err := ec.unmarshalOSearchKind2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐKindᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Kinds = data
+		case "groupBy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("groupBy"))
+			data, err := ec.unmarshalOSearchGroupBy2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐGroupBy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.GroupBy = data
+		case "orderBy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("orderBy"))
+			data, err := ec.unmarshalNSearchOrder2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐOrder(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OrderBy = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateSessionInput(ctx context.Context, obj any) (session.CreateInput, error) {
 	var it session.CreateInput
 	if obj == nil {
@@ -67034,6 +68428,36 @@ func (ec *executionContext) unmarshalInputDeleteSavedFilterInput(ctx context.Con
 		case "id":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
 			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSavedFilterID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputDeleteSavedSearchInput(ctx context.Context, obj any) (search.DeleteSavedInput, error) {
+	var it search.DeleteSavedInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐSavedID(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -70703,6 +72127,99 @@ func (ec *executionContext) unmarshalInputUpdateSavedFilterInput(ctx context.Con
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateSavedSearchInput(ctx context.Context, obj any) (search.UpdateSavedInput, error) {
+	var it search.UpdateSavedInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "name", "query", "filter", "mode", "kinds", "groupBy", "orderBy"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐSavedID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateSavedSearchInput().Name(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "query":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("query"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateSavedSearchInput().Query(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "filter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("filter"))
+			data, err := ec.unmarshalOSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateSavedSearchInput().Filter(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "mode":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mode"))
+			data, err := ec.unmarshalOSearchMode2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐMode(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateSavedSearchInput().Mode(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "kinds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kinds"))
+			data, err := ec.unmarshalOSearchKind2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐKindᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateSavedSearchInput().Kinds(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "groupBy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("groupBy"))
+			data, err := ec.unmarshalOSearchGroupBy2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐGroupBy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateSavedSearchInput().GroupBy(ctx, &it, data); err != nil {
+				return it, err
+			}
+		case "orderBy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("orderBy"))
+			data, err := ec.unmarshalOSearchOrder2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐOrder(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			if err = ec.Resolvers.UpdateSavedSearchInput().OrderBy(ctx, &it, data); err != nil {
+				return it, err
+			}
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateSessionInput(ctx context.Context, obj any) (session.UpdateInput, error) {
 	var it session.UpdateInput
 	if obj == nil {
@@ -71117,6 +72634,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Session(ctx, sel, obj)
+	case *search.Saved:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._SavedSearch(ctx, sel, obj)
 	case *session.SavedFilter:
 		if obj == nil {
 			return graphql.Null
@@ -76556,6 +78078,49 @@ func (ec *executionContext) _CreateSavedFilterPayload(ctx context.Context, sel a
 	return out
 }
 
+var createSavedSearchPayloadImplementors = []string{"CreateSavedSearchPayload"}
+
+func (ec *executionContext) _CreateSavedSearchPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateSavedSearchPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createSavedSearchPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateSavedSearchPayload")
+		case "savedSearch":
+			out.Values[i] = ec._CreateSavedSearchPayload_savedSearch(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateSavedSearchPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var createSessionPayloadImplementors = []string{"CreateSessionPayload"}
 
 func (ec *executionContext) _CreateSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateSessionPayload) graphql.Marshaler {
@@ -77414,6 +78979,49 @@ func (ec *executionContext) _DeleteSavedFilterPayload(ctx context.Context, sel a
 			}
 		case "userErrors":
 			out.Values[i] = ec._DeleteSavedFilterPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var deleteSavedSearchPayloadImplementors = []string{"DeleteSavedSearchPayload"}
+
+func (ec *executionContext) _DeleteSavedSearchPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteSavedSearchPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteSavedSearchPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteSavedSearchPayload")
+		case "savedSearch":
+			out.Values[i] = ec._DeleteSavedSearchPayload_savedSearch(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteSavedSearchPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -82764,6 +84372,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "createSavedSearch":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createSavedSearch(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateSavedSearch":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateSavedSearch(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteSavedSearch":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteSavedSearch(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "startLiveSession":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_startLiveSession(ctx, field)
@@ -84508,6 +86137,44 @@ func (ec *executionContext) _Organization(ctx context.Context, sel ast.Selection
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "vectorBacklog":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Organization_vectorBacklog(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "consentTexts":
 			field := field
 
@@ -85476,6 +87143,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_savedFilters(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "savedSearches":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_savedSearches(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -87062,6 +88751,127 @@ func (ec *executionContext) _SavedFilter(ctx context.Context, sel ast.SelectionS
 			out.Values[i] = ec._SavedFilter_updatedAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var savedSearchImplementors = []string{"SavedSearch", "Node"}
+
+func (ec *executionContext) _SavedSearch(ctx context.Context, sel ast.SelectionSet, obj *search.Saved) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, savedSearchImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SavedSearch")
+		case "id":
+			out.Values[i] = ec._SavedSearch_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "name":
+			out.Values[i] = ec._SavedSearch_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "query":
+			out.Values[i] = ec._SavedSearch_query(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "filter":
+			out.Values[i] = ec._SavedSearch_filter(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "mode":
+			out.Values[i] = ec._SavedSearch_mode(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "kinds":
+			out.Values[i] = ec._SavedSearch_kinds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "groupBy":
+			out.Values[i] = ec._SavedSearch_groupBy(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "orderBy":
+			out.Values[i] = ec._SavedSearch_orderBy(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "results":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._SavedSearch_results(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "createdAt":
+			out.Values[i] = ec._SavedSearch_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "updatedAt":
+			out.Values[i] = ec._SavedSearch_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -92294,6 +94104,49 @@ func (ec *executionContext) _UpdateSavedFilterPayload(ctx context.Context, sel a
 	return out
 }
 
+var updateSavedSearchPayloadImplementors = []string{"UpdateSavedSearchPayload"}
+
+func (ec *executionContext) _UpdateSavedSearchPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateSavedSearchPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateSavedSearchPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateSavedSearchPayload")
+		case "savedSearch":
+			out.Values[i] = ec._UpdateSavedSearchPayload_savedSearch(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateSavedSearchPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var updateSessionPayloadImplementors = []string{"UpdateSessionPayload"}
 
 func (ec *executionContext) _UpdateSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateSessionPayload) graphql.Marshaler {
@@ -93015,6 +94868,59 @@ func (ec *executionContext) _UtteranceRevision(ctx context.Context, sel ast.Sele
 			out.Values[i] = ec._UtteranceRevision_at(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var vectorBacklogImplementors = []string{"VectorBacklog"}
+
+func (ec *executionContext) _VectorBacklog(ctx context.Context, sel ast.SelectionSet, obj *search.Backlog) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, vectorBacklogImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("VectorBacklog")
+		case "waiting":
+			out.Values[i] = ec._VectorBacklog_waiting(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "since":
+			out.Values[i] = ec._VectorBacklog_since(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "waitingFor":
+			out.Values[i] = ec._VectorBacklog_waitingFor(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "resumesAt":
+			out.Values[i] = ec._VectorBacklog_resumesAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -94976,6 +96882,21 @@ func (ec *executionContext) marshalNCreateSavedFilterPayload2ᚖgithubᚗcomᚋr
 	return ec._CreateSavedFilterPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNCreateSavedSearchInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐCreateSavedInput(ctx context.Context, v any) (search.CreateSavedInput, error) {
+	res, err := ec.unmarshalInputCreateSavedSearchInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateSavedSearchPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐCreateSavedSearchPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateSavedSearchPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CreateSavedSearchPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNCreateSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐCreateInput(ctx context.Context, v any) (session.CreateInput, error) {
 	res, err := ec.unmarshalInputCreateSessionInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -95251,6 +97172,21 @@ func (ec *executionContext) marshalNDeleteSavedFilterPayload2ᚖgithubᚗcomᚋr
 		return graphql.Null
 	}
 	return ec._DeleteSavedFilterPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeleteSavedSearchInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐDeleteSavedInput(ctx context.Context, v any) (search.DeleteSavedInput, error) {
+	res, err := ec.unmarshalInputDeleteSavedSearchInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteSavedSearchPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐDeleteSavedSearchPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteSavedSearchPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeleteSavedSearchPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNDeleteTagInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋtagᚐDeleteInput(ctx context.Context, v any) (tag.DeleteInput, error) {
@@ -95948,6 +97884,16 @@ func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋin
 }
 
 func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋprivacyᚐRequestID(ctx context.Context, sel ast.SelectionSet, v privacy.RequestID) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐSavedID(ctx context.Context, v any) (search.SavedID, error) {
+	var res search.SavedID
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐSavedID(ctx context.Context, sel ast.SelectionSet, v search.SavedID) graphql.Marshaler {
 	return v
 }
 
@@ -98164,6 +100110,32 @@ func (ec *executionContext) marshalNSavedFilter2ᚖgithubᚗcomᚋrapporthqᚋra
 	return ec._SavedFilter(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNSavedSearch2ᚕᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐSavedᚄ(ctx context.Context, sel ast.SelectionSet, v []*search.Saved) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSavedSearch2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐSaved(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSavedSearch2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐSaved(ctx context.Context, sel ast.SelectionSet, v *search.Saved) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SavedSearch(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNSavedSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx context.Context, sel ast.SelectionSet, v *session.Filter) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -98345,6 +100317,36 @@ func (ec *executionContext) marshalNSearchKind2githubᚗcomᚋrapporthqᚋrappor
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNSearchKind2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐKindᚄ(ctx context.Context, v any) ([]search.Kind, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]search.Kind, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNSearchKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐKind(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNSearchKind2ᚕgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐKindᚄ(ctx context.Context, sel ast.SelectionSet, v []search.Kind) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSearchKind2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐKind(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNSearchMode2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐMode(ctx context.Context, v any) (search.Mode, error) {
@@ -99666,6 +101668,21 @@ func (ec *executionContext) marshalNUpdateSavedFilterPayload2ᚖgithubᚗcomᚋr
 		return graphql.Null
 	}
 	return ec._UpdateSavedFilterPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUpdateSavedSearchInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐUpdateSavedInput(ctx context.Context, v any) (search.UpdateSavedInput, error) {
+	res, err := ec.unmarshalInputUpdateSavedSearchInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateSavedSearchPayload2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋgraphᚋmodelᚐUpdateSavedSearchPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateSavedSearchPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpdateSavedSearchPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNUpdateSessionInput2githubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐUpdateInput(ctx context.Context, v any) (session.UpdateInput, error) {
@@ -101907,6 +103924,13 @@ func (ec *executionContext) marshalOSavedFilter2ᚖgithubᚗcomᚋrapporthqᚋra
 	return ec._SavedFilter(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOSavedSearch2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐSaved(ctx context.Context, sel ast.SelectionSet, v *search.Saved) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SavedSearch(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOSavedSessionFilter2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐFilter(ctx context.Context, sel ast.SelectionSet, v *session.Filter) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -101984,6 +104008,51 @@ func (ec *executionContext) marshalOSearchKind2ᚕgithubᚗcomᚋrapporthqᚋrap
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalOSearchMode2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐMode(ctx context.Context, v any) (*search.Mode, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := search.Mode(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSearchMode2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐMode(ctx context.Context, sel ast.SelectionSet, v *search.Mode) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) unmarshalOSearchOrder2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐOrder(ctx context.Context, v any) (*search.Order, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := search.Order(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSearchOrder2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐOrder(ctx context.Context, sel ast.SelectionSet, v *search.Order) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) marshalOSearchResults2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐResult(ctx context.Context, sel ast.SelectionSet, v *search.Result) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SearchResults(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOSession2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsessionᚐSession(ctx context.Context, sel ast.SelectionSet, v *session.Session) graphql.Marshaler {
@@ -102456,6 +104525,13 @@ func (ec *executionContext) marshalOUtteranceCode2ᚕᚖgithubᚗcomᚋrapporthq
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalOVectorBacklog2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋcoachingᚋsearchᚐBacklog(ctx context.Context, sel ast.SelectionSet, v *search.Backlog) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._VectorBacklog(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOViewer2ᚖgithubᚗcomᚋrapporthqᚋrapportᚋinternalᚋplatformᚋauthᚐViewer(ctx context.Context, sel ast.SelectionSet, v *auth.Viewer) graphql.Marshaler {

@@ -122,6 +122,7 @@ type Loaders struct {
 	Actions        *Entity[goal.ActionItem]
 	Topics         *Entity[session.Topic]
 	SavedFilters   *Entity[session.SavedFilter]
+	SavedSearches  *Entity[search.Saved]
 	AskThreads     *Entity[ask.Thread]
 	AskMessages    *Entity[ask.Message]
 	LiveSessions   *Entity[live.Session]
@@ -235,6 +236,7 @@ func bundle(ctx context.Context, s Services) *Loaders {
 	b.Actions = entity(b, s.Goals.ActionsByIDs)
 	b.Topics = entity(b, s.Sessions.TopicsByIDs)
 	b.SavedFilters = entity(b, s.Sessions.SavedByIDs)
+	b.SavedSearches = entity(b, s.Search.SavedByIDs)
 	b.AskThreads = entity(b, s.Ask.ByIDs)
 	b.AskMessages = entity(b, s.Ask.MessagesByIDs)
 	b.LiveSessions = entity(b, s.Live.ByIDs)

@@ -50,6 +50,9 @@ var nodes = map[string]func(ctx context.Context, l *loaders.Loaders, key id.UUID
 	"filter": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.SavedFilters.Load(ctx, key))
 	},
+	"savedsearch": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
+		return node(l.SavedSearches.Load(ctx, key))
+	},
 	"thread": func(ctx context.Context, l *loaders.Loaders, key id.UUID) (model.Node, error) {
 		return node(l.AskThreads.Load(ctx, key))
 	},

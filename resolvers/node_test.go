@@ -16,7 +16,7 @@ var prefixes = map[string]string{
 	"AuditEvent": "audit", "DeadLetter": "deadletter", "Invitation": "invitation", "Client": "client", "Engagement": "engagement",
 	"Session": "session", "Participant": "participant", "Transcript": "transcript", "Speaker": "speaker",
 	"Utterance": "utterance", "SessionMetrics": "metrics", "Insight": "insight", "Citation": "citation", "Goal": "goal", "CheckIn": "checkin", "ActionItem": "action",
-	"Theme": "theme", "Note": "note", "NoteVersion": "noteversion", "Notification": "notification", "AgendaTopic": "topic", "SavedFilter": "filter", "AskThread": "thread", "AskMessage": "message",
+	"Theme": "theme", "Note": "note", "NoteVersion": "noteversion", "Notification": "notification", "AgendaTopic": "topic", "SavedFilter": "filter", "SavedSearch": "savedsearch", "AskThread": "thread", "AskMessage": "message",
 	"AnalysisRun": "analysis", "Tag": "tag", "Consent": "consent", "DataRequest": "request", "TranscriptEdit": "edit", "LiveSession": "live", "LiveNudge": "nudge", "LiveUtterance": "liveutterance", "UtteranceRevision": "revision",
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/search"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/loaders"
 )
@@ -36,6 +37,10 @@ func (r mutationResolver) UpdateOrganization(ctx context.Context, input org.Upda
 
 func (r organizationResolver) ModelSpending(ctx context.Context, _ *org.Organization) (*insight.Spending, error) {
 	return r.Insights.Spending(ctx)
+}
+
+func (r organizationResolver) VectorBacklog(ctx context.Context, _ *org.Organization) (*search.Backlog, error) {
+	return r.Meaning.Backlog(ctx)
 }
 
 func (r organizationResolver) Members(ctx context.Context, _ *org.Organization, first *int, after *string, last *int, before *string) (*model.MembershipConnection, error) {

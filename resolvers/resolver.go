@@ -59,6 +59,7 @@ type (
 	metricGroupResolver         struct{ *Resolver }
 	dataRequestResolver         struct{ *Resolver }
 	searchHitResolver           struct{ *Resolver }
+	savedSearchResolver         struct{ *Resolver }
 	askThreadResolver           struct{ *Resolver }
 	askScopeResolver            struct{ *Resolver }
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/rapporthq/rapport/graph"
+	"github.com/rapporthq/rapport/graph/model"
 	"github.com/rapporthq/rapport/internal/coaching/search"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -16,6 +17,35 @@ func (r queryResolver) Search(ctx context.Context, query string, filter *session
 
 func (r queryResolver) Suggest(ctx context.Context, prefix string, limit int) ([]*search.Suggestion, error) {
 	return r.Resolver.Search.Suggest(ctx, prefix, limit)
+}
+
+func (r queryResolver) SavedSearches(ctx context.Context) ([]*search.Saved, error) {
+	return r.Resolver.Search.Saved(ctx)
+}
+
+func (r mutationResolver) CreateSavedSearch(ctx context.Context, input search.CreateSavedInput) (*model.CreateSavedSearchPayload, error) {
+	s, err := r.Search.CreateSaved(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.CreateSavedSearchPayload{SavedSearch: s, UserErrors: errs}, err
+}
+
+func (r mutationResolver) UpdateSavedSearch(ctx context.Context, input search.UpdateSavedInput) (*model.UpdateSavedSearchPayload, error) {
+	s, err := r.Search.UpdateSaved(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.UpdateSavedSearchPayload{SavedSearch: s, UserErrors: errs}, err
+}
+
+func (r mutationResolver) DeleteSavedSearch(ctx context.Context, input search.DeleteSavedInput) (*model.DeleteSavedSearchPayload, error) {
+	s, err := r.Search.DeleteSaved(ctx, input)
+	errs, err := model.UserErrors(err)
+	return &model.DeleteSavedSearchPayload{SavedSearch: s, UserErrors: errs}, err
+}
+
+// SavedSearch implements graph.ResolverRoot.
+func (r *Resolver) SavedSearch() graph.SavedSearchResolver { return savedSearchResolver{r} }
+
+func (r savedSearchResolver) Results(ctx context.Context, s *search.Saved, facets []*search.FacetInput, first *int, after *string) (*search.Result, error) {
+	return r.Search.Run(ctx, s, facets, first, after)
 }
 
 // SearchHit implements graph.ResolverRoot.

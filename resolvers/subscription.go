@@ -30,26 +30,20 @@ func listen[E placed](ctx context.Context, from source[E]) <-chan E {
 	if g, ok := from.(guarded); ok {
 		transport.Guard(ctx, g.About(), g.Check)
 	}
-	events := make(chan E)
-	go func() {
-		defer close(events)
-		defer from.Close()
-		for {
-			e, err := from.Next(ctx)
-			if err != nil {
-				if ctx.Err() == nil {
-					transport.Fail(ctx, err)
-				}
-				return
-			}
+	events := make(chan E, 1)
+	transport.Feed(ctx, func() {
+		e, err := from.Next(ctx)
+		if err == nil {
 			transport.Reached(ctx, e.Position())
-			select {
-			case events <- e:
-			case <-ctx.Done():
-				return
-			}
+			events <- e // which is empty: what was in it has been sent
+			return
 		}
-	}()
+		if ctx.Err() == nil {
+			transport.Fail(ctx, err)
+		}
+		from.Close()
+		close(events)
+	})
 	return events
 }
 

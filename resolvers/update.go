@@ -10,6 +10,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/goal"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
+	"github.com/rapporthq/rapport/internal/coaching/search"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
@@ -30,6 +31,7 @@ type (
 	updateParticipantInput  struct{}
 	updateAgendaTopicInput  struct{}
 	updateSavedFilterInput  struct{}
+	updateSavedSearchInput  struct{}
 	updateTagInput          struct{}
 
 	updateNotificationPreferencesInput struct{}
@@ -100,6 +102,11 @@ func (*Resolver) UpdateAgendaTopicInput() graph.UpdateAgendaTopicInputResolver {
 // UpdateSavedFilterInput implements graph.ResolverRoot.
 func (*Resolver) UpdateSavedFilterInput() graph.UpdateSavedFilterInputResolver {
 	return updateSavedFilterInput{}
+}
+
+// UpdateSavedSearchInput implements graph.ResolverRoot.
+func (*Resolver) UpdateSavedSearchInput() graph.UpdateSavedSearchInputResolver {
+	return updateSavedSearchInput{}
 }
 
 // UpdateTagInput implements graph.ResolverRoot.
@@ -255,6 +262,37 @@ func (updateSavedFilterInput) Name(_ context.Context, in *session.UpdateSavedFil
 
 func (updateSavedFilterInput) Filter(_ context.Context, in *session.UpdateSavedFilterInput, v *session.Filter) error {
 	return given(&in.Filter, v)
+}
+
+func (updateSavedSearchInput) Name(_ context.Context, in *search.UpdateSavedInput, v *string) error {
+	return given(&in.Name, v)
+}
+
+func (updateSavedSearchInput) Query(_ context.Context, in *search.UpdateSavedInput, v *string) error {
+	return given(&in.Query, v)
+}
+
+func (updateSavedSearchInput) Filter(_ context.Context, in *search.UpdateSavedInput, v *session.Filter) error {
+	return given(&in.Filter, v)
+}
+
+func (updateSavedSearchInput) Mode(_ context.Context, in *search.UpdateSavedInput, v *search.Mode) error {
+	return given(&in.Mode, v)
+}
+
+func (updateSavedSearchInput) GroupBy(_ context.Context, in *search.UpdateSavedInput, v *search.GroupBy) error {
+	return given(&in.GroupBy, v)
+}
+
+func (updateSavedSearchInput) OrderBy(_ context.Context, in *search.UpdateSavedInput, v *search.Order) error {
+	return given(&in.OrderBy, v)
+}
+
+func (updateSavedSearchInput) Kinds(_ context.Context, in *search.UpdateSavedInput, v []search.Kind) error {
+	if v == nil {
+		return given(&in.Kinds, nil)
+	}
+	return given(&in.Kinds, &v)
 }
 
 func (updateTagInput) Name(_ context.Context, in *tag.UpdateInput, v *string) error {

@@ -20,6 +20,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/notice"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/privacy"
+	"github.com/rapporthq/rapport/internal/coaching/search"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/coaching/theme"
@@ -229,6 +230,14 @@ type CreateSavedFilterPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What became of createSavedSearch.
+type CreateSavedSearchPayload struct {
+	// The new search; null if there are userErrors.
+	SavedSearch *search.Saved `json:"savedSearch,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What became of createSession.
 type CreateSessionPayload struct {
 	// The new session; null if there are userErrors.
@@ -265,6 +274,14 @@ type DeleteNotePayload struct {
 type DeleteSavedFilterPayload struct {
 	// The filter as it was; null if there are userErrors.
 	SavedFilter *session.SavedFilter `json:"savedFilter,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of deleteSavedSearch.
+type DeleteSavedSearchPayload struct {
+	// The search as it was, without results; null if there are userErrors.
+	SavedSearch *search.Saved `json:"savedSearch,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -837,6 +854,14 @@ type UpdateProfilePayload struct {
 type UpdateSavedFilterPayload struct {
 	// The filter as it is now; null if there are userErrors.
 	SavedFilter *session.SavedFilter `json:"savedFilter,omitempty"`
+	// What to correct; empty if it was done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What became of updateSavedSearch.
+type UpdateSavedSearchPayload struct {
+	// The search as it is now; null if there are userErrors.
+	SavedSearch *search.Saved `json:"savedSearch,omitempty"`
 	// What to correct; empty if it was done.
 	UserErrors []*UserError `json:"userErrors"`
 }

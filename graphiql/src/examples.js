@@ -10,6 +10,7 @@ import insightEvents from '../../docs/operations/insight-events.graphql'
 import liveSession from '../../docs/operations/live-session.graphql'
 import programme from '../../docs/operations/programme.graphql'
 import reviewInsight from '../../docs/operations/review-insight.graphql'
+import savedSearches from '../../docs/operations/saved-searches.graphql'
 import search from '../../docs/operations/search.graphql'
 import session from '../../docs/operations/session.graphql'
 import settings from '../../docs/operations/settings.graphql'
@@ -43,6 +44,7 @@ export async function exampleTabs(request) {
     tab(clientBrief, {clientId: first('clients', 'client_…')}),
     tab(session, {id: anySession}),
     tab(search, {query: 'delegating speaker:client'}),
+    tab(savedSearches),
     tab(ask, {input: {question: 'What did the client decide to do?', scope: {clientId: first('clients', 'client_…')}}}),
     tab(askEvents, {threadId: 'thread_…'}),
     tab(askThreads),

@@ -51,6 +51,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
 	"github.com/rapporthq/rapport/internal/platform/mail/devbox"
+	pgonce "github.com/rapporthq/rapport/internal/platform/once/postgres"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/secret"
 	"github.com/rapporthq/rapport/internal/platform/telemetry"
@@ -191,7 +192,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Ask = ask.NewService(db, log, ask.Domains{
 		Clients: a.services.Clients, Engagements: a.services.Engagements, Sessions: a.services.Sessions, Transcripts: a.services.Transcripts, Search: a.services.Search,
 	}, a.answerer, a.limits(), a.stream)
-	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.services.Live, a.files, a.mails.mailbox(), a.services.Search, Personal(), a.news.outbox)
+	a.services.Privacy = privacy.NewService(db, a.services.Clients, a.services.Transcripts, a.services.Insights, a.services.Live, a.files, a.mails.mailbox(), a.services.Search, Personal(), ask.Aged, a.news.outbox)
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.work.queue(), Log: log,
@@ -320,6 +321,9 @@ func (a *App) sweep(ctx context.Context) error {
 		}
 		if err := cache.Prune(ctx, a.db); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot prune stamps", "err", err)
+		}
+		if err := pgonce.Prune(ctx, a.db); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "cannot prune answers of requests", "err", err)
 		}
 		if err := a.mails.prune(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "cannot prune mails", "err", err)

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -23,7 +24,8 @@ type tally struct {
 }
 
 // TestAskQuality asks the questions of testdata/questions.json and counts: of those with an answer, how many are answered citing it; of those without
-// one, how many are told so. Every third was kept aside while the thresholds of the built-in answerer were chosen. docs/ask.md has the figures.
+// one, how many are told so. Every third was kept aside while the thresholds of the built-in answerer were chosen. `make evaluate-ask` prints the table of
+// docs/ask.md by it.
 func TestAskQuality(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile("testdata/questions.json")
@@ -49,13 +51,13 @@ func TestAskQuality(t *testing.T) {
 		if i%3 == 2 {
 			n = &aside
 		}
-		if n.judge(q, got) {
-			continue
+		if !n.judge(q, got) && n == &chosen { // who tunes is to see nothing of the others
+			t.Logf("wrong: %s: %s", q.Question, got.brief())
 		}
-		t.Logf("wrong: %s: %s", q.Question, got.brief())
 	}
 	both := tally{chosen.asked + aside.asked, chosen.answered + aside.answered, chosen.right + aside.right, chosen.none + aside.none, chosen.rightly + aside.rightly}
-	t.Logf("chosen %+v, aside %+v, all %+v", chosen, aside, both)
+	t.Logf("\n| | right citation among the quotes | only other quotes | no answer, though there is one | nobody answered it | and that is said |\n|---|---|---|---|---|---|\n%s%s%s",
+		chosen.row("to choose by"), aside.row("kept aside"), both.row("all"))
 	if share(both.right, both.asked) < leastRight || share(both.rightly, both.none) < leastRightly {
 		t.Errorf("answers are worse than docs/ask.md says")
 	}
@@ -63,6 +65,11 @@ func TestAskQuality(t *testing.T) {
 
 // What docs/ask.md says, and a little less.
 const leastRight, leastRightly = 0.4, 0.8
+
+func (n *tally) row(name string) string {
+	return fmt.Sprintf("| %d %s | %d (%.0f %%) | %d | %d | %d | %d (%.0f %%) |\n", n.asked, name, n.right, 100*share(n.right, n.asked), n.answered-n.right, n.asked-n.answered,
+		n.none, n.rightly, 100*share(n.rightly, n.none))
+}
 
 func share(of, all int) float64 { return float64(of) / float64(all) }
 

@@ -137,6 +137,9 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 	"createSavedFilter": func(*testing.T, *world) (string, string) {
 		return apptest.Coach, `name: "Overwritten", filter: {statuses: [COMPLETED]}`
 	},
+	"createSavedSearch": func(*testing.T, *world) (string, string) {
+		return apptest.Coach, `name: "Overwritten", query: "overwritten"`
+	},
 	"restoreNoteVersion": func(t *testing.T, w *world) (string, string) {
 		ruth := w.env.Login(t, apptest.Coach)
 		note := does(t, ruth, "createNote", "note", "id", apptest.Vars{"entityId": jonas3.id(t, w.env), "body": "Overwritten", "visibility": "PRIVATE"})["id"]

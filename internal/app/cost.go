@@ -15,7 +15,7 @@ const shortList = 5
 // here (TestListsAreBounded).
 var most = map[string]int{
 	"Organization.consentTexts": 5, "Membership.supervisors": 20, "Membership.supervises": 100, "NotificationPreferences.types": 15,
-	"Client.tags": 40, "Session.tags": 40, "Insight.tags": 40, "Note.tags": 40, "Query.savedFilters": 50,
+	"Client.tags": 40, "Session.tags": 40, "Insight.tags": 40, "Note.tags": 40, "Query.savedFilters": 50, "Query.savedSearches": 50,
 	"Client.consents": 50, "Participant.consentRecords": 50, "Engagement.sponsors": 20, "Engagement.sponsorships": 20,
 	"Session.overlaps": 10, "Session.participants": 50, "Session.agenda": 50,
 	"Transcript.warnings": 200, "Transcript.speakers": 100, "TranscriptEdit.speakers": 100, "SpeakerQuestion.speakers": 100,

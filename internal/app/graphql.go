@@ -19,6 +19,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/audit"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/once"
 	"github.com/rapporthq/rapport/internal/transport"
 	"github.com/rapporthq/rapport/loaders"
 	"github.com/rapporthq/rapport/resolvers"
@@ -35,7 +36,10 @@ func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 		SignIn: signIn(who), Streams: a.streams, Timing: a.timing, Log: a.log,
 		MaxMessage: a.config.HTTP.MaxBodyBytes, MaxSubscriptions: a.config.HTTP.MaxSubscriptionsPerSocket,
 	})
-	srv.AddTransport(transport.HTTP{Streams: a.streams, Timing: a.timing})
+	srv.AddTransport(transport.HTTP{
+		Streams: a.streams, Timing: a.timing,
+		Once: once.New(a.shared.once, a.log, a.config.Stream.IdempotencyWindow),
+	})
 
 	limitDocuments(srv, a.config.HTTP.MaxQueryTokens)
 	if !a.config.DevLogin() {

@@ -246,6 +246,50 @@ func TestLiveChunksThatAreRefused(t *testing.T) {
 	}
 }
 
+// A source whose clock is wrong is believed as to what came before what, and one that sends too much at once is refused; the session is whole.
+func TestLiveBadSource(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := listening(t, env)
+	hour := 3600.0
+	for _, c := range []apptest.Vars{
+		chunk("ahead", "Amara Okafor", "Two hours ahead.", 2*hour, 2*hour+1), chunk("back", "Ruth Calloway", "Set back.", 1, 2),
+		chunk("same", "Amara Okafor", "At the same time.", 1, 2), chunk("around", "Ruth Calloway", "Around the others.", 0, 3*hour),
+	} {
+		if got := utter(t, coach, session, c); got.Added != 1 || len(got.UserErrors) > 0 {
+			t.Errorf("%v: %+v", c, got)
+		}
+	}
+	if got := utter(t, coach, session, chunk("back", "Ruth Calloway", "Set back.", 5, 6)); got.Revised != 1 {
+		t.Errorf("a time that is corrected: %+v", got)
+	}
+	big, err := json.Marshal(apptest.Vars{"query": appendMutation, "variables": apptest.Vars{"in": apptest.Vars{"sessionId": session,
+		"chunks": []apptest.Vars{chunk("big", "Ruth Calloway", strings.Repeat("x", 1<<20), 7, 8)}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, raw := env.Send(t, http.MethodPost, "/graphql", coach.Header(), string(big)); status != http.StatusRequestEntityTooLarge || !strings.Contains(string(raw), "BODY_TOO_LARGE") {
+		t.Errorf("a chunk of 1 MB: %d %s", status, raw)
+	}
+	_, lines := heard(t, coach, session)
+	sameLines(t, "heard", lines, "Ruth Calloway COACH: Around the others.", "Amara Okafor CLIENT: At the same time.", "Ruth Calloway COACH: Set back.", "Amara Okafor CLIENT: Two hours ahead.")
+	does(t, coach, "endLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	env.Work(t)
+	var out struct {
+		Session struct {
+			Transcript struct {
+				Status     string
+				Utterances struct{ TotalCount int }
+			}
+		}
+	}
+	coach.Must(t, `query($id: ID!) {session(id: $id) {transcript {status utterances {totalCount}}}}`, apptest.Vars{"id": session}, &out)
+	if got := fmt.Sprint(out.Session.Transcript); got != "{READY {4}}" {
+		t.Errorf("the transcript: %s", got)
+	}
+}
+
 // Two who start at the same moment start once.
 func TestLiveStartsOnce(t *testing.T) {
 	t.Parallel()
@@ -394,6 +438,15 @@ func TestLiveConsent(t *testing.T) {
 	if status, _ := heard(t, coach, session); status != "ENDED" {
 		t.Errorf("given again, it goes on as %q", status)
 	}
+
+	over := listening(t, env)
+	utter(t, coach, over, chunk("a", "Amara Okafor", "Between us, too.", 0, 2))
+	does(t, coach, "endLiveSession", "liveSession", "id", apptest.Vars{"sessionId": over})
+	does(t, coach, "withdrawConsent", "subject", "__typename", apptest.Vars{"subjectId": client, "scopes": []string{"TRANSCRIPTION"}})
+	env.Work(t)
+	if got := value[string](t, env, `SELECT string_agg(DISTINCT speakers::text, ', ') || (SELECT count(*) FROM live_utterances) FROM live_sessions`); got != "[]0" {
+		t.Errorf("of one that had ended before the withdrawal there is %s", got)
+	}
 }
 
 // Live words are among what is copied and erased, go with their transcript when that is too old, and are gone a day after the end anyway.
@@ -409,6 +462,9 @@ func TestLiveWordsGo(t *testing.T) {
 		return session
 	}
 	left := func() int { return value[int](t, env, `SELECT count(*) FROM live_utterances`) }
+	names := func() string {
+		return value[string](t, env, `SELECT string_agg(DISTINCT speakers::text, ', ') FROM live_sessions`)
+	}
 
 	said()
 	prune := func() {
@@ -417,12 +473,12 @@ func TestLiveWordsGo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if prune(); left() != 1 {
+	if prune(); left() != 1 || !strings.Contains(names(), "Amara Okafor") {
 		t.Error("words are gone at once")
 	}
 	sql(t, env, `UPDATE live_sessions SET ended_at = now() - interval '25 hours'`)
-	if prune(); left() != 0 {
-		t.Error("words are there a day later")
+	if prune(); left() != 0 || names() != "[]" {
+		t.Errorf("a day later %d are there, said by %s", left(), names())
 	}
 
 	session := said()
@@ -440,7 +496,17 @@ func TestLiveWordsGo(t *testing.T) {
 	going := listening(t, env)
 	utter(t, coach, going, chunk("a", "Amara Okafor", "The Zennor mine, too.", 0, 2))
 	client := clientOf(t, env, session)
-	owner := env.Login(t, apptest.Owner)
+	owner, amara := env.Login(t, apptest.Owner), env.Login(t, apptest.ClientUser)
+	asked := does(t, amara, "requestDataExport", "dataRequest", "id", apptest.Vars{"clientId": client})
+	env.Work(t)
+	files := fetched(t, amara, asked["id"].(string))
+	for file, words := range map[string][]string{"live_utterances.json": {"The Zennor mine.", "The Zennor mine, too."}, "live_sessions.json": {"Amara Okafor"}} {
+		for _, word := range words {
+			if !strings.Contains(files[file], word) {
+				t.Errorf("the copy has no %q in %s: %s", word, file, files[file])
+			}
+		}
+	}
 	does(t, owner, "requestErasure", "dataRequest", "id", apptest.Vars{"clientId": client, "confirm": "Amara Okafor"})
 	env.Work(t)
 	if got := value[string](t, env, `SELECT string_agg(DISTINCT status || ' ' || source || ' ' || speakers::text, ', ') FROM live_sessions`); left() != 0 || got != "ENDED erased []" {

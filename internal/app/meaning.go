@@ -1,8 +1,10 @@
 package app
 
 import (
+	"cmp"
 	"context"
 
+	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/search"
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/embed/local"
@@ -25,7 +27,7 @@ func (a *App) openMeaning(ctx context.Context) error {
 		}
 		store, a.meaning.Adapter = pinecone.New(pinecone.Options{Key: key, Index: c.PineconeIndex, URL: c.PineconeURL}), "pinecone"
 	}
-	models := []search.Model{{Embedder: local.New()}}
+	models, asked := []search.Model{{Embedder: local.New()}}, func(context.Context) error { return nil }
 	if c.Embedder == config.EmbedderOpenAI {
 		key, err := a.secrets.Open(ctx, "RAPPORT_OPENAI_API_KEY", a.config.Analysis.OpenAIKey.Reveal(), nil)
 		if err != nil {
@@ -35,7 +37,7 @@ func (a *App) openMeaning(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		models = append([]search.Model{{Embedder: model, Remote: true}}, models...)
+		models, asked = append([]search.Model{{Embedder: model, Remote: true}}, models...), model.Probe
 	}
 	if a.models != nil {
 		models = nil
@@ -43,8 +45,8 @@ func (a *App) openMeaning(ctx context.Context) error {
 			models = append(models, search.Model{Embedder: e})
 		}
 	}
-	a.services.Meaning = search.NewMeaning(a.db, a.services.Transcripts, store, models[0], models[1:]...)
-	a.meaning.Probe = connects(a.services.Meaning.Ready)
+	a.services.Meaning = search.NewMeaning(a.db, a.services.Transcripts, store, insight.Limits{MonthlyMicros: a.limits().MonthlyMicros}, models[0], models[1:]...)
+	a.meaning.Probe = connects(func(ctx context.Context) error { return cmp.Or(asked(ctx), a.services.Meaning.Ready(ctx)) })
 	return nil
 }
 

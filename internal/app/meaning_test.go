@@ -240,7 +240,7 @@ func TestReadyWithoutVectors(t *testing.T) {
 	if status := value[string](t, env, `SELECT status FROM transcripts WHERE id = $1`, uuid(t, typed)); status != "READY" {
 		t.Errorf("the transcript is %s", status)
 	}
-	if state := value[string](t, env, `SELECT concat(state, ' ', attempt) FROM jobs WHERE kind = $1 AND entity_id = $2`, transcript.JobEmbed, uuid(t, typed)); state != "PENDING 1" {
+	if state := value[string](t, env, `SELECT concat(state, ' ', attempt) FROM jobs WHERE kind = $1 AND entity_id = $2`, transcript.JobEmbed, uuid(t, typed)); state != "PENDING 0" {
 		t.Errorf("the job is %s", state)
 	}
 	if _, err := env.App.Services().Meaning.Near(as(t, env, apptest.Coach), "anything", nil, 3); err == nil || errors.Is(err, context.Canceled) {

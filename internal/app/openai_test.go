@@ -322,7 +322,7 @@ func TestFaultsOfOpenAI(t *testing.T) {
 		}, first: "READY, SUCCEEDED 3/0", titles: allTitles, spent: true},
 		{name: "status 500", script: of(llmtest.Answer{Status: 500}), first: "ANALYZING, RUNNING SERVICE 0/0"},
 		{name: "status 503", script: of(llmtest.Answer{Status: 503}), first: "ANALYZING, RUNNING SERVICE 0/0"},
-		{name: "a wrong key", script: of(llmtest.Answer{Status: 401, Code: "invalid_api_key"}), first: "ANALYZING, RUNNING SERVICE 0/0"},
+		{name: "a wrong key", script: of(llmtest.Answer{Status: 401, Code: "invalid_api_key"}), first: "ANALYZING, RUNNING ACCESS 0/0"},
 		{name: "dropped within", script: of(llmtest.Answer{Calls: noted, Stop: llmtest.Drop, At: 6}), first: "ANALYZING, RUNNING SERVICE 0/0", titles: "The nights | Leave the phone in the kitchen", spent: true},
 		{name: "closed within", script: of(llmtest.Answer{Calls: noted, Stop: llmtest.Close, At: 4}), first: "ANALYZING, RUNNING SERVICE 0/0", titles: "The nights", spent: true},
 		{name: "an error within", script: of(llmtest.Answer{Calls: noted, Stop: llmtest.Fail, At: 4}), first: "ANALYZING, RUNNING SERVICE 0/0", titles: "The nights", spent: true},

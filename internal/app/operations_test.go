@@ -22,7 +22,7 @@ import (
 // screens are the queries of docs/operations that a front end shows a screen by, and how many statements each takes at most,
 // identity included.
 var screens = map[string]int{"home": 10, "client": 25, "client-brief": 12, "session": 18, "programme": 17, "settings": 9, "ask": 16, "ask-threads": 6, "ask-events": 7,
-	"dashboard": 8, "search": 20, "import-transcript": 23, "review-insight": 12, "insight-events": 5}
+	"dashboard": 8, "search": 20, "saved-searches": 4, "import-transcript": 23, "review-insight": 12, "insight-events": 5}
 
 func operation(t testing.TB, name string) string {
 	t.Helper()
@@ -68,11 +68,13 @@ func TestOperations(t *testing.T) {
 		"ask":               {"input": apptest.Vars{"question": "What did the client decide?", "scope": apptest.Vars{"clientId": client}}},
 		"ask-threads":       {},
 		"dashboard":         {},
+		"saved-searches":    {},
 		"search":            {"query": "delegating speaker:client"},
 		"import-transcript": {"input": apptest.Vars{"sessionId": amara5.id(t, env), "filename": "sample.vtt", "content": transcriptText(6, func(int) string { return "I will call Tomasz." })}},
 		"review-insight":    {"input": apptest.Vars{"insightId": one(t, env, "insight", `SELECT id FROM insights WHERE session_id = $1 LIMIT 1`, uuid(t, session)), "decision": "ACCEPT"}},
 	}
 	does(t, ruth, "ask", "thread", "id", apptest.Vars{"question": "What was decided?"}) // for the list of threads
+	does(t, ruth, "createSavedSearch", "savedSearch", "id", apptest.Vars{"name": "Weekends", "query": "boundary weekend", "mode": "HYBRID"})
 	files, err := filepath.Glob(filepath.Join(testkit.RepoRoot(t), "docs", "operations", "*.graphql"))
 	if err != nil || len(files) < len(vars) {
 		t.Fatalf("%d files, %v", len(files), err)

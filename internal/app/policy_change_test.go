@@ -52,6 +52,9 @@ var mutations = map[string]struct {
 	"createSavedFilter":             {"", ``, nil},
 	"updateSavedFilter":             {"SavedFilter", `id: $id, name: "Overwritten"`, []relation{self}},
 	"deleteSavedFilter":             {"SavedFilter", `id: $id`, []relation{self}},
+	"createSavedSearch":             {"", ``, nil},
+	"updateSavedSearch":             {"SavedSearch", `id: $id, name: "Overwritten"`, []relation{self}},
+	"deleteSavedSearch":             {"SavedSearch", `id: $id`, []relation{self}},
 	"ask":                           {"", ``, nil}, // of what others have said: TestAskOfOthers
 	"retryAsk":                      {"AskMessage", `messageId: $id`, []relation{self}},
 	"deleteAskThread":               {"AskThread", `id: $id`, []relation{self}},

@@ -82,7 +82,7 @@ type decision struct {
 // fails the test: somebody has to decide.
 var decisions = map[string]decision{
 	"Organization": {opens{self: all, admin: all}, "id slug name createdAt members consentTexts",
-		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}, "modelSees": {admin}, "modelMonthlyLimitMicros": {admin}, "modelSpending": {admin}, "retentionReport": {admin}}},
+		only{"retentionDays": {admin}, "aiEnabled": {admin}, "speakerRoles": {admin}, "modelSees": {admin}, "modelMonthlyLimitMicros": {admin}, "modelSpending": {admin}, "vectorBacklog": {admin}, "retentionReport": {admin}}},
 	"Membership": {opens{self: all, admin: all}, "id user roles status createdAt supervisors supervises", nil},
 	"Invitation": {opens{admin: all}, "id email roles status invitedBy expiresAt createdAt emailDelivery", nil},
 	"User": {opens{self: all, admin: all, coach: all, supervisor: all, client: all, sponsor: all}, "id name",
@@ -103,6 +103,7 @@ var decisions = map[string]decision{
 	"Participant": {opens{coach: all, supervisor: all, client: all}, "id name role consents consentRecords user", nil},
 	"AgendaTopic": {opens{coach: all, supervisor: all, client: all}, "id title notes status addedBy carriedFrom session createdAt updatedAt", nil},
 	"SavedFilter": {opens{self: all}, "id name filter createdAt updatedAt", nil},
+	"SavedSearch": {opens{self: all}, "id name query filter mode kinds groupBy orderBy results createdAt updatedAt", nil},
 	"AskThread":   {opens{self: all}, "id title scope messages createdAt askedAt", nil},
 	"AskMessage":  {opens{self: all}, "id question status failureCode failureMessage insufficientEvidence sentences droppedCount degraded answerer createdAt finishedAt", nil},
 
@@ -195,6 +196,7 @@ var parts = map[string]string{
 	"ConsentText":             "scope version text publishedAt",
 	"StoreCount":              "store count oldest",
 	"DataExport":              "url filename expiresAt",
+	"VectorBacklog":           "waiting since waitingFor resumesAt",
 	"ModelSpending":           "month spentMicros reservedMicros limitMicros operatorLimitMicros leftMicros callsUnderWay callLimit months",
 	"ModelSpendingMonth":      "month costMicros models",
 	"ModelCost":               "model calls inputTokens outputTokens costMicros",
@@ -261,7 +263,7 @@ var orders = map[string]string{
 // roots are the ways in. Each is walked below: lists and nodes in TestPolicy, mutations in TestMutationsOfOthers,
 // subscriptions in TestEventsOfOthers.
 var roots = map[string]string{
-	"Query":        "invitations auditEvents deadLetters verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights clientBrief notes metricSeries tags savedFilters dataRequests goals goal actionItems actionItem search suggest askThreads",
+	"Query":        "invitations auditEvents deadLetters verifyAuditTrail viewer node nodes clients engagements sessions session transcript insights clientBrief notes metricSeries tags savedFilters savedSearches dataRequests goals goal actionItems actionItem search suggest askThreads",
 	"Mutation":     strings.Join(slices.Collect(maps.Keys(mutations)), " "),
 	"Subscription": "notificationEvents insightEvents askEvents liveSession",
 }
@@ -549,7 +551,7 @@ func (k *walk) witnesses(t *testing.T) {
 			case ok && (typ == "Organization" && r == admin || typ == "Membership" && r == coach): // always with SELF
 			case ok:
 				want = append(want, fmt.Sprintf("%s opens %s", r, typ))
-			case r == self || typ == "Organization" || typ == "Membership" || (typ == "Tag" || typ == "SavedFilter" || typ == "AskThread" || typ == "AskMessage") && r != admin: // nobody is that to it
+			case r == self || typ == "Organization" || typ == "Membership" || (typ == "Tag" || typ == "SavedFilter" || typ == "SavedSearch" || typ == "AskThread" || typ == "AskMessage") && r != admin: // nobody is that to it
 			default:
 				want = append(want, fmt.Sprintf("%s opens no %s", r, typ))
 			}

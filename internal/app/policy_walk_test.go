@@ -109,6 +109,8 @@ func (k *walk) short(f *ast.FieldDefinition) string {
 		return "{totalCount pageInfo{hasNextPage hasPreviousPage startCursor endCursor} edges{cursor node{__typename id}} nodes{__typename id}}"
 	case slices.Contains(d.Interfaces, "Node"):
 		return "{__typename id}"
+	case d.Name == "SearchResults": // whom a search shows what: TestSearchShowsNobodyMore
+		return "{totalCount}"
 	}
 	return "{" + k.fields(d, "") + "}" // a part of the row
 }
@@ -187,7 +189,7 @@ func condense(t *testing.T, v any) any {
 		if key, ok := v["id"].(string); ok && v["__typename"] != nil {
 			return ref(key)
 		}
-		if total, ok := v["totalCount"].(float64); ok {
+		if total, ok := v["totalCount"].(float64); ok && v["pageInfo"] != nil { // a connection
 			p := &page{Total: int(total), More: v["pageInfo"].(map[string]any)["hasNextPage"].(bool)}
 			edges := v["edges"].([]any)
 			for i, n := range v["nodes"].([]any) {
@@ -767,6 +769,8 @@ func (k *walk) nested(d *ast.Definition, depth int) string {
 			if depth > 0 {
 				fmt.Fprintf(&b, "%s { %s } ", f.Name, k.nested(to, depth-1))
 			}
+		case to.Name == "SearchResults": // its hits lead to hits without end
+			fmt.Fprintf(&b, "%s %s ", f.Name, k.short(f))
 		default:
 			fmt.Fprintf(&b, "%s { %s } ", f.Name, k.nested(to, depth))
 		}

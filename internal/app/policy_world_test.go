@@ -305,6 +305,10 @@ func (w *world) fill(t *testing.T) {
 		w.exec(t, `INSERT INTO saved_filters (id, org_id, owner_id, name, version, filter)
 			SELECT gen_random_uuid(), org_id, user_id, 'Osmotherley of ' || user_id, 1, '{"statuses": ["COMPLETED"], "startsAfter": "2026-01-05T00:00:00Z"}'
 			FROM memberships WHERE user_id = $1`, w.person(t, who))
+		w.exec(t, `INSERT INTO saved_filters (id, org_id, owner_id, name, version, filter, query, search)
+			SELECT gen_random_uuid(), org_id, user_id, 'Thirlmere of ' || user_id, 1, '{"statuses": ["COMPLETED"]}', 'Buttermere ' || user_id,
+				'{"mode": "KEYWORD", "orderBy": "RELEVANCE", "kinds": ["NOTE"], "groupBy": "SESSION"}'
+			FROM memberships WHERE user_id = $1`, w.person(t, who))
 	}
 	w.asked(t)
 	w.exec(t, `UPDATE sessions SET starts_at = o.starts_at + interval '20 minutes' FROM sessions o WHERE sessions.id = $1 AND o.id = $2`, w.session(t, jonas, 6), w.session(t, amara, 7))
@@ -524,7 +528,9 @@ var kinds = map[string]struct{ prefix, sql string }{
 	"AgendaTopic": {"topic", meetings + `SELECT a.id, m.org_id, NULL::uuid, m.coaches, m.clients, m.sponsors, m.consent, false, false, false,
 			jsonb_build_object('title', a.title, 'notes', a.notes) FROM agenda_topics a JOIN meeting m ON m.id = a.session_id`},
 	"SavedFilter": {"filter", `SELECT id, org_id, owner_id, '{}'::uuid[], '{}'::uuid[], '{}'::uuid[], false, false, false, false,
-			jsonb_build_object('name', name) FROM saved_filters`},
+			jsonb_build_object('name', name) FROM saved_filters WHERE query IS NULL`},
+	"SavedSearch": {"savedsearch", `SELECT id, org_id, owner_id, '{}'::uuid[], '{}'::uuid[], '{}'::uuid[], false, false, false, false,
+			jsonb_build_object('name', name, 'query', query) FROM saved_filters WHERE query IS NOT NULL`},
 	"AskThread": {"thread", `SELECT t.id, t.org_id, t.owner_id, '{}'::uuid[], '{}'::uuid[], '{}'::uuid[], false, false, false, false,
 			jsonb_build_object('title', (SELECT question FROM ask_messages m WHERE m.thread_id = t.id ORDER BY ordinal LIMIT 1)) FROM ask_threads t`},
 	"AskMessage": {"message", `SELECT m.id, m.org_id, t.owner_id, '{}'::uuid[], '{}'::uuid[], '{}'::uuid[], false, false, false, false,

@@ -58,6 +58,7 @@ var kept = map[string]string{
 	"search_generations":  "numbers",
 	"search_changes":      "ids, until they are indexed",
 	"stamps":              "random numbers and names of tables",
+	"idempotency_keys":    "for a day, what nobody can read but the client of the request",
 	"stream_keys":         "a secret of the organization",
 	"goose_db_version":    "goose's own",
 	"vector_spaces":       "names of models, and counts",
@@ -65,6 +66,7 @@ var kept = map[string]string{
 	"vectors":             "copies: a job takes them away after what they were made of",
 	"search_embeddings":   "ids of vectors, until a job has removed those",
 	"search_models":       "names of models",
+	"search_waits":        "times, and what is waited for",
 	"model_calls":         "tokens and money",
 	"model_spending":      "tokens and money",
 }
@@ -135,6 +137,7 @@ var unsearched = map[string]string{
 	"note_versions.visibility":    "codes and ids",
 	"tags.color":                  "codes and ids",
 	"saved_filters.filter":        "codes and ids",
+	"saved_filters.search":        "codes",
 	"ask_threads.filter":          "codes and ids",
 	"ask_answers":                 "of conversations, which others are a part of, and of what quotes them",
 	"live_utterances":             "of conversations, which others are a part of, and of what quotes them",
@@ -183,8 +186,10 @@ var unsearched = map[string]string{
 	"search_completions":          "of those copies",
 	"search_changes":              "codes and ids",
 	"stamps":                      "names of tables",
+	"idempotency_keys":            "hashes",
 	"search_embeddings":           "ids, and names of models",
 	"search_models":               "names of models",
+	"search_waits":                "what is waited for",
 	"vectors":                     "ids, names of models, and numbers",
 	"vector_groups":               "ids, and names of models",
 	"vector_spaces":               "names of models",
@@ -494,6 +499,9 @@ func mentioned(t *testing.T, env *apptest.Env, her string) (words []string) {
 	for name, filter := range map[string]apptest.Vars{"Pemberley tags": {"tagIds": []string{tag}}, "Pemberley people": {"participantUserIds": []string{user}}, "Not Amara Okafor": {"statuses": []string{"COMPLETED"}}} {
 		does(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": name, "filter": filter})
 	}
+	for name, query := range map[string]string{"Pemberley searches": `council client:"Amara Okafor"`, "Pemberley mornings": "client:amara gate", "Others": `"amara okafor" OR boss`} {
+		does(t, coach, "createSavedSearch", "savedSearch", "id", apptest.Vars{"name": name, "query": query})
+	}
 	for label, name := range map[string]string{"am o": "Amara Okafor", "the gate": "Pemberley gate"} {
 		sql(t, env, `INSERT INTO remembered_speakers (org_id, client_id, coach_id, label, display_name, role) SELECT org_id, client_id, coach_id, $2, $3, 'CLIENT' FROM sessions WHERE id = $1`, uuid(t, jonas), label, name)
 	}
@@ -614,6 +622,7 @@ func TestErasure(t *testing.T) {
 		"a session's tag":              change(t, coach, "tag", "tag", "id", apptest.Vars{"entityId": session, "name": "Amara"}),
 		"a private note":               change(t, coach, "createNote", "note", "id", apptest.Vars{"entityId": her, "body": "Amara", "visibility": "PRIVATE"}),
 		"a filter":                     change(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": "Amara", "filter": apptest.Vars{"clientIds": []string{her}}}),
+		"a search":                     change(t, coach, "createSavedSearch", "savedSearch", "id", apptest.Vars{"name": "Amara", "query": "boss", "filter": apptest.Vars{"clientIds": []string{her}}}),
 		"a filter of an engagement":    change(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": "Amara", "filter": apptest.Vars{"engagementIds": []string{engagement}}}),
 		"a copy":                       change(t, owner, "requestDataExport", "dataRequest", "id", apptest.Vars{"clientId": her}),
 		"a goal":                       change(t, coach, "createGoal", "goal", "id", apptest.Vars{"clientId": her, "title": "Again"}),
@@ -958,6 +967,33 @@ type retentionReport struct {
 	}
 }
 
+// questioned has a coach ask about what was said lately and long ago. Two answers quote two conversations each; one of them quotes those of a
+// client on hold.
+func questioned(t *testing.T, env *apptest.Env) {
+	t.Helper()
+	asked := func(words string, about any, days ...int) {
+		sql(t, env, `WITH t AS (
+				INSERT INTO ask_threads (id, org_id, owner_id, client_id, asked_at)
+				SELECT gen_random_uuid(), s.org_id, s.coach_id, c.id, now() - make_interval(days => $4) FROM sessions s LEFT JOIN clients c ON c.name = $2 WHERE s.id = $5 RETURNING *)
+			INSERT INTO ask_messages (id, org_id, thread_id, ordinal, question, status, created_at)
+			SELECT gen_random_uuid(), t.org_id, t.id, n, $1 || ' ' || days, 'ANSWERED', now() - make_interval(days => days) FROM t, unnest($3::int[]) WITH ORDINALITY AS a (days, n)`,
+			words, about, days, days[len(days)-1], uuid(t, amara2.id(t, env)))
+	}
+	asked("of whomever", nil, 40, 30, 1)
+	asked("of a client", "Amara Okafor", 30)
+	asked("of a held client", "Jonas Lindqvist", 30)
+	asked("of what is held", nil, 30)
+	for question, client := range map[string]string{"of a client 30": "Amara Okafor", "of what is held 30": "Jonas Lindqvist"} {
+		sql(t, env, `INSERT INTO ask_answers (org_id, message_id) SELECT org_id, id FROM ask_messages WHERE question = $1`, question)
+		sql(t, env, `INSERT INTO ask_sources (org_id, message_id, transcript_id)
+			SELECT m.org_id, m.id, t.id FROM ask_messages m, transcripts t JOIN sessions s ON s.id = t.session_id JOIN clients c ON c.id = s.client_id
+			WHERE m.question = $1 AND c.name = $2 AND s.starts_at < now() - interval '30 days' ORDER BY t.id LIMIT 2`, question, client)
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM ask_sources`); n != 4 {
+		t.Fatalf("the answers quote %d conversations", n)
+	}
+}
+
 // The report counts exactly what the sweep then removes; what is newer, on hold, or another organization's stays.
 func TestRetention(t *testing.T) {
 	t.Parallel()
@@ -996,6 +1032,8 @@ func TestRetention(t *testing.T) {
 
 	org := one(t, env, "org", `SELECT id FROM organizations WHERE slug = 'harbor'`)
 	sql(t, env, `UPDATE clients SET legal_hold = true WHERE name = 'Jonas Lindqvist'`)
+	questioned(t, env)
+	before = rowCounts(t, env)
 	held := value[int](t, env, `SELECT count(*) FROM transcripts t JOIN sessions s ON s.id = t.session_id JOIN clients c ON c.id = s.client_id WHERE c.legal_hold`)
 	does(t, owner, "updateOrganization", "organization", "retentionDays", apptest.Vars{"id": org, "retentionDays": 20})
 	want := report("")
@@ -1029,6 +1067,12 @@ func TestRetention(t *testing.T) {
 		if n := before[s.Store] - after[s.Store]; s.Store != transcript.Files && n != s.Count {
 			t.Errorf("%s: reported %d, %d rows are gone", s.Store, s.Count, n)
 		}
+	}
+	if left := value[string](t, env, `SELECT string_agg(question, ', ' ORDER BY question) FROM ask_messages`); left != "of a held client 30, of what is held 30, of whomever 1" {
+		t.Errorf("questions that are left: %s", left)
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM ask_threads`); n != 3 {
+		t.Errorf("%d threads are left", n)
 	}
 	for _, table := range []string{"sessions", "engagements", "clients", "participants", "consents", "notes"} {
 		if after[table] != before[table] {

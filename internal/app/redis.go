@@ -11,6 +11,9 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/httpx"
 	"github.com/rapporthq/rapport/internal/platform/limit"
 	redislimit "github.com/rapporthq/rapport/internal/platform/limit/redis"
+	"github.com/rapporthq/rapport/internal/platform/once"
+	pgonce "github.com/rapporthq/rapport/internal/platform/once/postgres"
+	redisonce "github.com/rapporthq/rapport/internal/platform/once/redis"
 	"github.com/rapporthq/rapport/internal/platform/redis"
 	"github.com/rapporthq/rapport/internal/transport"
 )
@@ -20,6 +23,7 @@ type shared struct {
 	connect func() redis.Lines // nil without Redis
 	limiter limit.Limiter
 	store   cache.Store // of answers
+	once    once.Store
 	checks  []httpx.Check
 	where   string // for people
 	close   func()
@@ -27,7 +31,7 @@ type shared struct {
 
 func (a *App) openShared(ctx context.Context) (s shared, err error) {
 	if a.config.Stream.RedisURL == "" {
-		return shared{limiter: limit.NewLocal(), store: cache.NewMemory(memoryOfAnswers), where: "in this process", close: func() {}}, nil
+		return shared{limiter: limit.NewLocal(), store: cache.NewMemory(memoryOfAnswers), once: pgonce.New(a.db), where: "in this process", close: func() {}}, nil
 	}
 	url, err := a.secrets.Open(ctx, "RAPPORT_REDIS_URL", a.config.Stream.RedisURL.Reveal(), config.RedisURL)
 	if err != nil {
@@ -47,6 +51,11 @@ func (a *App) openShared(ctx context.Context) (s shared, err error) {
 	}
 	s.checks = []httpx.Check{{Name: "limits", Adapter: "redis", Optional: !refuse, Probe: answers(server, without)},
 		{Name: "cache", Adapter: "redis", Optional: true, Probe: answers(server, "Redis does not answer; answers are computed each time")}}
+	s.once = pgonce.New(a.db)
+	if a.config.Stream.IdempotencyStore == config.KeysInRedis {
+		s.once = redisonce.New(server)
+		s.checks = append(s.checks, httpx.Check{Name: "idempotency", Adapter: "redis", Optional: true, Probe: answers(server, "Redis does not answer; mutations with an Idempotency-Key are refused")})
+	}
 	return s, nil
 }
 

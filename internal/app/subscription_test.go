@@ -420,34 +420,47 @@ func TestStreamsEndWithTheToken(t *testing.T) {
 	t.Parallel()
 	env := apptest.Demo(t)
 	session := amara2.id(t, env)
+	const life = 2 * time.Second
+	intime := func(t *testing.T, began time.Time) {
+		t.Helper()
+		if took := time.Since(began); took > life+time.Second {
+			t.Errorf("%s after it was made, a token of %s ends it", took, life)
+		}
+	}
 	t.Run("WebSocket", func(t *testing.T) {
 		t.Parallel()
-		s := env.With(env.Token(t, apptest.Coach, 2*time.Second)).Socket(t)
+		began := time.Now()
+		s := env.With(env.Token(t, apptest.Coach, life)).Socket(t)
 		sub := s.Subscribe(t, listen, apptest.Vars{"session": session, "after": env.Beginning(t, session)})
 		next(t, sub)
 		if code := s.Closed(t); code != 4403 {
 			t.Errorf("closed with %d", code)
 		}
+		intime(t, began)
 		if rest := sub.End(t); len(rest) > 0 && rest[len(rest)-1].Code() != "" || sub.Completed() {
 			t.Errorf("the subscription ends with %+v", rest)
 		}
 	})
 	t.Run("WebSocket, token in the header", func(t *testing.T) {
 		t.Parallel()
-		s := env.Dial(t, http.Header{"Authorization": {"Bearer " + env.Token(t, apptest.Coach, 2*time.Second)}})
+		began := time.Now()
+		s := env.Dial(t, http.Header{"Authorization": {"Bearer " + env.Token(t, apptest.Coach, life)}})
 		if err := s.Init(t, nil); err != nil {
 			t.Fatal(err)
 		}
 		if code := s.Closed(t); code != 4403 {
 			t.Errorf("closed with %d", code)
 		}
+		intime(t, began)
 	})
 	t.Run("SSE", func(t *testing.T) {
 		t.Parallel()
-		sub := env.With(env.Token(t, apptest.Coach, 2*time.Second)).SubscribeSSE(t, listen, apptest.Vars{"session": session})
+		began := time.Now()
+		sub := env.With(env.Token(t, apptest.Coach, life)).SubscribeSSE(t, listen, apptest.Vars{"session": session})
 		if rest := sub.End(t); len(rest) > 0 || sub.Completed() {
 			t.Errorf("the subscription ends with %+v", rest)
 		}
+		intime(t, began)
 	})
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // texts are fields of inputs that hold several lines, and keep all that a text can hold.
-var texts = strings.Fields(`question body description note notes PublishConsentTextInput.text`)
+var texts = strings.Fields(`question query body description note notes PublishConsentTextInput.text`)
 
 // notWords are fields of inputs that hold no words of people: what is no such thing is refused.
 var notWords = strings.Fields(`email timeZone sha256 color slug language quietFrom quietUntil confirm token`)
@@ -24,6 +24,7 @@ var untargeted = map[string][2]string{
 	"createClient":       {apptest.Coach, `name: "Nadia Berg"`},
 	"ask":                {apptest.Coach, `question: "What was said?"`},
 	"createSavedFilter":  {apptest.Coach, `name: "Held", filter: {statuses: [COMPLETED]}`},
+	"createSavedSearch":  {apptest.Coach, `name: "Sundays", query: "boundary"`},
 	"publishConsentText": {apptest.Owner, `scope: RECORDING, text: "As agreed."`},
 	"updateProfile":      {apptest.Coach, ``},
 	"inviteMember":       {apptest.Owner, `email: "nadia@berg.example", roles: [COACH]`},

@@ -42,7 +42,7 @@ var homes = []struct {
 	{"github.com/jackc/pgx/v5/stdlib", []string{"internal/platform/postgres"}, "only migrations need database/sql"},
 	{"github.com/jackc/pgx/v5", []string{
 		"internal/platform/postgres", "internal/platform/postgres/local", "internal/platform/id", "internal/platform/page", "internal/platform/jobs",
-		"internal/platform/queue/postgres", "internal/platform/event", "internal/platform/event/devbox", "internal/platform/mail/ses", "internal/platform/cache", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest", "internal/platform/vector/exact",
+		"internal/platform/queue/postgres", "internal/platform/event", "internal/platform/event/devbox", "internal/platform/mail/ses", "internal/platform/cache", "internal/platform/once/postgres", "internal/platform/stream", "internal/platform/stream/postgres", "internal/platform/stream/streamtest", "internal/platform/vector/exact",
 		"internal/coaching/live", "internal/coaching/insight", "internal/coaching/transcript", "internal/coaching/session", "internal/coaching/engagement",
 		"internal/coaching/client", "internal/coaching/consent", "internal/coaching/privacy", "internal/coaching/tag", "internal/coaching/org", "internal/coaching/audit", "internal/coaching/deadletter", "internal/coaching/notice",
 		"internal/platform/textsearch/postgres", "internal/coaching/note", "internal/coaching/analytics", "internal/coaching/ask", "internal/coaching/search", "internal/coaching/theme", "internal/coaching/goal",
@@ -68,7 +68,7 @@ var homes = []struct {
 	{"github.com/elastic", []string{"internal/platform/textsearch/elastic"}, "Elasticsearch is known to its adapter"},
 	{"github.com/sony/gobreaker", []string{"internal/platform/llm/openai", "internal/platform/embed/openai", "internal/platform/textsearch/elastic", "internal/platform/redis"}, "whom to leave alone is an adapter's to know"},
 	{"github.com/viterin/vek", []string{"internal/platform/embed/local", "internal/platform/vector/exact"}, "vectors are computed where they are made and kept"},
-	{"github.com/redis/go-redis", []string{"internal/platform/redis", "internal/platform/stream/redis", "internal/platform/limit/redis", "internal/platform/cache/redis"}, "what Redis holds is an adapter's to know"},
+	{"github.com/redis/go-redis", []string{"internal/platform/redis", "internal/platform/stream/redis", "internal/platform/limit/redis", "internal/platform/cache/redis", "internal/platform/once/redis"}, "what Redis holds is an adapter's to know"},
 	{"github.com/go-redis/redis_rate", []string{"internal/platform/limit/redis"}, "rates in Redis are an adapter's to know"},
 	{"github.com/pinecone-io/go-pinecone", []string{"internal/platform/vector/pinecone", "internal/platform/vector/pinecone/pineconetest"}, "Pinecone is known to its adapter"},
 	{"google.golang.org/grpc", []string{"internal/platform/vector/pinecone", "internal/platform/vector/pinecone/pineconetest"}, "gRPC is spoken with Pinecone only"},

@@ -13,6 +13,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
+	"github.com/rapporthq/rapport/internal/platform/once"
 )
 
 // The types of answers.
@@ -30,6 +31,7 @@ const (
 type HTTP struct {
 	Streams *Streams
 	Timing  Timing
+	Once    *once.Requests // mutations that are sent again with their key
 }
 
 // Supports implements graphql.Transport.
@@ -45,7 +47,7 @@ func (h HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	ctx := r.Context()
 	if v, err := auth.FromContext(ctx); err == nil { // else all that can be had is a refusal, and an invitation accepted
 		if err := h.Streams.limits.operation(ctx, v); err != nil {
-			tooMany(w, err)
+			turnAway(w, err)
 			return
 		}
 	}
@@ -69,19 +71,26 @@ func (h HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	case kind == ast.Mutation && r.Method == http.MethodGet: // anything may prefetch or repeat a GET
 		w.Header().Set("Allow", http.MethodPost)
 		httpx.Problem{Status: http.StatusMethodNotAllowed, Code: string(fault.KindInvalid), Message: "send a mutation by POST"}.Write(w)
+	case kind == ast.Mutation && keyed(r):
+		h.once(w, r, exec, op, best)
 	case best == streamType, kind == ast.Subscription && streams:
 		h.stream(w, r, exec, op, nil)
 	case kind == ast.Subscription:
 		refuse(w, best, present(ctx, exec, op, wrap(fault.Invalid("", "a subscription needs a WebSocket (%s) or Accept: %s", protocol, streamType))))
 	default:
-		var result *graphql.Response
-		if errs := execute(ctx, exec, op, func(r *graphql.Response) { result = r }); errs != nil {
-			refuse(w, best, errs)
-			return
-		}
-		if result != nil { // else the client has gone
-			reply(w, best, http.StatusOK, answerOf(result))
-		}
+		h.run(w, r, exec, op, best)
+	}
+}
+
+// run answers with the one result of an operation.
+func (h HTTP) run(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, op *graphql.OperationContext, kind string) {
+	var result *graphql.Response
+	if errs := execute(r.Context(), exec, op, func(r *graphql.Response) { result = r }); errs != nil {
+		refuse(w, kind, errs)
+		return
+	}
+	if result != nil { // else the client has gone
+		reply(w, kind, http.StatusOK, answerOf(result))
 	}
 }
 
@@ -100,10 +109,18 @@ func refuse(w http.ResponseWriter, kind string, errs gqlerror.List) {
 }
 
 func reply(w http.ResponseWriter, kind string, status int, a answer) {
+	send(w, kind, status, encode(a))
+}
+
+func encode(a answer) []byte {
 	body, err := json.Marshal(a)
 	if err != nil {
 		panic(err) // data and extensions are the executor's
 	}
+	return body
+}
+
+func send(w http.ResponseWriter, kind string, status int, body []byte) {
 	w.Header().Set("Content-Type", kind+"; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

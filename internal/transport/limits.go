@@ -11,6 +11,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
 	"github.com/rapporthq/rapport/internal/platform/limit"
+	"github.com/rapporthq/rapport/internal/platform/once"
 )
 
 // Limits is how much people and organizations may have at a time, and how often they may ask; zeros are no limits.
@@ -104,18 +105,27 @@ func (l Limits) operation(ctx context.Context, v auth.Viewer) error {
 	return nil
 }
 
-// tooMany answers a request that would be one too many, or that nobody can count now.
-func tooMany(w http.ResponseWriter, err error) {
-	p := httpx.Problem{Status: http.StatusTooManyRequests, Message: "try again later"}
-	if fault.KindOf(err) != fault.KindLimited {
-		p.Status = http.StatusServiceUnavailable
-	}
-	p.Code = string(fault.KindUnavailable)
+// turnAway answers a request that is not run: one too many, one that was sent before, or one of which nobody can say that now.
+func turnAway(w http.ResponseWriter, err error) {
+	p := httpx.Problem{Status: http.StatusServiceUnavailable, Code: string(fault.KindUnavailable), Message: "try again later"}
+	seconds := cmp.Or(fault.RetryAfter(err), 1)
 	if all := fault.All(err); len(all) > 0 {
 		p.Code, p.Message = cmp.Or(all[0].Code, string(all[0].Kind)), all[0].Message
 	}
-	seconds := cmp.Or(fault.RetryAfter(err), 1)
-	p.Extensions = map[string]any{"retryAfter": seconds}
-	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	switch fault.KindOf(err) {
+	case fault.KindLimited:
+		p.Status = http.StatusTooManyRequests
+	case fault.KindInvalid:
+		p.Status, seconds = http.StatusBadRequest, 0
+	case fault.KindConflict:
+		p.Status, seconds = http.StatusConflict, fault.RetryAfter(err)
+		if p.Code == once.CodeReused {
+			p.Status = http.StatusUnprocessableEntity
+		}
+	}
+	if seconds > 0 {
+		p.Extensions = map[string]any{"retryAfter": seconds}
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	}
 	p.Write(w)
 }

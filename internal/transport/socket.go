@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -17,6 +18,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/rapporthq/rapport/internal/platform/aside"
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 )
@@ -83,9 +85,9 @@ func (s *socket) serve() {
 	defer s.of.Streams.begin(s.drain)()
 	left := websocket.StatusAbnormalClosure
 	defer func() {
-		if v := recover(); v != nil { // its value may quote anything
-			s.of.Log.ErrorContext(s.ctx, "panic in a socket", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
-			s.close(closeInternal, "Internal server error")
+		if v := recover(); v != nil {
+			refusal := s.recovered(v)
+			s.close(refusal.Code, refusal.Reason)
 		}
 		s.stop()
 		s.stopTimers()
@@ -113,19 +115,28 @@ func (s *socket) serve() {
 	s.beacon = time.AfterFunc(s.timing.KeepAlive, s.ping)
 	s.mu.Unlock()
 	for {
-		kind, raw, err := s.conn.Read(context.Background()) // the end of a context would cut the connection without a code
+		kind, message, err := s.conn.Reader(context.Background()) // the end of a context would cut the connection without a code
+		var refusal *websocket.CloseError
+		if err == nil {
+			aside.Do(func() { refusal, err = s.take(kind, message) })
+		}
 		if err != nil {
 			if code := websocket.CloseStatus(err); code != -1 {
 				left = code
 			}
 			return
 		}
-		s.heard.Store(true)
-		if refusal := s.handle(kind, raw); refusal != nil {
+		if refusal != nil {
 			s.close(refusal.Code, refusal.Reason)
 			return
 		}
 	}
+}
+
+// recovered logs a panic, whose value may quote anything.
+func (s *socket) recovered(v any) *websocket.CloseError {
+	s.of.Log.ErrorContext(s.ctx, "panic in a socket", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+	return &websocket.CloseError{Code: closeInternal, Reason: "Internal server error"}
 }
 
 // close ends everything on the socket, tells the client why, and waits a few seconds for it to agree. The first reason is
@@ -193,6 +204,21 @@ func (s *socket) ping() {
 	}
 	s.write(outgoing{Type: "ping"})
 	s.beacon.Reset(s.timing.KeepAlive)
+}
+
+// take reads a message and handles it.
+func (s *socket) take(kind websocket.MessageType, message io.Reader) (refusal *websocket.CloseError, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			refusal = s.recovered(v)
+		}
+	}()
+	raw, err := io.ReadAll(message)
+	if err != nil {
+		return nil, err
+	}
+	s.heard.Store(true)
+	return s.handle(kind, raw), nil
 }
 
 // handle does what a message asks for; it returns why the socket must be closed, nil if it need not.

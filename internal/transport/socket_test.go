@@ -304,7 +304,7 @@ func TestPings(t *testing.T) {
 func TestSubscriptionsOfASocket(t *testing.T) {
 	t.Parallel()
 	c := connect(t, serve(t, fields{
-		"hello":   once(`{"hello":"you"}`),
+		"hello":   data(`{"hello":"you"}`),
 		"forever": each(func(ctx context.Context, _ chan<- string) { <-ctx.Done() }),
 	}))
 	for i := range 3 {

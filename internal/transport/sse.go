@@ -32,7 +32,7 @@ func (h HTTP) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 			for _, hold := range []func(context.Context, auth.Viewer) (func(), error){h.Streams.limits.stream, h.Streams.limits.subscription} {
 				give, err := hold(ctx, v)
 				if err != nil {
-					tooMany(w, err)
+					turnAway(w, err)
 					return
 				}
 				defer give()

@@ -18,6 +18,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/rapporthq/rapport/internal/platform/aside"
 )
 
 // Timing is how patient the transports are; zero values are the defaults.
@@ -35,52 +37,103 @@ func (t Timing) withDefaults() Timing {
 // closes its channel; ctx is the one that the resolver was called with. The client hears of the first call only, and of none
 // once it has left. Outside a subscription Fail does nothing.
 func Fail(ctx context.Context, err error) {
-	if f, ok := ctx.Value(failureKey{}).(*failure); ok {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if f.err == nil {
-			f.err = gqlerror.WrapPath(graphql.GetPath(ctx), err)
+	if c, ok := ctx.Value(courseKey{}).(*course); ok {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.failed == nil {
+			c.failed = gqlerror.WrapPath(graphql.GetPath(ctx), err)
 		}
 	}
 }
 
-// failure is written by a resolver's goroutine and read by a transport's.
-type failure struct {
-	mu  sync.Mutex
-	err *gqlerror.Error
+// Feed has wait called before each result of the subscription that ctx belongs to. When wait returns, the resolver's channel holds what comes
+// next, or is closed. So an idle subscription has one goroutine, and that waits where its stack is small. A resolver calls Feed
+// at most once, before it returns, with the ctx that it was called with.
+func Feed(ctx context.Context, wait func()) {
+	if c, ok := ctx.Value(courseKey{}).(*course); ok {
+		c.wait = wait
+	}
 }
 
-type failureKey struct{}
+// course is what an operation's resolver and its transport tell each other.
+type course struct {
+	wait func() // nil if the resolver fills its channel by itself
+
+	mu     sync.Mutex // a resolver may fail in a goroutine of its own
+	failed *gqlerror.Error
+}
+
+type courseKey struct{}
 
 // execute runs an operation and hands each of its results to send. It returns the errors with which the operation was
 // refused before there was a result, or failed after some; none of one that is complete. When ctx ends, what is going on
 // is given up: no further result is sent, and what execute returns means nothing.
 func execute(ctx context.Context, exec graphql.GraphExecutor, op *graphql.OperationContext, send func(*graphql.Response)) (refused gqlerror.List) {
-	var failed failure
-	ctx = context.WithValue(ctx, failureKey{}, &failed)
-	defer func() { // the executor recovers what resolvers throw; this is for what lies between
-		if v := recover(); v != nil {
-			refused = present(ctx, exec, op, wrap(op.Recover(ctx, v)))
+	c := &course{}
+	x := execution{ctx: context.WithValue(ctx, courseKey{}, c), exec: exec, op: op, course: c, send: send}
+	if op.Operation.Operation != ast.Subscription {
+		x.step(x.begin)
+		x.step(x.result)
+		return x.refused
+	}
+	defer x.recover() // from what wait throws
+	for step := x.begin; !x.over; step = x.result {
+		aside.Do(func() { x.step(step) })
+		if c.wait != nil && !x.over {
+			c.wait()
 		}
-	}()
-	next, ctx := exec.DispatchOperation(ctx, op)
-	for {
-		r := next(ctx)
-		switch {
-		case r == nil || ctx.Err() != nil:
-			failed.mu.Lock()
-			defer failed.mu.Unlock()
-			if failed.err != nil {
-				return present(ctx, exec, op, failed.err)
-			}
-			return nil
-		case r.Data == nil: // not null: an answer without data is none to an executed operation
-			return r.Errors
+	}
+	return x.refused
+}
+
+// execution is an operation that is being executed.
+type execution struct {
+	ctx    context.Context
+	exec   graphql.GraphExecutor
+	op     *graphql.OperationContext
+	course *course
+	send   func(*graphql.Response)
+
+	next    graphql.ResponseHandler
+	over    bool
+	refused gqlerror.List
+}
+
+func (x *execution) step(do func()) {
+	defer x.recover()
+	if !x.over {
+		do()
+	}
+}
+
+// recover is deferred. The executor recovers what resolvers throw; this is for what lies between.
+func (x *execution) recover() {
+	if v := recover(); v != nil {
+		x.end(present(x.ctx, x.exec, x.op, wrap(x.op.Recover(x.ctx, v))))
+	}
+}
+
+func (x *execution) end(refused gqlerror.List) { x.over, x.refused = true, refused }
+
+// begin has a subscription's resolver called; that of any other operation is called by result.
+func (x *execution) begin() { x.next, x.ctx = x.exec.DispatchOperation(x.ctx, x.op) }
+
+// result sends the next result, of which only a subscription has a second one.
+func (x *execution) result() {
+	r := x.next(x.ctx)
+	switch {
+	case r == nil || x.ctx.Err() != nil:
+		x.course.mu.Lock()
+		defer x.course.mu.Unlock()
+		x.end(nil)
+		if x.course.failed != nil {
+			x.end(present(x.ctx, x.exec, x.op, x.course.failed))
 		}
-		send(r)
-		if op.Operation.Operation != ast.Subscription {
-			return nil
-		}
+	case r.Data == nil: // not null: an answer without data is none to an executed operation
+		x.end(r.Errors)
+	default:
+		x.send(r)
+		x.over = x.op.Operation.Operation != ast.Subscription
 	}
 }
 

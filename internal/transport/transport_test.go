@@ -48,10 +48,10 @@ func (f fields) Exec(ctx context.Context) graphql.ResponseHandler {
 	return f[op.SelectionSet[0].(*ast.Field).Name](ctx)
 }
 
-// once answers data.
-func once(data string) func(context.Context) graphql.ResponseHandler {
+// data answers data.
+func data(text string) func(context.Context) graphql.ResponseHandler {
 	return func(context.Context) graphql.ResponseHandler {
-		return graphql.OneShot(&graphql.Response{Data: json.RawMessage(data)})
+		return graphql.OneShot(&graphql.Response{Data: json.RawMessage(text)})
 	}
 }
 
@@ -87,8 +87,8 @@ func emit(ctx context.Context, out chan<- string, data string) bool {
 // standard is a field of each kind.
 func standard() fields {
 	return fields{
-		"hello":  once(`{"hello":"you"}`),
-		"change": once(`{"change":"done"}`),
+		"hello":  data(`{"hello":"you"}`),
+		"change": data(`{"change":"done"}`),
 		"broken": func(context.Context) graphql.ResponseHandler { panic("marzipan") },
 		"count": each(func(ctx context.Context, out chan<- string) {
 			_ = emit(ctx, out, `{"count":1}`) && emit(ctx, out, `{"count":2}`)

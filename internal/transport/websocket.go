@@ -62,7 +62,7 @@ func (t *WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 	v, err := auth.FromContext(r.Context())
 	if err == nil { // else connection_init says who it is, and is refused
 		if give, err = t.Streams.limits.stream(r.Context(), v); err != nil {
-			tooMany(w, err)
+			turnAway(w, err)
 			return
 		}
 	}

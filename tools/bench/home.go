@@ -66,6 +66,14 @@ func measureHome(ctx context.Context, b *bench) error {
 
 // another is a second database on the bench's server, of another size.
 func (b *bench) another(ctx context.Context, name string, size seed.Size) (*pgxpool.Pool, string, error) {
+	return b.database(ctx, name, func(db *pgxpool.Pool, issuer string) error {
+		_, err := seed.Load(ctx, db, issuer, size)
+		return err
+	})
+}
+
+// database is a further database on the bench's server, which fill fills.
+func (b *bench) database(ctx context.Context, name string, fill func(db *pgxpool.Pool, issuer string) error) (*pgxpool.Pool, string, error) {
 	if _, err := b.db.Exec(ctx, "CREATE DATABASE "+name); err != nil {
 		return nil, "", err
 	}
@@ -84,8 +92,8 @@ func (b *bench) another(ctx context.Context, name string, size seed.Size) (*pgxp
 	}
 	issuer, err := auth.OpenDevIssuer(b.home)
 	if err == nil {
-		progress("filling a database for the " + name + " screen")
-		_, err = seed.Load(ctx, db, issuer.Issuer().Name, size)
+		progress("filling a database for " + name)
+		err = fill(db, issuer.Issuer().Name)
 	}
 	if err == nil {
 		err = leaveUnsearched(ctx, db)

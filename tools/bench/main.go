@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -39,9 +40,13 @@ type options struct {
 	profile  string
 
 	transcripts int
-	serve       string // the role of a child process
+	load        seed.Houses // that are searched
+	searches    int         // of each kind
+	serve       string      // the role of a child process
 	url         string
 	home        string
+	elastic     string // where Elasticsearch is, for a child; "" is without
+	vectors     int    // MiB of memory for vectors, of a child; 0 is what the product takes
 }
 
 // sections in the order in which they are measured.
@@ -62,6 +67,8 @@ var sections = []struct {
 	{"memory", measureMemory},
 	{"sockets", measureSockets},
 	{"answers", measureAnswers},
+	{"search", measureSearch},
+	{"search-alone", measureSearchAlone},
 }
 
 func main() {
@@ -76,13 +83,18 @@ func main() {
 	flag.IntVar(&o.conns, "conns", 16, "connections that ask for the dashboard at once")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of each side of the dashboard, and the plans of its statements, into this folder")
 	flag.IntVar(&o.transcripts, "transcripts", 1000, "how many transcripts go through the pipeline")
+	flag.IntVar(&o.load.Utterances, "utterances", 100_000, "how many utterances are searched in Elasticsearch; the goals of docs/search.md are for 1,000,000, which take half an hour")
+	flag.IntVar(&o.load.Organizations, "organizations", 2, "of how many organizations: 20 for 1,000,000 utterances")
+	flag.IntVar(&o.searches, "searches", 400, "how many searches of each kind are measured")
 	short := flag.Bool("short", false, "three short runs: to see that all works")
 	flag.StringVar(&o.serve, "serve", "", "used by the program itself: be this side's server")
 	flag.StringVar(&o.url, "database", "", "used by the program itself")
 	flag.StringVar(&o.home, "home", "", "used by the program itself")
+	flag.StringVar(&o.elastic, "elastic", "", "used by the program itself")
+	flag.IntVar(&o.vectors, "vectors", 0, "used by the program itself")
 	flag.Parse()
 	if *short {
-		o.runs, o.length, o.transcripts = 3, time.Second, 40
+		o.runs, o.length, o.transcripts, o.load.Utterances, o.searches = 3, time.Second, 40, 10_000, 40
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -146,10 +158,6 @@ func (b *bench) prepare(ctx context.Context) (closeAll func(), err error) {
 		before := closeAll
 		closeAll = func() { f(); before() }
 	}
-	installed := os.Getenv("RAPPORT_HOME")
-	if installed == "" {
-		installed = ".rapport"
-	}
 	// Not one of the tests' throw-away servers: those live in memory where the machine has room, and a commit must be seen
 	// to cost what it costs on a disk.
 	if b.home, err = os.MkdirTemp("", "rapport-bench-"); err != nil {
@@ -159,7 +167,7 @@ func (b *bench) prepare(ctx context.Context) (closeAll func(), err error) {
 	if err := os.Chmod(b.home, 0o755); err != nil { // PostgreSQL's own account, when started as root
 		return closeAll, err
 	}
-	binaries, err := local.Install(ctx, installed, progress)
+	binaries, err := local.Install(ctx, installed(), progress)
 	if err != nil {
 		return closeAll, err
 	}
@@ -201,6 +209,9 @@ func (b *bench) prepare(ctx context.Context) (closeAll func(), err error) {
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), seed.Full.Clients*seed.Full.Sessions, b.practice.Utterances, b.runs)
 	return closeAll, nil
 }
+
+// installed is the folder that servers are installed in.
+func installed() string { return cmp.Or(os.Getenv("RAPPORT_HOME"), ".rapport") }
 
 // isForbidden says that only a superuser may: a checkpoint is a courtesy.
 func isForbidden(err error) bool {

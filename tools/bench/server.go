@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -119,12 +120,9 @@ func serveApp(ctx context.Context, o options, db *pgxpool.Pool, ln net.Listener)
 	if o.serve == uncached {
 		kept = "0s"
 	}
-	cfg, err := config.Load(func(name string) (string, bool) {
-		v, ok := map[string]string{"RAPPORT_HOME": o.home, "RAPPORT_DEMO": "false", "RAPPORT_SHUTDOWN_TIMEOUT": "1s",
-			"RAPPORT_MAX_STREAMS_PER_USER": "0", "RAPPORT_MAX_SUBSCRIPTIONS_PER_USER": "0",
-			"RAPPORT_ANSWERS_KEPT": kept, "RAPPORT_MAX_OPERATIONS_PER_USER": "0", "RAPPORT_MAX_OPERATIONS_PER_ORGANIZATION": "0"}[name]
-		return v, ok
-	})
+	cfg, err := o.config(map[string]string{"RAPPORT_HOME": o.home, "RAPPORT_DEMO": "false", "RAPPORT_SHUTDOWN_TIMEOUT": "1s",
+		"RAPPORT_MAX_STREAMS_PER_USER": "0", "RAPPORT_MAX_SUBSCRIPTIONS_PER_USER": "0",
+		"RAPPORT_ANSWERS_KEPT": kept, "RAPPORT_MAX_OPERATIONS_PER_USER": "0", "RAPPORT_MAX_OPERATIONS_PER_ORGANIZATION": "0"})
 	if err != nil {
 		return err
 	}
@@ -142,6 +140,20 @@ func serveApp(ctx context.Context, o options, db *pgxpool.Pool, ln net.Listener)
 	return nil
 }
 
+// config is the product's with these variables, and those of how it searches.
+func (o options) config(variables map[string]string) (config.Config, error) {
+	if o.elastic != "" {
+		variables["RAPPORT_ELASTICSEARCH_URL"] = o.elastic
+	}
+	if o.vectors > 0 {
+		variables["RAPPORT_VECTOR_MEMORY_MIB"] = strconv.Itoa(o.vectors)
+	}
+	return config.Load(func(name string) (string, bool) {
+		v, ok := variables[name]
+		return v, ok
+	})
+}
+
 // child is a running server.
 type child struct {
 	place
@@ -151,11 +163,15 @@ type child struct {
 
 // start runs a side in a process of its own.
 func (b *bench) start(ctx context.Context, side string) (*child, error) {
+	return startAs(ctx, side, b.options)
+}
+
+func startAs(ctx context.Context, side string, o options) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-serve", side, "-database", b.url, "-home", b.home)
+	cmd := exec.CommandContext(ctx, self, "-serve", side, "-database", o.url, "-home", o.home, "-elastic", o.elastic, "-vectors", strconv.Itoa(o.vectors))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

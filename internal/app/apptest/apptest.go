@@ -193,7 +193,11 @@ func start(t testing.TB, url string, opts []Option) *Env {
 		}
 	})
 	log := slog.New(slog.NewTextHandler(e.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	e.App, err = app.New(t.Context(), e.Config, log, db, append([]app.Option{app.WithEmbedder(embedtest.Words{})}, s.app...)...)
+	options := s.app
+	if e.Config.Meaning.Embedder == config.EmbedderLocal { // a test that wants OpenAI's has a server for it
+		options = append([]app.Option{app.WithEmbedder(embedtest.Words{})}, options...)
+	}
+	e.App, err = app.New(t.Context(), e.Config, log, db, options...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -276,16 +276,14 @@ func (r report) Ask(ctx context.Context, m llm.Model, q llm.Request, call func(l
 		if err := r.hold(ctx, tx); err != nil {
 			return err
 		}
-		under, err = r.limits.Open(ctx, tx, r.asker.Org, m, q)
+		under, err = r.limits.Open(ctx, tx, r.asker.Org, m.Name(), m.Estimate(q))
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	used, failed := m.Answer(ctx, q, call)
-	booking, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // also if the job is to end
-	defer cancel()
-	if err := postgres.InTx(booking, r.db, func(tx pgx.Tx) error { return r.limits.Close(booking, tx, r.asker.Org, under, m, used) }); err != nil {
+	if err := r.limits.Book(ctx, r.db, r.asker.Org, under, m.Name(), used); err != nil {
 		return errors.Join(failed, err)
 	}
 	r.dropped += used.Unreadable
@@ -333,13 +331,15 @@ func (r *run) interrupted(ctx context.Context, job jobs.Job, err error) error {
 		if waits.For == insight.WaitsForSpending {
 			return r.fail(ctx, codeSpent)
 		}
-		return r.wait(ctx, job, 0)
+		return r.wait(ctx, job, 0, codeUnavailable)
 	case failed == nil:
 		return err
 	}
 	switch failed.Kind {
-	case llm.Unavailable, llm.Denied:
-		return r.wait(ctx, job, failed.After)
+	case llm.Unavailable:
+		return r.wait(ctx, job, failed.After, codeUnavailable)
+	case llm.Denied: // the key may be about to be replaced
+		return r.wait(ctx, job, 0, codeDenied)
 	case llm.Refused:
 		return r.fail(ctx, codeRefused)
 	}
@@ -349,11 +349,11 @@ func (r *run) interrupted(ctx context.Context, job jobs.Job, err error) error {
 	return r.fail(ctx, codeUnreadable)
 }
 
-// wait has the job come back, unless that takes longer than anybody waits.
-func (r *run) wait(ctx context.Context, job jobs.Job, least time.Duration) error {
+// wait has the job come back, unless that takes longer than anybody waits: then the code says why there is no answer.
+func (r *run) wait(ctx context.Context, job jobs.Job, least time.Duration, code string) error {
 	d := max(leastWait+rand.N(leastWait), least)
 	if time.Since(job.CreatedAt)+d > patience {
-		return r.fail(ctx, codeUnavailable)
+		return r.fail(ctx, code)
 	}
 	if err := postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
 		if err := r.hold(ctx, tx); err != nil {
@@ -392,6 +392,7 @@ func (s *Service) Died(ctx context.Context, tx pgx.Tx, job jobs.Job) (err error)
 const (
 	codeFailed      = "ASK_FAILED"
 	codeUnavailable = "ASK_UNAVAILABLE"
+	codeDenied      = "ASK_DENIED"
 	codeRefused     = "ASK_REFUSED"
 	codeUnreadable  = "ASK_UNREADABLE"
 	codeSpent       = "ASK_SPENDING_LIMIT"
@@ -401,6 +402,7 @@ const (
 var said = map[string]string{
 	codeFailed:      "The question could not be answered. It can be tried again.",
 	codeUnavailable: "The service that answers questions is busy or cannot be reached. The question can be tried again.",
+	codeDenied:      "The service that answers questions does not take our requests: the key, the account or the model is not right, which whoever runs Rapport has to mend. The question can be tried again then.",
 	codeRefused:     "The service that answers questions declined to answer this one.",
 	codeUnreadable:  "The service that answers questions gave answers that could not be read. The question can be tried again.",
 	codeSpent:       "The organization has spent what language models may cost in this month. The question can be tried again when there is more.",

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
@@ -17,12 +18,13 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 )
 
-// Wait is what an analysis waits for.
+// Wait is what whoever asks a model waits for.
 type Wait string
 
-// What an analysis may wait for. It goes on by itself.
+// What one may have to wait for. It goes on by itself.
 const (
-	WaitsForService  Wait = "SERVICE"        // the model's service is busy, down, or does not take our requests
+	WaitsForService  Wait = "SERVICE"        // the model's service is busy or down
+	WaitsForAccess   Wait = "ACCESS"         // it does not take our requests: the key, the account or the model is not right
 	WaitsForTurn     Wait = "TURN"           // as many of the organization's calls as may be are under way
 	WaitsForSpending Wait = "SPENDING_LIMIT" // the organization's month is spent
 )
@@ -34,6 +36,34 @@ type Waits struct {
 }
 
 func (e *Waits) Error() string { return "waits for " + string(e.For) }
+
+// Again is after what time to look again: limits may be raised before the month ends.
+func (e *Waits) Again() time.Duration {
+	d := max(time.Until(e.Until), 0)
+	if e.For == WaitsForSpending {
+		return min(d, mostWait)
+	}
+	return d
+}
+
+// Waiting says what is waited for after an error of a call, if that helps; nil if it does not. Whoever has waited for long, since that time, waits longer.
+func Waiting(err error, since time.Time) *Waits {
+	var waits *Waits
+	if errors.As(err, &waits) {
+		return waits
+	}
+	d := min(max(time.Since(since)/4, leastWait), mostWait)
+	d = d/2 + rand.N(d) // so that what failed together is not tried together
+	switch failed := llm.Failure(err); {
+	case failed == nil:
+		return nil
+	case failed.Kind == llm.Unavailable:
+		return &Waits{WaitsForService, time.Now().Add(max(d, failed.After))}
+	case failed.Kind == llm.Denied:
+		return &Waits{WaitsForAccess, time.Now().Add(d)}
+	}
+	return nil
+}
 
 // callLasts is more than a job may work: a call that is older was made by a process that is no more.
 const callLasts = 20 * time.Minute
@@ -114,7 +144,7 @@ func (r *run) admit(ctx context.Context, m llm.Model, q llm.Request) (call id.UU
 		if err := r.holdRunning(ctx, tx); err != nil {
 			return err
 		}
-		if call, err = r.limits.Open(ctx, tx, r.content.Session.Org, m, q); err != nil {
+		if call, err = r.limits.Open(ctx, tx, r.content.Session.Org, m.Name(), m.Estimate(q)); err != nil {
 			return err
 		}
 		return r.goesOn(ctx, tx)
@@ -122,11 +152,10 @@ func (r *run) admit(ctx context.Context, m llm.Model, q llm.Request) (call id.UU
 	return call, err
 }
 
-// Open opens a call on an organization's account, in the caller's transaction, if the limits allow it; if not, it is a *Waits. What is under way
-// counts with the most that it can cost, so that calls at the same time cannot overrun the limit together. Whatever becomes of the call, it is
-// closed with Close.
-func (l Limits) Open(ctx context.Context, tx pgx.Tx, org id.UUID, m llm.Model, q llm.Request) (call id.UUID, err error) {
-	most := m.Estimate(q)
+// Open opens a call of a model on an organization's account, in the caller's transaction, if the limits allow the most that it can use; if not, it is a
+// *Waits. What is under way counts with that most, so that calls at the same time cannot overrun the limit together. Whatever becomes of the call, it is
+// closed with Close or Book.
+func (l Limits) Open(ctx context.Context, tx pgx.Tx, org id.UUID, model string, most llm.Usage) (call id.UUID, err error) {
 	var owners *int64
 	if err := tx.QueryRow(ctx, `SELECT model_monthly_limit_micros FROM organizations WHERE id = $1 FOR NO KEY UPDATE`, org).Scan(&owners); err != nil {
 		return call, err
@@ -141,9 +170,9 @@ func (l Limits) Open(ctx context.Context, tx pgx.Tx, org id.UUID, m llm.Model, q
 	var under int
 	var spent int64
 	if err := tx.QueryRow(ctx, `
-		SELECT count(*), coalesce(sum(cost_micros), 0)::bigint
+		SELECT count(*) FILTER (WHERE model = $2), coalesce(sum(cost_micros), 0)::bigint
 			+ coalesce((SELECT sum(cost_micros) FROM model_spending WHERE org_id = $1 AND month = `+thisMonth+`), 0)::bigint
-		FROM model_calls WHERE org_id = $1`, org).Scan(&under, &spent); err != nil {
+		FROM model_calls WHERE org_id = $1`, org, model).Scan(&under, &spent); err != nil {
 		return call, err
 	}
 	now := time.Now().UTC()
@@ -157,20 +186,27 @@ func (l Limits) Open(ctx context.Context, tx pgx.Tx, org id.UUID, m llm.Model, q
 	_, err = tx.Exec(ctx, `
 		INSERT INTO model_calls (id, org_id, model, input_tokens, output_tokens, cost_micros, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, now() + $7::interval)`,
-		call, org, m.Name(), most.InputTokens, most.OutputTokens, most.CostMicros, callLasts)
+		call, org, model, most.InputTokens, most.OutputTokens, most.CostMicros, callLasts)
 	return call, err
 }
 
 // Close closes a call with what it has cost, in the caller's transaction.
-func (Limits) Close(ctx context.Context, tx pgx.Tx, org, call id.UUID, m llm.Model, used llm.Usage) error {
+func (Limits) Close(ctx context.Context, tx pgx.Tx, org, call id.UUID, model string, used llm.Usage) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM model_calls WHERE org_id = $1 AND id = $2`, org, call); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO model_spending AS s (org_id, month, model, calls, input_tokens, output_tokens, cost_micros)
 		VALUES ($1, `+thisMonth+`, $2, 1, $3, $4, $5) ON CONFLICT (org_id, month, model) DO UPDATE SET `+addUp,
-		org, m.Name(), used.InputTokens, used.OutputTokens, used.CostMicros)
+		org, model, used.InputTokens, used.OutputTokens, used.CostMicros)
 	return err
+}
+
+// Book closes a call with what it has cost, in a transaction of its own, also if whoever made it is to end.
+func (l Limits) Book(ctx context.Context, db *pgxpool.Pool, org, call id.UUID, model string, used llm.Usage) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return postgres.InTx(ctx, db, func(tx pgx.Tx) error { return l.Close(ctx, tx, org, call, model, used) })
 }
 
 const (
@@ -190,7 +226,7 @@ func (r *run) book(ctx context.Context, call id.UUID, m llm.Model, used llm.Usag
 			WHERE org_id = $1 AND id = $2`, org, r.id, used.InputTokens, used.OutputTokens, used.CostMicros); err != nil {
 			return err
 		}
-		return r.limits.Close(ctx, tx, org, call, m, used)
+		return r.limits.Close(ctx, tx, org, call, m.Name(), used)
 	})
 	if err != nil {
 		return fmt.Errorf("book a call: %w", err)
@@ -219,24 +255,17 @@ const (
 // interrupted decides what becomes of a run that could not go on because of the model. What it has found so far stays, what it has
 // paid for is kept, and it can be taken up: by its job, or when somebody asks for it.
 func (r *run) interrupted(ctx context.Context, job jobs.Job, err error) error {
-	var waits *Waits
-	failed := llm.Failure(err)
-	switch {
-	case errors.As(err, &waits):
-		return r.wait(ctx, waits, min(time.Until(waits.Until), mostWait))
+	failed, old := llm.Failure(err), time.Since(job.CreatedAt) > givesUp
+	switch waits := Waiting(err, job.CreatedAt); {
+	case waits != nil && waits.For == WaitsForService && old:
+		return r.blame(ctx, err, codeUnavailable)
+	case waits != nil && waits.For == WaitsForAccess && old:
+		return r.blame(ctx, err, codeDenied)
+	case waits != nil:
+		return r.wait(ctx, waits)
 	case failed == nil:
 		return err
-	}
-	switch failed.Kind {
-	case llm.Unavailable, llm.Denied:
-		age := time.Since(job.CreatedAt)
-		if age > givesUp {
-			return r.blame(ctx, err, codeUnavailable)
-		}
-		d := min(max(age/4, leastWait), mostWait)
-		d = max(d/2+rand.N(d), failed.After)
-		return r.wait(ctx, &Waits{WaitsForService, time.Now().Add(d)}, d)
-	case llm.Refused:
+	case failed.Kind == llm.Refused:
 		return r.blame(ctx, err, codeRefused)
 	}
 	if job.Attempt < 3 { // every attempt costs
@@ -246,7 +275,7 @@ func (r *run) interrupted(ctx context.Context, job jobs.Job, err error) error {
 }
 
 // wait says what the run waits for, and has its job come back. To wait is no attempt.
-func (r *run) wait(ctx context.Context, what *Waits, d time.Duration) error {
+func (r *run) wait(ctx context.Context, what *Waits) error {
 	err := postgres.InTx(ctx, r.db, func(tx pgx.Tx) error {
 		if err := r.holdRunning(ctx, tx); err != nil {
 			return err
@@ -265,13 +294,14 @@ func (r *run) wait(ctx context.Context, what *Waits, d time.Duration) error {
 	} else if err != nil {
 		return err
 	}
-	return jobs.Snooze(d)
+	return jobs.Snooze(what.Again())
 }
 
 // Why an analysis is given up, beside codeFailed, which is anything else.
 const (
 	codeFailed      = "ANALYSIS_FAILED"
 	codeUnavailable = "ANALYSIS_UNAVAILABLE"
+	codeDenied      = "ANALYSIS_DENIED"
 	codeRefused     = "ANALYSIS_REFUSED"
 	codeUnreadable  = "ANALYSIS_UNREADABLE"
 )
@@ -280,6 +310,7 @@ const (
 var said = map[string]string{
 	codeFailed:      "The transcript could be read but not analysed. What was said is all there; the analysis can be tried again.",
 	codeUnavailable: "The service that analyses conversations could not be reached for a day. What was said is all there; the analysis can be tried again.",
+	codeDenied:      "The service that analyses conversations has not taken our requests for a day: the key, the account or the model is not right, which whoever runs Rapport has to mend. What was said is all there; the analysis can be tried again then.",
 	codeRefused:     "The service that analyses conversations declined to analyse this one, or a part of it. What was said is all there, and so is what was found.",
 	codeUnreadable:  "The service that analyses conversations gave answers that could not be read. What was said is all there; the analysis can be tried again.",
 }

@@ -2,6 +2,8 @@ package live
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
@@ -146,10 +148,21 @@ func (s *Service) take(ctx context.Context, tx pgx.Tx, v auth.Viewer, x *hearing
 	postgres.AfterCommit(tx, func() {
 		s.contents.put(contentKey{v.Org, l.ID, about.From, about.To}, content{utterances: news, measures: measures, shared: l.SharedWithClient})
 	})
-	if err := s.publish(ctx, tx, l.ref, eventSaid, about); err != nil {
+	if err := s.publish(ctx, tx, l.ref, eventSaid, keyOf(news), about); err != nil {
 		return err
 	}
 	return s.nudge(ctx, tx, x, l, noticed)
+}
+
+// keyOf is the same for two changes of the same utterances: the later one says all that the earlier one did.
+func keyOf(news []*Utterance) string {
+	ids := make([]string, len(news))
+	for i, u := range news {
+		ids[i] = u.ID.UUID.String()
+	}
+	slices.Sort(ids)
+	sum := sha256.Sum256([]byte(strings.Join(ids, " ")))
+	return eventSaid + ":" + hex.EncodeToString(sum[:16])
 }
 
 // compare finds what is new in chunks.

@@ -85,7 +85,7 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, l *row, why EndReason) err
 		WHERE org_id = $1 AND id = $2`, l.ref.Org, l.ID, why, made, l.Revision, l.measured(all)); err != nil {
 		return err
 	}
-	return s.publish(ctx, tx, l.ref, eventState, what{Live: l.ID})
+	return s.publish(ctx, tx, l.ref, eventState, "", what{Live: l.ID})
 }
 
 // settle makes final what is provisional.
@@ -99,7 +99,7 @@ func (s *Service) settle(ctx context.Context, tx pgx.Tx, l *row) error {
 	}
 	from := l.Revision + 1
 	l.Revision += settled.RowsAffected()
-	return s.publish(ctx, tx, l.ref, eventSaid, what{Live: l.ID, From: from, To: l.Revision})
+	return s.publish(ctx, tx, l.ref, eventSaid, "", what{Live: l.ID, From: from, To: l.Revision})
 }
 
 // document is what was said as a file would say it, and the roles that were given for its speakers.
@@ -194,6 +194,9 @@ func (s *Service) Stop(ctx context.Context, organization id.UUID, of session.ID)
 			organization, of); err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, `UPDATE live_sessions SET speakers = '[]', measures = NULL WHERE org_id = $1 AND session_id = $2 AND status = 'ENDED'`, organization, of); err != nil {
+			return err
+		}
 		l, err := lockLatest(ctx, tx, organization, of)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && l.Status == Ended {
 			return nil
@@ -231,7 +234,7 @@ func (s *Service) drop(ctx context.Context, tx pgx.Tx, l *row) error {
 	if err := audit.RecordSystem(ctx, tx, l.ref.Org, entry("live.end", l.ID, l.ref.ClientID, "status", "utterances")); err != nil {
 		return err
 	}
-	return s.publish(ctx, tx, l.ref, eventState, what{Live: l.ID})
+	return s.publish(ctx, tx, l.ref, eventState, "", what{Live: l.ID})
 }
 
 // Prune removes the words of live sessions that ended a day ago, here where they are beside a transcript, and returns how many utterances

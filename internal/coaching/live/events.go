@@ -153,6 +153,16 @@ func (e *Events) Next(ctx context.Context) (Event, error) {
 	return stream.Seen(ctx, e.from, e.see)
 }
 
+// About is the session that the viewer must see to listen.
+func (e *Events) About() []id.UUID { return []id.UUID{e.of.UUID} }
+
+// Check returns a NotFound fault if the viewer may see nothing of what is said any more, as it is now: a consent was withdrawn, or the session is
+// put away or another's.
+func (e *Events) Check(ctx context.Context) error {
+	_, err := e.service.access(ctx, e.viewer, e.of)
+	return err
+}
+
 // Close stops listening.
 func (e *Events) Close() { e.from.Close() }
 
@@ -264,17 +274,20 @@ func (s *Service) sees(ctx context.Context, v auth.Viewer, of session.ID, since 
 	for _, role := range slices.Sorted(slices.Values(v.Roles)) {
 		key.roles += string(role) + " "
 	}
-	return s.accesses.get(ctx, key, func(ctx context.Context) (access, error) {
-		found, err := page.ByIDs(ctx, s.db, v, accesses, session.ConversationScope(v, "s.org_id", session.ToRead, "true", latestIsShared), []id.UUID{of.UUID})
-		if err != nil {
-			return access{}, err
-		}
-		a := found[of.UUID]
-		if a == nil {
-			return access{}, fault.NotFound("live session")
-		}
-		return access{a.Grants, a.analysis}, nil
-	})
+	return s.accesses.get(ctx, key, func(ctx context.Context) (access, error) { return s.access(ctx, v, of) })
+}
+
+// access is sees as it is now.
+func (s *Service) access(ctx context.Context, v auth.Viewer, of session.ID) (access, error) {
+	found, err := page.ByIDs(ctx, s.db, v, accesses, session.ConversationScope(v, "s.org_id", session.ToRead, "true", latestIsShared), []id.UUID{of.UUID})
+	if err != nil {
+		return access{}, err
+	}
+	a := found[of.UUID]
+	if a == nil {
+		return access{}, fault.NotFound("live session")
+	}
+	return access{a.Grants, a.analysis}, nil
 }
 
 // content is what an event of words holds, for everybody who may see it.

@@ -177,7 +177,7 @@ func (s *Service) Dismiss(ctx context.Context, in DismissInput) (_ *Nudge, err e
 		if err := audit.Record(ctx, tx, v, entry("live.dismissNudge", n.LiveSessionID, meeting.ClientID, "nudges")); err != nil {
 			return err
 		}
-		return s.publish(ctx, tx, meeting.Ref(v.Org), eventNudge, what{Live: n.LiveSessionID, Nudge: &in.ID})
+		return s.publish(ctx, tx, meeting.Ref(v.Org), eventNudge, "", what{Live: n.LiveSessionID, Nudge: &in.ID})
 	})
 	if err != nil {
 		return nil, err
@@ -234,7 +234,7 @@ func (s *Service) nudge(ctx context.Context, tx pgx.Tx, x *hearing, l *row, noti
 		if _, err := tx.Exec(ctx, `UPDATE live_sessions SET nudged_ms = $3 WHERE org_id = $1 AND id = $2`, l.ref.Org, l.ID, n.AtMs); err != nil {
 			return err
 		}
-		return s.publish(ctx, tx, l.ref, eventNudge, what{Live: l.ID, Nudge: &key})
+		return s.publish(ctx, tx, l.ref, eventNudge, "", what{Live: l.ID, Nudge: &key})
 	}
 	return nil
 }

@@ -196,7 +196,7 @@ func (s *Service) Start(ctx context.Context, in StartInput) (_ *Session, err err
 		if err := jobs.Enqueue(ctx, tx, jobs.Job{Org: v.Org, Kind: JobWatch, Entity: key.UUID, RunAt: time.Now().Add(patience)}); err != nil {
 			return err
 		}
-		return s.publish(ctx, tx, meeting.Ref(v.Org), eventState, what{Live: key})
+		return s.publish(ctx, tx, meeting.Ref(v.Org), eventState, "", what{Live: key})
 	})
 	if err != nil {
 		return nil, err
@@ -270,7 +270,7 @@ func (s *Service) move(ctx context.Context, key session.ID, action string, from,
 		if err := audit.Record(ctx, tx, v, entry(action, l.ID, l.ref.ClientID, "status")); err != nil {
 			return err
 		}
-		return s.publish(ctx, tx, l.ref, eventState, what{Live: l.ID})
+		return s.publish(ctx, tx, l.ref, eventState, "", what{Live: l.ID})
 	})
 	if err != nil {
 		return nil, err
@@ -292,13 +292,13 @@ func (s *Service) going(ctx context.Context, tx pgx.Tx, organization id.UUID, ke
 	return l, nil
 }
 
-// publish tells those who listen to the session. Of single words nobody hears who listens to all of a client's or coach's sessions.
-func (s *Service) publish(ctx context.Context, tx pgx.Tx, ref session.Ref, kind string, about what) error {
+// publish tells those who listen to the session; key is the event's, "" for one that nothing makes superfluous. Of single words nobody hears who listens to all of a client's or coach's sessions.
+func (s *Service) publish(ctx context.Context, tx pgx.Tx, ref session.Ref, kind, key string, about what) error {
 	data, err := json.Marshal(about)
 	if err != nil {
 		return err
 	}
-	return s.events.Publish(ctx, tx, ref.Org, stream.Event{Kind: kind, Data: data}, session.SessionTopic(ref.ID))
+	return s.events.Publish(ctx, tx, ref.Org, stream.Event{Kind: kind, Data: data, Key: key}, session.SessionTopic(ref.ID))
 }
 
 // entry is a line of the audit trail about a live session.

@@ -22,6 +22,17 @@ type Store struct {
 	Copy, Shown string
 }
 
+// Aged is one table of what people have written about conversations without being a part of them: a retention policy ends it when it is as
+// old as the conversations that it ends. The conditions are SQL about its row x; $1 is the organization, and d are the transcripts that go.
+type Aged struct {
+	Table string
+	Of    string // that the row goes; true of no less when what refers to it has gone
+	Since string // when it was written
+}
+
+// Before is the moment before which something must have been written to be ended by a policy.
+const Before = `($3::timestamptz - $2::int * interval '1 day')`
+
 // OfSession is the condition that a client takes part in the session in the given column, as its client or one of them.
 func OfSession(column string) string {
 	return column + ` IN (SELECT s.id FROM sessions s WHERE s.org_id = $1 AND (s.client_id = $2 OR EXISTS (

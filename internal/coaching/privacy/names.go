@@ -39,7 +39,7 @@ var Written = []Text{
 	{Table: "themes", Columns: []string{"label"}},
 	{Table: "ask_messages", Columns: []string{"question"}, Secret: "true"},
 	{Table: "tags", Columns: []string{"name"}, Unique: true},
-	{Table: "saved_filters", Columns: []string{"name"}, Unique: true},
+	{Table: "saved_filters", Columns: []string{"name", "query"}, Unique: true},
 }
 
 // names are what a person is called and written to, as it is found in what others have written: whole words, in any case.
@@ -267,10 +267,10 @@ func rewrite(ctx context.Context, tx pgx.Tx, t Text, at string, texts []*string)
 			set += ", "
 		}
 		set += fmt.Sprintf("%s = ($2::text[])[%d]", c, i+1)
-	}
-	if t.Unique {
-		set = fmt.Sprintf(`%[1]s = ($2::text[])[1] || CASE WHEN EXISTS (SELECT FROM %[2]s o WHERE o.org_id = x.org_id AND o.owner_id = x.owner_id
-			AND o.id <> x.id AND lower(o.%[1]s) = lower(($2::text[])[1])) THEN ' ' || right(x.id::text, 4) ELSE '' END`, t.Columns[0], t.Table)
+		if i == 0 && t.Unique {
+			set += fmt.Sprintf(` || CASE WHEN EXISTS (SELECT FROM %[2]s o WHERE o.org_id = x.org_id AND o.owner_id = x.owner_id
+				AND o.id <> x.id AND lower(o.%[1]s) = lower(($2::text[])[1])) THEN ' ' || right(x.id::text, 4) ELSE '' END`, c, t.Table)
+		}
 	}
 	_, err := tx.Exec(ctx, `UPDATE `+t.Table+` x SET `+set+` WHERE x.ctid = $1::text::tid`, at, texts)
 	return err

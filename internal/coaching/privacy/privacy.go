@@ -131,15 +131,16 @@ type Service struct {
 	mails       Mails // nil if nothing keeps them
 	search      Search
 	stores      []personal.Store
+	aged        []personal.Aged
 	outbox      *event.Outbox
 	now         func() time.Time
 }
 
 // NewService returns a Service over db that tells other systems of erasures. stores are what the domains keep of clients beside transcripts and what is derived from them; each
-// stands before those that it refers to.
+// stands before those that it refers to. aged is what people have written about conversations, each after what refers to it.
 func NewService(db *pgxpool.Pool, clients *client.Service, transcripts *transcript.Service, insights *insight.Service, live *live.Service, files blob.Store, mails Mails, search Search,
-	stores []personal.Store, outbox *event.Outbox) *Service {
-	return &Service{db: db, clients: clients, transcripts: transcripts, insights: insights, live: live, files: files, mails: mails, search: search, stores: stores, outbox: outbox, now: time.Now}
+	stores []personal.Store, aged []personal.Aged, outbox *event.Outbox) *Service {
+	return &Service{db: db, clients: clients, transcripts: transcripts, insights: insights, live: live, files: files, mails: mails, search: search, stores: stores, aged: aged, outbox: outbox, now: time.Now}
 }
 
 // conversation is all that is kept of a conversation, each after those that refer to it.

@@ -44,6 +44,9 @@ const overdue = `
 		WHERE p.org_id = $1 AND p.session_id = s.id AND c.legal_hold)
 	AND NOT EXISTS (SELECT FROM clients c WHERE c.org_id = $1 AND c.id = s.client_id AND c.legal_hold)`
 
+// due are the overdue transcripts as d.
+const due = `WITH d AS MATERIALIZED (` + overdue + `) `
+
 // Report says what a sweep would remove now, by the organization's policy or by another that is considered: counts and dates, no content.
 // It is nil if there is no policy. The schema says who may ask.
 func (s *Service) Report(ctx context.Context, days *int) (_ *Report, err error) {
@@ -63,11 +66,10 @@ func (s *Service) Report(ctx context.Context, days *int) (_ *Report, err error) 
 	now := s.today()
 	r := &Report{Days: *days, Before: now.AddDate(0, 0, -*days)}
 	counts, oldest := map[string]int{}, map[string]time.Time{}
-	count := func(store, from, condition string) error {
+	count := func(store, since, from string) error {
 		var n int
 		var first *time.Time
-		if err := s.db.QueryRow(ctx, `WITH d AS MATERIALIZED (`+overdue+`) SELECT count(*), min(d.ended) FROM d JOIN `+from+` x ON x.org_id = $1 AND `+condition,
-			v.Org, *days, now).Scan(&n, &first); err != nil {
+		if err := s.db.QueryRow(ctx, due+`SELECT count(DISTINCT x.ctid), min(`+since+`) FROM `+from, v.Org, *days, now).Scan(&n, &first); err != nil {
 			return err
 		}
 		if n > 0 {
@@ -76,12 +78,17 @@ func (s *Service) Report(ctx context.Context, days *int) (_ *Report, err error) 
 		return nil
 	}
 	for _, rows := range conversation {
-		if err := count(rows.Table, rows.Table, rows.On); err != nil {
+		if err := count(rows.Table, "d.ended", "d JOIN "+rows.Table+" x ON x.org_id = $1 AND "+rows.On); err != nil {
 			return nil, err
 		}
 	}
-	if err := count(transcript.Files, "transcripts", "x.id = d.id AND x.blob_key IS NOT NULL"); err != nil {
+	if err := count(transcript.Files, "d.ended", "d JOIN transcripts x ON x.org_id = $1 AND x.id = d.id AND x.blob_key IS NOT NULL"); err != nil {
 		return nil, err
+	}
+	for _, a := range s.aged {
+		if err := count(a.Table, a.Since, a.Table+" x WHERE x.org_id = $1 AND "+a.Of); err != nil {
+			return nil, err
+		}
 	}
 	r.Stores = sorted(counts, oldest)
 	last := &Sweep{}
@@ -114,12 +121,16 @@ func (s *Service) Schedule(ctx context.Context) (err error) {
 	if _, err := pgx.ForEachRow(rows, []any{&organization, &days}, func() error { policies[organization] = days; return nil }); err != nil {
 		return err
 	}
+	something := due + `SELECT EXISTS (SELECT FROM d)`
+	for _, a := range s.aged {
+		something += ` OR EXISTS (SELECT FROM ` + a.Table + ` x WHERE x.org_id = $1 AND ` + a.Of + `)`
+	}
 	for organization, days := range policies {
-		var due bool
-		if err := s.db.QueryRow(ctx, `SELECT EXISTS (`+overdue+`)`, organization, days, s.today()).Scan(&due); err != nil {
+		var found bool
+		if err := s.db.QueryRow(ctx, something, organization, days, s.today()).Scan(&found); err != nil {
 			return err
 		}
-		if !due {
+		if !found {
 			continue
 		}
 		if err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error { return enqueue(ctx, tx, organization, JobSweep, organization) }); err != nil {
@@ -129,11 +140,11 @@ func (s *Service) Schedule(ctx context.Context) (err error) {
 	return nil
 }
 
-// Sweep handles JobSweep: it removes what Report counts. Each transcript goes in a transaction of its own, which counts it; a sweep that was
-// interrupted goes on in the same row, and the policy is read anew before each, so that one that is lifted ends it.
+// Sweep handles JobSweep: it removes what Report counts. Each transcript, and each batch of what was written about them, goes in a transaction
+// of its own, which counts it; a sweep that was interrupted goes on in the same row, and the policy is read anew before each, so that one that
+// is lifted ends it.
 func (s *Service) Sweep(ctx context.Context, job jobs.Job) (err error) {
 	defer fault.Wrap(&err, "privacy.Sweep(%s)", job.Org)
-	var sweep id.UUID
 	for {
 		var days *int
 		if err := s.db.QueryRow(ctx, `SELECT retention_days FROM organizations WHERE id = $1`, job.Org).Scan(&days); errors.Is(err, pgx.ErrNoRows) {
@@ -141,30 +152,53 @@ func (s *Service) Sweep(ctx context.Context, job jobs.Job) (err error) {
 		} else if err != nil {
 			return err
 		}
-		var key transcript.ID
-		err := pgx.ErrNoRows
-		if days != nil {
-			var ended time.Time
-			err = s.db.QueryRow(ctx, overdue+` ORDER BY ended, t.id LIMIT 1`, job.Org, *days, s.today()).Scan(&key, &ended)
-		}
-		if errors.Is(err, pgx.ErrNoRows) {
+		if days == nil {
 			return s.finish(ctx, job.Org)
-		} else if err != nil {
-			return err
 		}
-		if sweep.IsZero() {
-			if err := s.db.QueryRow(ctx, `
+		receipt := func(tx pgx.Tx, counts map[string]int) error {
+			var sweep id.UUID
+			if err := tx.QueryRow(ctx, `
 				INSERT INTO retention_sweeps (id, org_id, days) VALUES ($1, $2, $3)
 				ON CONFLICT (org_id) WHERE finished_at IS NULL DO UPDATE SET days = excluded.days RETURNING id`, id.New(), job.Org, *days).Scan(&sweep); err != nil {
 				return err
 			}
-		}
-		if err := s.remove(ctx, job.Org, key, func(tx pgx.Tx, counts map[string]int) error {
 			return add(ctx, tx, "retention_sweeps", job.Org, sweep, counts)
-		}); err != nil {
+		}
+		var key transcript.ID
+		var ended time.Time
+		more := true
+		err := s.db.QueryRow(ctx, overdue+` ORDER BY ended, t.id LIMIT 1`, job.Org, *days, s.today()).Scan(&key, &ended)
+		switch {
+		case err == nil:
+			err = s.remove(ctx, job.Org, key, receipt)
+		case errors.Is(err, pgx.ErrNoRows):
+			more, err = s.age(ctx, job.Org, *days, receipt)
+		}
+		if err != nil {
 			return err
 		}
+		if !more {
+			return s.finish(ctx, job.Org)
+		}
 	}
+}
+
+// age removes a batch of what was written about conversations that have gone, and says whether there was any.
+func (s *Service) age(ctx context.Context, organization id.UUID, days int, receipt func(pgx.Tx, map[string]int) error) (found bool, err error) {
+	for _, a := range s.aged {
+		err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+			gone, err := tx.Exec(ctx, due+`DELETE FROM `+a.Table+` x WHERE x.ctid = ANY(ARRAY(
+				SELECT x.ctid FROM `+a.Table+` x WHERE x.org_id = $1 AND `+a.Of+` LIMIT $4 FOR UPDATE))`, organization, days, s.today(), batch)
+			if found = err == nil && gone.RowsAffected() > 0; !found {
+				return err
+			}
+			return receipt(tx, map[string]int{a.Table: int(gone.RowsAffected())})
+		})
+		if found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
 }
 
 // finish closes the sweep that is under way, if one is.

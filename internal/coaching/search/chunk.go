@@ -28,8 +28,8 @@ const (
 	overlapWords = 25
 )
 
-// Chunks cuts a conversation into passages for which fits holds. Each utterance with words is in one, in the order of the conversation; where there
-// is room, a question and what follows it stand together in one; what ends a passage begins the next one, if it is short or a question. An utterance that is too long by itself is
+// Chunks cuts a conversation into passages for which fits holds. Each utterance with words is in one, in the order of the conversation. A question stands in one with what follows
+// it, however many words that has, as long as both fit; what ends a passage begins the next one, if it is short or a question. An utterance that is too long by itself is
 // cut between sentences, or else words. The same lines make the same passages.
 func Chunks(lines []Line, fits func(text string) bool) []Chunk {
 	room := room(fits)
@@ -47,9 +47,13 @@ func Chunks(lines []Line, fits func(text string) bool) []Chunk {
 	var chunks []Chunk
 	for from := 0; from < len(units); {
 		text, to := units[from].text, from
-		for to+1 < len(units) && room(text+"\n"+units[to+1].text) {
-			to++
-			text += "\n" + units[to].text
+		for to+1 < len(units) {
+			longer := text + "\n" + units[to+1].text
+			answered := to == from && units[from].question && fits(longer)
+			if !answered && !room(longer) {
+				break
+			}
+			to, text = to+1, longer
 		}
 		chunks = append(chunks, Chunk{First: units[from].index, Last: units[to].index, Key: units[from].key + "-" + units[to].key, Text: text})
 		if last := units[to]; to > from && to+1 < len(units) && (last.question || last.words <= overlapWords) {

@@ -14,12 +14,14 @@ func TestChunks(t *testing.T) {
 	long := strings.Repeat("I think about it all the time. ", 30)
 	lines := []Line{
 		{0, strings.Repeat("well ", 50), false}, {1, "What stopped you?", true}, {2, strings.Repeat("fear ", 40), false}, {3, " ", false}, {4, long, false}, {5, "Yes.", false},
+		{6, strings.Repeat("so ", 57), false}, {7, "And what did you tell them then?", true}, {8, strings.Repeat("that ", 58), false}, {9, "Good.", false},
 	}
 	var got []string
 	for _, c := range Chunks(lines, func(string) bool { return true }) {
 		got = append(got, fmt.Sprintf("%s (%d to %d, %d words)", c.Key, c.First, c.Last, len(strings.Fields(c.Text))))
 	}
-	want := []string{"0-1 (0 to 1, 53 words)", "1-2 (1 to 2, 43 words)", "4.1-4.1 (4 to 4, 56 words)", "4.2-4.2 (4 to 4, 56 words)", "4.3-4.3 (4 to 4, 56 words)", "4.4-5 (4 to 5, 43 words)"}
+	want := []string{"0-1 (0 to 1, 53 words)", "1-2 (1 to 2, 43 words)", "4.1-4.1 (4 to 4, 56 words)", "4.2-4.2 (4 to 4, 56 words)", "4.3-4.3 (4 to 4, 56 words)", "4.4-5 (4 to 5, 43 words)",
+		"5-6 (5 to 6, 58 words)", "7-8 (7 to 8, 65 words)", "9-9 (9 to 9, 1 words)"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -51,7 +53,7 @@ func TestChunksProperties(t *testing.T) {
 		room := func(text string) bool { return fits(text) && len(strings.Fields(text)) <= chunkWords }
 		keys := map[string]bool{}
 		for i, c := range chunks {
-			if !room(c.Text) || !utf8.ValidString(c.Text) || strings.TrimSpace(c.Text) == "" {
+			if !fits(c.Text) || len(strings.Fields(c.Text)) > 2*chunkWords || !utf8.ValidString(c.Text) || strings.TrimSpace(c.Text) == "" {
 				t.Fatalf("%q has no room", c.Text)
 			}
 			if c.First > c.Last || i > 0 && (c.First < chunks[i-1].First || c.Last < chunks[i-1].Last) {
@@ -81,7 +83,7 @@ func TestChunksProperties(t *testing.T) {
 					t.Fatalf("%q of %d is in none", word, l.Index)
 				}
 			}
-			if l.Question && i+1 < len(lines) && strings.TrimSpace(lines[i+1].Text) != "" && room(strings.TrimSpace(l.Text)+"\n"+strings.TrimSpace(lines[i+1].Text)) {
+			if l.Question && i+1 < len(lines) && room(strings.TrimSpace(l.Text)) && room(strings.TrimSpace(lines[i+1].Text)) && strings.TrimSpace(lines[i+1].Text) != "" && fits(strings.TrimSpace(l.Text)+"\n"+strings.TrimSpace(lines[i+1].Text)) {
 				if !slices.ContainsFunc(chunks, func(c Chunk) bool { return c.First <= l.Index && lines[i+1].Index <= c.Last }) {
 					t.Fatalf("the question %d and its answer are apart", l.Index)
 				}

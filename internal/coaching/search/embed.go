@@ -18,7 +18,6 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
-	"github.com/rapporthq/rapport/internal/platform/llm"
 	"github.com/rapporthq/rapport/internal/platform/textsearch"
 	"github.com/rapporthq/rapport/internal/platform/vector"
 )
@@ -78,7 +77,7 @@ func (m *Meaning) Embed(ctx context.Context, of Subject, job jobs.Job) (err erro
 	}
 	for _, model := range models {
 		if err := m.embed(ctx, job.Org, of, job.Entity, model); err != nil {
-			return err
+			return m.wait(ctx, job.Org, err)
 		}
 	}
 	return nil
@@ -98,7 +97,7 @@ const agrees = `EXISTS (SELECT FROM consents k WHERE k.org_id = $1 AND k.client_
 
 func (m Model) eligible(of Subject) string {
 	if m.Remote {
-		return eligible[of] + ` AND EXISTS (SELECT FROM organizations o WHERE o.id = $1 AND o.ai_enabled AND o.model_sees <> 'PLACEHOLDERS')`
+		return eligible[of] + ` AND EXISTS (SELECT FROM organizations o WHERE o.id = $1 AND ` + readAlong + `)`
 	}
 	return eligible[of]
 }
@@ -220,10 +219,13 @@ func (m *Meaning) put(ctx context.Context, space vector.Space, model Model, piec
 	for i, p := range pieces {
 		texts[i] = p.Text
 	}
-	vectors, _, err := model.Embed(ctx, texts)
-	if failed := llm.Failure(err); failed != nil && failed.After > 0 {
-		return jobs.Snooze(failed.After)
-	} else if err != nil {
+	if waits, err := m.waits(ctx, space.Org); err != nil {
+		return err
+	} else if waits != nil {
+		return waits
+	}
+	vectors, err := m.vectors(ctx, space.Org, model, texts)
+	if err != nil {
 		return err
 	}
 	var records []vector.Record
@@ -232,7 +234,10 @@ func (m *Meaning) put(ctx context.Context, space vector.Space, model Model, piec
 			records = append(records, vector.Record{ID: pieces[i].ID, At: pieces[i].At, Keywords: pieces[i].Keywords, Values: v})
 		}
 	}
-	return m.store.Put(ctx, space, records)
+	if err := m.store.Put(ctx, space, records); err != nil {
+		return err
+	}
+	return m.goesOn(ctx, space.Org)
 }
 
 func (m *Meaning) delete(ctx context.Context, space vector.Space, ids []string) error {

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"slices"
 
-	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/textsearch"
 )
@@ -17,13 +16,8 @@ const (
 
 // A cursor of a list by sessions names the sessions that were shown: so no hit that becomes better meanwhile shows one twice.
 
-var errOrdered = fault.Invalid("orderBy", "hits by session are ordered by relevance")
-
 // grouped finds the best of each session.
 func (s *Service) grouped(ctx context.Context, q *question) (answer, error) {
-	if q.Order != Relevance {
-		return answer{}, errOrdered
-	}
 	r := q.asked
 	r.GroupBy, r.PerGroup = fieldSession, maxOthers
 	seen, err := q.passed()

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
-	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/textsearch"
 	"github.com/rapporthq/rapport/internal/platform/vector"
@@ -21,8 +20,6 @@ const (
 
 // deepest is how many hits of each list are merged.
 const deepest = 200
-
-const meaningless = "What is about the same cannot be looked for now: these hits have the words."
 
 // ranks are where a hit stands in the lists that were merged, from 1; 0 where it does not.
 type ranks struct {
@@ -39,11 +36,9 @@ type meant struct {
 // merged finds what has the words of a request and what is about the text, in one list by reciprocal rank; with Semantic only the latter. Counts are those of
 // words. A cursor names the hits that were shown, so that no hit that becomes better meanwhile is shown twice.
 func (s *Service) merged(ctx context.Context, q *question, text string) (a answer, err error) {
-	if q.Order != Relevance {
-		return a, fault.Invalid("orderBy", "hits by meaning are ordered by relevance")
-	}
 	about, err := s.about(ctx, q, text)
-	away := fault.KindOf(err) == fault.KindUnavailable && ctx.Err() == nil
+	why := lacking(err)
+	away := why != "" && ctx.Err() == nil
 	if err != nil && !away {
 		return a, err
 	}
@@ -56,7 +51,6 @@ func (s *Service) merged(ctx context.Context, q *question, text string) (a answe
 		return a, err
 	}
 	if away {
-		why := meaningless
 		a.degraded = &why
 	}
 	if err := s.fuse(ctx, &a, about); err != nil {

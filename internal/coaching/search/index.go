@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -62,13 +64,21 @@ func (s *Service) index(ctx context.Context, org id.UUID, of Subject, key id.UUI
 }
 
 func (s *Service) write(ctx context.Context, to textsearch.Writer, org id.UUID, of Subject, key id.UUID) error {
-	var version int64
-	if err := s.db.QueryRow(ctx, `SELECT nextval('search_versions')`).Scan(&version); err != nil {
+	version, err := s.put(ctx, to, org, of, key)
+	if err != nil {
 		return err
+	}
+	return to.Prune(ctx, org, version, of.group(key))
+}
+
+// put writes what a subject has, and returns the version that it is of.
+func (s *Service) put(ctx context.Context, to textsearch.Writer, org id.UUID, of Subject, key id.UUID) (version int64, err error) {
+	if err := s.db.QueryRow(ctx, `SELECT nextval('search_versions')`).Scan(&version); err != nil {
+		return 0, err
 	}
 	docs, err := read(ctx, s.db, org, of, key, version)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for part := range slices.Chunk(docs, textsearch.MaxBatch) {
 		err := to.Put(ctx, org, part)
@@ -76,10 +86,10 @@ func (s *Service) write(ctx context.Context, to textsearch.Writer, org id.UUID, 
 		if errors.As(err, &rejected) && !slices.ContainsFunc(rejected.Documents, func(r textsearch.Rejection) bool { return fault.KindOf(r.Err) == fault.KindUnavailable }) {
 			s.log.WarnContext(ctx, "documents are not indexed", "group", of.group(key), "count", len(rejected.Documents), "err", rejected)
 		} else if err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return to.Prune(ctx, org, version, of.group(key))
+	return version, nil
 }
 
 // Carry makes jobs of what was noted as changed, and returns how many notes there were.
@@ -239,11 +249,24 @@ func (s *Service) Rebuild(ctx context.Context) error {
 	return nil
 }
 
-// Fill makes one of the indexes anew.
+// fillers is how many things are read and written at once when an index is made anew: while one waits for the index, others are read.
+const fillers = 4
+
+// Fill makes one of the indexes anew. It prunes nothing, which would have a new index refreshed for each thing: what is older there than what is put is of a
+// job that ran meanwhile, and what that has left out of date has a job of its own that comes.
 func (s *Service) Fill(ctx context.Context, x textsearch.Index) (err error) {
 	defer fault.Wrap(&err, "search.Fill(%s)", x.Capabilities().Name)
 	return x.Rebuild(ctx, func(ctx context.Context, w textsearch.Writer) error {
-		return s.everything(ctx, func(org id.UUID, of Subject, key id.UUID) error { return s.write(ctx, w, org, of, key) })
+		work, ctx := errgroup.WithContext(ctx)
+		work.SetLimit(fillers)
+		err := s.everything(ctx, func(org id.UUID, of Subject, key id.UUID) error {
+			work.Go(func() error {
+				_, err := s.put(ctx, w, org, of, key)
+				return err
+			})
+			return ctx.Err()
+		})
+		return cmp.Or(work.Wait(), err) // which says why everything was stopped
 	})
 }
 

@@ -13,13 +13,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/embed"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/jobs"
-	"github.com/rapporthq/rapport/internal/platform/llm"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/internal/platform/vector"
 )
@@ -28,7 +28,8 @@ import (
 type Model struct {
 	embed.Embedder
 
-	// Remote says that texts leave the program: not those of organizations that let no model read along, or show models placeholders for names.
+	// Remote says that texts leave the program, and that it costs the organization: not those of organizations that let no model read along, or show models
+	// placeholders for names.
 	Remote bool
 }
 
@@ -43,12 +44,14 @@ type Meaning struct {
 	store       vector.Store
 	model       Model   // makes new vectors
 	older       []Model // that may have made those which are searched until the new ones are complete
+	limits      insight.Limits
 	slot        chan struct{}
 }
 
-// NewMeaning returns the service. older are models that are not used for new vectors any more and can still be asked.
-func NewMeaning(db *pgxpool.Pool, transcripts *transcript.Service, store vector.Store, model Model, older ...Model) *Meaning {
-	return &Meaning{db: db, transcripts: transcripts, store: store, model: model, older: older, slot: make(chan struct{}, 1)}
+// NewMeaning returns the service. older are models that are not used for new vectors any more and can still be asked. What those outside of the program cost is
+// within the limits.
+func NewMeaning(db *pgxpool.Pool, transcripts *transcript.Service, store vector.Store, limits insight.Limits, model Model, older ...Model) *Meaning {
+	return &Meaning{db: db, transcripts: transcripts, store: store, limits: limits, model: model, older: older, slot: make(chan struct{}, 1)}
 }
 
 // JobSwitch is the kind of job that has an organization's conversations searched with the model that is configured, once all of them have its
@@ -125,7 +128,13 @@ func (m *Meaning) Switch(ctx context.Context, job jobs.Job) (err error) {
 		return err
 	}
 	if missing > 0 {
-		return jobs.Snooze(again)
+		pause := again
+		if waits, err := m.waits(ctx, job.Org); err != nil {
+			return err
+		} else if waits != nil {
+			pause = max(pause, waits.Again())
+		}
+		return jobs.Snooze(pause)
 	}
 	models, err := m.store.Models(ctx, job.Org)
 	if err != nil {
@@ -213,10 +222,8 @@ func (m *Meaning) nearest(ctx context.Context, org id.UUID, text string, filters
 	if len(text) > embed.MaxText {
 		text = strings.ToValidUTF8(text[:embed.MaxText], "")
 	}
-	vectors, _, err := model.Embed(ctx, []string{text})
-	if failed := llm.Failure(err); failed != nil {
-		return nil, fault.Unavailable("search by meaning does not answer now").Because(err)
-	} else if err != nil {
+	vectors, err := m.vectors(ctx, org, model, []string{text})
+	if err != nil {
 		return nil, err
 	}
 	if !slices.ContainsFunc(vectors[0], func(x float32) bool { return x != 0 }) {

@@ -121,10 +121,7 @@ func (s *Service) understand(ctx context.Context, v auth.Viewer, in Request) (*q
 		return nil, fault.Invalid("first", "must be from 0 to %d, got %d", page.MaxSize, q.size)
 	}
 	var err error
-	if q.parsed, err = parse(in.Query); err != nil {
-		return nil, err
-	}
-	if err := checkFilter(in); err != nil {
+	if q.parsed, err = in.read(); err != nil {
 		return nil, err
 	}
 	mine, err := s.domains.Tags.All(ctx)
@@ -209,6 +206,25 @@ func (s *Service) present(ctx context.Context, q *question, a answer) (_ *Result
 	return out, err
 }
 
+// read parses the query, if the request is one that can be answered.
+func (in Request) read() (*parsed, error) {
+	p, err := parse(in.Query)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFilter(in); err != nil {
+		return nil, err
+	}
+	switch {
+	case in.Order == Relevance:
+	case in.GroupBy != nil:
+		return nil, fault.Invalid("orderBy", "hits by session are ordered by relevance")
+	case in.Mode != Keyword && p.meaning() != "":
+		return nil, fault.Invalid("orderBy", "hits by meaning are ordered by relevance")
+	}
+	return p, nil
+}
+
 // checkFilter bounds the lists of a filter: an index is handed them with each search.
 func checkFilter(in Request) error {
 	if f := in.Filter; f != nil {
@@ -220,6 +236,9 @@ func checkFilter(in Request) error {
 				return fault.Invalid("filter."+field, "must have at most 100 values, has %d", n)
 			}
 		}
+	}
+	if len(in.Kinds) > 10 {
+		return fault.Invalid("kinds", "must be at most 10")
 	}
 	if len(in.Facets) > 10 {
 		return fault.Invalid("facets", "must be at most 10")

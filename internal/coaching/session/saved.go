@@ -21,14 +21,17 @@ import (
 )
 
 const (
-	// filterVersion is the shape in which filters are saved. A condition more is a new version: a release that does not know
-	// it must not find more than was asked for.
-	filterVersion = 1
-	// maxSaved bounds a person's filters, which are read without pages.
+	// SavedVersion is the shape in which filters, and searches through them, are saved. A condition more is a new version: a release
+	// that does not know it must not find more than was asked for.
+	SavedVersion = 1
+	// maxSaved bounds a person's filters and searches, which are read without pages.
 	maxSaved = 50
 	// maxValues bounds each list of a filter that is saved.
 	maxValues = 100
 )
+
+// SearchPrefix begins the ids of saved searches, which are kept beside filters.
+const SearchPrefix = "savedsearch"
 
 // SavedFilterID identifies a saved filter: filter_….
 type SavedFilterID struct{ id.UUID }
@@ -57,7 +60,7 @@ func (*SavedFilter) IsNode() {}
 
 // Filter reads what is stored.
 func (f *SavedFilter) Filter() (*Filter, error) {
-	if f.Version > filterVersion {
+	if f.Version > SavedVersion {
 		return nil, fault.Conflict("the filter was saved by a later release")
 	}
 	return ReadFilter(f.Stored)
@@ -103,11 +106,100 @@ var savedFilters = page.Table[SavedFilter]{
 // savedByName lists all of a person's, so that it is never a page's order.
 var savedByName = page.Order[SavedFilter]{Name: "filter", Keys: []page.Key[SavedFilter]{{SQL: "lower(f.name)", Type: "text"}, {SQL: "f.id", Type: "uuid"}}}
 
-// savedScope: a saved filter is its owner's alone.
+// savedScope: a saved filter is its owner's alone. One through which something is looked for is a saved search (package search).
 func savedScope() *page.Scope {
 	s := page.NewScope("f.org_id")
-	s.Allow(auth.AsSelf, "f.owner_id = $2")
+	s.Allow(auth.AsSelf, "f.owner_id = $2 AND f.query IS NULL")
 	return s
+}
+
+// Kept is what a person keeps under a name: a filter of sessions, or a search.
+type Kept struct {
+	ID     id.UUID
+	Name   string
+	Filter *Filter // nil is none: a search of all
+	Query  *string // what is looked for; nil if it is a mere filter
+	Search []byte  // how, as JSON of package search
+}
+
+// Keep keeps something new for the viewer.
+func (k Kept) Keep(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
+	if err := LockSaved(ctx, tx, v); err != nil {
+		return err
+	}
+	if err := k.allowed(ctx, tx, v); err != nil {
+		return err
+	}
+	var mine int
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM saved_filters WHERE org_id = $1 AND owner_id = $2`, v.Org, v.User).Scan(&mine); err != nil {
+		return err
+	}
+	if mine >= maxSaved {
+		return fault.Conflict("a person keeps at most %d filters and searches", maxSaved)
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO saved_filters (id, org_id, owner_id, name, version, filter, query, search) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		k.ID, v.Org, v.User, k.Name, SavedVersion, k.Filter, k.Query, k.Search)
+	return err
+}
+
+// Replace puts k in the place of what the viewer, whose filters are locked, keeps under its id.
+func (k Kept) Replace(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
+	if err := k.allowed(ctx, tx, v); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `UPDATE saved_filters SET name = $4, version = $5, filter = $6, query = $7, search = $8, updated_at = now()
+		WHERE org_id = $1 AND owner_id = $2 AND id = $3`, v.Org, v.User, k.ID, k.Name, SavedVersion, k.Filter, k.Query, k.Search)
+	return err
+}
+
+// Rename is Replace of the name alone, whichever release has saved the rest.
+func (k Kept) Rename(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
+	if err := k.unusedName(ctx, tx, v); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `UPDATE saved_filters SET name = $4, updated_at = now() WHERE org_id = $1 AND owner_id = $2 AND id = $3`, v.Org, v.User, k.ID, k.Name)
+	return err
+}
+
+// Forget deletes what the viewer keeps under k's id.
+func (k Kept) Forget(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
+	_, err := tx.Exec(ctx, `DELETE FROM saved_filters WHERE org_id = $1 AND owner_id = $2 AND id = $3`, v.Org, v.User, k.ID)
+	return err
+}
+
+// allowed is a Conflict if k may not be kept.
+func (k Kept) allowed(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
+	if err := k.unusedName(ctx, tx, v); err != nil || k.Filter == nil {
+		return err
+	}
+	return k.Filter.Kept(ctx, tx, v)
+}
+
+// unusedName is a Conflict if something else that the viewer keeps has the name.
+func (k Kept) unusedName(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
+	var other id.UUID
+	var search bool
+	err := tx.QueryRow(ctx, `SELECT id, query IS NOT NULL FROM saved_filters WHERE org_id = $1 AND owner_id = $2 AND lower(name) = lower($3) AND id <> $4`,
+		v.Org, v.User, k.Name, k.ID).Scan(&other, &search)
+	if err == pgx.ErrNoRows {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	prefix := "filter"
+	if search {
+		prefix = SearchPrefix
+	}
+	taken := fault.Conflict("is the name of %s", id.Format(prefix, other)).WithCode("NAME_TAKEN")
+	taken.Field = "name"
+	return taken
+}
+
+// LockSaved locks what the viewer keeps. The membership's row is the lock.
+func LockSaved(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
+	_, err := tx.Exec(ctx, `SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 FOR NO KEY UPDATE`, v.Org, v.User)
+	return err
 }
 
 // Saved returns the viewer's filters, by name.
@@ -158,29 +250,13 @@ func (s *Service) CreateSaved(ctx context.Context, in CreateSavedFilterInput) (_
 	key := SavedFilterID{id.New()}
 	defer fault.Wrap(&err, "session.CreateSaved(%s)", key)
 	var problems check.Input
-	name, stored := problems.Line("name", in.Name, 100), in.Filter.Store(&problems, "filter")
+	kept := Kept{ID: key.UUID, Name: problems.Line("name", in.Name, 100), Filter: &in.Filter}
+	in.Filter.Check(&problems, "filter")
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if err := lockSaved(ctx, tx, v); err != nil {
-			return err
-		}
-		if err := unusedName(ctx, tx, v, key, name); err != nil {
-			return err
-		}
-		if err := in.Filter.Kept(ctx, tx, v); err != nil {
-			return err
-		}
-		mine, err := page.Count(ctx, tx, v, savedFilters, savedScope(), page.Filter{})
-		if err != nil {
-			return err
-		}
-		if mine >= maxSaved {
-			return fault.Conflict("a person keeps at most %d filters", maxSaved)
-		}
-		if _, err := tx.Exec(ctx, `INSERT INTO saved_filters (id, org_id, owner_id, name, version, filter) VALUES ($1, $2, $3, $4, $5, $6)`,
-			key, v.Org, v.User, name, filterVersion, string(stored)); err != nil {
+		if err := kept.Keep(ctx, tx, v); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, v, audit.Entry{Action: "filter.create", Kind: "filter", ID: key.UUID})
@@ -199,7 +275,7 @@ func (s *Service) UpdateSaved(ctx context.Context, in UpdateSavedFilterInput) (_
 	}
 	defer fault.Wrap(&err, "session.UpdateSaved(%s)", in.ID)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if err := lockSaved(ctx, tx, v); err != nil {
+		if err := LockSaved(ctx, tx, v); err != nil {
 			return err
 		}
 		was, err := page.Get(ctx, tx, v, savedFilters, savedScope(), in.ID.UUID, "saved filter")
@@ -207,30 +283,19 @@ func (s *Service) UpdateSaved(ctx context.Context, in UpdateSavedFilterInput) (_
 			return err
 		}
 		var problems check.Input
-		name := check.NotNull(&problems, "name", in.Name)
-		if name != nil {
-			was.Name = problems.Line("name", *name, 100)
+		kept := Kept{ID: in.ID.UUID, Name: was.Name, Filter: check.NotNull(&problems, "filter", in.Filter)}
+		if name := check.NotNull(&problems, "name", in.Name); name != nil {
+			kept.Name = problems.Line("name", *name, 100)
 		}
-		var stored *string
-		if filter := check.NotNull(&problems, "filter", in.Filter); filter != nil {
-			text := string(filter.Store(&problems, "filter"))
-			stored = &text
+		change := kept.Rename
+		if kept.Filter != nil {
+			kept.Filter.Check(&problems, "filter")
+			change = kept.Replace
 		}
 		if err := problems.Err(); err != nil {
 			return err
 		}
-		if err := unusedName(ctx, tx, v, in.ID, was.Name); err != nil {
-			return err
-		}
-		if filter := in.Filter; filter != nil && *filter != nil {
-			if err := (*filter).Kept(ctx, tx, v); err != nil {
-				return err
-			}
-		}
-		if _, err := tx.Exec(ctx, `
-			UPDATE saved_filters SET name = $4, filter = coalesce($5::jsonb, filter),
-				version = CASE WHEN $5::jsonb IS NULL THEN version ELSE $6 END, updated_at = now()
-			WHERE org_id = $1 AND owner_id = $2 AND id = $3`, v.Org, v.User, in.ID, was.Name, stored, filterVersion); err != nil {
+		if err := change(ctx, tx, v); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, v, audit.Entry{Action: "filter.update", Kind: "filter", ID: in.ID.UUID, Fields: audit.Given(in)})
@@ -252,7 +317,7 @@ func (s *Service) DeleteSaved(ctx context.Context, in DeleteSavedFilterInput) (w
 		if was, err = page.Get(ctx, tx, v, savedFilters, savedScope(), in.ID.UUID, "saved filter"); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM saved_filters WHERE org_id = $1 AND owner_id = $2 AND id = $3`, v.Org, v.User, in.ID); err != nil {
+		if err := (Kept{ID: in.ID.UUID}).Forget(ctx, tx, v); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, v, audit.Entry{Action: "filter.delete", Kind: "filter", ID: in.ID.UUID})
@@ -272,17 +337,22 @@ func ReplaceTags(ctx context.Context, tx pgx.Tx, v auth.Viewer, gone []tag.ID, b
 				SELECT CASE WHEN key = ANY($3) THEN $4 ELSE key END AS key, min(place) AS place
 				FROM jsonb_array_elements_text(f.filter->'tagIds') WITH ORDINALITY AS t(key, place) GROUP BY 1) AS replaced))
 		WHERE f.org_id = $1 AND f.owner_id = $2 AND f.filter->'tagIds' ?| $3 AND f.version <= $5
-		RETURNING f.id`, v.Org, v.User, keys, by.UUID.String(), filterVersion)
+		RETURNING f.id, f.query IS NOT NULL`, v.Org, v.User, keys, by.UUID.String(), SavedVersion)
 	if err != nil {
 		return err
 	}
-	changed, err := pgx.CollectRows(rows, pgx.RowTo[id.UUID])
-	if err != nil || len(changed) == 0 {
+	var entries []audit.Entry
+	var key id.UUID
+	var search bool
+	if _, err := pgx.ForEachRow(rows, []any{&key, &search}, func() error {
+		kind := "filter"
+		if search {
+			kind = SearchPrefix
+		}
+		entries = append(entries, audit.Entry{Action: kind + ".update", Kind: kind, ID: key, Fields: []string{"filter"}})
+		return nil
+	}); err != nil || entries == nil {
 		return err
-	}
-	entries := make([]audit.Entry, len(changed))
-	for i, key := range changed {
-		entries[i] = audit.Entry{Action: "filter.update", Kind: "filter", ID: key, Fields: []string{"filter"}}
 	}
 	return audit.Record(ctx, tx, v, entries...)
 }
@@ -305,6 +375,18 @@ func (f *Filter) Kept(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
 
 // Store checks a filter that is to be kept, and writes it as it is kept. Problems are of the given field.
 func (f *Filter) Store(problems *check.Input, field string) []byte {
+	f.Check(problems, field)
+	stored, err := json.Marshal(f)
+	if err != nil { // only a time out of all range does not marshal
+		if problems.Err() == nil {
+			problems.Fail(field, "cannot be kept")
+		}
+	}
+	return stored
+}
+
+// Check checks a filter that is to be kept. Problems are of the given field.
+func (f *Filter) Check(problems *check.Input, field string) {
 	for _, list := range []struct {
 		field string
 		given bool
@@ -331,33 +413,4 @@ func (f *Filter) Store(problems *check.Input, field string) []byte {
 	if f.StartsAfter != nil && f.StartsBefore != nil && !f.StartsAfter.Before(*f.StartsBefore) {
 		problems.Fail(field+".startsBefore", "must be after startsAfter")
 	}
-	stored, err := json.Marshal(f)
-	if err != nil { // only a time out of all range does not marshal
-		if problems.Err() == nil {
-			problems.Fail(field, "cannot be kept")
-		}
-	}
-	return stored
-}
-
-// lockSaved locks the viewer's filters. The membership's row is the lock.
-func lockSaved(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
-	_, err := tx.Exec(ctx, `SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 FOR NO KEY UPDATE`, v.Org, v.User)
-	return err
-}
-
-// unusedName is a Conflict if another of the viewer's filters than the given one has the name.
-func unusedName(ctx context.Context, tx pgx.Tx, v auth.Viewer, key SavedFilterID, name string) error {
-	var other SavedFilterID
-	err := tx.QueryRow(ctx, `SELECT id FROM saved_filters WHERE org_id = $1 AND owner_id = $2 AND lower(name) = lower($3) AND id <> $4`,
-		v.Org, v.User, name, key).Scan(&other)
-	if err == pgx.ErrNoRows {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	taken := fault.Conflict("is the name of %s", other).WithCode("NAME_TAKEN")
-	taken.Field = "name"
-	return taken
 }

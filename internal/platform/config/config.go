@@ -170,6 +170,15 @@ const (
 	RefuseAll  Uncounted = "refuse"
 )
 
+// KeyStore is what keeps the answers of mutations that are sent with a key.
+type KeyStore string
+
+// The stores.
+const (
+	KeysInPostgres KeyStore = "postgres"
+	KeysInRedis    KeyStore = "redis"
+)
+
 // Stream is about events on their way to subscribers, and what else processes share through Redis.
 type Stream struct {
 	// Where Redis is, which carries events from one process to the others, and counts what is limited over all of them:
@@ -182,6 +191,12 @@ type Stream struct {
 	// How long answers are kept that take long to compute, like series of measures: in Redis, or in 32 MiB of each process. They are computed anew
 	// when something is written that they rest on, whatever this says. 0 keeps none.
 	AnswersKept time.Duration `env:"RAPPORT_ANSWERS_KEPT, default=10m"`
+	// What keeps the answers of mutations that are sent with an `Idempotency-Key`, encrypted with what only their client has: `postgres`, or
+	// `redis`, the one of RAPPORT_REDIS_URL, which must then write to disk and evict nothing: what it has lost is done again. While it is away
+	// such mutations are refused as UNAVAILABLE, and others are not. All processes must be given the same.
+	IdempotencyStore KeyStore `env:"RAPPORT_IDEMPOTENCY_STORE, default=postgres"`
+	// How long they are kept: within that time a mutation that is sent again is not done again.
+	IdempotencyWindow time.Duration `env:"RAPPORT_IDEMPOTENCY_WINDOW, default=24h"`
 	// How long events are kept for clients that come back and ask for what they missed.
 	Retention time.Duration `env:"RAPPORT_STREAM_RETENTION, default=24h"`
 }
@@ -261,7 +276,7 @@ type Analysis struct {
 	OpenAITimeout time.Duration `env:"RAPPORT_OPENAI_TIMEOUT, default=1m"`
 	// How many requests of one organization may be under way at the same time; 0 is no limit.
 	OpenAIConcurrency int `env:"RAPPORT_OPENAI_CONCURRENCY, default=4"`
-	// What one organization may spend on models in a calendar month (UTC), in US dollars; 0 is no limit. Then its analyses wait.
+	// What one organization may spend on models in a calendar month (UTC), in US dollars; 0 is no limit. Then its analyses wait, and its vectors if OpenAI makes them.
 	OpenAIMonthlyLimit int64 `env:"RAPPORT_OPENAI_MONTHLY_LIMIT, default=100"`
 }
 

@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 			MaxSubscriptionsPerOrganization: 50_000, MaxOperationsPerUser: 1200, MaxOperationsPerOrganization: 60_000, ShutdownTimeout: 10 * time.Second},
 		Database: Database{MaxConns: 20},
 		Jobs:     Jobs{Concurrency: 4, Indexing: 1, Lease: time.Minute, SQSResend: 5 * time.Minute},
-		Stream:   Stream{LimitsWithoutRedis: CountAlone, AnswersKept: 10 * time.Minute, Retention: 24 * time.Hour},
+		Stream:   Stream{LimitsWithoutRedis: CountAlone, AnswersKept: 10 * time.Minute, IdempotencyStore: KeysInPostgres, IdempotencyWindow: 24 * time.Hour, Retention: 24 * time.Hour},
 		Mail:     Mail{From: "Rapport <rapport@localhost>", PersonLimit: 20, OrganizationLimit: 1000},
 		Analysis: Analysis{Analyser: AnalyserRules, OpenAIURL: "https://api.openai.com/v1", OpenAIModel: "gpt-4-turbo", OpenAITimeout: time.Minute,
 			OpenAIConcurrency: 4, OpenAIMonthlyLimit: 100},

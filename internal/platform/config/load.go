@@ -159,6 +159,9 @@ func (c Config) check() (problems []error) {
 	if c.Stream.LimitsWithoutRedis != CountAlone && c.Stream.LimitsWithoutRedis != RefuseAll {
 		wrong("RAPPORT_LIMITS_WITHOUT_REDIS", "must be %s or %s", CountAlone, RefuseAll)
 	}
+	if s := c.Stream.IdempotencyStore; s != KeysInPostgres && (s != KeysInRedis || c.Stream.RedisURL == "") {
+		wrong("RAPPORT_IDEMPOTENCY_STORE", "must be %s, or %s where RAPPORT_REDIS_URL is set", KeysInPostgres, KeysInRedis)
+	}
 	if c.Log.Format != LogText && c.Log.Format != LogJSON {
 		wrong("RAPPORT_LOG_FORMAT", "must be %s or %s", LogText, LogJSON)
 	}
@@ -185,6 +188,7 @@ func (c Config) check() (problems []error) {
 	lasts("RAPPORT_SHUTDOWN_TIMEOUT", c.HTTP.ShutdownTimeout, time.Second)
 	lasts("RAPPORT_JOB_LEASE", c.Jobs.Lease, 5*time.Second)
 	lasts("RAPPORT_ANSWERS_KEPT", c.Stream.AnswersKept, 0)
+	lasts("RAPPORT_IDEMPOTENCY_WINDOW", c.Stream.IdempotencyWindow, 5*time.Minute)
 	lasts("RAPPORT_STREAM_RETENTION", c.Stream.Retention, time.Minute)
 	lasts("RAPPORT_SQS_RESEND", c.Jobs.SQSResend, time.Second)
 	checkQueue(wrong, "RAPPORT_SQS_QUEUE_URL", c.Jobs.SQSQueueURL)

@@ -18,8 +18,8 @@ func CORS(origins []string) Middleware {
 	c := cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut},
-		AllowedHeaders: []string{"Authorization", "Content-Type", "Accept", "Last-Event-ID", requestIDHeader},
-		ExposedHeaders: []string{requestIDHeader, "Retry-After"},
+		AllowedHeaders: []string{"Authorization", "Content-Type", "Accept", "Last-Event-ID", "Idempotency-Key", requestIDHeader},
+		ExposedHeaders: []string{requestIDHeader, "Retry-After", "Idempotency-Replayed"},
 		MaxAge:         600,
 	})
 	return func(next http.Handler) http.Handler { return refusePreflights(c.OriginAllowed)(c.Handler(next)) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/platform/aside"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 )
@@ -95,7 +96,8 @@ func Seen[E any](ctx context.Context, from Subscription, see func(context.Contex
 			var none E
 			return none, err
 		}
-		event, err := see(ctx, d)
+		var event E
+		aside.Do(func() { event, err = see(ctx, d) })
 		if err != nil || any(event) != nil {
 			return event, err
 		}

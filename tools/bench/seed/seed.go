@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,24 +65,39 @@ func Load(ctx context.Context, db *pgxpool.Pool, issuer string, size Size) (*Pra
 	b.coach(home, "colleague@bench.example", "Piet Oosterhuis", fifth)
 	b.coach(b.organization("noise", "Elsewhere Coaching"), "coach@noise.example", "Ilse Marquardt", fifth)
 	p.Utterances = len(b.rows["utterances"])
-	for _, t := range tables {
+	if err := b.copy(ctx, db); err != nil {
+		return nil, err
+	}
+	return p, analyze(ctx, db)
+}
+
+// copy writes what was added.
+func (b *builder) copy(ctx context.Context, db *pgxpool.Pool) error {
+	for _, t := range slices.Concat(tables, vectorTables) {
 		if _, err := db.CopyFrom(ctx, pgx.Identifier{t.name}, t.columns, pgx.CopyFromRows(b.rows[t.name])); err != nil {
-			return nil, fmt.Errorf("seed: %s: %w", t.name, err)
+			return fmt.Errorf("seed: %s: %w", t.name, err)
 		}
 	}
-	for _, t := range tables { // the planner's figures, which autovacuum would gather in a minute or so
+	return nil
+}
+
+// analyze gathers the planner's figures, which autovacuum would in a minute or so.
+func analyze(ctx context.Context, db *pgxpool.Pool) error {
+	for _, t := range slices.Concat(tables, vectorTables) {
 		if _, err := db.Exec(ctx, "VACUUM ANALYZE "+t.name); err != nil {
-			return nil, fmt.Errorf("seed: %s: %w", t.name, err)
+			return fmt.Errorf("seed: %s: %w", t.name, err)
 		}
 	}
-	return p, nil
+	return nil
+}
+
+type table struct {
+	name    string
+	columns []string
 }
 
 // tables in the order of their references.
-var tables = []struct {
-	name    string
-	columns []string
-}{
+var tables = []table{
 	{"organizations", []string{"id", "slug", "name", "created_at"}},
 	{"users", []string{"id", "email", "name", "created_at"}},
 	{"user_identities", []string{"issuer", "subject", "user_id", "created_at"}},

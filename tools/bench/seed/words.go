@@ -7,10 +7,13 @@ import (
 )
 
 // Words makes up what people say in coaching: the same for the same number.
-type Words struct{ r *rand.Rand }
+type Words struct {
+	r      *rand.Rand
+	spoken *rand.Zipf // of words without meaning (NewTalk)
+}
 
 // NewWords returns the words of a number.
-func NewWords(number uint64) *Words { return &Words{rand.New(rand.NewPCG(number, 7))} }
+func NewWords(number uint64) *Words { return &Words{r: rand.New(rand.NewPCG(number, 7))} }
 
 var (
 	givenNames  = []string{"Anouk", "Bashir", "Carmen", "Dagny", "Emeka", "Farah", "Goran", "Hanae", "Ines", "Jorge", "Kirsi", "Lionel"}
@@ -61,6 +64,9 @@ func (w *Words) Title() string { return w.sentence(titles) }
 
 // Utterance is what the coach or the client says in one breath: one to three sentences.
 func (w *Words) Utterance(coach bool) string {
+	if w.spoken != nil {
+		return w.talk(coach)
+	}
 	of := answered
 	if coach {
 		of = asked

@@ -79,6 +79,7 @@ type Embedder struct {
 	client  *http.Client
 	breaker *gobreaker.CircuitBreaker[answer]
 	quiet   atomic.Int64 // Unix milliseconds before which the service does not want to be asked
+	denied  atomic.Bool  // whether it did not take our requests the last time that it answered
 }
 
 var _ embed.Embedder = (*Embedder)(nil)
@@ -198,6 +199,7 @@ func (e *Embedder) ask(ctx context.Context, texts []string, batch []int) ([][]fl
 		got, err := e.attempt(ctx, body)
 		used := e.usage(got.Usage.PromptTokens)
 		if err == nil {
+			e.denied.Store(false)
 			vectors, ok := got.vectors(len(inputs), e.options.Dimension)
 			if !ok {
 				return nil, used, &llm.Error{Kind: llm.Malformed, Reason: "the vectors are not those that were asked for"}
@@ -208,6 +210,9 @@ func (e *Embedder) ask(ctx context.Context, texts []string, batch []int) ([][]fl
 			return nil, used, ctx.Err()
 		}
 		failed := classify(err)
+		if failed.Kind == llm.Denied {
+			e.denied.Store(true)
+		}
 		if failed.After > 0 {
 			e.quiet.Store(time.Now().Add(failed.After).UnixMilli())
 		}
@@ -246,28 +251,50 @@ func (e *Embedder) attempt(ctx context.Context, body []byte) (answer, error) {
 	if left := time.Until(time.UnixMilli(e.quiet.Load())); left > 0 {
 		return answer{}, &llm.Error{Kind: llm.Unavailable, After: left, Reason: "it wants to be left alone"}
 	}
-	return e.breaker.Execute(func() (out answer, err error) {
+	return e.breaker.Execute(func() (answer, error) {
 		ctx, cancel := context.WithTimeout(ctx, e.options.Timeout)
 		defer cancel()
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.options.BaseURL+"/embeddings", bytes.NewReader(body))
-		if err != nil {
-			return out, err
-		}
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Authorization", "Bearer "+e.options.Key.Within(ctx, time.Minute))
-		res, err := e.client.Do(r)
-		if err != nil {
-			return out, err
-		}
-		defer res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			if res.StatusCode == http.StatusUnauthorized {
-				e.options.Key.Refused()
+		key := e.options.Key.Within(ctx, time.Minute)
+		out, err := e.post(ctx, body, key)
+		var s *statusError
+		if errors.As(err, &s) && s.status == http.StatusUnauthorized {
+			e.options.Key.Refused()
+			if now := e.options.Key.Within(ctx, time.Minute); now != key { // replaced a moment ago
+				return e.post(ctx, body, now)
 			}
-			return out, &statusError{res.StatusCode, retryAfter(res.Header)}
 		}
-		return out, json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(&out)
+		return out, err
 	})
+}
+
+// post sends a request with a key.
+func (e *Embedder) post(ctx context.Context, body []byte, key string) (out answer, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.options.BaseURL+"/embeddings", bytes.NewReader(body))
+	if err != nil {
+		return out, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+key)
+	res, err := e.client.Do(r)
+	if err != nil {
+		return out, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return out, &statusError{res.StatusCode, retryAfter(res.Header)}
+	}
+	return out, json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(&out)
+}
+
+// Probe says why the service would not be asked now, or would not answer; nil if it would.
+func (e *Embedder) Probe(context.Context) error {
+	if e.denied.Load() {
+		return fault.Unavailable("the service does not take our requests: the key, the account or the model is not right")
+	}
+	if e.breaker.State() == gobreaker.StateOpen {
+		return fault.Unavailable("has failed again and again, and is left alone")
+	}
+	return nil
 }
 
 // retryAfter reads how long the service wants to be left alone; more than an hour is an hour.
