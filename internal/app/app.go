@@ -196,7 +196,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 
 	a.runner = jobs.NewRunner(jobs.Config{
 		DB: db, Queue: a.work.queue(), Log: log,
-		Concurrency: cfg.Jobs.Concurrency, PerOrg: perOrg(cfg), Yielding: yielding, Lease: cfg.Jobs.Lease, Drain: cfg.HTTP.ShutdownTimeout * 8 / 10, Around: a.measured, Died: a.measuredDeath,
+		Concurrency: cfg.Jobs.Concurrency, PerOrg: perOrg(cfg), Yielding: yielding(cfg), Lease: cfg.Jobs.Lease, Drain: cfg.HTTP.ShutdownTimeout * 8 / 10, Around: a.measured, Died: a.measuredDeath,
 	})
 	a.runner.Handle(transcript.JobParse, a.services.Transcripts.Parse, jobs.OnDead(a.services.Transcripts.ParseDied))
 	a.runner.Handle(transcript.JobAnalyse, a.services.Insights.Analyse, jobs.OnDead(a.services.Insights.AnalyseDied))

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/ask"
 	"github.com/rapporthq/rapport/internal/coaching/consent"
@@ -42,9 +43,8 @@ func (a *App) openWork(ctx context.Context) (w work, err error) {
 		w.check.Probe = queueIsThere(w.sqs.Reach)
 	}
 	w.rows = pgqueue.New(a.db, a.listener, pgqueue.Options{
-		PerOrg:   perOrg(a.config),
-		Yielding: yielding,
-		Side:     a.config.Jobs.Indexing,
+		PerOrg: perOrg(a.config),
+		Lanes:  lanes(a.config),
 	})
 	return w, nil
 }
@@ -109,8 +109,29 @@ var aboutJobs = []deadletter.About{
 	{Kind: notice.JobAnnounce, Prefix: "notification", Table: "notifications"},
 }
 
-// yielding are the kinds that work on a whole conversation when all that people wait for is done.
-var yielding = []string{search.SubjectTranscript.Job(), transcript.JobEmbed}
+// lanes are the kinds that follow what people have done, who wait for none of it: copies for searching, and notices. Copies of whole conversations leave
+// everything else before; what is small comes after a second or a few, also while hundreds of conversations are analysed.
+func lanes(cfg config.Config) []pgqueue.Lane {
+	n := cfg.Jobs.Indexing
+	small := func(kind func(search.Subject) string) []string {
+		return []string{kind(search.SubjectSession), kind(search.SubjectNote), kind(search.SubjectGoal), kind(search.SubjectAction)}
+	}
+	return []pgqueue.Lane{
+		{Kinds: []string{search.SubjectTranscript.Job()}, Room: n},
+		{Kinds: []string{transcript.JobEmbed}, Room: n},
+		{Kinds: small(search.Subject.Job), Room: 2 * n, Patience: time.Second},
+		{Kinds: small(search.Subject.EmbedJob), Room: n, Patience: 5 * time.Second},
+		{Kinds: []string{notice.JobAnnounce}, Room: 2 * n, Patience: time.Second},
+	}
+}
+
+// yielding are all kinds of the lanes.
+func yielding(cfg config.Config) (kinds []string) {
+	for _, l := range lanes(cfg) {
+		kinds = append(kinds, l.Kinds...)
+	}
+	return kinds
+}
 
 // perOrg keeps one organization's bulk import from taking every worker.
 func perOrg(cfg config.Config) int { return max(1, cfg.Jobs.Concurrency-1) }

@@ -41,11 +41,8 @@ func (s Subject) vectorGroup(key id.UUID) string {
 // tables are where the subjects are kept.
 var tables = map[Subject]string{SubjectTranscript: "transcripts", SubjectSession: "sessions", SubjectNote: "notes", SubjectGoal: "goals", SubjectAction: "action_items"}
 
-const (
-	batch    = 32              // texts of one call of a model
-	patience = 2 * time.Second // how long a job waits for another one that embeds, before it gives its place back
-	rest     = 3 * time.Second // and how long it is away then
-)
+// batch is how many texts there are in one call of a model.
+const batch = 32
 
 // Handle registers the jobs with r.
 func (m *Meaning) Handle(r *jobs.Runner) {
@@ -57,20 +54,10 @@ func (m *Meaning) Handle(r *jobs.Runner) {
 
 // Embed handles EmbedJob: it brings the vectors of a subject in line with what stands in it, or removes them.
 //
-// It looks at what is so and not at what has changed, and may be repeated at any point. A process embeds one subject at a time, so that what
-// waits for people, or people for it, always finds a worker.
+// It looks at what is so and not at what has changed, and may be repeated at any point. A process makes the vectors of one batch at a time, and before
+// each batch lets go first what people wait for.
 func (m *Meaning) Embed(ctx context.Context, of Subject, job jobs.Job) (err error) {
 	defer fault.Wrap(&err, "search.Embed(%s)", of.group(job.Entity))
-	wait := time.NewTimer(patience)
-	defer wait.Stop()
-	select {
-	case m.slot <- struct{}{}:
-		defer func() { <-m.slot }()
-	case <-wait.C:
-		return jobs.Snooze(rest)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 	models, err := m.toFollow(ctx, job.Org)
 	if err != nil {
 		return err
@@ -224,7 +211,13 @@ func (m *Meaning) put(ctx context.Context, space vector.Space, model Model, piec
 	} else if waits != nil {
 		return waits
 	}
+	select {
+	case m.slot <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	vectors, err := m.vectors(ctx, space.Org, model, texts)
+	<-m.slot
 	if err != nil {
 		return err
 	}

@@ -148,8 +148,9 @@ func (a Auth) Enabled() bool { return a.Issuer != "" }
 type Jobs struct {
 	// How many jobs one process runs at the same time.
 	Concurrency int `env:"RAPPORT_WORKER_CONCURRENCY, default=4"`
-	// How many transcripts are indexed for searching, and how many get vectors, at a time in all processes together. It yields while a job of
-	// another kind waits for a worker, for at most five minutes. With several workers, their number.
+	// How many transcripts are indexed for searching, and how many get vectors, at a time in all processes together; of notices and of smaller
+	// things to be found it is twice as many. They yield while other jobs wait for a worker: transcripts for at most five minutes, the rest for
+	// seconds. With several workers, their number.
 	Indexing int `env:"RAPPORT_INDEXING_CONCURRENCY, default=1"`
 	// How long a job belongs to a worker that gives no sign of life. Then another worker takes it over.
 	Lease time.Duration `env:"RAPPORT_JOB_LEASE, default=1m"`

@@ -55,7 +55,7 @@ type registration struct {
 
 // NewRunner returns a runner without handlers.
 //
-// If PerOrg is set, let the queue keep the same limit (pgqueue.Options.PerOrg, Yielding): the queue then does not deliver what the
+// If PerOrg is set, let the queue keep the same limit (pgqueue.Options.PerOrg, Lanes): the queue then does not deliver what the
 // runner would have to refuse. The runner enforces it in any case.
 func NewRunner(conf Config) *Runner {
 	if conf.Concurrency <= 0 {

@@ -17,7 +17,7 @@ func (b *bundle) startBoth(t *testing.T) (entered chan string, leave map[string]
 	entered, leave = make(chan string, 4), map[string]chan struct{}{"index": make(chan struct{}), "test": make(chan struct{})}
 	step, stepped = make(chan struct{}), make(chan struct{})
 	yielding := []string{"index"}
-	q := pgqueue.New(b.pool, b.listener, pgqueue.Options{PerOrg: 1, Yielding: yielding, Side: 1, Poll: time.Hour})
+	q := pgqueue.New(b.pool, b.listener, pgqueue.Options{PerOrg: 1, Lanes: []pgqueue.Lane{{Kinds: yielding}}, Poll: time.Hour})
 	r := b.runner(jobs.Config{Queue: q, Concurrency: 4, PerOrg: 1, Yielding: yielding})
 	r.Handle("test", func(context.Context, jobs.Job) error {
 		entered <- "test"

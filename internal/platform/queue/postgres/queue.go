@@ -32,17 +32,19 @@ type Options struct {
 	// PerOrg limits how many messages of one organization are in flight, held here or running; 0 is no limit. Among
 	// organizations, the ones with the fewest in flight come first, whatever the length of their backlogs.
 	PerOrg int
-	// Yielding are kinds whose work is heavy and that nobody waits for (an index). They are not received while a job of another kind waits
-	// for a worker, of whichever organization, until they are older than Patience. They have Side and do not count for PerOrg: what nobody
-	// waits for takes no place from what somebody does.
-	Yielding []string
-	// Patience of yielding kinds. Default 5 min.
-	Patience time.Duration
-	// Side limits how many messages of each yielding kind are in flight in all processes together; two receivers at the same moment
-	// may take one too many. Default 1.
-	Side int
+	// Lanes are kinds whose work nobody waits for, such as an index. They do not count for PerOrg: what nobody waits for takes no place
+	// from what somebody does. A kind is in one lane at most.
+	Lanes []Lane
 	// Poll is the longest a receiver waits without looking. It only matters when notifications are lost. Default 5 s.
 	Poll time.Duration
+}
+
+// Lane are kinds that have a few places of their own, beside all others. They are not received while a job of a kind in no lane waits for a worker,
+// of whichever organization, until they are older than Patience.
+type Lane struct {
+	Kinds    []string
+	Room     int           // how many are in flight in all processes together; two receivers at the same moment may take one too many. Default 1
+	Patience time.Duration // default 5 min
 }
 
 // Queue implements queue.Queue.
@@ -50,6 +52,7 @@ type Queue struct {
 	db      postgres.DB
 	opts    Options
 	kinds   map[string]bool
+	lanes   lanes
 	cancel  func()
 	stopped chan struct{}
 
@@ -67,21 +70,21 @@ func New(db postgres.DB, l *postgres.Listener, opts Options) *Queue {
 	if opts.Poll <= 0 {
 		opts.Poll = 5 * time.Second
 	}
-	if opts.Patience <= 0 {
-		opts.Patience = 5 * time.Minute
-	}
-	if opts.Side <= 0 {
-		opts.Side = 1
-	}
 	q := &Queue{
 		db:      db,
 		opts:    opts,
 		kinds:   make(map[string]bool, len(opts.Kinds)),
+		lanes:   lanes{kinds: []string{}}, // not NULL, to which nothing compares
 		stopped: make(chan struct{}),
 		wake:    make(chan struct{}),
 	}
-	if opts.Yielding == nil {
-		q.opts.Yielding = []string{} // not NULL, to which nothing compares
+	for n, l := range opts.Lanes {
+		if l.Patience <= 0 {
+			l.Patience = 5 * time.Minute
+		}
+		for _, kind := range l.Kinds {
+			q.lanes.add(kind, n, max(l.Room, 1), l.Patience)
+		}
 	}
 	for _, kind := range opts.Kinds {
 		q.kinds[kind] = true
@@ -90,6 +93,17 @@ func New(db postgres.DB, l *postgres.Listener, opts Options) *Queue {
 	q.cancel = cancel
 	go q.listen(payloads)
 	return q
+}
+
+// lanes are the lanes as a table: a kind, the number of its lane, and that one's room and patience in milliseconds.
+type lanes struct {
+	kinds      []string
+	lane, room []int
+	patience   []int64
+}
+
+func (l *lanes) add(kind string, lane, room int, patience time.Duration) {
+	l.kinds, l.lane, l.room, l.patience = append(l.kinds, kind), append(l.lane, lane), append(l.room, room), append(l.patience, patience.Milliseconds())
 }
 
 // Close ends the subscription. Receivers go on at the pace of the poll.
@@ -115,7 +129,8 @@ func (q *Queue) Receive(ctx context.Context, limit int) (_ []queue.Delivery, err
 	if limit < 1 {
 		return nil, fault.Invalid("limit", "must be at least 1")
 	}
-	const firstRetry, lastRetry = 5 * time.Millisecond, 500 * time.Millisecond
+	// Nobody says that one in flight is done and has left its place. A look takes a few milliseconds.
+	const firstRetry, lastRetry = 5 * time.Millisecond, 80 * time.Millisecond
 	retry := firstRetry
 	for {
 		q.mu.Lock()
@@ -160,16 +175,21 @@ type found struct {
 // One backlog of thousands must not be read to find the one job of somebody else. So: hop through the index from
 // organization to organization, look at the few oldest rows of each, and deal them out in turns.
 //
-// Yielding kinds are looked at apart, so that a backlog of theirs hides nobody. A job waits for a worker if it is PENDING and its time has come,
+// Lanes are looked at apart, so that a backlog of theirs hides nobody. A job waits for a worker if it is PENDING and its time has come,
 // whether it is due here or was carried to another queue; whether one does is only asked where something would yield to it.
 const takeSQL = `
 WITH RECURSIVE others AS (
 	SELECT EXISTS (SELECT FROM jobs WHERE state = 'PENDING' AND run_at <= now() AND kind <> ALL ($6)) AS wait
 ), side AS (
-	SELECT k.kind, $8 - (
-		SELECT count(*) FROM jobs j WHERE (j.state = 'RUNNING' OR j.receipt IS NOT NULL) AND j.due_at > now() AND j.kind = k.kind
+	SELECT l.lane, l.kinds, l.patience, l.room - (
+		SELECT count(*) FROM jobs j WHERE (j.state = 'RUNNING' OR j.receipt IS NOT NULL) AND j.due_at > now() AND j.kind = ANY (l.kinds)
 	) AS room
-	FROM unnest($6::text[]) k (kind) WHERE $1::text[] IS NULL OR k.kind = ANY ($1)
+	FROM (
+		SELECT k.lane, array_agg(k.kind) AS kinds, min(k.room) AS room, min(k.patience) * interval '1 ms' AS patience
+		FROM unnest($6::text[], $7::int[], $8::int[], $9::bigint[]) k (kind, lane, room, patience)
+		WHERE $1::text[] IS NULL OR k.kind = ANY ($1)
+		GROUP BY k.lane
+	) l
 ), orgs AS (
 	(SELECT org_id FROM jobs WHERE due_at IS NOT NULL ORDER BY org_id LIMIT 1)
 	UNION ALL
@@ -185,14 +205,14 @@ WITH RECURSIVE others AS (
 	CROSS JOIN LATERAL (
 		SELECT d.*, row_number() OVER (ORDER BY d.due_at, d.id) AS place
 		FROM (
-			(SELECT j.id, j.due_at, NULL AS side, NULL::bigint AS room FROM jobs j
+			(SELECT j.id, j.due_at, NULL::int AS side, NULL::bigint AS room FROM jobs j
 			WHERE j.org_id = o.org_id AND j.due_at <= now() AND ($1::text[] IS NULL OR j.kind = ANY ($1)) AND j.kind <> ALL ($6)
 			ORDER BY j.due_at, j.id LIMIT CASE WHEN $2 = 0 THEN $3 ELSE least($3, greatest($2 - busy.n, 0)) END)
 			UNION ALL
 			SELECT y.* FROM side s CROSS JOIN LATERAL (
-				SELECT j.id, j.due_at, s.kind, s.room FROM jobs j
-				WHERE j.org_id = o.org_id AND j.due_at <= now() AND j.kind = s.kind
-					AND (j.created_at <= now() - $7::interval OR NOT (SELECT wait FROM others))
+				SELECT j.id, j.due_at, s.lane, s.room FROM jobs j
+				WHERE j.org_id = o.org_id AND j.due_at <= now() AND j.kind = ANY (s.kinds)
+					AND (j.created_at <= now() - s.patience OR NOT (SELECT wait FROM others))
 				ORDER BY j.due_at, j.id LIMIT greatest(s.room, 0)
 			) y
 		) d
@@ -225,7 +245,8 @@ func (q *Queue) take(ctx context.Context, limit int) (f found, err error) {
 	// Concurrent receivers pick the same candidates: pick some more, so that they do not all come away empty.
 	spare := 2*limit + 16
 	batch := &pgx.Batch{}
-	batch.Queue(takeSQL, q.opts.Kinds, q.opts.PerOrg, spare, limit, q.opts.Visibility, q.opts.Yielding, q.opts.Patience, q.opts.Side).Query(func(rows pgx.Rows) error {
+	batch.Queue(takeSQL, q.opts.Kinds, q.opts.PerOrg, spare, limit, q.opts.Visibility,
+		q.lanes.kinds, q.lanes.lane, q.lanes.room, q.lanes.patience).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var kind, trace, receipt *string
 			var u *id.UUID

@@ -180,9 +180,9 @@ func TestReceiveOnlyKindsAskedFor(t *testing.T) {
 	}
 }
 
-func TestYieldingKindsWaitForTheOthers(t *testing.T) {
+func TestLanesWaitForTheOthers(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pgqueue.Options{Yielding: []string{"embed"}, Patience: time.Hour, Side: 2})
+	b := setup(t, pgqueue.Options{Lanes: []pgqueue.Lane{{Kinds: []string{"embed"}, Room: 2, Patience: time.Hour}}})
 	b.add(t, b.org, "analyse", 1, time.Hour) // whose time has not come does not wait for a worker
 	embeds := b.add(t, b.org, "embed", 2, 0)
 	if got := b.receive(t, 1); got[0].Kind != "embed" {
@@ -203,9 +203,9 @@ func TestYieldingKindsWaitForTheOthers(t *testing.T) {
 	}
 }
 
-func TestYieldingKindsComeWhenTheOthersAreAtWork(t *testing.T) {
+func TestLanesComeWhenTheOthersAreAtWork(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pgqueue.Options{Yielding: []string{"embed"}})
+	b := setup(t, pgqueue.Options{Lanes: []pgqueue.Lane{{Kinds: []string{"embed"}}}})
 	analyse := b.add(t, b.org, "analyse", 1, 0)
 	b.add(t, b.org, "embed", 1, 0)
 	b.receive(t, 1)
@@ -219,19 +219,23 @@ func TestYieldingKindsComeWhenTheOthersAreAtWork(t *testing.T) {
 	}
 }
 
-func TestOnlySomeOfAYieldingKindAreInFlight(t *testing.T) {
+func TestOnlySomeOfALaneAreInFlight(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pgqueue.Options{Yielding: []string{"embed", "index"}, Patience: time.Nanosecond, Side: 2})
+	b := setup(t, pgqueue.Options{Lanes: []pgqueue.Lane{{Kinds: []string{"embed"}, Room: 2, Patience: time.Millisecond}, {Kinds: []string{"other", "index"}, Room: 2, Patience: time.Millisecond}}})
 	other := id.New()
 	b.addOrg(t, other)
 	for _, org := range []id.UUID{b.org, other} {
 		b.add(t, org, "embed", 50, 0)
 		b.add(t, org, "index", 1, 0)
+		b.add(t, org, "other", 1, 0)
 	}
 	b.add(t, b.org, "analyse", 3, 0) // which came last, behind more than anybody looks at
 	got := map[string]int{}
 	first := b.receive(t, 7)
 	for _, d := range first {
+		if d.Kind == "other" { // which is in one lane with them
+			d.Kind = "index"
+		}
 		got[d.Kind]++
 	}
 	if want := map[string]int{"embed": 2, "index": 2, "analyse": 3}; !maps.Equal(got, want) {
@@ -252,9 +256,9 @@ func TestOnlySomeOfAYieldingKindAreInFlight(t *testing.T) {
 	}
 }
 
-func TestYieldingKindsTakeNoPlaceOfTheOthers(t *testing.T) {
+func TestLanesTakeNoPlaceOfTheOthers(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pgqueue.Options{PerOrg: 2, Yielding: []string{"embed"}, Patience: time.Nanosecond, Side: 3})
+	b := setup(t, pgqueue.Options{PerOrg: 2, Lanes: []pgqueue.Lane{{Kinds: []string{"embed"}, Room: 3, Patience: time.Millisecond}}})
 	b.add(t, b.org, "embed", 5, -time.Hour)
 	b.add(t, b.org, "analyse", 3, 0)
 	got := map[string]int{}
