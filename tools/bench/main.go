@@ -40,6 +40,7 @@ type options struct {
 	profile  string
 
 	transcripts int
+	workers     int
 	load        seed.Houses // that are searched
 	searches    int         // of each kind
 	serve       string      // the role of a child process
@@ -83,6 +84,7 @@ func main() {
 	flag.IntVar(&o.conns, "conns", 16, "connections that ask for the dashboard at once")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of each side of the dashboard, and the plans of its statements, into this folder")
 	flag.IntVar(&o.transcripts, "transcripts", 1000, "how many transcripts go through the pipeline")
+	flag.IntVar(&o.workers, "workers", 1, "with how many workers the pipeline is measured at first; at most with two")
 	flag.IntVar(&o.load.Utterances, "utterances", 100_000, "how many utterances are searched in Elasticsearch; the goals of docs/search.md are for 1,000,000, which take half an hour")
 	flag.IntVar(&o.load.Organizations, "organizations", 2, "of how many organizations: 20 for 1,000,000 utterances")
 	flag.IntVar(&o.searches, "searches", 400, "how many searches of each kind are measured")
