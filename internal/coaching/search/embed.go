@@ -206,18 +206,7 @@ func (m *Meaning) put(ctx context.Context, space vector.Space, model Model, piec
 	for i, p := range pieces {
 		texts[i] = p.Text
 	}
-	if waits, err := m.waits(ctx, space.Org); err != nil {
-		return err
-	} else if waits != nil {
-		return waits
-	}
-	select {
-	case m.slot <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	vectors, err := m.vectors(ctx, space.Org, model, texts)
-	<-m.slot
+	vectors, err := m.made(ctx, space.Org, model, texts)
 	if err != nil {
 		return err
 	}
@@ -231,6 +220,26 @@ func (m *Meaning) put(ctx context.Context, space vector.Space, model Model, piec
 		return err
 	}
 	return m.goesOn(ctx, space.Org)
+}
+
+// made makes vectors, one batch at a time. Who has to wait notes it before the next one asks.
+func (m *Meaning) made(ctx context.Context, organization id.UUID, model Model, texts []string) ([][]float32, error) {
+	select {
+	case m.slot <- struct{}{}:
+		defer func() { <-m.slot }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if waits, err := m.waits(ctx, organization); err != nil {
+		return nil, err
+	} else if waits != nil {
+		return nil, waits
+	}
+	vectors, err := m.vectors(ctx, organization, model, texts)
+	if err != nil {
+		return nil, m.wait(ctx, organization, err)
+	}
+	return vectors, nil
 }
 
 func (m *Meaning) delete(ctx context.Context, space vector.Space, ids []string) error {
