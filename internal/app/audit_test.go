@@ -138,7 +138,7 @@ var effective = map[string]func(t *testing.T, w *world) (who, input string){
 		return apptest.Coach, `name: "Overwritten", filter: {statuses: [COMPLETED]}`
 	},
 	"createSavedSearch": func(*testing.T, *world) (string, string) {
-		return apptest.Coach, `name: "Overwritten", query: "overwritten"`
+		return apptest.Coach, `name: "Searched now and then", query: "overwritten"`
 	},
 	"restoreNoteVersion": func(t *testing.T, w *world) (string, string) {
 		ruth := w.env.Login(t, apptest.Coach)

@@ -54,8 +54,8 @@ func TestHybridSearch(t *testing.T) {
 	session := amara2.id(t, env)
 	key := uuid(t, one(t, env, "transcript", `SELECT id FROM transcripts WHERE session_id = $1`, uuid(t, session)))
 	said := value[string](t, env, `SELECT regexp_replace(string_agg(text, ' ' ORDER BY index), '[^A-Za-z ]', ' ', 'g') FROM utterances WHERE transcript_id = $1 AND index = (SELECT index FROM utterances WHERE transcript_id = $1 ORDER BY length(text) DESC, index LIMIT 1)`, key)
-	if words := strings.Fields(said); len(words) > 12 { // of one utterance, so that words find it, too
-		said = strings.Join(words[:12], " ")
+	if words := strings.Fields(said); len(words) > 40 { // of one utterance, so that words find it, too
+		said = strings.Join(words[:40], " ")
 	}
 	for _, mode := range []string{"SEMANTIC", "HYBRID"} {
 		got := merges(t, coach, apptest.Vars{"q": said, "mode": mode, "first": 20}).Search

@@ -84,8 +84,12 @@ func TestTextsOfEveryInput(t *testing.T) {
 			tried++
 			several := slices.Contains(texts, field.Name) || slices.Contains(texts, input.Name+"."+field.Name)
 			rest := regexp.MustCompile(`\b`+field.Name+`: ("[^"]*"|[A-Z]+),? *`).ReplaceAllString(m.input, "")
-			for _, h := range hostile {
+			for n, h := range hostile {
 				rest := rest
+				search := strings.HasSuffix(input.Name, "SavedSearchInput") // whose names are taken by the filters before
+				if search {
+					rest = regexp.MustCompile(`\bname: "[^"]*"`).ReplaceAllString(rest, fmt.Sprintf("name: \"%s %d\"", field.Name, n))
+				}
 				if strings.Contains(rest, "expectedVersion") {
 					prefix, u, err := id.Parse(key)
 					if err != nil {
@@ -119,6 +123,7 @@ func TestTextsOfEveryInput(t *testing.T) {
 					t.Errorf("%s in %s.%s is not refused by name: %.300s", h.name, input.Name, field.Name, r.Body)
 				case !h.refused && named && !slices.Contains(notWords, field.Name):
 					t.Errorf("%s in %s.%s is refused: %.300s", h.name, input.Name, field.Name, r.Body)
+				case search && field.Name == "name" && len(errs) == 1 && errs[0].Code == "NAME_TAKEN":
 				case !h.refused && len(errs) > 0 && !named && !slices.Contains(answersAnyway, mutation.Name):
 					t.Errorf("%s in %s.%s does not come to be kept: %s", h.name, input.Name, field.Name, briefly(errs))
 				case !named:
