@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/app/apptest"
@@ -246,4 +248,59 @@ func TestReadyWithoutVectors(t *testing.T) {
 	if _, err := env.App.Services().Meaning.Near(as(t, env, apptest.Coach), "anything", nil, 3); err == nil || errors.Is(err, context.Canceled) {
 		t.Error("a search without a model succeeds: " + fmt.Sprint(err))
 	}
+}
+
+// Vectors of something very long are made in stints: what comes after it does not wait for all of them, and none is made twice.
+func TestLongConversationsGetVectorsInStints(t *testing.T) {
+	t.Parallel()
+	model := &passages{}
+	embedder := apptest.AppOptions(app.WithEmbedder(model))
+	env := apptest.Demo(t, embedder)
+	coach := env.Login(t, apptest.Coach)
+	var talk strings.Builder
+	talk.WriteString("WEBVTT\n")
+	for i := range 4000 {
+		at := func(ms int) string {
+			return fmt.Sprintf("%02d:%02d:%02d.%03d", ms/3_600_000, ms/60_000%60, ms/1000%60, ms%1000)
+		}
+		fmt.Fprintf(&talk, "\n%s --> %s\n%s: The number %d is what I thought of when the %d others had left the room yesterday.\n",
+			at(3000*i), at(3000*i+2500), []string{"Ruth Calloway", "Amara Okafor"}[i%2], i, i*7)
+	}
+	long := imports(t, coach, amara5.id(t, env), talk.String())
+	short := imports(t, coach, amara2.id(t, env), conversation(t)+"\nNOTE copy\n")
+	if _, err := env.App.Runner().Drain(t.Context(), transcript.JobEmbed); err != nil {
+		t.Fatal(err)
+	}
+	sql(t, env, `UPDATE jobs SET run_at = run_at - interval '1 minute', due_at = due_at - interval '1 minute' WHERE entity_id = $1`, uuid(t, long)) // it comes first
+	env.Another(t, embedder, apptest.Running())
+	quiet(t, env, long)
+	quiet(t, env, short)
+	done := func(of string) time.Time {
+		return value[time.Time](t, env, `SELECT updated_at FROM search_embeddings WHERE transcript_id = $1 AND hash IS NOT NULL AND making IS NULL`, uuid(t, of))
+	}
+	n := vectorsOf(t, env, uuid(t, long))
+	if n < 700 {
+		t.Fatalf("%d passages are no more than a stint", n)
+	}
+	if first, last := done(short), done(long); !first.Before(last) {
+		t.Errorf("the short one was done at %s, the long one at %s", first, last)
+	}
+	if got := int(model.n.Load()); got != n {
+		t.Errorf("%d passages were embedded for %d vectors", got, n)
+	}
+}
+
+// passages counts the passages of the long conversation that get vectors.
+type passages struct {
+	embedtest.Words
+	n atomic.Int64
+}
+
+func (p *passages) Embed(ctx context.Context, texts []string) ([][]float32, llm.Usage, error) {
+	for _, text := range texts {
+		if strings.Contains(text, "had left the room") {
+			p.n.Add(1)
+		}
+	}
+	return p.Words.Embed(ctx, texts)
 }

@@ -92,7 +92,7 @@ func TestSavedSearches(t *testing.T) {
 		{"INVALID orderBy", apptest.Vars{"groupBy": "SESSION"}},
 		{"INVALID query", apptest.Vars{"query": "***"}},
 		{"INVALID query", apptest.Vars{"query": strings.Repeat("long ", 1000)}},
-		{"INVALID name, INVALID kinds", apptest.Vars{"name": " ", "kinds": strings.Fields(strings.Repeat("NOTE ", 7))}},
+		{"INVALID name, INVALID kinds", apptest.Vars{"name": " ", "kinds": strings.Fields(strings.Repeat("NOTE ", 11))}},
 		{"INVALID filter.types", apptest.Vars{"filter": apptest.Vars{"types": []string{}}}},
 		{"NAME_TAKEN name", apptest.Vars{"name": "ALL"}},
 	} {

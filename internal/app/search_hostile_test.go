@@ -88,7 +88,7 @@ func takesAnything(t *testing.T, coach *apptest.Client) {
 		search(name, "", apptest.Vars{"q": query})
 	}
 	for query, why := range map[string]string{
-		strings.Repeat("x", 10_000): "at most 4000 bytes", strings.Repeat("time ", 2000): "at most 4000 bytes", strings.Repeat("time ", 101): "at most 100 words", strings.Repeat("tag:x ", 500): "at most 100 words",
+		strings.Repeat("x", 10_000): "at most 4000 characters", strings.Repeat("time ", 2000): "at most 4000 characters", strings.Repeat("time ", 101): "at most 100 words", strings.Repeat("tag:x ", 500): "at most 100 words",
 		strings.Repeat(`"`, 3001): "at most 100 words", "*** * ?* ??": "no word", `"" () - :`: "no word", strings.Repeat("x", 3900): "no word",
 	} {
 		search(fmt.Sprintf("%.20q", query), why, apptest.Vars{"q": query})

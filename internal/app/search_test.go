@@ -402,3 +402,99 @@ func TestSearchAnswers(t *testing.T) {
 		t.Errorf("nobody got %s", r.Body)
 	}
 }
+
+// Conditions and words mean what somebody means by them, and what is refused is so in words that somebody knows.
+func TestSearchIsUnderstood(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	jose := does(t, coach, "createClient", "client", "id", apptest.Vars{"name": "José Álvarez-Nuñez"})["id"].(string)
+	does(t, coach, "createNote", "note", "id", apptest.Vars{"entityId": jose, "body": "Likes the quokka.", "visibility": "PRIVATE"})
+	env.Index(t)
+	same := func(query, other string) {
+		t.Helper()
+		a, b := finds(t, coach, query, ""), finds(t, coach, other, "")
+		if a.TotalCount == 0 || a.TotalCount != b.TotalCount || len(b.Interpretation.Notes) > 0 {
+			t.Errorf("%.60q finds %d, %.60q %d, with notes %q", query, a.TotalCount, other, b.TotalCount, b.Interpretation.Notes)
+		}
+	}
+	same("thursday", "Thursdays")
+	for _, h := range finds(t, coach, "Theo", "").Nodes {
+		t.Errorf("Theo finds %+v", h.Highlights)
+	}
+
+	same("speaker:client delegating", strings.Repeat("speaker:client delegating ", 20))
+	same("speaker:client", strings.Repeat("speaker:client ", 100))
+	same("client:amara delegating", strings.Repeat("client:amara ", 60)+"delegating")
+
+	for _, part := range []string{"jose", "JOSÉ", "álva", "nunez", `"jose alvarez"`} {
+		same("quokka", "quokka client:"+part)
+	}
+	same("client:amara", "client:ámara")
+	same("client:amara", "client:okafor")
+	for _, none := range []string{"ose", "lvarez", "%", "_"} {
+		if got := finds(t, coach, "quokka client:"+none, ""); got.TotalCount != 0 || len(got.Interpretation.Notes) != 1 {
+			t.Errorf("client:%s finds %+v", none, got)
+		}
+	}
+	for prefix, want := range map[string]string{"oka": "Amara Okafor", "alv": "José Álvarez-Nuñez", "nuñ": "José Álvarez-Nuñez"} {
+		if r := coach.Do(t, `query($p: String!) {suggest(prefix: $p) {kind text}}`, apptest.Vars{"p": prefix}); !strings.Contains(string(r.Data), `{"kind":"CLIENT","text":"`+want+`"}`) {
+			t.Errorf("%s: suggests %s", prefix, r.Body)
+		}
+	}
+
+	// What there is not is left out, and it is said what there is.
+	all := finds(t, coach, "delegating", "").TotalCount
+	for condition, known := range map[string]string{"insight:blockers": "blocker, ", "code:foo": "reflection, ", "kind:notes": "note, ", "speaker:me": "client, "} {
+		got := finds(t, coach, "delegating "+condition, "")
+		if got.TotalCount != all || len(got.Interpretation.Notes) != 1 || !strings.Contains(got.Interpretation.Notes[0], condition) || !strings.Contains(got.Interpretation.Notes[0], known) {
+			t.Errorf("%s: %d found, %q", condition, got.TotalCount, got.Interpretation.Notes)
+		}
+	}
+	for enum, condition := range map[string]string{"InsightKind": "insight:", "SearchKind": "kind:", "SpeakerRole": "speaker:"} {
+		var out struct {
+			Type struct{ EnumValues []struct{ Name string } }
+		}
+		coach.Must(t, `query($name: String!) {Type: __type(name: $name) {EnumValues: enumValues {Name: name}}}`, apptest.Vars{"name": enum}, &out)
+		if len(out.Type.EnumValues) == 0 {
+			t.Fatalf("%s has no values", enum)
+		}
+		for _, v := range out.Type.EnumValues {
+			if got := finds(t, coach, condition+v.Name, ", first: 0"); len(got.Interpretation.Notes) > 0 {
+				t.Errorf("%s: %q", v.Name, got.Interpretation.Notes)
+			}
+		}
+	}
+
+	for _, code := range value[[]string](t, env, `SELECT array_agg(DISTINCT lower(code)) FROM utterance_codes`) {
+		if got := finds(t, coach, "code:"+code, ", first: 1"); got.TotalCount == 0 || len(got.Interpretation.Notes) > 0 {
+			t.Errorf("%s: %d found, %q", code, got.TotalCount, got.Interpretation.Notes)
+		}
+	}
+
+	for query, want := range map[string]string{
+		`{suggest(prefix: "xx", limit: 0) {text}}`:                                                 "limit: must be from 1 to 20",
+		`{suggest(prefix: "` + strings.Repeat("x", 201) + `") {text}}`:                             "at most 200 bytes, has 201",
+		`{search(query: "x", facets: [{field: WEEK}, {field: MONTH}]) {totalCount}}`:               "names WEEK and MONTH",
+		`{search(query: "x", facets: [{field: MONTH}, {field: MONTH}]) {totalCount}}`:              "names MONTH twice",
+		`{search(query: "x", kinds: [` + strings.Repeat("NOTE ", 11) + `]) {totalCount}}`:          "at most 10 kinds, names 11",
+		`{search(query: "x", facets: [` + strings.Repeat("{field: TAG} ", 11) + `]) {totalCount}}`: "at most 10 counts, asks for 11",
+	} {
+		if r := coach.Do(t, query, nil); r.Code() != "INVALID" || !strings.Contains(string(r.Body), want) {
+			t.Errorf("%.80s: %s, want %q", query, r.Body, want)
+		}
+	}
+
+	// What one refuses the other does, for the same reason.
+	for i, query := range []string{
+		"***", "", "notes --", strings.Repeat("x", 1000), strings.Repeat("ö", 2000) + strings.Repeat(" ö", 90), strings.Repeat("x ", 2000) + "xx", strings.Repeat("tag:x ", 101), strings.Repeat("tag:x ", 100),
+		"client:a client:b client:c client:d client:e coach:a coach:b coach:c coach:d coach:e coach:f", strings.Repeat("speaker:client thursday ", 20),
+		"a" + strings.Repeat(" -(b OR c", 60), strings.Repeat("(", 60) + "a", "x" + strings.Repeat(" (-(a OR b) OR (c", 12),
+	} {
+		searched := coach.Do(t, `query($q: String!) {search(query: $q) {totalCount}}`, apptest.Vars{"q": query})
+		saved := change(t, coach, "createSavedSearch", "savedSearch", "id", apptest.Vars{"name": fmt.Sprint("search ", i), "query": query})
+		if refused := len(searched.Errors) > 0; refused != (len(saved.userErrors) > 0) || refused && !strings.Contains(string(searched.Body), saved.userErrors[0].Message) {
+			t.Errorf("%.60q: searched %.300s, saved %.300s", query, searched.Body, saved.response.Body)
+		}
+	}
+}

@@ -41,8 +41,11 @@ func (s Subject) vectorGroup(key id.UUID) string {
 // tables are where the subjects are kept.
 var tables = map[Subject]string{SubjectTranscript: "transcripts", SubjectSession: "sessions", SubjectNote: "notes", SubjectGoal: "goals", SubjectAction: "action_items"}
 
-// batch is how many texts there are in one call of a model.
-const batch = 32
+const (
+	batch = 32 // texts in one call of a model
+	// stint is how many batches a job makes before others have their turn: more than an ordinary conversation has, in some ten seconds.
+	stint = 20
+)
 
 // Handle registers the jobs with r.
 func (m *Meaning) Handle(r *jobs.Runner) {
@@ -55,7 +58,7 @@ func (m *Meaning) Handle(r *jobs.Runner) {
 // Embed handles EmbedJob: it brings the vectors of a subject in line with what stands in it, or removes them.
 //
 // It looks at what is so and not at what has changed, and may be repeated at any point. A process makes the vectors of one batch at a time, and before
-// each batch lets go first what people wait for.
+// each batch lets go first what people wait for. After a stint it comes back behind those that wait as well, and goes on where it was.
 func (m *Meaning) Embed(ctx context.Context, of Subject, job jobs.Job) (err error) {
 	defer fault.Wrap(&err, "search.Embed(%s)", of.group(job.Entity))
 	models, err := m.toFollow(ctx, job.Org)
@@ -165,39 +168,52 @@ func (m *Meaning) bring(ctx context.Context, organization id.UUID, of Subject, k
 	if err != nil {
 		return err
 	}
-	hash, ids := sha256.Sum256(described), make([]string, len(pieces))
+	hash, ids, wanted := sha256.Sum256(described), make([]string, len(pieces)), make(map[string]bool, len(pieces))
 	for i, p := range pieces {
-		ids[i] = p.ID
+		ids[i], wanted[p.ID] = p.ID, true
 	}
 	var before []string
 	var same bool
-	err = m.db.QueryRow(ctx, `SELECT ids, coalesce(hash = $4, false) FROM search_embeddings WHERE org_id = $1 AND transcript_id = $2 AND model = $3`,
-		organization, key, model.Name(), hash[:]).Scan(&before, &same)
+	var made int
+	err = m.db.QueryRow(ctx, `SELECT ids, coalesce(hash = $4, false), CASE WHEN making = $4 THEN made ELSE 0 END
+		FROM search_embeddings WHERE org_id = $1 AND transcript_id = $2 AND model = $3`,
+		organization, key, model.Name(), hash[:]).Scan(&before, &same, &made)
 	if same || err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
 
-	// What may be in the store is written down before it is, so that it can be removed by its ids whatever happens.
-	const note = `INSERT INTO search_embeddings (org_id, transcript_id, model, subject, ids, hash) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (org_id, transcript_id, model) DO UPDATE SET ids = excluded.ids, hash = excluded.hash, updated_at = now()`
-	both := append(slices.Clone(ids), before...)
-	slices.Sort(both)
-	both = slices.Compact(both)
-	if _, err := m.db.Exec(ctx, note, organization, key, model.Name(), of, both, nil); err != nil {
-		return err
-	}
 	space := vector.Space{Org: organization, Model: model.Name()}
-	// What is gone goes first: it does not wait for a model that is away.
-	if err := m.delete(ctx, space, slices.DeleteFunc(slices.Clone(before), func(v string) bool { return slices.Contains(ids, v) })); err != nil {
-		return err
+	if made == 0 {
+		// What may be in the store is written down before it is, so that it can be removed by its ids whatever happens.
+		both := append(slices.Clone(ids), before...)
+		slices.Sort(both)
+		if _, err := m.db.Exec(ctx, `INSERT INTO search_embeddings (org_id, transcript_id, model, subject, ids, making) VALUES ($1, $2, $3, $4, $5, $6)
+			ON CONFLICT (org_id, transcript_id, model) DO UPDATE SET ids = excluded.ids, hash = NULL, making = excluded.making, made = 0, updated_at = now()`,
+			organization, key, model.Name(), of, slices.Compact(both), hash[:]); err != nil {
+			return err
+		}
+		// What is gone goes first: it does not wait for a model that is away.
+		if err := m.delete(ctx, space, slices.DeleteFunc(before, func(v string) bool { return wanted[v] })); err != nil {
+			return err
+		}
 	}
-	for some := range slices.Chunk(pieces, batch) {
+	done := 0
+	for some := range slices.Chunk(pieces[made:], batch) {
+		if done++; done > stint {
+			return jobs.Snooze(0)
+		}
 		jobs.Yield(ctx)
 		if err := m.put(ctx, space, model, some); err != nil {
 			return err
 		}
+		made += len(some)
+		if _, err := m.db.Exec(ctx, `UPDATE search_embeddings SET made = $4 WHERE org_id = $1 AND transcript_id = $2 AND model = $3`,
+			organization, key, model.Name(), made); err != nil {
+			return err
+		}
 	}
-	_, err = m.db.Exec(ctx, note, organization, key, model.Name(), of, ids, hash[:])
+	_, err = m.db.Exec(ctx, `UPDATE search_embeddings SET ids = $4, hash = making, making = NULL, made = 0, updated_at = now()
+		WHERE org_id = $1 AND transcript_id = $2 AND model = $3`, organization, key, model.Name(), ids)
 	return err
 }
 

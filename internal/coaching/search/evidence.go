@@ -8,6 +8,8 @@ import (
 
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
+	"github.com/rapporthq/rapport/internal/platform/auth"
+	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/page"
 )
 
@@ -23,18 +25,31 @@ func (s *Service) Evidence(ctx context.Context, question string, within *session
 	if err != nil || len(may) == 0 {
 		return nil, nil, err
 	}
-	first := page.MaxSize
-	r, err := s.Search(ctx, Request{Query: words, Filter: within, Mode: Hybrid, Kinds: []Kind{Utterance}, Order: Relevance, First: &first})
+	v, err := auth.FromContext(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, h := range r.Hits {
+	defer fault.Wrap(&err, "search.Evidence")
+	first := page.MaxSize
+	q, err := s.understand(ctx, v, Request{Query: words, Filter: within, Mode: Hybrid, Kinds: []Kind{Utterance}, Order: Relevance, First: &first})
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := s.find(ctx, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	hits, err := s.load(ctx, v, a) // nobody is shown where the words stand
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, h := range hits {
 		u, ok := h.Entity.(*transcript.Utterance)
 		if ok && len(found) < most && slices.Contains(may, u.TranscriptID) {
 			found = append(found, u)
 		}
 	}
-	return found, r.Degraded, nil
+	return found, a.degraded, nil
 }
 
 // onlyWords is a text without anything that a query could be read from, and no longer than one.

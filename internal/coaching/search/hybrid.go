@@ -3,8 +3,11 @@ package search
 import (
 	"context"
 	"encoding/base64"
+	"maps"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -36,30 +39,53 @@ type meant struct {
 // merged finds what has the words of a request and what is about the text, in one list by reciprocal rank; with Semantic only the latter. Counts are those of
 // words. A cursor names the hits that were shown, so that no hit that becomes better meanwhile is shown twice.
 func (s *Service) merged(ctx context.Context, q *question, text string) (a answer, err error) {
-	about, err := s.about(ctx, q, text)
-	why := lacking(err)
-	away := why != "" && ctx.Err() == nil
-	if err != nil && !away {
+	best := q.asked
+	best.Total, best.Size, best.Once = false, deepest, true
+	counted := best // by words, whose hits are of no interest
+	counted.Size = 0
+	a.index = s.primary
+	var about []meant
+	var lacks error // why nothing is found by meaning
+	looking, together := errgroup.WithContext(ctx)
+	looking.Go(func() error {
+		var err error
+		about, err = s.about(together, q, text)
+		if lacking(err) != "" && ctx.Err() == nil {
+			lacks, err = err, nil
+		}
+		return err
+	})
+	ask := func(ctx context.Context, r textsearch.Request) (err error) {
+		a, err = s.ask(ctx, q.sight, r)
+		return err
+	}
+	switch {
+	case q.Mode == Hybrid:
+		looking.Go(func() error { return ask(together, best) })
+	case len(q.asked.Facets) > 0:
+		looking.Go(func() error { return ask(together, counted) })
+	}
+	if err := looking.Wait(); err != nil {
 		return a, err
 	}
-	r := q.asked
-	r.Total, r.Size = false, deepest
-	if q.Mode == Semantic && !away {
-		r.Size = 0
-	}
-	if a, err = s.ask(ctx, q.sight, r); err != nil {
-		return a, err
-	}
-	if away {
+	if lacks != nil {
+		if q.Mode == Semantic { // then what has the words is better than nothing
+			if err := ask(ctx, best); err != nil {
+				return a, err
+			}
+		}
+		why := lacking(lacks)
 		a.degraded = &why
 	}
 	if err := s.fuse(ctx, &a, about); err != nil {
 		return a, err
 	}
 	if q.GroupBy != nil {
-		return s.bySession(ctx, q, a)
+		a, err = s.bySession(ctx, q, a)
+	} else {
+		err = a.turn(q)
 	}
-	return a, a.turn(q)
+	return a, err
 }
 
 // fuse merges the hits of an answer with what was found by meaning.
@@ -128,14 +154,24 @@ func (a *answer) turn(q *question) error {
 // conditions of the request, if it has any.
 func (s *Service) about(ctx context.Context, q *question, text string) ([]meant, error) {
 	var conversations []string
-	if q.Kinds == nil || slices.Contains(q.Kinds, Utterance) {
-		findable, _, err := s.domains.Transcripts.Findable(ctx, q.Filter)
-		if err != nil {
-			return nil, err
-		}
-		conversations = keys(findable, func(t transcript.ID) id.UUID { return t.UUID })
+	var what *sought
+	looking, together := errgroup.WithContext(ctx)
+	looking.Go(func() (err error) {
+		what, err = s.domains.Meaning.read(together, q.viewer.Org, text)
+		return err
+	})
+	said := &vector.Record{Keywords: map[string][]string{textsearch.FieldKind: {string(Utterance)}}}
+	if vector.Compile(q.asked.Narrow[textsearch.FieldKind])(said) {
+		looking.Go(func() error {
+			findable, _, err := s.domains.Transcripts.Findable(together, q.Filter)
+			conversations = keys(findable, func(t transcript.ID) id.UUID { return t.UUID })
+			return err
+		})
 	}
-	near, err := s.domains.Meaning.nearest(ctx, q.viewer.Org, text, q.sight.nearby(conversations, q.asked.Narrow), deepest)
+	if err := looking.Wait(); err != nil {
+		return nil, err
+	}
+	near, err := s.domains.Meaning.nearest(ctx, what, q.sight.nearby(conversations, q.asked.Narrow), deepest)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +194,11 @@ func (s *Service) standing(ctx context.Context, q *question, near []vector.Match
 			candidates = append(candidates, document)
 		}
 	}
-	said, err := s.domains.Transcripts.UtterancesIn(ctx, spans)
+	most := 1
+	if must, narrow := q.conditions(); must != nil || len(narrow) > 0 {
+		most = transcript.MaxSpan // it may be any of them
+	}
+	said, err := s.domains.Transcripts.PlacesIn(ctx, spans, most)
 	if err != nil {
 		return nil, err
 	}
@@ -180,29 +220,33 @@ func (s *Service) standing(ctx context.Context, q *question, near []vector.Match
 			}
 			continue
 		}
-		var best *transcript.Utterance
-		for _, u := range said[i] {
-			if (meets == nil || meets[u.ID.String()]) && (best == nil || len(u.Text) > len(best.Text)) {
-				best = u
+		for _, u := range said[i] { // the longest first
+			if meets == nil || meets[u.ID.String()] {
+				all = append(all, meant{spans[i], textsearch.Hit{ID: u.ID.String(), Kind: string(Utterance)}})
+				break
 			}
-		}
-		if best != nil {
-			all = append(all, meant{spans[i], textsearch.Hit{ID: best.ID.String(), Kind: string(Utterance)}})
 		}
 	}
 	return all, nil
 }
 
-// meeting says which documents meet the conditions of the request; nil if it has none. The index knows.
+// conditions are those that only the index knows whether a document meets: all but those of kinds, which vectors were found by.
+func (q *question) conditions() (must textsearch.Expr, narrow map[string]textsearch.Expr) {
+	narrow = maps.Clone(q.asked.Narrow)
+	delete(narrow, textsearch.FieldKind)
+	return musts(q.asked.Query), narrow
+}
+
+// meeting says which documents meet the conditions of the request; nil if it has none.
 func (s *Service) meeting(ctx context.Context, q *question, ids []string) (map[string]bool, error) {
-	must := musts(q.asked.Query)
-	if len(q.asked.Narrow) == 0 && must == nil {
+	must, narrow := q.conditions()
+	if len(narrow) == 0 && must == nil {
 		return nil, nil
 	}
 	slices.Sort(ids)
 	meets := map[string]bool{}
-	for some := range slices.Chunk(slices.Compact(ids), textsearch.MaxSize) {
-		r := textsearch.Request{Query: must, Filter: textsearch.All{q.asked.Filter, is(textsearch.FieldID, some...)}, Narrow: q.asked.Narrow, Size: len(some), Order: textsearch.Newest}
+	for some := range slices.Chunk(slices.Compact(ids), textsearch.MaxOnce) {
+		r := textsearch.Request{Query: must, Filter: textsearch.All{q.asked.Filter, is(textsearch.FieldID, some...)}, Narrow: narrow, Size: len(some), Order: textsearch.Newest, Once: true}
 		found, err := s.ask(ctx, q.sight, r)
 		if err != nil {
 			return nil, err
@@ -251,7 +295,7 @@ func (s *Service) spans(ctx context.Context, hits []textsearch.Hit) ([]transcrip
 			utterances = append(utterances, key)
 		}
 	}
-	found, err := s.domains.Transcripts.UtterancesByIDs(ctx, utterances)
+	found, err := s.domains.Transcripts.Places(ctx, utterances)
 	for i := range all {
 		if u := found[all[i].TranscriptID.UUID]; u != nil {
 			all[i] = transcript.Span{TranscriptID: u.TranscriptID, First: u.Index, Last: u.Index}

@@ -66,7 +66,7 @@ func (s *Service) load(ctx context.Context, v auth.Viewer, a answer) ([]*Hit, er
 			lost++
 			return nil
 		}
-		out := &Hit{Kind: Kind(h.Kind), Entity: entity, Score: h.Score, Rank: rank, Cursor: h.Cursor, Engine: a.engine, Highlights: []*Highlight{}, Others: []*Hit{}}
+		out := &Hit{Kind: Kind(h.Kind), Entity: entity, Score: h.Score, Rank: rank, Cursor: h.Cursor, Engine: a.index.Capabilities().Name, Highlights: []*Highlight{}, Others: []*Hit{}, document: h.ID}
 		if place, ok := a.places[h.ID]; ok {
 			out.place = &place
 		}
@@ -81,13 +81,6 @@ func (s *Service) load(ctx context.Context, v auth.Viewer, a answer) ([]*Hit, er
 			out.SessionID = e.SessionID
 		case *session.Session:
 			out.SessionID = &e.ID
-		}
-		for _, l := range h.Highlights {
-			light := &Highlight{Field: TextField(strings.ToUpper(l.Field))}
-			for _, part := range l.Segments {
-				light.Segments = append(light.Segments, &Segment{part.Text, part.Match})
-			}
-			out.Highlights = append(out.Highlights, light)
 		}
 		for _, also := range h.Also {
 			if other := shown(also, rank); other != nil {
@@ -113,6 +106,20 @@ func (s *Service) load(ctx context.Context, v auth.Viewer, a answer) ([]*Hit, er
 		s.log.InfoContext(ctx, "hits were gone when they were loaded", "count", lost)
 	}
 	return all, nil
+}
+
+// mark shows where words stand in the hit and in those beside it.
+func (h *Hit) mark(marks map[string][]textsearch.Highlight) {
+	for _, l := range marks[h.document] {
+		shown := &Highlight{Field: TextField(strings.ToUpper(l.Field))}
+		for _, part := range l.Segments {
+			shown.Segments = append(shown.Segments, &Segment{part.Text, part.Match})
+		}
+		h.Highlights = append(h.Highlights, shown)
+	}
+	for _, other := range h.Others {
+		other.mark(marks)
+	}
 }
 
 func loaded[T any](ctx context.Context, ids []id.UUID, load func(context.Context, []id.UUID) (map[id.UUID]*T, error), into map[id.UUID]Entity) error {

@@ -196,7 +196,11 @@ func (m *Meaning) Near(ctx context.Context, text string, within *session.Filter,
 	for some := range slices.Chunk(groups, vector.MaxTerms) {
 		filters = append(filters, vector.Terms{Field: vector.FieldGroup, Values: some})
 	}
-	matches, err := m.nearest(ctx, org, text, filters, most)
+	var matches []vector.Match
+	what, err := m.read(ctx, org, text)
+	if err == nil {
+		matches, err = m.nearest(ctx, what, filters, most)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -210,9 +214,15 @@ func (m *Meaning) Near(ctx context.Context, text string, within *session.Filter,
 	return found, nil
 }
 
-// nearest finds the vectors that are most about what the text says, the nearest first, of those that pass one of the filters.
-func (m *Meaning) nearest(ctx context.Context, org id.UUID, text string, filters []vector.Expr, most int) ([]vector.Match, error) {
-	if strings.TrimSpace(text) == "" || len(filters) == 0 {
+// sought is what a text says, as the model of an organization's vectors understands it.
+type sought struct {
+	space  vector.Space
+	vector []float32
+}
+
+// read makes a text what can be sought; nil if it says nothing.
+func (m *Meaning) read(ctx context.Context, org id.UUID, text string) (*sought, error) {
+	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
 	model, err := m.searched(ctx, org)
@@ -229,9 +239,17 @@ func (m *Meaning) nearest(ctx context.Context, org id.UUID, text string, filters
 	if !slices.ContainsFunc(vectors[0], func(x float32) bool { return x != 0 }) {
 		return nil, nil
 	}
+	return &sought{vector.Space{Org: org, Model: model.Name()}, vectors[0]}, nil
+}
+
+// nearest finds the vectors that are most about what is sought, the nearest first, of those that pass one of the filters; none for nil.
+func (m *Meaning) nearest(ctx context.Context, what *sought, filters []vector.Expr, most int) ([]vector.Match, error) {
+	if what == nil {
+		return nil, nil
+	}
 	var found []vector.Match
 	for _, filter := range filters {
-		matches, err := m.store.Search(ctx, vector.Space{Org: org, Model: model.Name()}, vector.Request{Vector: vectors[0], Nearest: min(most, vector.MaxNearest), Filter: filter})
+		matches, err := m.store.Search(ctx, what.space, vector.Request{Vector: what.vector, Nearest: min(most, vector.MaxNearest), Filter: filter})
 		if err != nil {
 			return nil, err
 		}

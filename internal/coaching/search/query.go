@@ -14,9 +14,10 @@ import (
 
 // Limits of a query.
 const (
-	maxQuery   = 4000 // bytes
+	maxQuery   = 4000 // characters
 	maxParts   = 100  // words, phrases and conditions
-	maxNesting = 10   // parentheses
+	maxPeople  = 10   // clients and coaches: each is asked for
+	maxNesting = 10   // parentheses, and what must not be there in them
 )
 
 // The query language. Words are looked for together, those that say nothing ("of", "the") only if there are no others, and of
@@ -60,8 +61,8 @@ var fields = []string{"speaker", "tag", "client", "coach", "kind", "insight", "c
 
 // parse reads a query. It refuses what is too long, and what is nothing that can be looked for.
 func parse(text string) (*parsed, error) {
-	if len(text) > maxQuery {
-		return nil, fault.Invalid("query", "must have at most %d bytes", maxQuery)
+	if n := utf8.RuneCountInString(text); n > maxQuery {
+		return nil, fault.Invalid("query", "must have at most %d characters, has %d", maxQuery, n)
 	}
 	if !utf8.ValidString(text) {
 		return nil, fault.Invalid("query", "must be UTF-8")
@@ -86,7 +87,16 @@ func parse(text string) (*parsed, error) {
 	if r.parts > maxParts {
 		return nil, fault.Invalid("query", "must have at most %d words and conditions, has %d", maxParts, r.parts)
 	}
+	if n := r.people(); n > maxPeople {
+		return nil, fault.Invalid("query", "must name at most %d clients and coaches, names %d", maxPeople, n)
+	}
+	if p.root.depth() > textsearch.MaxDepth {
+		return nil, fault.Invalid("query", "has too many parentheses inside of each other")
+	}
 	if len(p.root.kids) == 0 && strings.TrimSpace(text) != "" {
+		if r.long {
+			return nil, fault.Invalid("query", "has no word to look for: words have at most %d letters", textsearch.MaxQueryWord)
+		}
 		return nil, fault.Invalid("query", "has no word to look for")
 	}
 	return p, nil
@@ -199,6 +209,18 @@ type reader struct {
 	tokens []queryToken
 	at     int
 	parts  int
+	long   bool // a word was left out because it is too long
+}
+
+// people is how many clients and coaches are named.
+func (r *reader) people() int {
+	named := map[queryToken]bool{}
+	for _, t := range r.tokens {
+		if t.field == "client" || t.field == "coach" {
+			named[t] = true
+		}
+	}
+	return len(named)
 }
 
 // all reads terms that stand beside each other, up to a closing parenthesis.
@@ -246,13 +268,19 @@ func (r *reader) term(depth int) *queryNode {
 		if r.at == len(r.tokens) || r.tokens[r.at].kind == tokenClose || r.tokens[r.at].kind == tokenOr {
 			return nil
 		}
-		k := r.term(depth)
-		if k == nil || !negate {
-			return k
+		if !negate {
+			return r.term(depth)
 		}
-		return &queryNode{op: queryNot, kids: []*queryNode{k}}
+		switch k := r.term(depth + 1); {
+		case k == nil:
+			return nil
+		case k.op == queryNot: // -(-x)
+			return k.kids[0]
+		default:
+			return &queryNode{op: queryNot, kids: []*queryNode{k}}
+		}
 	case tokenOpen:
-		if depth == maxNesting {
+		if depth >= maxNesting {
 			r.note("Parentheses deeper than %d are left out.", maxNesting)
 			return nil
 		}
@@ -279,12 +307,13 @@ func (r *reader) term(depth int) *queryNode {
 	words := textsearch.Words(t.text)
 	switch {
 	case len(words) == 0:
-		if strings.Trim(t.text, "*?~^+-") == "" && t.text != "" && t.kind == tokenWord {
+		if strings.HasPrefix(t.text, "*") && strings.Trim(t.text, "*") == "" {
 			r.note("%q is left out: the beginning of a word has two letters at least.", clip(t.text))
 		}
 		return nil
 	case slices.ContainsFunc(words, func(w string) bool { return len(w) > textsearch.MaxQueryWord }):
 		r.note("A word of more than %d letters is left out.", textsearch.MaxQueryWord)
+		r.long = true
 		return nil
 	case t.kind == tokenPhrase && len(words) > 1:
 		return &queryNode{op: queryPhrase, text: strings.Join(words, " ")}
@@ -299,6 +328,17 @@ func (r *reader) term(depth int) *queryNode {
 		return &queryNode{op: queryPhrase, text: words[0]}
 	}
 	return &queryNode{op: queryWord, text: strings.Join(words, " ")}
+}
+
+// depth is how deeply, at most, expr nests.
+func (n *queryNode) depth() (most int) {
+	if n.kids == nil { // a word beside others of which some may be missing, or a condition with another one: who may know of a code
+		return 1
+	}
+	for _, k := range n.kids {
+		most = max(most, 1+k.depth())
+	}
+	return most
 }
 
 // String writes a query as it was read.
@@ -392,7 +432,7 @@ func (n *queryNode) expr(resolved map[*queryNode]textsearch.Expr) textsearch.Exp
 		return resolved[n]
 	case queryNot:
 		if kid := n.kids[0].expr(resolved); kid != nil {
-			return textsearch.Not{Of: kid}
+			return textsearch.Not{Of: textsearch.OnlyNearly(kid, nil)} // what must not be there is meant as it is written
 		}
 		return nil
 	case queryAny:

@@ -22,6 +22,9 @@ func TestQueriesAreReadAsPeopleMeanThem(t *testing.T) {
 		`say -weekend`:          "say -weekend",
 		"say NOT weekend":       "say -weekend",
 		"--x":                   "x",
+		"-(-x)":                 "x",
+		"-(-(a OR b) -c)":       "-(-(a OR b) -c)",
+		"-(-(-x))":              "-x",
 		"a OR b c":              "a OR b c",
 		"a AND b":               "a b",
 		"a (b OR c) d":          "a b OR c d",
@@ -64,6 +67,7 @@ func TestWhatCannotBeReadIsSaid(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		`"open`: "not closed", "(a": "not closed", "a)": "closes nothing", "a OR": "nothing on one side", "foo:bar": "no field", "a tag:": "nothing stands after", "a ***": "two letters",
+		"a " + strings.Repeat("x", 201): "more than 200 letters",
 	} {
 		p, err := parse(text)
 		if err != nil || len(p.notes) != 1 || !strings.Contains(p.notes[0], want) {
@@ -72,10 +76,17 @@ func TestWhatCannotBeReadIsSaid(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"***": "no word", "-": "no word", `""`: "no word", "()": "no word", "?!": "no word",
-		strings.Repeat("x", maxQuery+1): "at most", strings.Repeat("tag:x ", 600): "at most 100", "\xff": "UTF-8",
+		strings.Repeat("x", maxQuery+1): "at most 4000 characters, has 4001", strings.Repeat("tag:x ", 600): "at most 100", "\xff": "UTF-8",
+		"x" + strings.Repeat(" (-(a OR b) OR (c", 12): "too many parentheses",
+		strings.Repeat("x", 1000):                     "words have at most 200 letters", "client:a client:b client:c client:d client:e coach:a coach:b coach:c coach:d coach:e coach:f": "at most 10 clients and coaches, names 11",
 	} {
 		if _, err := parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: %v", text, err)
+		}
+	}
+	for _, text := range []string{"notes --", strings.Repeat("ö", maxQuery/2-1) + strings.Repeat(" ö", 50), strings.Repeat("client:a coach:b ", 50)} {
+		if p, err := parse(text); err != nil || len(p.notes) != 0 && !strings.HasPrefix(text, "ö") {
+			t.Errorf("%.20q: %+v, %v", text, p, err)
 		}
 	}
 }
@@ -91,7 +102,10 @@ func TestWordsThatMayBeMissing(t *testing.T) {
 		"what did she say of burnout": textsearch.Any{Of: []textsearch.Expr{w("say"), w("burnout")}, AtLeast: 2},
 		"who is it":                   textsearch.Any{Of: []textsearch.Expr{w("who"), w("is"), w("it")}, AtLeast: 2},
 		"one -two":                    textsearch.All{textsearch.Not{Of: w("two")}, textsearch.Any{Of: []textsearch.Expr{w("one")}, AtLeast: 1}},
-		`"a b"`:                       textsearch.Phrase{Text: "a b"},
+		"three -(four OR five)": textsearch.All{
+			textsearch.Not{Of: textsearch.Any{Of: []textsearch.Expr{textsearch.Word{Text: "four"}, textsearch.Word{Text: "five"}}}}, textsearch.Any{Of: []textsearch.Expr{w("three")}, AtLeast: 1},
+		},
+		`"a b"`: textsearch.Phrase{Text: "a b"},
 	} {
 		p, err := parse(text)
 		if err != nil {
@@ -105,7 +119,7 @@ func TestWordsThatMayBeMissing(t *testing.T) {
 
 // Whatever somebody types is read in little time, makes what an index takes, and is read the same when it is typed as it was read.
 func FuzzParse(f *testing.F) {
-	for _, text := range []string{`a "b c" -d OR (e f*) tag:"x y" after:2026`, `"`, "((((((((((((((", "-----", "a:b:c", "“x”", "OR OR", "+a -b"} {
+	for _, text := range []string{`a "b c" -d OR (e f*) tag:"x y" after:2026`, `"`, "((((((((((((((", "-----", "-(-a)", "a -(b -(c -(d -(e -(f -(g -(h -(i", "x (-(a OR b) OR (c (-(a OR b) OR (c (-(a OR b) OR (c (-(a OR b) OR (c (-(a OR b) OR (c", "a:b:c", "“x”", "OR OR", "+a -b"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -8,12 +8,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
+	"github.com/rapporthq/rapport/internal/coaching/coding"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
+	"github.com/rapporthq/rapport/internal/coaching/insight"
 	"github.com/rapporthq/rapport/internal/coaching/org"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/tag"
 	"github.com/rapporthq/rapport/internal/platform/auth"
-	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
 	"github.com/rapporthq/rapport/internal/platform/textsearch"
@@ -23,6 +24,26 @@ import (
 var narrows = map[string]string{
 	"speaker": fieldSpeaker, "tag": fieldTag, "client": fieldClient, "coach": fieldCoach, "kind": textsearch.FieldKind, "insight": fieldInsightKind, "code": fieldCode,
 	"after": textsearch.FieldTime, "before": textsearch.FieldTime,
+}
+
+// insightKinds are what insight: may be.
+var insightKinds = spelled([]insight.Kind{
+	insight.KindTheme, insight.KindBreakthrough, insight.KindBlocker, insight.KindCommitment, insight.KindChangeTalk, insight.KindSustainTalk, insight.KindStrength, insight.KindValue,
+	insight.KindEmotionShift, insight.KindRiskFlag, insight.KindCoachSkill, insight.KindQuestionOfNote,
+})
+
+// codes are what code: may be.
+var codes = spelled([]coding.Code{
+	coding.QuestionOpen, coding.QuestionClosed, coding.Reflection, coding.InputWithPermission, coding.InputWithoutPermission, coding.Affirmation, coding.Other,
+	coding.ChangeTalk, coding.SustainTalk, coding.Neutral,
+})
+
+func spelled[T ~string](values []T) []string {
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i] = string(v)
+	}
+	return all
 }
 
 // narrowed parts a filter: what documents know by themselves narrows, so that facets can show what else there would be; the rest restricts
@@ -88,7 +109,15 @@ func both(a, b textsearch.Expr) textsearch.Expr {
 	case b == nil:
 		return a
 	}
-	return textsearch.All{a, b}
+	return append(all(a), all(b)...)
+}
+
+// all are the conditions that must all hold for e to hold: side by side, because an index nests only so deep.
+func all(e textsearch.Expr) textsearch.All {
+	if several, ok := e.(textsearch.All); ok {
+		return slices.Clip(several)
+	}
+	return textsearch.All{e}
 }
 
 // words are the parts of e that are looked for.
@@ -110,17 +139,17 @@ func words(e textsearch.Expr) (found []textsearch.Expr) {
 
 // resolve finds out what the conditions of a query mean: names become ids, as far as the viewer may know them. What means nothing is left
 // out with a note, if it can be nothing; a name that nobody has finds nothing.
-func (s *Service) resolve(ctx context.Context, v auth.Viewer, q *parsed, g *sight, mine []*tag.Tag) (map[*queryNode]textsearch.Expr, error) {
-	resolved := map[*queryNode]textsearch.Expr{}
+func (s *Service) resolve(ctx context.Context, v auth.Viewer, q *parsed, g *sight, mine []*tag.Tag) (resolved map[*queryNode]textsearch.Expr, err error) {
+	resolved = map[*queryNode]textsearch.Expr{}
 	code := func(c *queryNode, field string, known ...string) {
-		value := strings.ToUpper(strings.ReplaceAll(c.text, "-", "_"))
-		if known != nil && !slices.Contains(known, value) {
+		value := strings.ToUpper(strings.NewReplacer("-", "_", " ", "_").Replace(c.text))
+		if !slices.Contains(known, value) {
 			q.note("%s:%s is left out: it may be %s.", c.field, clip(c.text), strings.ToLower(strings.Join(known, ", ")))
 			return
 		}
 		resolved[c] = is(field, value)
 	}
-	names := 0
+	called := map[[2]string][]string{}
 	for _, c := range q.conditions() {
 		switch c.field {
 		case "speaker":
@@ -128,9 +157,9 @@ func (s *Service) resolve(ctx context.Context, v auth.Viewer, q *parsed, g *sigh
 		case "kind":
 			code(c, textsearch.FieldKind, string(Utterance), string(Insight), string(Note), string(Goal), string(Action), string(Session))
 		case "insight":
-			code(c, fieldInsightKind)
+			code(c, fieldInsightKind, insightKinds...)
 		case "code":
-			if code(c, fieldCode); resolved[c] != nil {
+			if code(c, fieldCode, codes...); resolved[c] != nil {
 				resolved[c] = textsearch.All{resolved[c], g.coded()}
 			}
 		case "after", "before":
@@ -154,16 +183,17 @@ func (s *Service) resolve(ctx context.Context, v auth.Viewer, q *parsed, g *sigh
 				q.note("You have no tag called %q.", clip(c.text))
 			}
 		default:
-			if names++; names > 10 {
-				return nil, fault.Invalid("query", "must name at most 10 clients and coaches")
-			}
 			field, find := fieldClient, s.clientsCalled
 			if c.field == "coach" {
 				field, find = fieldCoach, s.coachesCalled
 			}
-			ids, err := find(ctx, v, c.text)
-			if err != nil {
-				return nil, err
+			who := [2]string{c.field, c.text}
+			ids, known := called[who]
+			if !known {
+				if ids, err = find(ctx, v, c.text); err != nil {
+					return nil, err
+				}
+				called[who] = ids
 			}
 			if resolved[c] = is(field, ids...); ids == nil {
 				q.note("You know no %s called %q.", c.field, clip(c.text))
@@ -175,7 +205,7 @@ func (s *Service) resolve(ctx context.Context, v auth.Viewer, q *parsed, g *sigh
 
 func (s *Service) clientsCalled(ctx context.Context, _ auth.Viewer, name string) (ids []string, err error) {
 	first := page.MaxSize
-	found, err := s.domains.Clients.List(ctx, &client.Filter{NameStartsWith: &name, IncludeArchived: true}, nil, page.Args{First: &first})
+	found, err := s.domains.Clients.List(ctx, &client.Filter{Called: &name, IncludeArchived: true}, nil, page.Args{First: &first})
 	if err != nil {
 		return nil, err
 	}
@@ -191,10 +221,10 @@ func (s *Service) coachesCalled(ctx context.Context, v auth.Viewer, name string)
 		return []string{v.User.String()}, nil
 	}
 	rows, err := s.db.Query(ctx, `
-		SELECT u.id FROM users u WHERE starts_with(lower(u.name), lower($3)) AND u.id IN (
+		SELECT u.id FROM users u WHERE `+client.Called("u.name", "$3")+` AND u.id IN (
 			SELECT $2::uuid UNION SELECT sv.coach_id FROM supervisions sv WHERE sv.org_id = $1 AND sv.supervisor_id = $2
 			UNION SELECT e.coach_id FROM engagements e JOIN clients c ON c.org_id = $1 AND c.id = e.client_id WHERE e.org_id = $1 AND c.user_id = $2)
-		ORDER BY u.id LIMIT 100`, v.Org, v.User, name)
+		ORDER BY u.id LIMIT 100`, v.Org, v.User, client.Calling(name))
 	if err != nil {
 		return nil, err
 	}

@@ -266,7 +266,7 @@ func (s *Service) saved(ctx context.Context, db page.Querier, v auth.Viewer, key
 
 const (
 	maxName  = 100 // characters
-	maxKinds = 6   // each once
+	maxKinds = 10  // of a search, saved or not
 )
 
 // keep is a request as it is saved under a name: one that can be answered.
@@ -277,7 +277,7 @@ func keep(key SavedID, name string, r Request) (session.Kept, error) {
 	case n == 0:
 		r.Kinds = nil // as it is read: an empty list that is kept is all
 	case n > maxKinds:
-		problems.Fail("kinds", "must be at most %d, got %d", maxKinds, n)
+		problems.Fail("kinds", "must name at most %d kinds, names %d", maxKinds, n)
 	}
 	if r.Filter != nil {
 		r.Filter.Check(&problems, "filter")

@@ -158,6 +158,7 @@ type Hit struct {
 	Engine     string
 	Others     []*Hit // with GroupBy
 	place      *ranks // in the lists that were merged, if any were
+	document   string // in the index
 }
 
 // Explanation is why a hit is where it is.

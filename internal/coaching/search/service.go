@@ -7,6 +7,7 @@ import (
 	"maps"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rapporthq/rapport/internal/coaching/client"
 	"github.com/rapporthq/rapport/internal/coaching/engagement"
@@ -63,23 +64,30 @@ const degraded = "The search engine cannot be reached: these hits come from the 
 
 // ask asks the index for what the viewer sees, and the fallback if it cannot be reached.
 func (s *Service) ask(ctx context.Context, g *sight, r textsearch.Request) (a answer, err error) {
-	try := func(x textsearch.Index, r textsearch.Request) error {
+	a.index, err = s.reach(ctx, s.primary, func(ctx context.Context, x textsearch.Index) (err error) {
+		asked := r
+		if x == s.primary {
+			asked.Filter = both(r.Filter, g.unmissed())
+		}
+		a.Result, err = x.Search(ctx, g.viewer.Org, asked)
+		return err
+	})
+	a.degrade(s)
+	return a, err
+}
+
+// reach does something with an index, and with the fallback if it cannot be reached; it returns the one that it was done with.
+func (s *Service) reach(ctx context.Context, x textsearch.Index, do func(ctx context.Context, x textsearch.Index) error) (textsearch.Index, error) {
+	try := func(x textsearch.Index) error {
 		ctx, cancel := context.WithTimeout(ctx, soon)
 		defer cancel()
-		a.engine = x.Capabilities().Name
-		var err error
-		a.Result, err = x.Search(ctx, g.viewer.Org, r)
-		return err
+		return do(ctx, x)
 	}
-	complete := r
-	complete.Filter = both(r.Filter, g.unmissed())
-	err = try(s.primary, complete)
-	if err == nil || s.fallback == nil || ctx.Err() != nil || fault.KindOf(err) != fault.KindUnavailable && !errors.Is(err, context.DeadlineExceeded) {
-		return a, err
+	err := try(x)
+	if err == nil || s.fallback == nil || x == s.fallback || ctx.Err() != nil || fault.KindOf(err) != fault.KindUnavailable && !errors.Is(err, context.DeadlineExceeded) {
+		return x, err
 	}
-	why := degraded
-	a.degraded = &why
-	return a, try(s.fallback, r)
+	return s.fallback, try(s.fallback)
 }
 
 // Search finds what the viewer may see.
@@ -143,7 +151,7 @@ func (s *Service) understand(ctx context.Context, v auth.Viewer, in Request) (*q
 			delete(resolved, k)
 		}
 	}
-	q.asked = textsearch.Request{Query: q.parsed.root.expr(resolved), Filter: q.sight.filter(), Narrow: narrow, Size: q.size, Highlights: 2, Total: true}
+	q.asked = textsearch.Request{Query: q.parsed.root.expr(resolved), Filter: q.sight.filter(), Narrow: narrow, Size: q.size, Total: true}
 	q.asked.Facets, q.coded = counts(in, mine)
 	return q, nil
 }
@@ -151,9 +159,33 @@ func (s *Service) understand(ctx context.Context, v auth.Viewer, in Request) (*q
 // answer is what the indexes have found.
 type answer struct {
 	textsearch.Result
-	engine   string
+	index    textsearch.Index // that was asked for words
 	degraded *string
 	places   map[string]ranks // of the hits, by id, if lists were merged
+}
+
+// degrade says so if the fallback was asked.
+func (a *answer) degrade(s *Service) {
+	if a.index == s.fallback && s.fallback != nil && a.degraded == nil {
+		why := degraded
+		a.degraded = &why
+	}
+}
+
+// documents are the hits that have words, and those beside them.
+func (a *answer) documents() (ids []string) {
+	add := func(h textsearch.Hit) {
+		if a.places == nil || a.places[h.ID].keyword > 0 {
+			ids = append(ids, h.ID)
+		}
+	}
+	for _, h := range a.Hits {
+		add(h)
+		for _, also := range h.Also {
+			add(also)
+		}
+	}
+	return ids
 }
 
 // find asks the indexes in the way that the request wants.
@@ -190,20 +222,51 @@ func (s *Service) find(ctx context.Context, q *question) (a answer, err error) {
 	return a, err
 }
 
-// present loads what was found, and names it.
+// present loads what was found, shows where the words stand in it, and names what was counted.
 func (s *Service) present(ctx context.Context, q *question, a answer) (_ *Result, err error) {
-	out := &Result{Interpretation: &Interpretation{Query: q.parsed.text(), Notes: append([]string{}, q.parsed.notes...)}, HasNextPage: a.More, Degraded: a.degraded}
+	out := &Result{Interpretation: &Interpretation{Query: q.parsed.text(), Notes: append([]string{}, q.parsed.notes...)}, HasNextPage: a.More}
 	if a.places == nil {
 		out.TotalCount = &a.Total
 	}
-	if out.Hits, err = s.load(ctx, q.viewer, a); err != nil {
+	var marks map[string][]textsearch.Highlight
+	marked := a // perhaps by the fallback
+	loading, together := errgroup.WithContext(ctx)
+	loading.Go(func() (err error) {
+		out.Hits, err = s.load(together, q.viewer, a)
+		return err
+	})
+	loading.Go(func() (err error) {
+		marks, err = s.highlights(together, q, &marked)
+		return err
+	})
+	if err := loading.Wait(); err != nil {
 		return nil, err
+	}
+	out.Degraded = marked.degraded
+	for _, h := range out.Hits {
+		h.mark(marks)
 	}
 	if q.GroupBy != nil {
 		s.passing(q, a, out.Hits)
 	}
 	out.Facets, err = s.label(ctx, q.Request, a.Facets)
 	return out, err
+}
+
+const pieces = 2 // of a hit that show where words stand
+
+// highlights shows where the words stand in the hits of a page: in all that were found it would take most of the time of a search.
+func (s *Service) highlights(ctx context.Context, q *question, a *answer) (marks map[string][]textsearch.Highlight, err error) {
+	documents := a.documents()
+	if len(documents) == 0 {
+		return nil, nil
+	}
+	a.index, err = s.reach(ctx, a.index, func(ctx context.Context, x textsearch.Index) (err error) {
+		marks, err = x.Highlight(ctx, q.viewer.Org, a.Query, pieces, documents)
+		return err
+	})
+	a.degrade(s)
+	return marks, err
 }
 
 // read parses the query, if the request is one that can be answered.
@@ -237,25 +300,24 @@ func checkFilter(in Request) error {
 			}
 		}
 	}
-	if len(in.Kinds) > 10 {
-		return fault.Invalid("kinds", "must be at most 10")
+	if n := len(in.Kinds); n > maxKinds {
+		return fault.Invalid("kinds", "must name at most %d kinds, names %d", maxKinds, n)
 	}
-	if len(in.Facets) > 10 {
-		return fault.Invalid("facets", "must be at most 10")
+	if n := len(in.Facets); n > 10 {
+		return fault.Invalid("facets", "must ask for at most 10 counts, asks for %d", n)
 	}
-	seen := map[FacetField]bool{}
-	histograms := 0
+	by := map[string]FacetField{} // of documents
 	for _, f := range in.Facets {
-		if facets[f.Field].Field == textsearch.FieldTime {
-			histograms++
-		}
 		if f.First < 1 || f.First > 50 {
 			return fault.Invalid("facets", "must have from 1 to 50 buckets, got %d", f.First)
 		}
-		if seen[f.Field] || histograms > 1 {
-			return fault.Invalid("facets", "names %s twice, or two histograms", f.Field)
+		switch other, twice := by[facets[f.Field].Field]; {
+		case other == f.Field:
+			return fault.Invalid("facets", "names %s twice", f.Field)
+		case twice:
+			return fault.Invalid("facets", "names %s and %s: hits are counted by one of them at a time", other, f.Field)
 		}
-		seen[f.Field] = true
+		by[facets[f.Field].Field] = f.Field
 	}
 	return nil
 }

@@ -14,18 +14,18 @@ import (
 // maxOfAKind is how many tags and clients are among suggestions.
 const maxOfAKind = 3
 
-// Suggest completes what somebody types: tags and clients whose names begin so, and titles that have a word which does.
-func (s *Service) Suggest(ctx context.Context, prefix string, first int) (_ []*Suggestion, err error) {
+// Suggest completes what somebody types: tags whose names begin so, clients of whose names a part does, and titles that have a word which does.
+func (s *Service) Suggest(ctx context.Context, prefix string, limit int) (_ []*Suggestion, err error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer fault.Wrap(&err, "search.Suggest")
-	if first < 1 || first > 20 {
-		return nil, fault.Invalid("first", "must be from 1 to 20, got %d", first)
+	if limit < 1 || limit > 20 {
+		return nil, fault.Invalid("limit", "must be from 1 to 20, got %d", limit)
 	}
 	if len(prefix) > textsearch.MaxKeyword {
-		return nil, fault.Invalid("prefix", "must have at most %d bytes", textsearch.MaxKeyword)
+		return nil, fault.Invalid("prefix", "must have at most %d bytes, has %d", textsearch.MaxKeyword, len(prefix))
 	}
 	out := []*Suggestion{}
 	prefix = strings.ToValidUTF8(strings.ReplaceAll(strings.TrimSpace(prefix), "\x00", ""), "")
@@ -42,7 +42,7 @@ func (s *Service) Suggest(ctx context.Context, prefix string, first int) (_ []*S
 		}
 	}
 	most := maxOfAKind
-	clients, err := s.domains.Clients.List(ctx, &client.Filter{NameStartsWith: &prefix}, nil, page.Args{First: &most})
+	clients, err := s.domains.Clients.List(ctx, &client.Filter{Called: &prefix}, nil, page.Args{First: &most})
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (s *Service) Suggest(ctx context.Context, prefix string, first int) (_ []*S
 	if err != nil {
 		return nil, err
 	}
-	ask := textsearch.SuggestRequest{Prefix: prefix, Filter: sight.filter(), Size: first}
+	ask := textsearch.SuggestRequest{Prefix: prefix, Filter: sight.filter(), Size: limit}
 	complete := ask
 	complete.Filter = both(ask.Filter, sight.unmissed())
 	phrases, err := s.primary.Suggest(ctx, v.Org, complete)
@@ -66,5 +66,5 @@ func (s *Service) Suggest(ctx context.Context, prefix string, first int) (_ []*S
 	for _, p := range phrases {
 		out = append(out, &Suggestion{p.Text, SuggestPhrase})
 	}
-	return out[:min(len(out), first)], nil
+	return out[:min(len(out), limit)], nil
 }

@@ -65,8 +65,12 @@ func (s Schema) CheckRequest(r Request) error {
 	if r.Order != "" && r.Order != ByScore && r.Order != Newest && r.Order != Oldest {
 		return fault.Invalid("order", "is none")
 	}
-	if r.Size < 0 || r.Size > MaxSize || r.Highlights < 0 || r.Highlights > 10 {
-		return fault.Invalid("size", "must be from 0 to %d", MaxSize)
+	most := MaxSize
+	if r.Once && r.GroupBy == "" {
+		most = MaxOnce
+	}
+	if r.Size < 0 || r.Size > most {
+		return fault.Invalid("size", "must be from 0 to %d", most)
 	}
 	if r.GroupBy != "" {
 		k, ok := s.keyword(r.GroupBy)
@@ -100,6 +104,21 @@ func (s Schema) CheckRequest(r Request) error {
 			}
 		}
 		return fault.Invalid("facets", "an interval goes with %q, and %q with one", FieldTime, FieldTime)
+	}
+	return nil
+}
+
+// CheckHighlight says what is wrong with what Highlight is asked, nil if nothing is.
+func (s Schema) CheckHighlight(query Expr, most int, documents []string) error {
+	nodes := 0
+	if err := s.checkExpr("query", query, true, 0, &nodes); err != nil {
+		return err
+	}
+	if len(documents) > MaxHighlight {
+		return fault.Invalid("documents", "must be at most %d", MaxHighlight)
+	}
+	if most < 1 || most > MaxPieces {
+		return fault.Invalid("most", "must be from 1 to %d pieces", MaxPieces)
 	}
 	return nil
 }

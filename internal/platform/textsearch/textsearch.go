@@ -25,6 +25,9 @@ const (
 	MaxKeyword   = 200     // bytes of a document's id, kind, group, of a value and of what Suggest completes
 	MaxValues    = 200     // values of one field of a document
 	MaxSize      = 200     // hits of a page, buckets of a facet, hits of a group
+	MaxOnce      = 5000    // hits with Once, that are in no groups
+	MaxHighlight = 1000    // documents that show at once where words stand
+	MaxPieces    = 10      // pieces of one of them
 	MaxNodes     = 1000    // parts of a request's expressions, Terms counting as one however many values it has
 	MaxDepth     = 12      // how deeply they nest: Elasticsearch takes 30 levels, and needs two of them for one
 	MaxTerms     = 100_000 // values of one Terms
@@ -115,7 +118,11 @@ type Word struct {
 	Text   string
 	Field  string // a text field; "" is any of them
 	Prefix bool   // the beginning of a word is enough
-	Fuzzy  bool   // so is a word that is spelled nearly so, if the adapter can; it counts less
+
+	// Fuzzy says that a word that is spelled nearly so is enough, too, where the word itself, in any form and whatever field, is in nothing that the filter of
+	// the request lets through. It counts less. It has at least four letters, its first, and is none of Common; nor are such of words that are not so themselves,
+	// of several words, and of beginnings.
+	Fuzzy bool
 }
 
 // Phrase holds for a document in which the words stand one after the other, in one field, each in some form. No word is too
@@ -151,8 +158,9 @@ type Request struct {
 	Narrow map[string]Expr
 
 	Order Order  // "" is ByScore
-	Size  int    // how many hits, 0 to MaxSize
+	Size  int    // how many hits, 0 to MaxSize, or to MaxOnce
 	After string // the Cursor of a hit, to go on after it
+	Once  bool   // nobody will go on after these hits: they have no Cursor, which in the order of scores costs something
 
 	// GroupBy, if not "", is a keyword field of one value, or FieldKind or FieldGroup: hits are then the best of each of its
 	// values, in the order of these, with up to PerGroup of the others in Also. Documents without a value are not found.
@@ -160,9 +168,8 @@ type Request struct {
 	GroupBy  string
 	PerGroup int
 
-	Facets     []Facet
-	Highlights int  // how many fragments of each hit show what was found; 0 is none
-	Total      bool // whether to count all hits
+	Facets []Facet
+	Total  bool // whether to count all hits
 }
 
 // Facet asks how many hits have each value of a field.
@@ -190,18 +197,18 @@ type Result struct {
 	More   bool // whether there are hits after these
 	Total  int  // if asked for: all hits, exactly
 	Facets map[string][]Bucket
+	Query  Expr // what was looked for: that of the request, with Fuzzy only where near spellings were. It is for Highlight
 }
 
 // Hit is a document that was found.
 type Hit struct {
-	ID         string
-	Kind       string
-	Group      string
-	Score      float64 // comparable within one result; 0 without a word
-	Highlights []Highlight
-	Cursor     string // "" in groups
-	Key        string // with GroupBy: the value that it is the best of
-	Also       []Hit
+	ID     string
+	Kind   string
+	Group  string
+	Score  float64 // comparable within one result; 0 without a word
+	Cursor string  // "" in groups, and with Once
+	Key    string  // with GroupBy: the value that it is the best of
+	Also   []Hit
 }
 
 // Highlight is a piece of a text in which something was found.
@@ -264,6 +271,11 @@ type Index interface {
 	// and has not been written since, once and in its place, whatever is written and removed meanwhile. What comes in
 	// meanwhile may be seen or not. Filter and Narrow may change from page to page, Query and Order may not.
 	Search(ctx context.Context, org id.UUID, r Request) (Result, error)
+
+	// Highlight shows where the words of a query stand in documents (at most MaxHighlight), by up to most pieces of each (1 to MaxPieces). It takes Fuzzy as it
+	// is, for it is asked of the Query of a Result; what is spelled only nearly so is marked at least where nothing else is. A document without a mark is not in the answer. It costs more for each document than a
+	// search does: ask for those that are shown.
+	Highlight(ctx context.Context, org id.UUID, query Expr, most int, documents []string) (map[string][]Highlight, error)
 
 	// Suggest returns completions, those of most documents first, each once whatever the case of its letters.
 	Suggest(ctx context.Context, org id.UUID, r SuggestRequest) ([]Suggestion, error)

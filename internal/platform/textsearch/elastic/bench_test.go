@@ -121,7 +121,6 @@ func BenchmarkIndex(b *testing.B) {
 		{"newest", func(*textsearch.Request) {}},
 		{"score", func(r *textsearch.Request) { r.Order = textsearch.ByScore }},
 		{"total", func(r *textsearch.Request) { r.Total = true }},
-		{"highlights", func(r *textsearch.Request) { r.Highlights = 2 }},
 		{"facets", func(r *textsearch.Request) {
 			r.Facets = []textsearch.Facet{{Field: "client", Size: 10}, {Field: "tag", Size: 10}, {Field: "speaker", Size: 10}, {Field: "time", Size: 12, Every: textsearch.Month}}
 		}},
@@ -129,7 +128,7 @@ func BenchmarkIndex(b *testing.B) {
 			r.Query = textsearch.Any{Of: []textsearch.Expr{textsearch.Word{Text: s.word(), Fuzzy: true}, textsearch.Word{Text: s.word(), Fuzzy: true}, textsearch.Word{Text: s.word()}}, AtLeast: 2}
 		}},
 		{"screen", func(r *textsearch.Request) {
-			r.Order, r.Total, r.Highlights = textsearch.ByScore, true, 2
+			r.Order, r.Total = textsearch.ByScore, true
 			r.Facets = []textsearch.Facet{{Field: "client", Size: 10}, {Field: "tag", Size: 10}, {Field: "speaker", Size: 10}, {Field: "time", Size: 12, Every: textsearch.Month}}
 		}},
 	} {

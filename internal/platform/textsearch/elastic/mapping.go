@@ -52,14 +52,14 @@ func (x *Index) definition(aliases object, replicas int, refresh time.Duration) 
 			"max_terms_count": textsearch.MaxTerms, "max_inner_result_window": textsearch.MaxSize + 1, "analysis": analysis(),
 		},
 		"mappings": object{
-			"dynamic": "strict", "_routing": object{"required": true}, "_meta": object{"layout": x.layout()}, "properties": x.properties(),
+			"dynamic": "strict", "_routing": object{"required": true}, "_meta": object{"layout": x.layout()}, "properties": x.properties(), "dynamic_templates": byLanguage(),
 		},
 	}
 }
 
 // layout identifies what documents are made into: an index of another one has to be made anew.
 func (x *Index) layout() string {
-	text, err := json.Marshal([]any{x.properties(), analysis()})
+	text, err := json.Marshal([]any{x.properties(), byLanguage(), analysis()})
 	if err != nil {
 		panic(err) // maps and texts
 	}
@@ -71,11 +71,7 @@ func (x *Index) properties() object {
 	keyword := object{"type": "keyword"}
 	texts, keywords := object{}, object{}
 	for _, t := range x.schema.Texts {
-		byLanguage := object{other: object{"type": "text", "analyzer": "fold"}}
-		for l := range stemmers {
-			byLanguage[l] = object{"type": "text", "analyzer": l}
-		}
-		texts[t.Name] = object{"properties": byLanguage}
+		texts[t.Name] = object{"type": "object", "dynamic": true} // see byLanguage
 	}
 	for _, k := range x.schema.Keywords {
 		keywords[k.Name] = keyword
@@ -93,6 +89,19 @@ func (x *Index) properties() object {
 			"word": object{"type": "text", "analyzer": "begin", "search_analyzer": "begun", "norms": false},
 		}},
 	}
+}
+
+// byLanguage are the fields that a text has in each language. An index has those of a language from its first document on: a search
+// looks through all that there are, and most practices speak one or two of them.
+func byLanguage() (templates []object) {
+	for _, l := range append(knownLanguages(), other) {
+		analyzer := l
+		if l == other {
+			analyzer = "fold"
+		}
+		templates = append(templates, object{"text_" + l: object{"path_match": "t.*." + l, "match_mapping_type": "string", "mapping": object{"type": "text", "analyzer": analyzer}}})
+	}
+	return templates
 }
 
 const longestBegin = 20 // letters of a word that a completion is found by

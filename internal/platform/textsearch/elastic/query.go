@@ -135,9 +135,6 @@ func (x *Index) fields(name string) []string {
 // of the words before what has one of them often.
 const eachCounts = 1.0
 
-// nearlyCounts is how much less a word counts that is only spelled nearly so.
-const nearlyCounts = 0.25
-
 func (x *Index) word(w textsearch.Word, words []string) object {
 	var ways []any
 	switch {
@@ -148,12 +145,8 @@ func (x *Index) word(w textsearch.Word, words []string) object {
 	default:
 		ways = []any{object{"multi_match": object{"type": "phrase", "query": w.Text, "fields": x.fields(w.Field)}}}
 	}
-	if w.Fuzzy {
-		// Analysed without stems: what is spelled nearly so has none to be trusted.
-		ways = append(ways, object{"multi_match": object{
-			"query": w.Text, "fields": x.fields(w.Field), "analyzer": "fold", "operator": "and",
-			"fuzziness": "AUTO:4,8", "prefix_length": 1, "max_expansions": 50, "boost": nearlyCounts,
-		}})
+	if w.Fuzzy && !w.Prefix && len(words) == 1 && textsearch.Telling(words[0]) && !unparted(words[0]) {
+		ways = append(ways, x.nearly(w, words[0])...)
 	}
 	if len(ways) == 1 {
 		return ways[0].(object)

@@ -1,9 +1,7 @@
 package elastic
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -12,9 +10,9 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/textsearch"
@@ -62,7 +60,8 @@ type hit struct {
 
 // cursor leads on after a hit.
 type cursor struct {
-	Of   string          `json:"o"` // the query and its order
+	Of   string          `json:"o"`           // the query and its order
+	Near []int           `json:"n,omitempty"` // which words near spellings are looked for of: what comes and goes meanwhile changes nothing
 	PIT  string          `json:"p,omitempty"`
 	Sort json.RawMessage `json:"s"`
 }
@@ -74,58 +73,67 @@ func (x *Index) Search(ctx context.Context, org id.UUID, r textsearch.Request) (
 	if err := x.schema.CheckRequest(r); err != nil {
 		return textsearch.Result{}, err
 	}
-	query, scored, none := x.translate(r.Query)
-	if none {
-		query, scored = object{"match_all": object{}}, false
-	}
-	byScore := scored && (r.Order == "" || r.Order == textsearch.ByScore)
-	of := identify(org, r.Order, query)
+	words := textsearch.Nearly(r.Query)
+	whole, scored, _ := x.translate(r.Query)
+	of := identify(org, r.Order, whole)
 	after, err := parseCursor(r.After, of)
 	if err != nil {
 		return textsearch.Result{}, err
 	}
-	tag := rand.Text()
-	body := x.body(org, r, query, scored, tag)
+	byScore := scored && (r.Order == "" || r.Order == textsearch.ByScore)
 
 	// Scores depend on all that is there, so that pages in their order need it to stay as it was. Time and id do not.
-	pit := after.PIT
-	if byScore && r.Size > 0 && r.GroupBy == "" && r.After == "" {
-		if pit, err = x.openPIT(ctx, org); err != nil {
+	paged := byScore && r.Size > 0 && r.GroupBy == "" && !r.Once
+	pit, near := after.PIT, after.Near
+	var answer found
+	if r.After == "" {
+		looking, together := errgroup.WithContext(ctx)
+		looking.Go(func() (err error) {
+			near, err = x.missing(together, org, words, r.Filter)
+			return err
+		})
+		looking.Go(func() (err error) {
+			if paged {
+				pit, err = x.openPIT(together, org)
+				return err
+			}
+			exact := r
+			exact.Query = textsearch.OnlyNearly(r.Query, nil) // which is all, unless a word is missing
+			answer, err = x.find(together, org, exact, "", nil)
+			return err
+		})
+		if err := looking.Wait(); err != nil {
 			return textsearch.Result{}, err
 		}
 	}
-	if r.After != "" {
-		body["search_after"] = after.Sort
-	}
-	var s esapi.SearchRequest
-	if pit != "" {
-		body["pit"] = object{"id": pit, "keep_alive": pagesLast}
-	} else {
-		s.Index, s.Routing = []string{x.read()}, []string{org.String()}
-	}
-	partial := false
-	s.AllowPartialSearchResults = &partial
-	var answer found
-	if err := x.ask(ctx, s, body, &answer); err != nil {
-		if r.After != "" && (status(err) == http.StatusNotFound || status(err) == http.StatusBadRequest) {
-			return textsearch.Result{}, textsearch.ErrCursor.Because(err)
-		}
+	spelled, err := nearOf(words, near)
+	if err != nil {
 		return textsearch.Result{}, err
 	}
-	result := textsearch.Result{Total: answer.Hits.Total.Value, Facets: map[string][]textsearch.Bucket{}}
+	r.Query = textsearch.OnlyNearly(r.Query, spelled)
+	if r.After != "" || paged || len(near) > 0 {
+		if answer, err = x.find(ctx, org, r, pit, after.Sort); err != nil {
+			if r.After != "" && (status(err) == http.StatusNotFound || status(err) == http.StatusBadRequest) {
+				return textsearch.Result{}, textsearch.ErrCursor.Because(err)
+			}
+			return textsearch.Result{}, err
+		}
+	}
+	result := textsearch.Result{Total: answer.Hits.Total.Value, Facets: map[string][]textsearch.Bucket{}, Query: r.Query}
 	hits := answer.Hits.Hits
 	if result.More = len(hits) > r.Size; result.More {
 		hits = hits[:r.Size]
 	}
 	for _, h := range hits {
-		one := x.hit(h, r, tag)
-		if r.GroupBy == "" {
-			one.Cursor = cursor{Of: of, PIT: answer.PIT, Sort: h.Sort}.String()
-		} else {
+		one := hitOf(h)
+		switch {
+		case r.GroupBy == "" && !r.Once:
+			one.Cursor = cursor{Of: of, Near: near, PIT: answer.PIT, Sort: h.Sort}.String()
+		case r.GroupBy != "":
 			one.Key = first(h.Fields[x.field(r.GroupBy)])
 			for _, also := range h.InnerHits["also"].Hits.Hits {
 				if also.ID != h.ID && len(one.Also) < r.PerGroup {
-					one.Also = append(one.Also, x.hit(also, r, tag))
+					one.Also = append(one.Also, hitOf(also))
 				}
 			}
 		}
@@ -137,6 +145,28 @@ func (x *Index) Search(ctx context.Context, org id.UUID, r textsearch.Request) (
 		}
 	}
 	return result, nil
+}
+
+// find searches: in what stands still under pit, unless that is "", and behind what has these values to sort by, if there are any.
+func (x *Index) find(ctx context.Context, org id.UUID, r textsearch.Request, pit string, behind json.RawMessage) (answer found, err error) {
+	query, scored, none := x.translate(r.Query)
+	if none {
+		query, scored = object{"match_all": object{}}, false
+	}
+	body := x.body(org, r, query, scored)
+	if len(behind) > 0 {
+		body["search_after"] = behind
+	}
+	var s esapi.SearchRequest
+	if pit != "" {
+		body["pit"] = object{"id": pit, "keep_alive": pagesLast}
+	} else {
+		s.Index, s.Routing = []string{x.read()}, []string{org.String()}
+	}
+	partial := false
+	s.AllowPartialSearchResults = &partial
+	err = x.ask(ctx, s, body, &answer)
+	return answer, err
 }
 
 // ask searches, and makes the index if there is none.
@@ -174,7 +204,7 @@ func (x *Index) openPIT(ctx context.Context, org id.UUID) (string, error) {
 
 // body is the request as the server takes it. The query and what the viewer may see come first, so that aggregations count
 // what passes both; what narrows them comes after, but for what narrows all alike.
-func (x *Index) body(org id.UUID, r textsearch.Request, query object, scored bool, tag string) object {
+func (x *Index) body(org id.UUID, r textsearch.Request, query object, scored bool) object {
 	filters := []any{object{"term": object{"org": org.String()}}}
 	if r.Filter != nil {
 		filters = append(filters, x.filter(r.Filter))
@@ -213,17 +243,10 @@ func (x *Index) body(org id.UUID, r textsearch.Request, query object, scored boo
 	if len(later) > 0 {
 		b["post_filter"] = allBut(later, "")
 	}
-	highlight := x.highlight(r, scored, tag)
-	if highlight != nil {
-		b["highlight"] = highlight
-	}
 	if r.GroupBy != "" {
 		collapse := object{"field": x.field(r.GroupBy)}
 		if r.PerGroup > 0 {
 			inner := object{"name": "also", "size": r.PerGroup + 1, "_source": false, "docvalue_fields": x.shown(r), "sort": order(r.Order, scored), "track_scores": scored}
-			if highlight != nil {
-				inner["highlight"] = highlight
-			}
 			collapse["inner_hits"] = inner
 		}
 		b["collapse"] = collapse
@@ -331,59 +354,8 @@ func buckets(f textsearch.Facet, answer json.RawMessage) ([]textsearch.Bucket, e
 	return list, nil
 }
 
-const pieceLength = 200 // letters of a highlight, about
-
-// highlight marks what was found with a text that nobody could have said.
-func (x *Index) highlight(r textsearch.Request, scored bool, tag string) object {
-	if r.Highlights == 0 || !scored {
-		return nil
-	}
-	fields := object{}
-	for _, t := range x.schema.Texts {
-		fields["t."+t.Name+".*"] = object{}
-	}
-	return object{
-		"type": "unified", "fields": fields, "number_of_fragments": r.Highlights, "fragment_size": pieceLength, "order": "score",
-		"pre_tags": []string{"<" + tag + ">"}, "post_tags": []string{"</" + tag + ">"},
-	}
-}
-
-func (x *Index) hit(h hit, r textsearch.Request, tag string) textsearch.Hit {
-	one := textsearch.Hit{ID: first(h.Fields["id"]), Kind: first(h.Fields["kind"]), Group: first(h.Fields["group"]), Score: h.Score}
-	texts := slices.Clone(x.schema.Texts)
-	slices.SortStableFunc(texts, func(a, b textsearch.Text) int { return cmp.Compare(b.Weight, a.Weight) }) // what counts more is shown first
-	for _, t := range texts {
-		for name, pieces := range h.Highlight {
-			if !strings.HasPrefix(name, "t."+t.Name+".") {
-				continue
-			}
-			for _, piece := range pieces {
-				if len(one.Highlights) < r.Highlights {
-					one.Highlights = append(one.Highlights, textsearch.Highlight{Field: t.Name, Segments: segments(piece, tag)})
-				}
-			}
-		}
-	}
-	return one
-}
-
-func segments(piece, tag string) (list []textsearch.Segment) {
-	add := func(text string, match bool) {
-		if text != "" {
-			list = append(list, textsearch.Segment{Text: text, Match: match})
-		}
-	}
-	for piece != "" {
-		before, rest, found := strings.Cut(piece, "<"+tag+">")
-		add(before, false)
-		if !found {
-			break
-		}
-		var match string
-		match, piece, _ = strings.Cut(rest, "</"+tag+">")
-		add(match, true)
-	}
-	return list
+func hitOf(h hit) textsearch.Hit {
+	return textsearch.Hit{ID: first(h.Fields["id"]), Kind: first(h.Fields["kind"]), Group: first(h.Fields["group"]), Score: h.Score}
 }
 
 func first(values []string) string {

@@ -16,6 +16,7 @@ import (
 
 // leaf is a Word or a Phrase.
 type leaf struct {
+	text          string   // as the query has it
 	words, elided []string // as they are indexed in most languages, and in those that elide
 	letter        string   // of the field, "" for any
 	prefix, fuzzy bool
@@ -59,7 +60,7 @@ type plan struct {
 func (x *Index) read(p *plan, e textsearch.Expr, counts bool) *node {
 	switch e := e.(type) {
 	case textsearch.Word:
-		return x.readWords(p, e.Text, leaf{letter: x.letter(e.Field), prefix: e.Prefix, fuzzy: e.Fuzzy}, counts)
+		return x.readWords(p, e.Text, leaf{text: e.Text, letter: x.letter(e.Field), prefix: e.Prefix, fuzzy: e.Fuzzy}, counts)
 	case textsearch.Phrase:
 		return x.readWords(p, e.Text, leaf{letter: x.letter(e.Field)}, counts)
 	case textsearch.Terms, textsearch.Between:
@@ -113,7 +114,6 @@ func (x *Index) readWords(p *plan, text string, l leaf, counts bool) *node {
 	if elided := words(text, true); !slices.Equal(elided, l.words) {
 		l.elided = elided
 	}
-	l.fuzzy = l.fuzzy && !l.phrase() && !l.prefix
 	p.leaves = append(p.leaves, &l)
 	if counts {
 		p.scored = append(p.scored, &l)
@@ -121,9 +121,8 @@ func (x *Index) readWords(p *plan, text string, l leaf, counts bool) *node {
 	return &node{op: opWords, leaf: &l}
 }
 
-// look finds out what the query's words are in the organization: their stems, near spellings and how rare they are. What a
-// cursor remembers stays as it was.
-func (x *Index) look(ctx context.Context, org id.UUID, p *plan, remembered *cursor) error {
+// learn finds out what forms the query's words have in the languages that there are in the organization.
+func (x *Index) learn(ctx context.Context, org id.UUID, p *plan) error {
 	if len(p.leaves) == 0 {
 		return nil
 	}
@@ -149,8 +148,15 @@ func (x *Index) look(ctx context.Context, org id.UUID, p *plan, remembered *curs
 			}
 		}
 	}
-	if p.stems, err = x.stems.learn(ctx, wanted); err != nil {
-		return err
+	p.stems, err = x.stems.learn(ctx, wanted)
+	return err
+}
+
+// look finds out how rare the query's words are in the organization, and near spellings of those that are in nothing that the filter lets through. What a cursor
+// remembers stays as it was.
+func (x *Index) look(ctx context.Context, org id.UUID, p *plan, filter textsearch.Expr, remembered *cursor) error {
+	if len(p.leaves) == 0 {
+		return nil
 	}
 	if remembered != nil {
 		for i, l := range p.leaves {
@@ -158,10 +164,15 @@ func (x *Index) look(ctx context.Context, org id.UUID, p *plan, remembered *curs
 		}
 		return nil
 	}
-	if err := x.nearly(ctx, org, p); err != nil {
+	counts, err := x.documents(ctx, org, p)
+	if err != nil {
 		return err
 	}
-	return x.rarity(ctx, org, p)
+	p.rarity(counts)
+	if err := x.missing(ctx, org, p, filter, counts); err != nil {
+		return err
+	}
+	return x.nearly(ctx, org, p)
 }
 
 // in are the words as they are indexed in the language.
@@ -172,10 +183,47 @@ func (l *leaf) in(language string) []string {
 	return l.words
 }
 
-const (
-	maxFuzzy = 20 // words of a query that near spellings are looked for of
-	maxNear  = 12 // near spellings of a word
-)
+// missing leaves near spellings to the words that are in nothing that the filter lets through: what others have said is not to be told by what is found.
+func (x *Index) missing(ctx context.Context, org id.UUID, p *plan, filter textsearch.Expr, counts map[string]int) error {
+	s := &statement{}
+	documents := "SELECT d.* FROM search_documents d WHERE d.org_id = " + s.arg(org.String()) + "::text::uuid AND d.generation = " + live + " AND d.words @@ "
+	visible := "true"
+	if filter != nil {
+		visible = x.filter(s, filter)
+	}
+	var asked []*leaf
+	var each []string
+	for _, l := range p.leaves {
+		if !l.fuzzy || !p.counted(l, counts) {
+			continue
+		}
+		asked = append(asked, l)
+		anywhere := *l
+		anywhere.letter = ""
+		// Planned for all that has the word, and so by the index; read as far as the first that is seen.
+		each = append(each, "EXISTS (WITH d AS MATERIALIZED ("+documents+s.arg(p.tsquery(&anywhere))+"::tsquery) SELECT FROM d WHERE "+visible+")")
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	var there []bool
+	if err := x.db.QueryRow(ctx, "SELECT ARRAY["+strings.Join(each, ", ")+"]", append([]any{pgx.QueryExecModeExec}, s.args...)...).Scan(&there); err != nil {
+		return err
+	}
+	for i, l := range asked {
+		l.fuzzy = !there[i]
+	}
+	return nil
+}
+
+// counted says whether any document of the organization may have the word.
+func (p *plan) counted(l *leaf, counts map[string]int) bool {
+	return slices.ContainsFunc(p.alternatives(l), func(lexemes []string) bool {
+		return !slices.ContainsFunc(lexemes, func(lexeme string) bool { return counts[lexeme] == 0 })
+	})
+}
+
+const maxNear = 12 // near spellings of a word
 
 // nearly finds the words that are spelled nearly as those that may be. Who mistypes rarely does so in the first letter, and so not all
 // the organization's words are compared.
@@ -184,14 +232,14 @@ func (x *Index) nearly(ctx context.Context, org id.UUID, p *plan) error {
 	var from, to []string
 	var shortest, longest []int32
 	for _, l := range p.leaves {
-		letters := []rune(l.words[0])
-		if !l.fuzzy || tolerance(len(letters)) == 0 || len(fuzzy) == maxFuzzy {
+		if !l.fuzzy {
 			continue
 		}
+		letters := []rune(l.words[0])
 		fuzzy = append(fuzzy, l)
 		first := p.prefix + "=" + string(letters[0])
 		from, to = append(from, first), append(to, first+"\U0010ffff")
-		t := tolerance(len(letters))
+		t := textsearch.Tolerance(len(letters))
 		extra := len([]rune(p.prefix)) + 1
 		shortest, longest = append(shortest, int32(len(letters)-t+extra)), append(longest, int32(len(letters)+t+extra))
 	}
@@ -215,8 +263,8 @@ func (x *Index) nearly(ctx context.Context, org id.UUID, p *plan) error {
 	if _, err := pgx.ForEachRow(rows, []any{&ord, &word, &documents}, func() error {
 		word := strings.TrimPrefix(word, p.prefix+"=")
 		mine := []rune(fuzzy[ord-1].words[0])
-		most := tolerance(len(mine))
-		if n := edits(mine, []rune(word), most); n > 0 && n <= most {
+		most := textsearch.Tolerance(len(mine))
+		if n := edits(mine, []rune(word), most); n > 0 && n <= most && textsearch.Telling(word) {
 			found[ord-1] = append(found[ord-1], candidate{word, n, documents})
 		}
 		return nil
@@ -240,10 +288,10 @@ func (x *Index) nearly(ctx context.Context, org id.UUID, p *plan) error {
 	return nil
 }
 
-// rarity computes the inverse document frequency of each word: log(1 + all / those that have it), as BM25 does.
-func (x *Index) rarity(ctx context.Context, org id.UUID, p *plan) error {
+// documents counts those of the organization that have the words of the query; all of them under "".
+func (x *Index) documents(ctx context.Context, org id.UUID, p *plan) (map[string]int, error) {
 	ask := []string{""}
-	for _, l := range p.scored {
+	for _, l := range p.leaves {
 		for _, alternative := range p.alternatives(l) {
 			ask = append(ask, alternative...)
 		}
@@ -251,14 +299,17 @@ func (x *Index) rarity(ctx context.Context, org id.UUID, p *plan) error {
 	slices.Sort(ask)
 	rows, err := x.db.Query(ctx, `SELECT word, documents FROM search_words WHERE org_id = $1 AND generation = `+live+` AND word = ANY($2)`, org, slices.Compact(ask))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	counts := map[string]int{}
 	var word string
 	var n int
-	if _, err := pgx.ForEachRow(rows, []any{&word, &n}, func() error { counts[word] = n; return nil }); err != nil {
-		return err
-	}
+	_, err = pgx.ForEachRow(rows, []any{&word, &n}, func() error { counts[word] = n; return nil })
+	return counts, err
+}
+
+// rarity computes the inverse document frequency of each word: log(1 + all / those that have it), as BM25 does.
+func (p *plan) rarity(counts map[string]int) {
 	for _, l := range p.scored {
 		for at := range l.words {
 			most := 0
@@ -271,7 +322,6 @@ func (x *Index) rarity(ctx context.Context, org id.UUID, p *plan) error {
 			l.idf += math.Round(1000*math.Log(1+float64(counts[""]+1)/float64(most+1))) / 1000
 		}
 	}
-	return nil
 }
 
 // alternatives are the sequences of lexemes by which a leaf is found, the exact ones last.

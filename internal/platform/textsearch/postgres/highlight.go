@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/textsearch"
 )
@@ -15,25 +16,31 @@ import (
 // fragment is about how many bytes a highlight has.
 const fragment = 240
 
-// highlight shows in the hits where the words stand that were looked for.
-func (x *Index) highlight(ctx context.Context, org id.UUID, r textsearch.Request, p *plan, hits []*hit) error {
-	if r.Highlights == 0 || len(p.scored) == 0 {
-		return nil
+// Highlight implements textsearch.Index.
+func (x *Index) Highlight(ctx context.Context, org id.UUID, query textsearch.Expr, most int, documents []string) (_ map[string][]textsearch.Highlight, err error) {
+	defer fault.Wrap(&err, "pgsearch.Highlight(%s)", org)
+	if err := x.schema.CheckHighlight(query, most, documents); err != nil {
+		return nil, err
 	}
-	byID := map[string]*hit{}
-	for _, h := range hits {
-		byID[h.ID] = h
-		for _, a := range h.also {
-			byID[a.ID] = a
-		}
+	p := &plan{prefix: prefixOf(org)}
+	p.root = x.read(p, textsearch.OnlyNearly(query, textsearch.Nearly(query)), true)
+	if len(p.scored) == 0 || len(documents) == 0 {
+		return map[string][]textsearch.Highlight{}, nil
 	}
-	ids := make([]string, 0, len(byID))
-	for key := range byID {
-		ids = append(ids, key)
+	if err := x.learn(ctx, org, p); err != nil {
+		return nil, unavailable(ctx, err)
 	}
-	rows, err := x.db.Query(ctx, `SELECT id, language, texts FROM search_documents WHERE org_id = $1 AND generation = `+live+` AND id = ANY($2)`, org, ids)
+	if err := x.nearly(ctx, org, p); err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	all, err := x.mark(ctx, org, p, most, documents)
+	return all, unavailable(ctx, err)
+}
+
+func (x *Index) mark(ctx context.Context, org id.UUID, p *plan, most int, documents []string) (map[string][]textsearch.Highlight, error) {
+	rows, err := x.db.Query(ctx, `SELECT id, language, texts FROM search_documents WHERE org_id = $1 AND generation = `+live+` AND id = ANY($2)`, org, documents)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	type document struct {
 		ID, Language string
@@ -41,7 +48,7 @@ func (x *Index) highlight(ctx context.Context, org id.UUID, r textsearch.Request
 	}
 	docs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[document])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	wanted := map[string]map[string]bool{}
 	for _, d := range docs {
@@ -56,15 +63,16 @@ func (x *Index) highlight(ctx context.Context, org id.UUID, r textsearch.Request
 	}
 	stems, err := x.stems.learn(ctx, wanted)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	all := map[string][]textsearch.Highlight{}
 	for _, d := range docs {
 		var pieces []piece
 		for i, field := range x.schema.Texts {
 			pieces = append(pieces, cut(field.Name, i, d.Texts[field.Name], p.matches(string('A'+rune(i)), d.Language, stems, d.Texts[field.Name]))...)
 		}
 		slices.SortStableFunc(pieces, func(a, b piece) int { return b.kinds - a.kinds })
-		pieces = pieces[:min(len(pieces), r.Highlights)]
+		pieces = pieces[:min(len(pieces), most)]
 		slices.SortStableFunc(pieces, func(a, b piece) int {
 			if a.order != b.order {
 				return a.order - b.order
@@ -72,10 +80,10 @@ func (x *Index) highlight(ctx context.Context, org id.UUID, r textsearch.Request
 			return a.from - b.from
 		})
 		for _, piece := range pieces {
-			byID[d.ID].Highlights = append(byID[d.ID].Highlights, piece.Highlight)
+			all[d.ID] = append(all[d.ID], piece.Highlight)
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // match is a place in a text that a leaf of the query was found at.

@@ -65,7 +65,7 @@ func (x *Index) Search(ctx context.Context, org id.UUID, r textsearch.Request) (
 	}
 	r.Order = cmp.Or(r.Order, textsearch.ByScore)
 	p := &plan{prefix: prefixOf(org)}
-	p.root = x.read(p, r.Query, true)
+	p.root = x.read(p, textsearch.OnlyNearly(r.Query, textsearch.Nearly(r.Query)), true)
 	of := fingerprint(r.Query, r.Order)
 	var after *cursor
 	if r.After != "" {
@@ -73,14 +73,17 @@ func (x *Index) Search(ctx context.Context, org id.UUID, r textsearch.Request) (
 			return textsearch.Result{}, err
 		}
 	}
-	if err := x.look(ctx, org, p, after); err != nil {
+	if err := x.learn(ctx, org, p); err != nil {
+		return textsearch.Result{}, unavailable(ctx, err)
+	}
+	if err := x.look(ctx, org, p, r.Filter, after); err != nil {
 		return textsearch.Result{}, unavailable(ctx, err)
 	}
 	found, err := x.find(ctx, org, r, p, after)
 	if err != nil {
 		return textsearch.Result{}, unavailable(ctx, err)
 	}
-	if r.GroupBy == "" {
+	if r.GroupBy == "" && !r.Once {
 		place := cursor{Of: of}
 		for _, l := range p.leaves {
 			place.IDF, place.Near = append(place.IDF, l.idf), append(place.Near, l.near)
@@ -93,12 +96,9 @@ func (x *Index) Search(ctx context.Context, org id.UUID, r textsearch.Request) (
 			h.Cursor = place.String()
 		}
 	}
-	result := textsearch.Result{Total: found.total, Facets: found.facets}
+	result := textsearch.Result{Total: found.total, Facets: found.facets, Query: textsearch.OnlyNearly(r.Query, p.spelled())}
 	if result.More = len(found.hits) > r.Size; result.More {
 		found.hits = found.hits[:r.Size]
-	}
-	if err := x.highlight(ctx, org, r, p, found.hits); err != nil {
-		return textsearch.Result{}, unavailable(ctx, err)
 	}
 	for _, h := range found.hits {
 		for _, a := range h.also {
@@ -107,6 +107,16 @@ func (x *Index) Search(ctx context.Context, org id.UUID, r textsearch.Request) (
 		result.Hits = append(result.Hits, h.Hit)
 	}
 	return result, nil
+}
+
+// spelled are the words that near spellings were found of, as the query has them.
+func (p *plan) spelled() (words []string) {
+	for _, l := range p.leaves {
+		if l.near != nil {
+			words = append(words, l.text)
+		}
+	}
+	return words
 }
 
 type hit struct {

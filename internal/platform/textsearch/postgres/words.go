@@ -167,14 +167,3 @@ func edits(a, b []rune, most int) int {
 	}
 	return last[len(b)]
 }
-
-// tolerance is how many edits a word of so many letters is still near after: in a short one every letter counts.
-func tolerance(letters int) int {
-	switch {
-	case letters < 4:
-		return 0
-	case letters < 8:
-		return 1
-	}
-	return 2
-}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
+	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/textsearch"
 )
 
@@ -140,6 +141,11 @@ func turnsPages(t *testing.T, f Fixture) {
 		if len(want) != 57 {
 			t.Fatalf("%s: %d found", order, len(want))
 		}
+		once := r
+		once.Once = true
+		if found := f.search(t, once).Hits; !slices.Equal(names(found), want) || slices.ContainsFunc(found, func(h textsearch.Hit) bool { return h.Cursor != "" }) {
+			t.Errorf("%s: without cursors these are found: %+v", order, found)
+		}
 
 		// Between any two pages documents come, which change how rare words are, and go.
 		r.Size = 10
@@ -185,6 +191,18 @@ func turnsPages(t *testing.T, f Fixture) {
 	}, names(hits[6:10])...)
 }
 
+func findsManyAtOnce(t *testing.T, f Fixture) {
+	var docs []textsearch.Document
+	for i := range textsearch.MaxSize + 50 {
+		docs = append(docs, doc(fmt.Sprintf("m-%03d", i), "many"))
+	}
+	f.put(t, docs...)
+	found := f.search(t, textsearch.Request{Query: word("many"), Size: textsearch.MaxOnce, Once: true})
+	if len(found.Hits) != len(docs) || found.More {
+		t.Errorf("%d of %d found, more: %t", len(found.Hits), len(docs), found.More)
+	}
+}
+
 func refusesCursors(t *testing.T, f Fixture) {
 	f.put(t, doc("a", "alpha bravo"), doc("b", "alpha bravo"), doc("c", "alpha bravo"))
 	cursor := f.search(t, textsearch.Request{Query: word("alpha"), Size: 1}).Hits[0].Cursor
@@ -213,28 +231,19 @@ func highlights(t *testing.T, f Fixture) {
 		doc("a", "<b>I</b> was delegating & “delegated” \ue000 the <em>tasks</em>", titled("On delegation")),
 		doc("b", long+"Then José spoke of the promotion at last. "+long),
 		doc("c", "tasks without any title"))
-	marked := func(h textsearch.Highlight) (whole string, matches []string) {
-		for _, s := range h.Segments {
-			whole += s.Text
-			if s.Match {
-				matches = append(matches, s.Text)
-			}
-		}
-		return whole, matches
-	}
 	one := func(query textsearch.Expr, want string) []textsearch.Highlight {
 		t.Helper()
-		hits := f.search(t, textsearch.Request{Query: query, Size: 5, Highlights: 2}).Hits
-		if len(hits) != 1 || hits[0].ID != want {
-			t.Fatalf("%+v: found %v, want %s", query, names(hits), want)
+		all := f.highlights(t, query, "a", "b", "c", "d")
+		if len(all) != 1 || len(all[want]) == 0 {
+			t.Fatalf("%+v: marks %+v, want %s", query, all, want)
 		}
-		return hits[0].Highlights
+		return all[want]
 	}
 	got := one(textsearch.Word{Text: "delegate", Field: "text"}, "a")
 	if len(got) != 1 || got[0].Field != "text" {
 		t.Fatalf("highlights are %+v", got)
 	}
-	whole, matches := marked(got[0])
+	whole, matches := marks(got)
 	if !reflect.DeepEqual(matches, []string{"delegating", "delegated"}) {
 		t.Errorf("marks %q", matches)
 	}
@@ -242,28 +251,41 @@ func highlights(t *testing.T, f Fixture) {
 		t.Errorf("the piece is not as the text has it: %q", whole)
 	}
 
-	got = one(textsearch.All{word("jose"), word("promotion")}, "b")
-	whole, matches = marked(got[0])
+	whole, matches = marks(one(textsearch.All{word("jose"), word("promotion")}, "b")[:1])
 	if !reflect.DeepEqual(matches, []string{"José", "promotion"}) || len(whole) > 600 || len(whole) < 60 {
 		t.Errorf("marks %q in %d bytes", matches, len(whole))
 	}
-	got = one(phrase("the promotion at"), "b")
-	if _, matches = marked(got[0]); strings.Join(matches, " ") != "the promotion at" {
+	if _, matches = marks(one(phrase("the promotion at"), "b")[:1]); strings.Join(matches, " ") != "the promotion at" {
 		t.Errorf("marks %q of a phrase", matches)
 	}
-	if got = one(textsearch.All{textsearch.Word{Text: "promo", Prefix: true}, textsearch.Not{Of: word("tasks")}}, "b"); len(got) == 0 {
-		t.Fatal("no highlight of a prefix")
-	}
-	if _, matches = marked(got[0]); !reflect.DeepEqual(matches, []string{"promotion"}) {
+	if _, matches = marks(one(textsearch.All{textsearch.Word{Text: "promo", Prefix: true}, textsearch.Not{Of: word("tasks")}}, "b")); !reflect.DeepEqual(matches, []string{"promotion"}) {
 		t.Errorf("marks %q of a prefix", matches)
 	}
-	// What is only filtered has nothing to show, nor does who asks for none get any.
-	for _, r := range []textsearch.Request{{Filter: is("id", "c"), Highlights: 2}, {Query: word("tasks")}} {
-		r.Size = 5
-		for _, h := range f.search(t, r).Hits {
-			if len(h.Highlights) != 0 {
-				t.Errorf("%+v: highlights are %+v", r, h.Highlights)
-			}
+
+	// What is only filtered has nothing to show, nor is what nobody named shown, nor what is another organization's.
+	if all := f.highlights(t, is("id", "c"), "c"); len(all) != 0 {
+		t.Errorf("marks %+v without a word", all)
+	}
+	if all := f.highlights(t, word("tasks"), "c"); len(all) != 1 || len(all["c"]) != 1 {
+		t.Errorf("marks %+v in c", all)
+	}
+	if all := f.highlights(t, word("tasks")); len(all) != 0 {
+		t.Errorf("marks %+v in nothing", all)
+	}
+	if all, err := f.Index.Highlight(t.Context(), id.New(), word("tasks"), 2, []string{"a", "c"}); err != nil || len(all) != 0 {
+		t.Errorf("marks %+v for others, %v", all, err)
+	}
+	if all, err := f.Index.Highlight(t.Context(), f.Org, word("nothing"), 3, []string{"b"}); err != nil || len(all["b"]) != 3 {
+		t.Errorf("marks %d pieces, want 3, %v", len(all["b"]), err)
+	}
+	for why, of := range map[string]struct {
+		most      int
+		documents []string
+	}{
+		"no piece": {0, []string{"a"}}, "too many pieces": {textsearch.MaxPieces + 1, []string{"a"}}, "too many documents": {1, make([]string, textsearch.MaxHighlight+1)},
+	} {
+		if _, err := f.Index.Highlight(t.Context(), f.Org, word("tasks"), of.most, of.documents); fault.KindOf(err) != fault.KindInvalid {
+			t.Errorf("%s: %v", why, err)
 		}
 	}
 }
@@ -273,7 +295,7 @@ func groups(t *testing.T, f Fixture) {
 		doc("a1", "boundary boundary boundary", with("session", "a")), doc("a2", "boundary and much more that was said then", with("session", "a")),
 		doc("a3", "boundary and very, very, very much more that was said then, and went on and on and on for long", with("session", "a")),
 		doc("b1", "boundary and more", with("session", "b"), with("tag", "x")), doc("none", "boundary"), doc("c1", "weather", with("session", "c")))
-	r := textsearch.Request{Query: word("boundary"), GroupBy: "session", PerGroup: 2, Size: 10, Total: true, Highlights: 1}
+	r := textsearch.Request{Query: word("boundary"), GroupBy: "session", PerGroup: 2, Size: 10, Total: true}
 	found := f.search(t, r)
 	type groupOf struct {
 		Key, Best string
@@ -283,7 +305,7 @@ func groups(t *testing.T, f Fixture) {
 	for _, h := range found.Hits {
 		got = append(got, groupOf{h.Key, h.ID, len(h.Also)})
 		for _, a := range append([]textsearch.Hit{h}, h.Also...) {
-			if a.Cursor != "" || a.Score <= 0 || a.Score > h.Score || len(a.Highlights) != 1 {
+			if a.Cursor != "" || a.Score <= 0 || a.Score > h.Score {
 				t.Errorf("%+v in the group of %+v", a, h)
 			}
 		}
@@ -374,6 +396,7 @@ func refusesRequests(t *testing.T, f Fixture) {
 		"a hole":                 {Query: textsearch.All{nil}},
 		"not of nothing":         {Query: textsearch.Not{}},
 		"too large":              {Size: textsearch.MaxSize + 1},
+		"too large once":         {Size: textsearch.MaxOnce + 1, Once: true},
 		"negative":               {Size: -1},
 		"unknown order":          {Order: "RANDOM"},
 		"facet of nothing":       {Facets: []textsearch.Facet{{Field: "nothing", Size: 1}}},

@@ -125,6 +125,28 @@ func names(hits []textsearch.Hit) []string {
 }
 
 // finds checks what is found, in any order, and that it is counted.
+func (f Fixture) highlights(t *testing.T, query textsearch.Expr, documents ...string) map[string][]textsearch.Highlight {
+	t.Helper()
+	all, err := f.Index.Highlight(t.Context(), f.Org, query, 2, documents)
+	if err != nil {
+		t.Fatalf("Highlight: %v", err)
+	}
+	return all
+}
+
+// marks are the words that are marked in pieces, and the pieces as one.
+func marks(pieces []textsearch.Highlight) (whole string, words []string) {
+	for _, p := range pieces {
+		for _, s := range p.Segments {
+			whole += s.Text
+			if s.Match {
+				words = append(words, s.Text)
+			}
+		}
+	}
+	return whole, words
+}
+
 func (f Fixture) finds(t *testing.T, query textsearch.Expr, want ...string) {
 	t.Helper()
 	f.findsIn(t, textsearch.Request{Query: query}, want...)

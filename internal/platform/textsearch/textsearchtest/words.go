@@ -105,10 +105,78 @@ func findsNearly(t *testing.T, f Fixture) {
 	f.finds(t, word("negotation"))
 
 	f.put(t, doc("d", "form"), doc("e", "from one to another, and so on and on and on"))
-	f.ordered(t, textsearch.Request{Query: nearly("burnout")}, "b")
 	f.put(t, doc("f", "burnaut burnaut burnaut"))
-	if got := f.search(t, textsearch.Request{Query: nearly("burnout"), Size: 10}).Hits; len(got) < 2 || got[0].ID != "b" {
+	f.findsIn(t, textsearch.Request{Query: textsearch.Any{Of: []textsearch.Expr{nearly("burnuot"), nearly("negotation")}}}, "a", "b")
+	if got := f.search(t, textsearch.Request{Query: textsearch.Any{Of: []textsearch.Expr{word("form"), nearly("burnot")}}, Size: 10}).Hits; len(got) != 2 || got[0].ID != "d" {
 		t.Errorf("the word itself does not come first: %v", names(got))
+	}
+
+	for _, is := range []struct{ why, asked, within, id, marked string }{
+		{"nothing else stands there", "burnout", "", "f", "burnaut burnaut burnaut"},
+		{"in one of several hits", "burnout", "", "b", "burnout"},
+		{"a form of the word stands there, too", "negotiation", "finanse", "a", "negotiation"},
+	} {
+		query := textsearch.Any{Of: []textsearch.Expr{nearly(is.asked)}}
+		if is.within != "" {
+			query.Of = append(query.Of, nearly(is.within))
+		}
+		_, marked := marks(f.highlights(t, query, "b", "f", "a")[is.id])
+		if strings.Join(marked[:min(len(marked), strings.Count(is.marked, " ")+1)], " ") != is.marked {
+			t.Errorf("%s: marks %q", is.why, marked)
+		}
+	}
+}
+
+// Who writes a word that is there means it, and who means another one does not mean "they".
+func findsNoneNearly(t *testing.T, f Fixture) {
+	f.put(t,
+		doc("thu", "We meet on Thursday.", at(noon)), doc("thus", "She is away on Thursdays.", at(noon.Add(time.Hour))), doc("tue", "We meet on Tuesday.", at(noon.Add(2*time.Hour))),
+		doc("hope", "Hoping for the best"), doc("home", "At home, that is"), doc("jose", "José agreed"), doc("joss", "a joss stick"),
+		doc("they", "They said that them there then, and the rest"), doc("boys", "Boys will be boys"), doc("has", "She has a hat", with("client", "c1")),
+		doc("kovalski", "Kovalski", with("client", "mine")), doc("kowalski", "Kowalski", with("client", "theirs")))
+	nearly := func(w string) textsearch.Expr { return textsearch.Word{Text: w, Fuzzy: true} }
+	for _, w := range []string{"Thursday", "thursdays", "THURSDAY"} {
+		f.findsIn(t, textsearch.Request{Query: nearly(w), Order: textsearch.Newest}, "thu", "thus")
+	}
+	f.finds(t, nearly("hope"), "hope") // in some form
+	f.finds(t, nearly("jose"), "jose")
+	f.finds(t, nearly("Theo"))
+	f.finds(t, nearly("thst"))
+	f.finds(t, nearly("tehre"))
+	f.finds(t, nearly("hast")) // not "has", nor "hat"
+	if !f.Index.Capabilities().Fuzzy {
+		return
+	}
+	f.finds(t, nearly("hoem"), "home")
+	f.finds(t, nearly("boss"), "boys") // nobody has said it
+	r := textsearch.Request{Query: nearly("boss"), Size: 10, Total: true, Facets: []textsearch.Facet{{Field: "client", Size: 10}}}
+	first := f.search(t, r)
+	if _, marked := marks(f.highlights(t, first.Query, "boys", "home")["boys"]); len(marked) != 2 {
+		t.Errorf("marks %q", marked)
+	}
+	f.put(t, doc("boss", "My boss", with("client", "c2")))
+	second := f.search(t, r)
+	if diff := differ([]string{"boss"}, names(second.Hits)); diff != "" || second.Total != 1 || len(second.Facets["client"]) != 1 {
+		t.Errorf("beside the word itself: %+v", second)
+	}
+	if all := f.highlights(t, second.Query, "boss", "boys"); len(all) != 1 || all["boss"] == nil {
+		t.Errorf("marks %+v", all)
+	}
+
+	// What is not to be seen tells nothing.
+	f.findsIn(t, textsearch.Request{Query: nearly("Kowalski"), Filter: is("client", "mine")}, "kovalski")
+	f.findsIn(t, textsearch.Request{Query: nearly("Kowalski"), Filter: is("client", "mine", "theirs")}, "kowalski")
+	f.findsIn(t, textsearch.Request{Query: nearly("Kowalski"), Narrow: map[string]textsearch.Expr{"client": is("client", "mine")}})
+
+	// A page goes on as it began, whoever says the word meanwhile.
+	f.put(t, doc("p1", "plaan"), doc("p2", "plaan"), doc("p3", "plaan"))
+	for _, order := range []textsearch.Order{textsearch.ByScore, textsearch.Newest} {
+		name := strings.ToLower(string(order))
+		page := textsearch.Request{Query: nearly("plaann"), Order: order, Size: 1, Filter: is(textsearch.FieldID, "p1", "p2", "p3", name)}
+		page.After = f.search(t, page).Hits[0].Cursor
+		f.put(t, doc(name, "plaann", at(noon.Add(-time.Hour))))
+		page.Size = 2
+		f.ordered(t, page, "p2", "p3")
 	}
 }
 
@@ -162,7 +230,7 @@ func takesAnyText(t *testing.T, f Fixture) {
 	}
 	docs = append(docs, doc("long", strings.Repeat("x", textsearch.MaxText)), doc("words", strings.Repeat("lorem ipsum ", textsearch.MaxText/12)))
 	f.put(t, docs...)
-	if got := f.search(t, textsearch.Request{Query: word("anchor"), Total: true, Size: 100, Highlights: 3}); got.Total != len(hostile) {
+	if got := f.search(t, textsearch.Request{Query: word("anchor"), Total: true, Size: 100}); got.Total != len(hostile) {
 		t.Errorf("%d of %d are found", got.Total, len(hostile))
 	}
 	for _, h := range hostile {
@@ -170,8 +238,11 @@ func takesAnyText(t *testing.T, f Fixture) {
 			word(h), phrase(h), textsearch.Word{Text: h, Prefix: true}, textsearch.Word{Text: h, Fuzzy: true}, textsearch.Not{Of: word(h)}, is("client", h),
 			textsearch.All{word("anchor"), word(h)}, textsearch.Any{Of: []textsearch.Expr{phrase(h), word(h)}, AtLeast: 2}, textsearch.Word{Text: h, Prefix: true, Fuzzy: true, Field: "title"},
 		} {
-			if _, err := f.Index.Search(t.Context(), f.Org, textsearch.Request{Query: q, Size: 5, Highlights: 1}); err != nil {
+			if _, err := f.Index.Search(t.Context(), f.Org, textsearch.Request{Query: q, Size: 5}); err != nil {
 				t.Errorf("%#v: %v", q, err)
+			}
+			if _, err := f.Index.Highlight(t.Context(), f.Org, q, 1, []string{"d00", "d01", "none"}); err != nil {
+				t.Errorf("mark %#v: %v", q, err)
 			}
 		}
 		if _, err := f.Index.Suggest(t.Context(), f.Org, textsearch.SuggestRequest{Prefix: h, Size: 5}); err != nil {
