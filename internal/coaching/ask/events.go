@@ -71,6 +71,7 @@ func (s *Service) publish(ctx context.Context, tx pgx.Tx, org id.UUID, thread Th
 // Events are the events of one thread.
 type Events struct {
 	service *Service
+	of      ThreadID
 	from    stream.Subscription
 	begin   []Event // not yet handed on
 }
@@ -94,7 +95,7 @@ func (s *Service) Events(ctx context.Context, key ThreadID, after *string) (_ *E
 	if err != nil {
 		return nil, err
 	}
-	e := &Events{service: s, from: subscription}
+	e := &Events{service: s, of: key, from: subscription}
 	if after != nil {
 		return e, nil
 	}
@@ -117,7 +118,16 @@ func (e *Events) Next(ctx context.Context) (Event, error) {
 		e.begin = nil
 		return first, nil
 	}
-	return stream.Seen(ctx, e.from, e.service.see)
+	return stream.Seen(ctx, e.from, stream.Aside(e.service.see))
+}
+
+// About is the thread that must be the viewer's for them to listen.
+func (e *Events) About() []id.UUID { return []id.UUID{e.of.UUID} }
+
+// Check returns a NotFound fault if the thread is gone: its owner has deleted it, or an erasure or a retention policy has.
+func (e *Events) Check(ctx context.Context) error {
+	_, err := e.service.Get(ctx, e.of)
+	return err
 }
 
 // Close stops listening.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
+	"github.com/rapporthq/rapport/internal/coaching/insight/pseudonym"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/id"
@@ -21,7 +22,7 @@ const (
 // gather finds the passages that have to do with the question, the likeliest first: what was found, with the utterances around it. It is read with
 // the asker's eyes, twice: when it is looked for, and when it is loaded.
 func (r *run) gather(ctx context.Context) ([]Passage, error) {
-	within, err := r.scope.Filter()
+	within, err := r.within(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +62,35 @@ func (r *run) gather(ctx context.Context) ([]Passage, error) {
 		passages = append(passages, Passage{On: at.on, Speakers: c.Speakers, Utterances: c.Utterances})
 	}
 	return passages, nil
+}
+
+// within is the sessions that are looked through, nil for all: those of the scope and, where that leaves open whose they are, of the clients whom the
+// question names. What somebody else has said would be read as theirs.
+func (r *run) within(ctx context.Context) (*session.Filter, error) {
+	given, err := r.scope.Filter()
+	if err != nil || given != nil && (given.ClientIds != nil || given.EngagementIds != nil || given.IDs != nil) {
+		return given, err
+	}
+	all, err := r.domains.Clients.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(all))
+	for i, c := range all {
+		names[i] = c.Name
+	}
+	named := pseudonym.Named(r.question, names)
+	if len(named) == 0 {
+		return given, nil
+	}
+	narrowed := session.Filter{}
+	if given != nil {
+		narrowed = *given
+	}
+	for _, i := range named {
+		narrowed.ClientIds = append(narrowed.ClientIds, all[i].ID)
+	}
+	return &narrowed, nil
 }
 
 // sought is what is looked for. What a question refers to stands in the one before it.

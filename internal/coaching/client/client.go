@@ -69,6 +69,9 @@ type Filter struct {
 	CoachIds        []org.UserID
 	TagIds          []tag.ID
 	IncludeArchived bool
+
+	// Called is how a part of the name begins, whatever accents it has. It is for search, and no argument.
+	Called *string
 }
 
 // OrderField is what clients can be ordered by.

@@ -47,6 +47,15 @@ func (s *Service) Get(ctx context.Context, key ID) (*Client, error) {
 	return page.Get(ctx, s.db, v, clients, scope(v), key.UUID, "client")
 }
 
+// All returns every client that the viewer may see, archived ones too, by name.
+func (s *Service) All(ctx context.Context) ([]*Client, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.All(ctx, s.db, v, clients, scope(v), page.Filter{}, orderBy[OrderByName])
+}
+
 // List pages through the clients that the viewer may see.
 func (s *Service) List(ctx context.Context, f *Filter, o *OrderBy, args page.Args) (*page.Connection[Client], error) {
 	v, err := auth.FromContext(ctx)

@@ -7,6 +7,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/page"
+	"github.com/rapporthq/rapport/internal/platform/textsearch"
 )
 
 var clients = page.Table[Client]{
@@ -41,6 +42,26 @@ func (o *OrderBy) order() page.Order[Client] {
 // likeEscaper makes what a person types literal in a LIKE pattern.
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
+// Called is the SQL for whether a part of a name begins as a person says: with what Calling makes of that.
+func Called(column, calling string) string {
+	return "' ' || " + Folded(column) + " LIKE '% ' || " + calling + " || '%'"
+}
+
+// Calling is what a person says of a name, as Called takes it; of what has no word it is what no name has.
+func Calling(said string) string {
+	words := strings.Join(textsearch.Words(said), " ")
+	if words == "" {
+		return "\n"
+	}
+	return likeEscaper.Replace(words)
+}
+
+// Folded is the SQL for the words of a name, one blank between two: textsearch.Words of it, as far as names go.
+func Folded(column string) string {
+	return `btrim(regexp_replace(translate(replace(replace(replace(replace(lower(regexp_replace(normalize(` + column + `, NFKD), '[\u0300-\u036f]', '', 'g')),
+		'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'), 'øłđıð’‘ʼ-‐–—.,"()/&', 'oldid''''''           '), ' +', ' ', 'g'))`
+}
+
 func (f *Filter) where(v auth.Viewer, scope *page.Scope) (w page.Filter) {
 	if f == nil || !f.IncludeArchived {
 		w.And("c.archived_at IS NULL")
@@ -50,6 +71,9 @@ func (f *Filter) where(v auth.Viewer, scope *page.Scope) (w page.Filter) {
 	}
 	if f.NameStartsWith != nil {
 		w.And("c.name ILIKE ?", likeEscaper.Replace(*f.NameStartsWith)+"%")
+	}
+	if f.Called != nil {
+		w.And(Called("c.name", "?"), Calling(*f.Called))
 	}
 	if f.Lifecycles != nil {
 		w.And("c.lifecycle = ANY(?) AND "+scope.Through(auth.AsAdmin|auth.AsCoach|auth.AsSupervisor), f.Lifecycles)

@@ -51,10 +51,43 @@ func formsOf(names []string) map[string][]form {
 		ws := strings.Split(f, " ")
 		byFirst[ws[0]] = append(byFirst[ws[0]], form{ws, who})
 	}
-	for _, all := range byFirst {
+	return longestFirst(byFirst)
+}
+
+func longestFirst(forms map[string][]form) map[string][]form {
+	for _, all := range forms {
 		slices.SortFunc(all, func(a, b form) int { return len(b.words) - len(a.words) })
 	}
-	return byFirst
+	return forms
+}
+
+// Named are those of the names that stand in a text, by their indices: whole, or a part that can stand alone, as people write them. A part that several
+// bear is all of theirs, unless it stands there with the rest of one's. What is likelier a word than a name is none, as at the beginning every word is that is both.
+func Named(s string, names []string) (found []int) {
+	bearers := map[string][]int{}
+	for i, name := range names {
+		for _, f := range variants(name) {
+			bearers[joined(f)] = append(bearers[joined(f)], i)
+		}
+	}
+	forms, borne := map[string][]form{}, [][]int{}
+	for f, by := range bearers {
+		ws := strings.Split(f, " ")
+		forms[ws[0]] = append(forms[ws[0]], form{ws, len(borne)})
+		borne = append(borne, by)
+	}
+	m, all := Map{forms: longestFirst(forms)}, words(s)
+	for i := 0; i < len(all); {
+		who, n := m.borne(s, all, i)
+		if n == 0 || i == 0 && n == 1 && ordinary[all[0].key] {
+			i++
+			continue
+		}
+		found = append(found, borne[who]...)
+		i += n
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
 }
 
 func joined(words []string) string { return strings.Join(words, " ") }
@@ -139,10 +172,8 @@ func (m *Map) replaceNames(s string) string {
 
 // named tells whose name begins at a word, how many words it has there and where it ends; no words if it is no name.
 func (m *Map) named(s string, all []word, i int) (who, n, to int) {
-	for _, f := range m.forms[all[i].key] {
-		if stands(s, all[i:], f.words) && (len(f.words) > 1 || !isWord(s, all, i)) {
-			return f.who, len(f.words), all[i+len(f.words)-1].to
-		}
+	if who, n := m.borne(s, all, i); n > 0 {
+		return who, n, all[i+n-1].to
 	}
 	// "Amaras phone": a genitive, as it is heard and as some languages write it.
 	if key, ok := strings.CutSuffix(all[i].key, "s"); ok && len(key) > shortest && strings.HasSuffix(strings.ToLower(s[:all[i].to]), "s") && !ordinary[key] && !ordinary[all[i].key] {
@@ -153,6 +184,16 @@ func (m *Map) named(s string, all []word, i int) (who, n, to int) {
 		}
 	}
 	return 0, 0, 0
+}
+
+// borne tells whose name stands at a word as it is borne, and how many words it has there; none if it is no name.
+func (m *Map) borne(s string, all []word, i int) (who, n int) {
+	for _, f := range m.forms[all[i].key] {
+		if stands(s, all[i:], f.words) && (len(f.words) > 1 || !isWord(s, all, i)) {
+			return f.who, len(f.words)
+		}
+	}
+	return 0, 0
 }
 
 // stands tells whether words stand at the beginning of others, with nothing but what joins words of a name between them.

@@ -60,6 +60,37 @@ func TestReplace(t *testing.T) {
 }
 
 // Where nothing but a name stands, it is one.
+func TestNamed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ names, text, want string }{
+		{"Amara Okafor|Jonas Lindqvist|Mei Tanaka", "What is Jonas afraid of?", "Jonas Lindqvist"},
+		{"Amara Okafor|Jonas Lindqvist|Mei Tanaka", "what did MEI say to lindqvist's wife?", "Jonas Lindqvist|Mei Tanaka"},
+		{"Amara Okafor|Jonas Lindqvist|Mei Tanaka", "What did Amara Okafor and Tomasz decide?", "Amara Okafor"},
+		{"Amara Okafor|Jonas Lindqvist|Mei Tanaka", "What did Tomasz say in meinem Jonasson?", ""},
+		{"Élise Müller", "Was Elise afraid? And muller?", "Élise Müller"},
+		{"Seán O'Brien|Ann O'Neill", "Why is O’Brien late?", "Seán O'Brien"},
+		// several of one name: all of them, unless it is said whose it is
+		{"Ann Lee|Ann Smith|Bo Lee", "Is Ann glad?", "Ann Lee|Ann Smith"},
+		{"Ann Lee|Ann Smith|Bo Lee", "Is Ann Lee glad?", "Ann Lee"},
+		{"Ann Lee|Ann Smith|Bo Lee", "Is Ann Lee like Ann?", "Ann Lee|Ann Smith"},
+		// words
+		{"Will Carter|Hope May|Amara", "Will Amara say what she will hope for in May?", "Amara"},
+		{"Will Carter|Hope May|Amara", "What does Will fear, and Hope May?", "Will Carter|Hope May"},
+		{"Jona Berg", "What does Jonas want?", ""},
+		{"J. K.|Coach", "What did J say to his coach?", ""},
+		{"", "Who?", ""},
+	} {
+		names := strings.Split(c.names, "|")
+		var got []string
+		for _, i := range Named(c.text, names) {
+			got = append(got, names[i])
+		}
+		if strings.Join(got, "|") != c.want {
+			t.Errorf("%q names %q of %s, want %q", c.text, got, c.names, c.want)
+		}
+	}
+}
+
 func TestReplaceName(t *testing.T) {
 	t.Parallel()
 	m := New([]string{"will", "Speaker 2", "amara@x.example"})
