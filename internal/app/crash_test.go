@@ -231,11 +231,11 @@ func TestKilledDuringAnImport(t *testing.T) {
 	}
 }
 
-// oneAttempt makes the first attempt of every job the last, but of those that move an original on.
+// oneAttempt makes the first attempt of every job the last, but of those that move an original on, or copy for searching.
 func oneAttempt(t testing.TB, env *apptest.Env) {
 	t.Helper()
 	sql(t, env, `CREATE FUNCTION one_attempt() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.max_attempts = 1; RETURN NEW; END $$`)
-	sql(t, env, `CREATE TRIGGER one_attempt BEFORE INSERT ON jobs FOR EACH ROW WHEN (NEW.kind <> 'transcript.keep' AND NEW.kind NOT LIKE 'search.%') EXECUTE FUNCTION one_attempt()`)
+	sql(t, env, `CREATE TRIGGER one_attempt BEFORE INSERT ON jobs FOR EACH ROW WHEN (NEW.kind NOT IN ('transcript.keep', 'transcript.embed') AND NEW.kind NOT LIKE 'search.%') EXECUTE FUNCTION one_attempt()`)
 }
 
 // A server that dies in the last attempt of a job says nothing more; the next one tells that the analysis will not come.

@@ -3,9 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"log/slog"
 
 	s3blob "github.com/rapporthq/rapport/internal/platform/blob/s3"
 	snsevent "github.com/rapporthq/rapport/internal/platform/event/sns"
@@ -24,10 +22,10 @@ type Made struct {
 
 // CreateInAWS makes a bucket, a queue for jobs and one that the bucket tells of files, each with its dead-letter queue, a topic, and a
 // secret that holds the database's address: for an emulator. Where it is, the SDK finds out from the environment.
-func CreateInAWS(ctx context.Context, name, databaseURL string) (m Made, err error) {
-	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+func CreateInAWS(ctx context.Context, log *slog.Logger, name, databaseURL string) (m Made, err error) {
+	cfg, err := loadAWS(ctx, log)
 	if err != nil {
-		return m, fmt.Errorf("AWS: %w", err)
+		return m, err
 	}
 	if err := s3blob.Create(ctx, cfg, name); err != nil {
 		return m, err

@@ -3,12 +3,8 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/rapporthq/rapport/internal/platform/blob"
 	"github.com/rapporthq/rapport/internal/platform/blob/disk"
@@ -28,9 +24,6 @@ type files struct {
 	check httpx.Check
 	tells httpx.Check // of the inbox
 }
-
-// WithAWS says how AWS is reached; for tests. Otherwise the SDK finds out by itself.
-func WithAWS(cfg aws.Config) Option { return func(a *App) { a.aws = &cfg } }
 
 func (a *App) openFiles(ctx context.Context) (f files, err error) {
 	c := a.config.Files
@@ -129,19 +122,4 @@ func (a *App) hearOfFiles(ctx context.Context) error {
 		return nil
 	}
 	return a.files.inbox.Run(ctx)
-}
-
-// reachAWS is how AWS is reached, for what the given variable asks for.
-func (a *App) reachAWS(ctx context.Context, variable string) (aws.Config, error) {
-	if a.aws == nil {
-		cfg, err := awsconfig.LoadDefaultConfig(ctx)
-		if err != nil {
-			return cfg, fmt.Errorf("AWS: %w", err)
-		}
-		a.aws = &cfg
-	}
-	if a.aws.Region == "" {
-		return *a.aws, fault.Invalid("", "%s needs AWS_REGION", variable)
-	}
-	return *a.aws, nil
 }

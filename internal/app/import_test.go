@@ -169,6 +169,9 @@ func TestImportOverTheBodyCap(t *testing.T) {
 		!strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
 		t.Errorf("got %d %s", r.Status, r.Body)
 	}
+	if !strings.Contains(env.Log.String(), "route=/graphql status=413") {
+		t.Error("the log does not say what was too large")
+	}
 	sameRows(t, before, rowCounts(t, env))
 }
 

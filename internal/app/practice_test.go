@@ -77,7 +77,7 @@ func TestSessionsMove(t *testing.T) {
 		begins time.Duration
 		steps  []step
 	}{
-		{soon, []step{{"startSession", start, "IN_PROGRESS 0"}, {"startSession", start, "CONFLICT"}, {"cancelSession", apptest.Vars{"by": "COACH"}, "CONFLICT"},
+		{soon, []step{{"startSession", start, "IN_PROGRESS 0"}, {"startSession", start, "IN_PROGRESS 0"}, {"cancelSession", apptest.Vars{"by": "COACH"}, "CONFLICT"},
 			{"completeSession", complete, "COMPLETED 1"}, {"completeSession", complete, "CONFLICT"}, {"startSession", start, "CONFLICT"},
 			{"rescheduleSession", apptest.Vars{"startsAt": tomorrow(later)}, "CONFLICT"}}},
 		{later, []step{{"startSession", start, "CONFLICT"}, {"completeSession", complete, "CONFLICT"}, {"markSessionMissed", missed, "CONFLICT"},

@@ -499,7 +499,7 @@ func mentioned(t *testing.T, env *apptest.Env, her string) (words []string) {
 	for name, filter := range map[string]apptest.Vars{"Pemberley tags": {"tagIds": []string{tag}}, "Pemberley people": {"participantUserIds": []string{user}}, "Not Amara Okafor": {"statuses": []string{"COMPLETED"}}} {
 		does(t, coach, "createSavedFilter", "savedFilter", "id", apptest.Vars{"name": name, "filter": filter})
 	}
-	for name, query := range map[string]string{"Pemberley searches": `council client:"Amara Okafor"`, "Pemberley mornings": "client:amara gate", "Others": `"amara okafor" OR boss`} {
+	for name, query := range map[string]string{"Pemberley searches": `council client:"Amara Okafor"`, "Pemberley mornings": "client:amara gate", "Pemberley evenings": "client:Ókafor gate", "Others": `"amara okafor" OR boss`} {
 		does(t, coach, "createSavedSearch", "savedSearch", "id", apptest.Vars{"name": name, "query": query})
 	}
 	for label, name := range map[string]string{"am o": "Amara Okafor", "the gate": "Pemberley gate"} {

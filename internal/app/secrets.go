@@ -3,14 +3,11 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/url"
 	"slices"
 	"time"
-
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/platform/fault"
@@ -34,9 +31,9 @@ func OpenSecrets(ctx context.Context, cfg config.Config, lookup config.Lookup, l
 		if ref.Source != secret.SecretsManager {
 			continue
 		}
-		reached, err := awsconfig.LoadDefaultConfig(ctx)
+		reached, err := loadAWS(ctx, log)
 		if err != nil {
-			return nil, fmt.Errorf("AWS: %w", err)
+			return nil, err
 		}
 		if reached.Region == "" {
 			return nil, fault.Invalid("", "%s needs AWS_REGION", variable)

@@ -10,7 +10,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -222,6 +225,15 @@ func TestUploadFails(t *testing.T) {
 	if got := look(t, coach, unreadable.Transcript.ID).Transcript; got.Status != "FAILED" || got.Failure.Code != "UNREADABLE" || got.Failure.Message == "" {
 		t.Errorf("unreadable: %+v", got)
 	}
+	organization := value[id.UUID](t, env, `SELECT org_id FROM transcripts WHERE id = $1`, uuid(t, unreadable.Transcript.ID)).String()
+	for _, line := range []string{
+		`msg="a file was not read" org=` + organization + " transcript=" + unreadable.Transcript.ID + " code=UNREADABLE\n",
+		`msg=request .*route=/graphql status=200 .* org=` + organization + ` user=[0-9a-f-]{36}\n`,
+	} {
+		if !regexp.MustCompile(line).MatchString(env.Log.String()) {
+			t.Errorf("no line %s", line)
+		}
+	}
 
 	content := sample(t, "zoom.vtt") + "\n"
 	for _, tc := range []struct {
@@ -305,13 +317,212 @@ func TestUploadsAreSwept(t *testing.T) {
 	if got := look(t, coach, young.Transcript.ID).Transcript; got.Status != "UPLOADING" {
 		t.Errorf("the young one: %+v", got)
 	}
-	// A paste of the announced file is as good as the upload.
-	if in := importInto(t, coach, session, "A: Young.", nil); in.AlreadyImported {
+}
+
+// A file that could not be read is brought again, as something else or by another way, as often as somebody likes, and is then what any
+// import is: the session's latest, in sight, written down and told, with its original kept.
+func TestFailedFilesAreBroughtAgain(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := amara5.id(t, env)
+	link := func(t *testing.T, content string, more apptest.Vars) string {
+		t.Helper()
+		up := announce(t, coach, session, content, more)
+		if up.Upload == nil || up.AlreadyImported || up.Transcript.Status != "UPLOADING" || up.Transcript.Failure != nil {
+			t.Fatalf("announced: %+v %+v", up, up.Transcript)
+		}
+		if code := up.send(t, content); code/100 != 2 {
+			t.Fatalf("sent: %d", code)
+		}
+		complete(t, coach, up.Transcript.ID)
+		return up.Transcript.ID
+	}
+	paste := func(t *testing.T, content string, more apptest.Vars) string {
+		t.Helper()
+		in := importInto(t, coach, session, content, more)
+		if in.Transcript == nil || in.AlreadyImported || in.Transcript.Status != "PARSED" || in.Transcript.Utterances.TotalCount == 0 {
+			t.Fatalf("imported: %+v", in)
+		}
+		return in.Transcript.ID
+	}
+	const byLink, byPaste = "announce complete fail announce complete parse", "announce complete fail import"
+	n := 0
+	for name, tc := range map[string]struct {
+		again    func(*testing.T, string, apptest.Vars) string
+		more     apptest.Vars
+		archived bool
+		trail    string
+		told     int // of its states: those up to FAILED are four
+	}{
+		"by a link as what it is":       {link, apptest.Vars{"format": "WEBVTT"}, false, byLink, 4 + 6},
+		"by a link, to be recognised":   {link, nil, false, byLink, 4 + 6},
+		"by a link, archived before":    {link, nil, true, byLink, 5 + 6},
+		"in a request as what it is":    {paste, apptest.Vars{"format": "WEBVTT"}, false, byPaste, 4 + 3},
+		"in a request, to recognise":    {paste, nil, false, byPaste, 4 + 3},
+		"in a request, archived before": {paste, apptest.Vars{"filename": "now.vtt"}, true, byPaste, 5 + 3},
+	} {
+		n++
+		content := sample(t, "zoom.vtt") + strings.Repeat("\n", n)
+		t.Run(name, func(t *testing.T) {
+			key := link(t, content, apptest.Vars{"format": "JSON"})
+			env.Work(t)
+			if got := look(t, coach, key).Transcript; got.Status != "FAILED" || got.Failure.Code != "UNREADABLE" {
+				t.Fatalf("as JSON: %+v", got)
+			}
+			if tc.archived {
+				does(t, coach, "archiveTranscript", "transcript", "id", apptest.Vars{"id": key})
+			}
+			imports(t, coach, session, "A: "+name+"?\nB: Yes.\n") // a later one, which counts until then
+			env.Work(t)
+			if again := tc.again(t, content, tc.more); again != key {
+				t.Errorf("it is another transcript")
+			}
+			env.Work(t)
+			var out struct {
+				Session struct {
+					Transcript struct{ ID, Status, Format string }
+				}
+			}
+			coach.Must(t, `query($id: ID!) {session(id: $id) {transcript {id status format}}}`, apptest.Vars{"id": session}, &out)
+			if now := out.Session.Transcript; now.ID != key || now.Status != "NEEDS_SPEAKERS" || now.Format != "WEBVTT" {
+				t.Errorf("what counts is %+v, want %s", now, key)
+			}
+			if got := fetch(t, export(t, coach, key, "ORIGINAL")); got != content {
+				t.Errorf("the original has %d bytes of %d", len(got), len(content))
+			}
+			if got := value[string](t, env, `SELECT string_agg(split_part(action, '.', 2), ' ' ORDER BY at, id) FROM audit_events WHERE entity_id = $1
+				AND split_part(action, '.', 2) IN ('announce', 'complete', 'fail', 'import', 'parse')`, uuid(t, key)); got != tc.trail {
+				t.Errorf("written down: %s", got)
+			}
+			if got := value[int](t, env, `SELECT count(*) FROM stream_events WHERE topic = $1 AND kind = $2 AND data->>'transcriptId' = $3::uuid::text`,
+				session, transcript.EventStateChanged, uuid(t, key)); got != tc.told {
+				t.Errorf("told %d times, want %d", got, tc.told)
+			}
+		})
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM transcript_originals`); n > 0 {
+		t.Errorf("%d originals never came to the store", n)
+	}
+	found, err := filepath.Glob(filepath.Join(env.Config.Home, "files", "*", "transcripts", "*", "original"))
+	if all := value[int](t, env, `SELECT count(*) FROM transcripts WHERE session_id = $1`, uuid(t, session)); err != nil || len(found) != all {
+		t.Errorf("%d originals of %d transcripts (%v)", len(found), all, err)
+	}
+
+	// What is brought again may be unreadable again: then nothing has changed, and it can be tried once more.
+	junk := "PK\x03\x04 not a transcript"
+	key := link(t, junk, nil)
+	env.Work(t)
+	if in := importInto(t, coach, session, junk, nil); briefly(in.UserErrors) != "BINARY content" {
+		t.Errorf("unreadable, in a request: %+v", in)
+	}
+	if got := look(t, coach, key).Transcript; got.Status != "FAILED" || got.Failure.Code != "UNREADABLE" {
+		t.Errorf("unreadable, in a request: %+v", got)
+	}
+	if again := link(t, junk, apptest.Vars{"format": "WEBVTT"}); again != key {
+		t.Error("it is another transcript")
+	}
+	env.Work(t)
+	if got := look(t, coach, key).Transcript; got.Status != "FAILED" || got.Failure.Code != "UNREADABLE" {
+		t.Errorf("unreadable, by a link: %+v", got)
+	}
+}
+
+// Who brings a file again at the same moment, by both ways, makes one transcript of it, which is read once.
+func TestFailedFilesAreBroughtAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session, content := amara5.id(t, env), sample(t, "zoom.vtt")+"\n"
+	up := announce(t, coach, session, content, apptest.Vars{"format": "JSON"})
+	up.send(t, content)
+	complete(t, coach, up.Transcript.ID)
+	env.Work(t)
+	fresh := make([]bool, 6)
+	var wg sync.WaitGroup
+	for i := range fresh {
+		wg.Go(func() {
+			in := importInto(t, coach, session, content, nil)
+			fresh[i] = in.Transcript != nil && in.Transcript.ID == up.Transcript.ID && !in.AlreadyImported
+		})
+		wg.Go(func() {
+			again := announce(t, coach, session, content, nil)
+			if again.Transcript == nil || again.Transcript.ID != up.Transcript.ID || again.AlreadyImported != (again.Upload == nil) {
+				t.Errorf("announced: %+v", again)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(slices.DeleteFunc(fresh, func(f bool) bool { return !f })); n != 1 {
+		t.Errorf("imported %d times", n)
+	}
+	env.Work(t)
+	if n := value[int](t, env, `SELECT count(*) FROM transcripts WHERE session_id = $1`, uuid(t, session)); n != 1 {
+		t.Errorf("%d transcripts", n)
+	}
+	if got := look(t, coach, up.Transcript.ID).Transcript; got.Status != "NEEDS_SPEAKERS" {
+		t.Errorf("in the end: %+v", got)
+	}
+	if n := value[int](t, env, `SELECT count(*) FROM audit_events WHERE entity_id = $1 AND action = 'transcript.import'`, uuid(t, up.Transcript.ID)); n != 1 {
+		t.Errorf("imported %d times, as it is written down", n)
+	}
+}
+
+// A paste of the announced file is as good as the upload, and whoever waits for that sees it come. What stands where it was to go and is
+// another file is not kept.
+func TestAnnouncedFileIsPasted(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := amara5.id(t, env)
+	const content = "A: Young.\nB: Old.\n"
+	up := announce(t, coach, session, content, nil)
+	path := filepath.Join(env.Config.Home, "files", value[string](t, env, `SELECT blob_key FROM transcripts WHERE id = $1`, uuid(t, up.Transcript.ID)))
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("something else"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if in := importInto(t, coach, session, content, nil); in.AlreadyImported || in.Transcript.ID != up.Transcript.ID || in.Transcript.Status != "PARSED" {
 		t.Errorf("pasted: %+v", in)
 	}
-	if n := value[int](t, env, `SELECT count(*) FROM audit_events e JOIN jobs j ON j.kind = 'transcript.unlink' AND j.entity_id = e.entity_id WHERE e.action = 'transcript.remove' AND e.entity_id = $1`,
-		uuid(t, young.Transcript.ID)); n != 1 {
-		t.Errorf("%d times it is written down, and what may still be sent is to be removed", n)
+	if done := complete(t, coach, up.Transcript.ID); done.Transcript == nil || done.Transcript.Status != "PARSED" {
+		t.Errorf("completed all the same: %+v", done)
+	}
+	env.Work(t)
+	if got := look(t, coach, up.Transcript.ID).Transcript; got.Status != "NEEDS_SPEAKERS" {
+		t.Errorf("in the end: %+v", got)
+	}
+	if got := fetch(t, export(t, coach, up.Transcript.ID, "ORIGINAL")); got != content {
+		t.Errorf("the original is %q", got)
+	}
+	if code := up.send(t, content); code/100 != 2 {
+		t.Errorf("sent all the same: %d", code)
+	}
+}
+
+// The file of an archived transcript is not imported into the dark: its coach is told where it is.
+func TestArchivedFileIsBroughtAgain(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session, content := amara5.id(t, env), sample(t, "zoom.vtt")
+	key := imports(t, coach, session, content)
+	does(t, coach, "archiveTranscript", "transcript", "id", apptest.Vars{"id": key})
+	env.Work(t)
+	before := rowCounts(t, env)
+	in := importInto(t, coach, session, content, nil)
+	if in.Transcript != nil || in.AlreadyImported || len(in.UserErrors) != 1 || in.UserErrors[0].Code != "TRANSCRIPT_ARCHIVED" || !strings.Contains(in.UserErrors[0].Message, key) {
+		t.Errorf("imported: %+v", in)
+	}
+	up := announce(t, coach, session, content, nil)
+	if up.Transcript != nil || up.Upload != nil || up.AlreadyImported || len(up.UserErrors) != 1 || up.UserErrors[0].Code != "TRANSCRIPT_ARCHIVED" || !strings.Contains(up.UserErrors[0].Message, key) {
+		t.Errorf("announced: %+v", up)
+	}
+	after := rowCounts(t, env)
+	after["audit_events"] = before["audit_events"] // that it was looked at is written down a moment later
+	sameRows(t, before, after)
+	does(t, coach, "archiveTranscript", "transcript", "id", apptest.Vars{"id": key, "archived": false})
+	if in := importInto(t, coach, session, content, nil); !in.AlreadyImported || in.Transcript.ID != key {
+		t.Errorf("brought back: %+v", in)
 	}
 }
 

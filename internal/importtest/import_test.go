@@ -61,7 +61,7 @@ var homes = []struct {
 	{"github.com/aws/aws-sdk-go-v2/service/sqs", []string{"internal/platform/queue/sqs"}, "a service of AWS is one adapter's"},
 	{"github.com/aws/aws-sdk-go-v2/service/sns", []string{"internal/platform/event/sns"}, "a service of AWS is one adapter's"},
 	{"github.com/aws/aws-sdk-go-v2", []string{"internal/platform/blob/s3", "internal/platform/event/sns", "internal/platform/mail/ses", "internal/platform/queue/sqs", "internal/platform/secret/secretsmanager", "internal/app"}, "AWS is known to its adapters, and to app, which says how it is reached"},
-	{"github.com/aws/smithy-go", []string{"internal/platform/blob/s3", "internal/platform/event/sns", "internal/platform/mail/ses", "internal/platform/queue/sqs", "internal/platform/secret/secretsmanager"}, "AWS is known to its adapters"},
+	{"github.com/aws/smithy-go", []string{"internal/platform/blob/s3", "internal/platform/event/sns", "internal/platform/mail/ses", "internal/platform/queue/sqs", "internal/platform/secret/secretsmanager", "internal/app"}, "AWS is known to its adapters, and to app, which says how it is reached"},
 	{"github.com/aws/aws-lambda-go", []string{"internal/app"}, "Lambda is one way in"},
 	{"github.com/sashabaranov/go-openai", []string{"internal/platform/llm/openai"}, "OpenAI is known to its adapter"},
 	{"github.com/pkoukk", []string{"internal/platform/llm/openai"}, "tokens are counted as a model counts them"},

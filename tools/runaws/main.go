@@ -69,7 +69,7 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	made, err := app.CreateInAWS(ctx, "rapport", address)
+	made, err := app.CreateInAWS(ctx, app.NewLogger(cfg, os.Stderr), "rapport", address)
 	if err != nil {
 		return err
 	}

@@ -25,20 +25,28 @@ func RequireKept(ctx context.Context, tx pgx.Tx, organization id.UUID, clients .
 	if len(clients) == 0 {
 		return nil
 	}
-	var held, kept bool
 	b := &pgx.Batch{}
+	verdict := QueueKept(b, organization, clients...)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	return verdict()
+}
+
+// QueueKept is RequireKept as part of a batch that does more: before all else in it. verdict says what RequireKept would, once the batch has run.
+func QueueKept(b *pgx.Batch, organization id.UUID, clients ...id.UUID) (verdict func() error) {
+	var held, kept bool
 	// Two statements, for the second must see what was committed before the first.
 	b.Queue(`SELECT coalesce(bool_and(pg_try_advisory_xact_lock_shared(`+erasing+`)), true) FROM unnest($2::uuid[]) AS c`, organization, clients).QueryRow(func(row pgx.Row) error { return row.Scan(&held) })
 	b.Queue(`
 		SELECT NOT EXISTS (SELECT FROM data_requests r WHERE r.org_id = $1 AND r.client_id = ANY($2) AND r.kind = 'ERASURE' AND r.status IN ('RUNNING', 'COMPLETED'))`,
 		organization, clients).QueryRow(func(row pgx.Row) error { return row.Scan(&kept) })
-	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return err
+	return func() error {
+		if !held || !kept {
+			return errErased
+		}
+		return nil
 	}
-	if !held || !kept {
-		return errErased
-	}
-	return nil
 }
 
 // Settle waits for the changes about a client that were under way when the erasure was decided. It is the only lock of its transaction, and

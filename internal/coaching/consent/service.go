@@ -33,7 +33,16 @@ type Service struct {
 	db     *pgxpool.Pool
 	outbox *event.Outbox
 	kinds  map[string]Kind
+
+	withdrawn []Withdrawal
 }
+
+// Withdrawal is what another domain does about consents that somebody takes back, in the transaction, when they are no longer in force. The
+// subject is the client or participant. What may not be there any more even if they are given again at once is removed here; JobFollow comes later.
+type Withdrawal func(ctx context.Context, tx pgx.Tx, organization, subject id.UUID, scopes []Scope) error
+
+// OnWithdrawal registers what must happen with a withdrawal, while the program is put together.
+func (s *Service) OnWithdrawal(f Withdrawal) { s.withdrawn = append(s.withdrawn, f) }
 
 // NewService returns a Service for the given kinds of people that tells other systems what it does.
 func NewService(db *pgxpool.Pool, outbox *event.Outbox, kinds ...Kind) *Service {
@@ -215,7 +224,8 @@ func (s *Service) Give(ctx context.Context, in GiveInput) (_ Subject, err error)
 			SELECT n.id, $1, $2, n.scope, n.version, $3, coalesce($4, now()), $5
 			FROM unnest($6::uuid[], $7::text[], $8::int[]) AS n (id, scope, version)
 			ON CONFLICT DO NOTHING RETURNING id, scope`, v.Org, in.SubjectID.UUID, source, in.GivenAt, v.User, ids, scopes, versions)
-		return s.follow(ctx, tx, v, in.SubjectID, "consent.give", "consent.given", rows, err)
+		_, err = s.follow(ctx, tx, v, in.SubjectID, "consent.give", "consent.given", rows, err)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -224,8 +234,8 @@ func (s *Service) Give(ctx context.Context, in GiveInput) (_ Subject, err error)
 	return who, err
 }
 
-// Withdraw ends consents. From the end of the transaction on nobody sees what rested on them, and a job removes it. What is not in force
-// stays as it is.
+// Withdraw ends consents. From the end of the transaction on nobody sees what rested on them, and a job removes it; what is registered with
+// OnWithdrawal is gone with the transaction. What is not in force stays as it is.
 func (s *Service) Withdraw(ctx context.Context, in WithdrawInput) (_ Subject, err error) {
 	v, kind, _, err := s.subject(ctx, in.SubjectID)
 	if err != nil {
@@ -241,7 +251,16 @@ func (s *Service) Withdraw(ctx context.Context, in WithdrawInput) (_ Subject, er
 			UPDATE consents SET withdrawn_at = now(), withdrawn_by = $3
 			WHERE org_id = $1 AND `+kind.Column+` = $2 AND scope = ANY($4) AND withdrawn_at IS NULL RETURNING id, scope`,
 			v.Org, in.SubjectID.UUID, v.User, scopes)
-		return s.follow(ctx, tx, v, in.SubjectID, "consent.withdraw", "consent.withdrawn", rows, err)
+		changed, err := s.follow(ctx, tx, v, in.SubjectID, "consent.withdraw", "consent.withdrawn", rows, err)
+		if err != nil || len(changed) == 0 {
+			return err
+		}
+		for _, f := range s.withdrawn {
+			if err := f(ctx, tx, v.Org, in.SubjectID.UUID, changed); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -250,13 +269,13 @@ func (s *Service) Withdraw(ctx context.Context, in WithdrawInput) (_ Subject, er
 	return who, err
 }
 
-// follow records what was done, tells other systems what has happened, and has what is kept of conversations follow the changed consents.
-func (s *Service) follow(ctx context.Context, tx pgx.Tx, v auth.Viewer, subject id.Any, action, happened string, rows pgx.Rows, err error) error {
+// follow records what was done, tells other systems what has happened, and has what is kept of conversations follow the changed consents, whose
+// scopes it returns.
+func (s *Service) follow(ctx context.Context, tx pgx.Tx, v auth.Viewer, subject id.Any, action, happened string, rows pgx.Rows, err error) (scopes []Scope, _ error) {
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var entries []audit.Entry
-	var scopes []Scope
 	var key ID
 	var scope Scope
 	if _, err := pgx.ForEachRow(rows, []any{&key, &scope}, func() error {
@@ -267,16 +286,16 @@ func (s *Service) follow(ctx context.Context, tx pgx.Tx, v auth.Viewer, subject 
 		entries, scopes = append(entries, e), append(scopes, scope)
 		return nil
 	}); err != nil || len(entries) == 0 {
-		return err
+		return nil, err
 	}
 	slices.Sort(scopes)
 	if err := audit.Record(ctx, tx, v, entries...); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.outbox.Add(ctx, tx, v.Org, event.News{Type: happened, Subject: subject, Data: event.Data{subject.Prefix + "Id": subject, "scopes": scopes}}); err != nil {
-		return err
+		return nil, err
 	}
-	return jobs.Enqueue(ctx, tx, jobs.Job{Org: v.Org, Kind: JobFollow, Entity: subject.UUID})
+	return scopes, jobs.Enqueue(ctx, tx, jobs.Job{Org: v.Org, Kind: JobFollow, Entity: subject.UUID})
 }
 
 // subject finds whose consent it is, and whether that is the viewer.

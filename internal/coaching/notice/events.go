@@ -108,7 +108,7 @@ func (s *Service) Events(ctx context.Context, after *string) (*Events, error) {
 
 // Next waits for the next event. Its errors are those of stream.Subscription.Next.
 func (e *Events) Next(ctx context.Context) (NotificationEvent, error) {
-	return stream.Seen(ctx, e.from, e.service.see)
+	return stream.Seen(ctx, e.from, stream.Aside(e.service.see))
 }
 
 // Close stops listening.

@@ -84,7 +84,15 @@ func (c *change) to(next Status) error {
 	return nil
 }
 
+// ends tells whether the session was going on and does not any more.
+func (c *change) ends() bool {
+	return c.was == InProgress && (c.Status != InProgress || c.ArchivedAt != nil)
+}
+
 func (c *change) start() error {
+	if c.Status == InProgress {
+		return nil
+	}
 	if c.at.Before(c.StartsAt.Add(-early)) {
 		return fault.Conflict("the session cannot begin more than an hour before its time: reschedule it first")
 	}
@@ -122,7 +130,7 @@ func (c *change) cancel(by CancelledBy, reason *string, counts bool) error {
 	return nil
 }
 
-// Start begins a session.
+// Start begins a session. To start what goes on is to start it once.
 func (s *Service) Start(ctx context.Context, in StartInput) (_ *Session, err error) {
 	defer fault.Wrap(&err, "session.Start(%s)", in.ID)
 	return s.change(ctx, in.ID, "session.start", (*change).start)
@@ -221,7 +229,15 @@ func (s *Service) change(ctx context.Context, key ID, action string, fn func(*ch
 		if err := carryOver(ctx, tx, v, c.EngagementID); err != nil {
 			return err
 		}
-		return s.moved(ctx, tx, v, action, c.fields, c.happened(), c.Session)
+		if err := s.moved(ctx, tx, v, action, c.fields, c.happened(), c.Session); err != nil || !c.ends() {
+			return err
+		}
+		for _, f := range s.ending {
+			if err := f(ctx, tx, v, c.Session); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -255,6 +271,24 @@ func (s *Service) moved(ctx context.Context, tx pgx.Tx, v auth.Viewer, action st
 		if err := tell(ctx, tx, v, what, c.ID); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// RequireGoing checks, for the system and not for a viewer, that a session goes on, and locks its row until the transaction ends.
+func RequireGoing(ctx context.Context, tx pgx.Tx, organization id.UUID, key ID) error {
+	var status Status
+	var archived bool
+	err := tx.QueryRow(ctx, `SELECT status, archived_at IS NOT NULL FROM sessions WHERE org_id = $1 AND id = $2 FOR SHARE`, organization, key).Scan(&status, &archived)
+	switch {
+	case err == pgx.ErrNoRows:
+		return fault.NotFound("session")
+	case err != nil:
+		return err
+	case archived:
+		return fault.Conflict("the session is archived: bring it back first")
+	case status != InProgress:
+		return fault.Conflict("a session that is %s is not going on: import a transcript of it", status)
 	}
 	return nil
 }

@@ -9,13 +9,13 @@ import (
 // coach, who can change nothing about the client any more, has the time for somebody else.
 var Personal = []personal.Store{
 	// Whoever looks for the client by name has most often given the filter that name. A search names the client with client:, too, by the
-	// whole name or the first of it; where else it does, the name is masked.
+	// whole name or a part of it; where else it does, the name is masked.
 	{Table: "saved_filters", Copy: "id, name, query, created_at, updated_at", Shown: "x.owner_id = $3", Of: `x.owner_id = $3 OR x.filter->'clientIds' ? $2::text OR x.filter->'engagementIds' ?| ARRAY(
 		SELECT e.id::text FROM engagements e WHERE e.org_id = $1 AND e.client_id = $2)
 		OR x.filter->'participantUserIds' ? $3::text OR x.filter->'tagIds' ?| ARRAY(
 		SELECT t.id::text FROM tags t JOIN clients c ON c.org_id = $1 AND c.id = $2 AND lower(c.name) = lower(t.name) WHERE t.org_id = $1)
 		OR EXISTS (SELECT FROM clients c, regexp_matches(lower(x.query), 'client:(?:"([^"]+)"|([^[:space:]()"]+))', 'g') AS named
-			WHERE c.org_id = $1 AND c.id = $2 AND starts_with(lower(c.name) || ' ', coalesce(named[1], named[2]) || ' '))`},
+			WHERE c.org_id = $1 AND c.id = $2 AND strpos(' ' || ` + client.Folded("c.name") + ` || ' ', ' ' || ` + client.Folded("coalesce(named[1], named[2])") + ` || ' ') > 0)`},
 	// What was on the agenda of a session of several clients, and went on to one of another's.
 	{Table: "agenda_topics", Of: `x.id IN (
 		WITH RECURSIVE carried AS (

@@ -23,7 +23,15 @@ type Service struct {
 	db          *pgxpool.Pool
 	engagements *engagement.Service
 	outbox      *event.Outbox
+	ending      []Ending
 }
+
+// Ending is what another domain does about a session that was going on and does not go on any more: it is completed, was begun by mistake, or is
+// put away. It is in the transaction, which holds the session's row.
+type Ending func(ctx context.Context, tx pgx.Tx, v auth.Viewer, of *Session) error
+
+// OnEnd registers what must happen with a session's end, while the program is put together.
+func (s *Service) OnEnd(f Ending) { s.ending = append(s.ending, f) }
 
 // NewService returns a Service over db that tells other systems what it does.
 func NewService(db *pgxpool.Pool, engagements *engagement.Service, outbox *event.Outbox) *Service {

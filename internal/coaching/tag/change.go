@@ -23,7 +23,7 @@ const (
 )
 
 // Update gives a tag another name or colour. Two names that differ in case alone are one.
-func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Tag, err error) {
+func (s *Service) Update(ctx context.Context, in UpdateInput) (updated *Tag, err error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
 		return nil, err
@@ -61,17 +61,18 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (_ *Tag, err error
 			}
 			return err
 		}
+		// Here and not afterwards, when another may have merged it away, as in Add and Merge.
+		if updated, err = page.Get(ctx, tx, v, tags, scope(v), in.ID.UUID, "tag"); err != nil {
+			return err
+		}
 		return audit.Record(ctx, tx, v, audit.Entry{Action: "tag.update", Kind: "tag", ID: in.ID.UUID, Fields: audit.Given(in)})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return page.Get(ctx, s.db, v, tags, scope(v), in.ID.UUID, "tag")
+	return updated, err
 }
 
 // Merge puts one tag in the place of others, which go. What had several of them has the one, once, and what was kept by them is kept by
 // the one (Replaced).
-func (s *Service) Merge(ctx context.Context, in MergeInput) (_ *Tag, err error) {
+func (s *Service) Merge(ctx context.Context, in MergeInput) (merged *Tag, err error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
 		return nil, err
@@ -137,12 +138,12 @@ func (s *Service) Merge(ctx context.Context, in MergeInput) (_ *Tag, err error) 
 		for _, key := range keys {
 			entries = append(entries, audit.Entry{Action: "tag.delete", Kind: "tag", ID: key})
 		}
+		if merged, err = page.Get(ctx, tx, v, tags, scope(v), in.IntoID.UUID, "tag"); err != nil {
+			return err
+		}
 		return audit.Record(ctx, tx, v, entries...)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return page.Get(ctx, s.db, v, tags, scope(v), in.IntoID.UUID, "tag")
+	return merged, err
 }
 
 // Delete deletes a tag, and takes it off everything. It returns the tag as it was.

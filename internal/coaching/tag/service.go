@@ -156,12 +156,17 @@ func (s *Service) Add(ctx context.Context, in AddInput) (_ *Tag, _ Taggable, err
 	if err := problems.Err(); err != nil {
 		return nil, nil, err
 	}
-	var key id.UUID
+	var added *Tag
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		var key id.UUID
 		if err := tx.QueryRow(ctx, `
 			INSERT INTO tags (id, org_id, owner_id, name, color) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (org_id, owner_id, lower(name)) DO UPDATE SET name = tags.name
 			RETURNING id`, id.New(), v.Org, v.User, name, color).Scan(&key); err != nil {
+			return err
+		}
+		// Here and not afterwards, when another may have merged it away: what was done is answered as it was done.
+		if added, err = page.Get(ctx, tx, v, tags, scope(v), key, "tag"); err != nil {
 			return err
 		}
 		tag, err := tx.Exec(ctx, `
@@ -182,8 +187,7 @@ func (s *Service) Add(ctx context.Context, in AddInput) (_ *Tag, _ Taggable, err
 	if err != nil {
 		return nil, nil, err
 	}
-	t, err := page.Get(ctx, s.db, v, tags, scope(v), key, "tag")
-	return t, entity, err
+	return added, entity, nil
 }
 
 // Remove takes a tag off something. A tag that is not on it is already off.

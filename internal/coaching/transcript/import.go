@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -65,7 +64,24 @@ func (s *Service) Import(ctx context.Context, in ImportInput) (_ *Imported, err 
 		return nil, err
 	}
 	t, err := s.Get(ctx, key)
-	return &Imported{Transcript: t, AlreadyImported: known}, err
+	if err != nil {
+		return nil, err
+	}
+	if known {
+		if err := t.inSight(); err != nil {
+			return nil, err
+		}
+	}
+	return &Imported{Transcript: t, AlreadyImported: known}, nil
+}
+
+// inSight is a fault if the transcript is archived: whoever brings its file again would look for it in vain.
+func (t *Transcript) inSight() error {
+	if t.ArchivedAt == nil {
+		return nil
+	}
+	return fault.Conflict("this file was imported for this session before, as %s, which is archived: bring it back by archiveTranscript with archived: false", t.ID).
+		WithCode("TRANSCRIPT_ARCHIVED")
 }
 
 // importable returns the session if the viewer may import transcripts of it.
@@ -82,7 +98,8 @@ func consented(ctx context.Context, tx pgx.Tx, ref session.Ref) error {
 	return session.RequireConsent(ctx, tx, ref.Org, ref.ID, consent.Transcription, "sessionId")
 }
 
-// store writes what a file says, unless the session has a transcript of the very same file: then that one is meant.
+// store writes what a file says, unless the session has a transcript of the very same file: then that one is meant, and it is written into
+// if it still waits for the file.
 func (s *Service) store(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref session.Ref, content []byte, filename string, doc *format.Document) (key ID, known bool, err error) {
 	// The session's row is the lock for its versions and for "the same file twice", also at the same moment.
 	if _, err := tx.Exec(ctx, `SELECT FROM sessions WHERE org_id = $1 AND id = $2 FOR UPDATE`, ref.Org, ref.ID); err != nil {
@@ -92,39 +109,33 @@ func (s *Service) store(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref sessi
 		return key, false, err
 	}
 	sum := sha256.Sum256(content)
-	// An announced upload of the same file needs no sending any more. There is at most one.
-	var announced ID
-	switch err := tx.QueryRow(ctx, `DELETE FROM transcripts WHERE org_id = $1 AND session_id = $2 AND sha256 = $3 AND status = 'UPLOADING' RETURNING id`,
-		ref.Org, ref.ID, sum[:]).Scan(&announced); err {
-	case nil:
-		// What is sent by its link all the same is removed when the link is over.
-		if err := jobs.Enqueue(ctx, tx, jobs.Job{Org: ref.Org, Kind: JobUnlink, Entity: announced.UUID, RunAt: time.Now().Add(uploadOverdue)}); err != nil {
-			return key, false, err
-		}
-		if err := audit.Record(ctx, tx, v, entry("transcript.remove", announced, ref)); err != nil {
-			return key, false, err
-		}
-	case pgx.ErrNoRows:
-	default:
-		return key, false, err
-	}
-	err = tx.QueryRow(ctx, `SELECT id FROM transcripts WHERE org_id = $1 AND session_id = $2 AND sha256 = $3`,
-		ref.Org, ref.ID, sum[:]).Scan(&key)
-	if err != pgx.ErrNoRows {
-		return key, true, err
-	}
 	warnings, err := warningsOf(doc)
 	if err != nil {
 		return key, false, err
 	}
-	key = ID{id.New()}
-	if _, err := tx.Exec(ctx, `
-		INSERT INTO transcripts (id, org_id, session_id, version, status, format, filename, language, duration_ms,
-			utterance_count, sha256, size_bytes, warnings, imported_by)
-		SELECT $3, $1, $2, 1 + coalesce(max(version), 0), $4, $5, nullif($6, ''), nullif($7, ''), $8, $9, $10, $11, $12, $13
-		FROM transcripts WHERE org_id = $1 AND session_id = $2`,
-		ref.Org, ref.ID, key, Parsed, doc.Format, filename, doc.Language, durationOf(doc),
-		len(doc.Utterances), sum[:], len(content), warnings, v.User); err != nil {
+	// One that waits for the very same file has it now. There is at most one.
+	err = tx.QueryRow(ctx, `
+		UPDATE transcripts t SET status = $5, failure_code = NULL, failure_message = NULL, archived_at = NULL, version = `+latest+`, wanted_format = NULL,
+			format = $6, filename = nullif($7, ''), language = nullif($8, ''), duration_ms = $9, utterance_count = $10, size_bytes = $11,
+			warnings = $12, imported_by = $13, created_at = now(), updated_at = now()
+		WHERE `+waits+` RETURNING t.id`,
+		ref.Org, ref.ID, sum[:], wordless, Parsed, doc.Format, filename, doc.Language, durationOf(doc), len(doc.Utterances), len(content), warnings, v.User).Scan(&key)
+	if err == pgx.ErrNoRows {
+		err = tx.QueryRow(ctx, `SELECT id FROM transcripts WHERE org_id = $1 AND session_id = $2 AND sha256 = $3`,
+			ref.Org, ref.ID, sum[:]).Scan(&key)
+		if err != pgx.ErrNoRows {
+			return key, true, err
+		}
+		key = ID{id.New()}
+		_, err = tx.Exec(ctx, `
+			INSERT INTO transcripts (id, org_id, session_id, version, status, format, filename, language, duration_ms,
+				utterance_count, sha256, size_bytes, warnings, imported_by)
+			SELECT $3, $1, $2, 1 + coalesce(max(version), 0), $4, $5, nullif($6, ''), nullif($7, ''), $8, $9, $10, $11, $12, $13
+			FROM transcripts WHERE org_id = $1 AND session_id = $2`,
+			ref.Org, ref.ID, key, Parsed, doc.Format, filename, doc.Language, durationOf(doc),
+			len(doc.Utterances), sum[:], len(content), warnings, v.User)
+	}
+	if err != nil {
 		return key, false, err
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO transcript_originals (org_id, transcript_id, content) VALUES ($1, $2, $3)`,

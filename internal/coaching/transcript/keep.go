@@ -35,8 +35,15 @@ func (s *Service) Keep(ctx context.Context, job jobs.Job) (err error) {
 	if err != nil {
 		return err
 	}
-	// One that is there is of an attempt that came this far: nobody else stores anything under the transcript's id.
-	if err := s.files.Put(ctx, where, uploadType, content); err != nil && !errors.Is(err, blob.ErrExists) {
+	// The same file may be there, of an attempt that came this far or of an upload. Another one can only stand where an upload was to go: it is
+	// not what the transcript was made of.
+	err = s.files.Put(ctx, where, uploadType, content)
+	if errors.Is(err, blob.ErrExists) {
+		if err = s.files.Delete(ctx, where); err == nil {
+			err = s.files.Put(ctx, where, uploadType, content)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	done, err := s.db.Exec(ctx, `DELETE FROM transcript_originals WHERE org_id = $1 AND transcript_id = $2`, job.Org, key)

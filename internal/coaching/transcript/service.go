@@ -2,6 +2,7 @@ package transcript
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,15 +27,17 @@ import (
 // Service keeps the transcripts.
 type Service struct {
 	db       *pgxpool.Pool
+	log      *slog.Logger
 	sessions *session.Service
 	files    blob.Store
 	events   stream.Stream
 	outbox   *event.Outbox
 }
 
-// NewService returns a Service over db that keeps larger files in files and tells events, and other systems, what it does.
-func NewService(db *pgxpool.Pool, sessions *session.Service, files blob.Store, events stream.Stream, outbox *event.Outbox) *Service {
-	return &Service{db: db, sessions: sessions, files: files, events: events, outbox: outbox}
+// NewService returns a Service over db that keeps larger files in files and tells events, and other systems, what it does. Which files could not
+// be read goes to log.
+func NewService(db *pgxpool.Pool, log *slog.Logger, sessions *session.Service, files blob.Store, events stream.Stream, outbox *event.Outbox) *Service {
+	return &Service{db: db, log: log, sessions: sessions, files: files, events: events, outbox: outbox}
 }
 
 // ByIDs returns those of the transcripts that the viewer may see.
@@ -159,7 +162,7 @@ func (s *Service) UtterancesByIDs(ctx context.Context, ids []id.UUID) (map[id.UU
 
 const (
 	maxSpeakers = 100 // that a transcript shows as a list, by first words; each utterance knows its own
-	maxSpan     = 20  // utterances of a citation
+	MaxSpan     = 20  // utterances of a citation
 )
 
 // UtterancesIn returns the utterances of each span that the viewer may see, in the order of the spans.
@@ -168,20 +171,52 @@ func (s *Service) UtterancesIn(ctx context.Context, spans []Span) ([][]*Utteranc
 	if err != nil {
 		return nil, err
 	}
-	n := len(spans)
-	parents, first, last := make([]id.UUID, n), make([]int, n), make([]int, n)
-	for i, span := range spans {
-		parents[i], first[i], last[i] = span.TranscriptID.UUID, span.First, span.Last
-	}
-	var within page.Filter
-	within.And("u.index BETWEEN (?::int[])[k.ord] AND (?::int[])[k.ord]", first, last)
-	found, err := page.AllChildren(ctx, s.db, v, utterances, scope(v, "u.org_id"), within, utterancesInOrder, "u.transcript_id", parents, maxSpan)
+	parents, within := inSpans(spans)
+	found, err := page.AllChildren(ctx, s.db, v, utterances, scope(v, "u.org_id"), within, utterancesInOrder, "u.transcript_id", parents, MaxSpan)
 	for _, span := range found {
 		for _, u := range span {
 			u.shown(ctx, v)
 		}
 	}
 	return found, err
+}
+
+// Place is where an utterance stands. It has no words: nobody is shown any by it.
+type Place struct {
+	auth.Grants
+	ID           UtteranceID
+	TranscriptID ID
+	Index        int // from 0
+}
+
+// Places returns where the utterances of the ids stand that the viewer may see; the others are missing from the map.
+func (s *Service) Places(ctx context.Context, ids []id.UUID) (map[id.UUID]*Place, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page.ByIDs(ctx, s.db, v, places, scope(v, "u.org_id"), ids)
+}
+
+// PlacesIn returns where the longest utterances of each span stand that the viewer may see, the longest first and at most most, in the order of the spans.
+func (s *Service) PlacesIn(ctx context.Context, spans []Span, most int) ([][]*Place, error) {
+	v, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	parents, within := inSpans(spans)
+	return page.AllChildren(ctx, s.db, v, places, scope(v, "u.org_id"), within, longestFirst, "u.transcript_id", parents, min(most, MaxSpan))
+}
+
+// inSpans are the transcripts of spans, and the condition that an utterance of the k-th is within its span.
+func inSpans(spans []Span) (parents []id.UUID, within page.Filter) {
+	n := len(spans)
+	parents, first, last := make([]id.UUID, n), make([]int, n), make([]int, n)
+	for i, span := range spans {
+		parents[i], first[i], last[i] = span.TranscriptID.UUID, span.First, span.Last
+	}
+	within.And("u.index BETWEEN (?::int[])[k.ord] AND (?::int[])[k.ord]", first, last)
+	return parents, within
 }
 
 func (u *Utterance) shown(ctx context.Context, v auth.Viewer) {
@@ -404,7 +439,11 @@ func (s *Service) Advance(ctx context.Context, tx pgx.Tx, ref session.Ref, key I
 
 // Fail records why a transcript could not be finished.
 func (s *Service) Fail(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID, why Failure) (bool, error) {
-	moved, err := s.advance(ctx, tx, ref, key, Failed, &why, []Status{Uploading, Uploaded, Parsing, Parsed, Analyzing, NeedsSpeakers, Ready})
+	return s.fail(ctx, tx, ref, key, why, Uploading, Uploaded, Parsing, Parsed, Analyzing, NeedsSpeakers, Ready)
+}
+
+func (s *Service) fail(ctx context.Context, tx pgx.Tx, ref session.Ref, key ID, why Failure, from ...Status) (bool, error) {
+	moved, err := s.advance(ctx, tx, ref, key, Failed, &why, from)
 	if err != nil || !moved {
 		return false, err
 	}

@@ -83,6 +83,16 @@ var utterances = page.Table[Utterance]{
 	Key: func(u *Utterance) id.UUID { return u.ID.UUID },
 }
 
+var places = page.Table[Place]{
+	From:    "utterances u JOIN transcripts t ON t.org_id = $1 AND t.id = u.transcript_id" + joinSession,
+	ID:      "u.id",
+	Columns: "u.id, u.transcript_id, u.index",
+	Dest:    func(p *Place) []any { return []any{&p.Grants, &p.ID, &p.TranscriptID, &p.Index} },
+	Key:     func(p *Place) id.UUID { return p.ID.UUID },
+}
+
+var longestFirst = page.Order[Place]{Name: "longest", Keys: []page.Key[Place]{{SQL: "octet_length(u.text)", Type: "int", Desc: true}, {SQL: "u.index", Type: "int"}}}
+
 var utterancesInOrder = page.Order[Utterance]{Name: "utterance", Keys: []page.Key[Utterance]{
 	{SQL: "u.index", Type: "int", Of: func(u *Utterance) string { return strconv.Itoa(u.Index) }},
 }}

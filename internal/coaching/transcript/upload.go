@@ -36,13 +36,23 @@ const (
 	uploadAbandoned = 24 * time.Hour
 )
 
-// What can be wrong with an uploaded file. The first two begin anew when the file is announced again, and so does one for which
-// consent was missing (session.CodeConsentMissing).
+// What can be wrong with an uploaded file.
 const (
 	fileMissing = "FILE_MISSING"
 	fileChanged = "FILE_CHANGED"
-	unreadable  = "UNREADABLE"  // announcing it again does not help
+	unreadable  = "UNREADABLE"  // as the format that it was said to be, or seems to be
 	readFailed  = "READ_FAILED" // our mistake: replaying the job helps
+)
+
+// wordless are the failures of transcripts that hold no words yet. Their file can be brought again, by either way.
+var wordless = []string{fileMissing, fileChanged, unreadable, readFailed, session.CodeConsentMissing}
+
+// What is said of transcripts t in a statement whose first parameters are the organization, the session, the sum of a file, and wordless.
+const (
+	// waits is the condition that one waits for this file: it was announced, or what came before could not be read.
+	waits = "t.org_id = $1 AND t.session_id = $2 AND t.sha256 = $3 AND (t.status = 'UPLOADING' OR t.failure_code = ANY($4))"
+	// latest is the version of one whose file comes now, as if it had not been announced before.
+	latest = "(SELECT max(v.version) + CASE WHEN max(v.version) = t.version THEN 0 ELSE 1 END FROM transcripts v WHERE v.org_id = $1 AND v.session_id = $2)"
 )
 
 // UploadInput announces a file that will come by a link.
@@ -62,7 +72,7 @@ type Upload struct {
 }
 
 // RequestUpload makes a transcript that waits for its file, and a link to send the file by. A file that is known already
-// needs no sending; one that was announced before and never came gets a new link.
+// needs no sending, unless nobody could see it; one that was announced before and never came, or could not be read, gets a new link.
 func (s *Service) RequestUpload(ctx context.Context, in UploadInput) (_ *Upload, err error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
@@ -99,12 +109,19 @@ func (s *Service) RequestUpload(ctx context.Context, in UploadInput) (_ *Upload,
 		}
 		out.Link = &link
 	}
-	out.Transcript, err = s.Get(ctx, key)
-	return out, err
+	if out.Transcript, err = s.Get(ctx, key); err != nil {
+		return nil, err
+	}
+	if out.AlreadyImported {
+		if err := out.Transcript.inSight(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
-// announce finds the transcript of the very same file, or makes one that waits for it. One whose file was lost or damaged
-// on its way waits again.
+// announce finds the transcript of the very same file, or makes one that waits for it. One whose file was lost, damaged on its way or could
+// not be read waits again, and what is said of the file now is what counts. Its original stays where it is, if it is there.
 func (s *Service) announce(ctx context.Context, v auth.Viewer, ref session.Ref, in UploadInput, filename string, sum blob.Sum) (key ID, status Status, err error) {
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		// The session's row is the lock for its versions and for "the same file twice", also at the same moment.
@@ -114,18 +131,18 @@ func (s *Service) announce(ctx context.Context, v auth.Viewer, ref session.Ref, 
 		if err := consented(ctx, tx, ref); err != nil {
 			return err
 		}
-		again, err := tx.Exec(ctx, `
-			UPDATE transcripts SET status = 'UPLOADING', failure_code = NULL, failure_message = NULL, created_at = now(), updated_at = now()
-			WHERE org_id = $1 AND session_id = $2 AND sha256 = $3 AND failure_code = ANY($4)`,
-			v.Org, in.SessionID, sum[:], []string{fileMissing, fileChanged, session.CodeConsentMissing})
-		if err != nil {
+		err := tx.QueryRow(ctx, `
+			UPDATE transcripts t SET status = $5, failure_code = NULL, failure_message = NULL, archived_at = NULL, version = `+latest+`,
+				wanted_format = $6, filename = $7, size_bytes = $8, imported_by = $9, created_at = now(), updated_at = now()
+			WHERE `+waits+` RETURNING t.id, t.status`,
+			v.Org, in.SessionID, sum[:], wordless, Uploading, in.Format, filename, in.SizeBytes, v.User).Scan(&key, &status)
+		if err == nil {
+			return s.announced(ctx, tx, v, ref, key)
+		} else if err != pgx.ErrNoRows {
 			return err
 		}
 		err = tx.QueryRow(ctx, `SELECT id, status FROM transcripts WHERE org_id = $1 AND session_id = $2 AND sha256 = $3`,
 			v.Org, in.SessionID, sum[:]).Scan(&key, &status)
-		if err == nil && again.RowsAffected() > 0 {
-			err = audit.Record(ctx, tx, v, entry("transcript.announce", key, ref))
-		}
 		if err != pgx.ErrNoRows {
 			return err
 		}
@@ -137,12 +154,17 @@ func (s *Service) announce(ctx context.Context, v auth.Viewer, ref session.Ref, 
 			v.Org, in.SessionID, key, status, in.Format, filename, sum[:], in.SizeBytes, originalKey(v.Org, key), v.User); err != nil {
 			return err
 		}
-		if err := audit.Record(ctx, tx, v, entry("transcript.announce", key, ref)); err != nil {
-			return err
-		}
-		return s.publishState(ctx, tx, ref, key)
+		return s.announced(ctx, tx, v, ref, key)
 	})
 	return key, status, err
+}
+
+// announced tells of a transcript that waits for its file.
+func (s *Service) announced(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref session.Ref, key ID) error {
+	if err := audit.Record(ctx, tx, v, entry("transcript.announce", key, ref)); err != nil {
+		return err
+	}
+	return s.publishState(ctx, tx, ref, key)
 }
 
 func originalKey(organization id.UUID, key ID) string {
@@ -266,10 +288,12 @@ func (s *Service) Parse(ctx context.Context, job jobs.Job) (err error) {
 	if !u.unread() {
 		return nil
 	}
+	var begun bool
 	if err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		_, err := s.Advance(ctx, tx, ref, key, Parsing, Uploaded, Failed)
+		moved, err := s.Advance(ctx, tx, ref, key, Parsing, Uploaded, Failed)
+		begun = moved || u.status == Parsing
 		return err
-	}); err != nil {
+	}); err != nil || !begun { // its file came again meanwhile
 		return err
 	}
 
@@ -277,15 +301,15 @@ func (s *Service) Parse(ctx context.Context, job jobs.Job) (err error) {
 	if err != nil {
 		return err
 	}
-	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+	var failed bool
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) (err error) {
 		if why != nil {
-			_, err := s.Fail(ctx, tx, ref, key, *why)
+			failed, err = s.fail(ctx, tx, ref, key, *why, Parsing)
 			return err
 		}
 		if err := consented(ctx, tx, ref); fault.KindOf(err) == fault.KindInvalid { // no longer
-			_, err := s.Fail(ctx, tx, ref, key, Failure{
-				Code: session.CodeConsentMissing, Message: "Somebody in the session has not consented to a transcript. Announce the file again when all have.",
-			})
+			why = &Failure{Code: session.CodeConsentMissing, Message: "Somebody in the session has not consented to a transcript. Announce the file again when all have."}
+			failed, err = s.fail(ctx, tx, ref, key, *why, Parsing)
 			return err
 		} else if err != nil {
 			return err
@@ -311,6 +335,10 @@ func (s *Service) Parse(ctx context.Context, job jobs.Job) (err error) {
 		}
 		return jobs.Enqueue(ctx, tx, jobs.Job{Org: job.Org, Kind: JobAnalyse, Entity: key.UUID})
 	})
+	if err == nil && failed {
+		s.log.InfoContext(ctx, "a file was not read", "org", job.Org.String(), "transcript", key.String(), "code", why.Code)
+	}
+	return err
 }
 
 // ParseDied tells on the transcript that its file will not be read unless somebody has the job done again.
@@ -323,9 +351,9 @@ func (s *Service) ParseDied(ctx context.Context, tx pgx.Tx, job jobs.Job) (err e
 	} else if err != nil || !u.unread() {
 		return err
 	}
-	_, err = s.Fail(ctx, tx, ref, key, Failure{
+	_, err = s.fail(ctx, tx, ref, key, Failure{
 		Code: readFailed, Message: "The file is there but reading it failed, which is our mistake. It can be tried again.",
-	})
+	}, Uploaded, Parsing)
 	return err
 }
 
@@ -373,7 +401,7 @@ func (s *Service) readUpload(ctx context.Context, organization id.UUID, key ID, 
 // each.
 func (s *Service) SweepUploads(ctx context.Context) (completed, removed int, err error) {
 	rows, err := s.db.Query(ctx, `
-		SELECT org_id, id, blob_key, created_at < now() - $2::interval FROM transcripts
+		SELECT org_id, id, created_at < now() - $2::interval FROM transcripts
 		WHERE status = 'UPLOADING' AND created_at < now() - $1::interval ORDER BY created_at LIMIT 1000`, uploadOverdue, uploadAbandoned)
 	if err != nil {
 		return 0, 0, err
@@ -381,11 +409,10 @@ func (s *Service) SweepUploads(ctx context.Context) (completed, removed int, err
 	type upload struct {
 		org       id.UUID
 		key       ID
-		where     string
 		abandoned bool
 	}
 	overdue, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (u upload, err error) {
-		return u, row.Scan(&u.org, &u.key, &u.where, &u.abandoned)
+		return u, row.Scan(&u.org, &u.key, &u.abandoned)
 	})
 	if err != nil {
 		return 0, 0, err
@@ -403,16 +430,18 @@ func (s *Service) SweepUploads(ctx context.Context) (completed, removed int, err
 		case there:
 			completed++
 		case u.abandoned:
-			if err := s.files.Delete(ctx, u.where); err != nil {
-				return completed, removed, err
-			}
 			err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-				tag, err := tx.Exec(ctx, `DELETE FROM transcripts WHERE org_id = $1 AND id = $2 AND status = 'UPLOADING'`, u.org, u.key)
-				if err != nil || tag.RowsAffected() == 0 {
+				tag, err := tx.Exec(ctx, `DELETE FROM transcripts WHERE org_id = $1 AND id = $2 AND status = 'UPLOADING' AND created_at < now() - $3::interval`,
+					u.org, u.key, uploadAbandoned)
+				if err != nil || tag.RowsAffected() == 0 { // its file has come since, or was announced again
 					return err
 				}
 				removed++
-				return audit.RecordSystem(ctx, tx, u.org, audit.Entry{Action: "transcript.remove", Kind: "transcript", ID: u.key.UUID})
+				if err := audit.RecordSystem(ctx, tx, u.org, audit.Entry{Action: "transcript.remove", Kind: "transcript", ID: u.key.UUID}); err != nil {
+					return err
+				}
+				// There may be a file that nobody consented to have read.
+				return jobs.Enqueue(ctx, tx, jobs.Job{Org: u.org, Kind: JobUnlink, Entity: u.key.UUID})
 			})
 			if err != nil {
 				return completed, removed, err

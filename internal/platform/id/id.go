@@ -108,7 +108,7 @@ func (a Any) MarshalGQL(w io.Writer) { Write(w, a.Prefix, a.UUID) }
 func (a *Any) UnmarshalGQL(v any) error {
 	s, ok := v.(string)
 	if !ok {
-		return fault.Invalid("", "expected an id")
+		return fault.Invalid("", "expected an id like session_…")
 	}
 	var err error
 	a.Prefix, a.UUID, err = Parse(s)

@@ -45,13 +45,13 @@ func (a Args) Window() (Window, error) {
 	if a.After != nil {
 		w.after = *a.After
 		if w.after == "" {
-			return w, fault.Invalid("after", "is not a cursor")
+			return w, fault.Invalid("after", "is not a cursor of this list")
 		}
 	}
 	if a.Before != nil {
 		w.before = *a.Before
 		if w.before == "" {
-			return w, fault.Invalid("before", "is not a cursor")
+			return w, fault.Invalid("before", "is not a cursor of this list")
 		}
 	}
 	if a.First != nil && a.Last != nil {
@@ -112,7 +112,7 @@ func (o Order[T]) decode(field, cursor string) ([]string, error) {
 		err = json.Unmarshal(raw, &parts)
 	}
 	if err != nil || len(parts) == 0 {
-		return nil, fault.Invalid(field, "is not a cursor")
+		return nil, fault.Invalid(field, "is not a cursor of this list")
 	}
 	if parts[0] != o.Name || len(parts) != 1+len(o.Keys) {
 		return nil, fault.Invalid(field, "is a cursor of another list or order")

@@ -1,11 +1,15 @@
 package disk
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,6 +101,43 @@ func TestNothingHalfWritten(t *testing.T) {
 	conn.Close()
 	if left := files(t, home); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// Who sends far too much, and looks for an answer only then, is told what is wrong.
+func TestTooMuchIsAnswered(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, t.TempDir())
+	l, err := s.UploadLink(t.Context(), "a/b", blob.File{ContentType: "text/plain", Size: 1000}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := url.Parse(l.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", at.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	const size = 40 << 20
+	if _, err := fmt.Fprintf(conn, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", at.RequestURI(), at.Host, size); err != nil {
+		t.Fatal(err)
+	}
+	chunk := make([]byte, 1<<20)
+	for range size / len(chunk) {
+		if _, err := conn.Write(chunk); err != nil {
+			t.Fatalf("while it is sent: %v", err)
+		}
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if body, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "announced with 1000 bytes") {
+		t.Errorf("%s %s, %v", answer.Status, body, err)
 	}
 }
 

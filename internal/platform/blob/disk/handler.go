@@ -21,6 +21,9 @@ import (
 // transferTime is how long one file may take on its way: 32 MiB at 110 KB/s.
 const transferTime = 5 * time.Minute
 
+// maxRest is how much is read of a body that nobody wants.
+const maxRest = 2 * blob.MaxBytes
+
 // Handler serves the links: the signature is all the authority it asks for.
 func (s *Store) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -66,7 +69,11 @@ func (s *Store) receive(w http.ResponseWriter, r *http.Request, key string) {
 	size, _ := strconv.ParseInt(terms.Get("size"), 10, 64) // signed, so well-formed
 	announced, _ := blob.ParseSum(terms.Get("sha256"))
 	refuse := func(format string, args ...any) {
-		w.Header().Set("Connection", "close") // rather than read the rest of a body nobody wants
+		// Who is sending reads no answer until all is sent, and none at all if the connection is closed before. Who asks first has not begun.
+		if r.Header.Get("Expect") == "" {
+			_, _ = io.CopyN(io.Discard, r.Body, maxRest)
+		}
+		w.Header().Set("Connection", "close") // rather than read more than that
 		httpx.Problem{Status: http.StatusBadRequest, Code: "UPLOAD_REFUSED", Message: fmt.Sprintf(format, args...)}.Write(w)
 	}
 	if got := r.Header.Get("Content-Type"); got != terms.Get("type") {
