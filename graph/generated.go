@@ -13378,17 +13378,17 @@ enum LiveStatus {
 
 "Why a live session ended."
 enum LiveEndReason {
-  "The coach ended it."
+  "The coach ended it, or its session ended or was archived."
   BY_COACH
   "Nothing was heard of its source for ten minutes, or it was paused for two hours."
   SOURCE_LOST
-  "Somebody in the session took the consent to a transcript back. There is no transcript, and no word is kept."
+  "Somebody in the session took the consent to a transcript back. There is no transcript, and no word is kept, also if it was given again at once."
   CONSENT_WITHDRAWN
 }
 
 """
 A session that is written down while it goes on, by one source. When it ends it becomes a transcript; its own words are gone a day later.
-Who sees it is who would see the transcript.
+Who sees it is who would see the transcript, and, once there is one, who sees that: the client no longer if it is not shared any more, or archived.
 """
 type LiveSession implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   "Its id."
@@ -13403,7 +13403,7 @@ type LiveSession implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   endReason: LiveEndReason
   "The language that is spoken, as a BCP 47 tag; null if nobody said."
   language: String
-  "Whether the client may follow it, and see the transcript that comes of it."
+  "Whether the client may follow it; once there is a transcript, whether the client may see that: it is shared with them, and not archived."
   sharedWithClient: Boolean!
   "Who was heard, in the order of first words, and whom the coach named beforehand; at most 50."
   speakers: [LiveSpeaker!]!
@@ -13428,9 +13428,9 @@ type LiveSession implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
     "Only what comes before this cursor."
     before: String
   ): LiveUtteranceConnection!
-  "The measures of what is final so far. Null where somebody has not consented to AI_ANALYSIS, until something is final, and a day after the end."
+  "The measures of what is final so far, zeros while nothing is. Null where somebody has not consented to AI_ANALYSIS, until the first words come, and a day after the end."
   metrics: LiveMetrics @access(to: [COACH, SUPERVISOR])
-  "What the coach was told, in its order. Empty a day after the end."
+  "What the coach was told, in its order, but for what rests on words that were taken back. Empty if there is nothing, and a day after the end; null for whom it is not."
   nudges: [LiveNudge!] @access(to: [COACH])
   "What it became; null until it ends, and if nothing was said."
   transcript: Transcript
@@ -13466,7 +13466,7 @@ type LiveNudge implements Node @scope(to: [COACH]) {
   value: Float!
   "From where on the coach is told, in the same unit; where that depends on habits, by those of the coach's last twenty sessions."
   threshold: Float!
-  "The utterances that it rests on."
+  "The utterances that it rests on, but for those whose words were taken back."
   evidence: [LiveUtterance!]!
   "Of AGENDA_ITEM_OPEN, the topics that nobody has touched."
   topics: [AgendaTopic!]!
@@ -13514,9 +13514,9 @@ type LiveSpeaker {
 type LiveUtterance implements Node @scope(to: [COACH, SUPERVISOR, CLIENT]) {
   "Its id. It is none of the transcript's utterances, and gone a day after the end."
   id: ID!
-  "What the source calls it, which no other one of the live session is called."
+  "What the source calls it, which no other one of the live session is called. In another live session of the same session another one may be."
   chunkId: ID!
-  "The number of its latest change; of two states the later has the higher."
+  "The number of its latest change in the live session; of two states the later has the higher."
   revision: Int!
   "Who says it, as the source calls them; null if it does not know."
   speaker: String
@@ -15874,14 +15874,15 @@ type Query {
   What was said, found out, noted, agreed and planned, by its words. For coaches, supervisors and clients, each of what they may see
   anyway; owners, admins and sponsors find nothing by these roles.
 
-  A query is words, in any form and accents; of three or more some may be missing, and words of four letters or more may be
-  misspelled. "In quotes" is a phrase, -word what must not be there, a OR b either, (a b) a group, begin* the beginning of a
-  word. Conditions are speaker:client, tag:burnout, client:"Maria Lopez", coach:me, kind:note, insight:blocker, code:REFLECTION,
-  after:2026-01 (from then on) and before:2026-03-15. What cannot be read so is read as words, and interpretation says it.
+  A query is words, in any form and accents; of three or more some may be missing. A word of four letters or more that stands in
+  nothing that the viewer may see, in no form, finds what is spelled nearly so. "In quotes" is a phrase, -word what must not be
+  there, a OR b either, (a b) a group, begin* the beginning of a word: none of these finds what is spelled nearly so. Conditions are speaker:client, tag:burnout, client:"Maria Lopez", coach:me, kind:note, insight:blocker, code:REFLECTION,
+  after:2026-01 (from then on) and before:2026-03-15; clients and coaches by the beginning of any part of the name. What cannot be
+  read so is read as words, a condition with a value that there is not is left out, and interpretation says it.
   Without any words it finds everything that meets the conditions.
   """
   search(
-    "What to look for; at most 4,000 bytes, with at most 100 words and conditions."
+    "What to look for; at most 4,000 characters, with at most 100 words and conditions, and ten clients and coaches among them."
     query: String!
     "Only in these sessions. What belongs to no session is found if the filter is of clients, coaches, engagements, tags or times alone."
     filter: SessionFilter
@@ -15893,7 +15894,7 @@ type Query {
     facets: [SearchFacetInput!]
     "Whether to put hits together; not if left out. Of SEMANTIC and HYBRID what is among the best 200 of each list."
     groupBy: SearchGroupBy
-    "In which order; with groupBy only by relevance."
+    "In which order. Only by relevance with groupBy, and with SEMANTIC and HYBRID if there are words."
     orderBy: SearchOrder! = RELEVANCE
     "How many at most; 20 if left out, at most 100."
     first: Int
@@ -15911,9 +15912,9 @@ type Query {
     "Only what comes before this cursor."
     before: String
   ): AskThreadConnection!
-  "What completes what somebody types, of tags, clients and titles that the viewer may see; nothing for less than two letters."
+  "What completes what somebody types, of tags, clients (by any part of the name) and titles that the viewer may see; nothing for less than two letters."
   suggest(
-    "What has been typed."
+    "What has been typed; at most 200 bytes of UTF-8."
     prefix: String!
     "How many at most; 1 to 20."
     limit: Int! = 10
@@ -16432,7 +16433,7 @@ type Mutation {
     "Which session."
     input: ArchiveSessionInput!
   ): ArchiveSessionPayload!
-  "Begin a session that is SCHEDULED, an hour before its time at the earliest: it is IN_PROGRESS."
+  "Begin a session that is SCHEDULED, an hour before its time at the earliest: it is IN_PROGRESS. To begin what is IN_PROGRESS is to begin it once."
   startSession(
     "Which one."
     input: StartSessionInput!
@@ -16606,7 +16607,8 @@ type Mutation {
   ): DeleteSavedSearchPayload!
   """
   Have a session written down while it goes on; one that is SCHEDULED begins with it. It needs everybody's consent to TRANSCRIPTION. A session
-  has one source at a time: starting again by the same one is starting once, another one is a CONFLICT with the code LIVE_SESSION_SOURCE.
+  has one source at a time: starting again by the same one is starting once, another one is a CONFLICT with the code LIVE_SESSION_SOURCE. So is, with
+  the code CONFLICT, the same one with other options than it was started with: what goes on is not changed. What is left out is as it is, but for sharedWithClient, which is then false.
   """
   startLiveSession(
     "The session, and what listens to it."
@@ -16634,7 +16636,7 @@ type Mutation {
   ): ResumeLiveSessionPayload!
   """
   End it: what was said, the provisional too, becomes a transcript and is analysed. A live session of whose source nothing is heard for ten
-  minutes ends by itself in the same way.
+  minutes ends by itself in the same way, and so does one whose session is completed, missed, rescheduled or archived.
   """
   endLiveSession(
     "Which one."
@@ -16647,7 +16649,9 @@ type Mutation {
   ): DismissNudgePayload!
   """
   Import a transcript. It is read before the answer: transcript, utterances and warnings are there at once, or nothing is;
-  measures and insights follow. The same file for the same session again gives the first transcript and says so.
+  measures and insights follow. The same file for the same session again gives the first transcript and says so, or, if that is archived,
+  is TRANSCRIPT_ARCHIVED, which names it: archiveTranscript brings it back. A file that was announced and never came, or could not be read
+  when it came, is imported into the transcript that waits for it.
   """
   importTranscript(
     "The file and its session."
@@ -16655,8 +16659,9 @@ type Mutation {
   ): ImportTranscriptPayload!
   """
   Announce a file that is too large for importTranscript: up to 32 MiB, with up to 5 MB of text. Send it by the link, then
-  call completeTranscriptUpload. A file that was imported for this session before needs no sending, and one that was
-  announced before and never came gets a new link.
+  call completeTranscriptUpload. A file that was imported for this session before needs no sending, or, if it was archived, is
+  TRANSCRIPT_ARCHIVED as it is for importTranscript. One that was announced before and never came, or could not be read when it came, gets a
+  new link, and what is said of it now counts.
   """
   requestTranscriptUpload(
     "The file and its session."
@@ -17688,7 +17693,10 @@ type RemoveAgendaTopicPayload {
 input AskInput {
   "What to ask, in words; at most 1,000 characters. It is no query: nothing in it is read as a condition or an instruction."
   question: String!
-  "What to look through; all that the viewer may read if left out. Not together with threadId."
+  """
+  What to look through; all that the viewer may read if left out. Not together with threadId. Where it does not say whose conversations these are, a question
+  that names clients whom the viewer may see, by their whole names or a part of them, is answered from theirs alone.
+  """
   scope: AskScopeInput
   "The thread to go on with, which keeps its scope; a new one if left out. A thread has at most 50 questions."
   threadId: ID
@@ -17802,11 +17810,11 @@ input CreateSavedSearchInput {
   filter: SessionFilter
   "How to look."
   mode: SearchMode! = KEYWORD
-  "Only these kinds, at most six; all if left out or empty."
+  "Only these kinds, at most ten; all if left out or empty."
   kinds: [SearchKind!]
   "Whether to put hits together; not if left out."
   groupBy: SearchGroupBy
-  "In which order."
+  "In which order; what ` + "`" + `search` + "`" + ` refuses is refused here."
   orderBy: SearchOrder! = RELEVANCE
 }
 
@@ -18795,7 +18803,8 @@ type Subscription {
   What happens in a session while it is live, and to what comes of it, for who may see it. It may be listened to before it begins, and begins
   with a LiveStateChanged of how it stands, if there is anything to see. Events come in order and at least once; a client that reconnects with the
   cursor of the last event it has seen misses nothing: what has changed several times meanwhile comes once. If that event is too old to go on from,
-  the error RESUME_WINDOW_LOST says so: listen without a cursor. Who may see nothing any more gets NOT_FOUND.
+  the error RESUME_WINDOW_LOST says so: listen without a cursor. Who may see nothing any more is cut off: a socket with 4403. A client may listen
+  once a live session is shared with them that began last, and gets NOT_FOUND before.
   """
   liveSession(
     "Which session."
@@ -18816,7 +18825,8 @@ type Subscription {
   What happens in a thread of the viewer's: sentences of an answer as each is verified, and how the question stands. Events come in order and at
   least once. Without a cursor the first one says how the last question stands now, with the answer so far, so that nothing is missed between
   asking and listening; a sentence may then come twice, and belongs to its index. With the cursor of the last event seen it goes on from there. If that
-  event is too old to go on from, the error RESUME_WINDOW_LOST says so: listen without a cursor.
+  event is too old to go on from, the error RESUME_WINDOW_LOST says so: listen without a cursor. When the thread is deleted it ends as when a right
+  is lost.
   """
   askEvents(
     "Which thread."
@@ -18880,7 +18890,7 @@ type LiveUtterancesSaid implements LiveEvent {
   cursor: String!
   "When it happened."
   occurredAt: DateTime!
-  "In which live session."
+  "In which live session: each counts revisions, and its source calls utterances, anew."
   liveSessionId: ID!
   "What came or changed, in the order of when it begins: each as it is now or was then. Of two states of one the higher revision counts."
   utterances: [LiveUtterance!]!
@@ -41920,7 +41930,7 @@ func (ec *executionContext) _LiveUtterancesSaid_utterances(ctx context.Context, 
 			return ec.fieldContext_LiveUtterancesSaid_utterances(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Utterances, nil
+			return obj.Utterances(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*live.Utterance) graphql.Marshaler {
@@ -41934,7 +41944,7 @@ func (ec *executionContext) fieldContext_LiveUtterancesSaid_utterances(_ context
 	fc = &graphql.FieldContext{
 		Object:     "LiveUtterancesSaid",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_LiveUtterance(ctx, field)

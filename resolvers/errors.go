@@ -3,6 +3,7 @@ package resolvers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -86,13 +87,11 @@ func describe(out *gqlerror.Error, faults []*fault.Error) {
 	}
 }
 
-// argument names the argument that a path of an input error ends in: the part after the field itself.
+// argument names the argument that a path of an input error ends in, as the fields of userErrors are named: the part after the field itself.
 func argument(path ast.Path) string {
 	var names []string
-	for i := len(path) - 1; i > 0; i-- {
-		if name, ok := path[i].(ast.PathName); ok {
-			names = append([]string{string(name)}, names...)
-		}
+	for _, part := range path[min(1, len(path)):] {
+		names = append(names, fmt.Sprint(part))
 	}
 	return strings.Join(names, ".")
 }

@@ -3,6 +3,7 @@ package resolvers
 import (
 	"context"
 
+	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/transport"
 )
@@ -24,27 +25,61 @@ type guarded interface {
 	Check(ctx context.Context) error
 }
 
+// whole is an event that holds all that can be asked of it, and is comparable: those who may see equal ones see the same.
+type whole interface{ IsWhole() }
+
 // listen hands the events of a source on, one by one, until the subscriber leaves. If the source ends by itself, the
 // subscriber is told why before the subscription completes. If the right to it is lost, the stream that carries it ends.
 func listen[E placed](ctx context.Context, from source[E]) <-chan E {
 	if g, ok := from.(guarded); ok {
 		transport.Guard(ctx, g.About(), g.Check)
 	}
-	events := make(chan E, 1)
-	transport.Feed(ctx, func() {
-		e, err := from.Next(ctx)
-		if err == nil {
-			transport.Reached(ctx, e.Position())
-			events <- e // which is empty: what was in it has been sent
-			return
+	f := &feeder[E]{ctx: ctx, from: from, events: make(chan E, 1)}
+	transport.Feed(ctx, f)
+	return f.events
+}
+
+// feeder implements transport.Feeder.
+type feeder[E placed] struct {
+	ctx    context.Context
+	from   source[E]
+	events chan E
+	next   E
+	over   bool
+}
+
+// Wait implements transport.Feeder.
+func (f *feeder[E]) Wait() any {
+	var err error
+	if f.next, err = f.from.Next(f.ctx); err != nil {
+		if f.ctx.Err() == nil && !(f.isLost(err) && transport.Forbid(f.ctx)) {
+			transport.Fail(f.ctx, err)
 		}
-		if ctx.Err() == nil {
-			transport.Fail(ctx, err)
-		}
-		from.Close()
-		close(events)
-	})
-	return events
+		f.from.Close()
+		f.over = true
+		return nil
+	}
+	transport.Reached(f.ctx, f.next.Position())
+	if w, ok := any(f.next).(whole); ok {
+		return w
+	}
+	return nil
+}
+
+// isLost tells whether the source has ended because the right to it is lost.
+func (f *feeder[E]) isLost(err error) bool {
+	_, ok := f.from.(guarded)
+	kind := fault.KindOf(err)
+	return ok && (kind == fault.KindNotFound || kind == fault.KindForbidden)
+}
+
+// Hand implements transport.Feeder.
+func (f *feeder[E]) Hand() {
+	if f.over {
+		close(f.events)
+		return
+	}
+	f.events <- f.next // which is empty: what was in it has been sent
 }
 
 func optional[T any](arg, prefix string, key *id.Any, of func(id.UUID) T) (*T, error) {

@@ -1,8 +1,11 @@
 package app_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/rapporthq/rapport/internal/app/apptest"
 	"github.com/rapporthq/rapport/internal/platform/config"
@@ -17,7 +20,22 @@ func TestLostRightsCloseStreams(t *testing.T) {
 	const revoked = "a membership is revoked"            // then nothing goes on
 	const last = "SELECT last_cursor FROM stream_topics" // by which a subscription begins
 	const live = `subscription($of: ID!) {liveSession(sessionId: $of) {__typename}}`
+	const ofThread = `subscription($of: ID!) {askEvents(threadId: $of) {__typename}}`
+	thread := func(t testing.TB, env *apptest.Env) string {
+		key, _ := asks(t, env.Login(t, apptest.Coach), apptest.Vars{"question": "What did she decide?", "scope": apptest.Vars{"clientId": clientOf(t.(*testing.T), env, amara2.id(t, env))}})
+		return key
+	}
 	const ofClient = `subscription($of: ID) {insightEvents(clientId: $of) {__typename}}`
+	written := func(t testing.TB, env *apptest.Env) string { // while the client listened, who goes on listening
+		session, coach := beginning(t, env), env.Login(t, apptest.Coach)
+		does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session, "sharedWithClient": true})
+		utter(t, coach, session, chunk("a", "Ruth Calloway", "Between us.", 0, 2))
+		does(t, coach, "endLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+		return session
+	}
+	transcript := func(t *testing.T, env *apptest.Env) string {
+		return one(t, env, "transcript", `SELECT transcript_id FROM live_sessions`)
+	}
 	cases := map[string]struct {
 		who    string
 		query  string
@@ -40,6 +58,21 @@ func TestLostRightsCloseStreams(t *testing.T) {
 			sql(t, env, `UPDATE engagements SET coach_id = (SELECT id FROM users WHERE email = $2) WHERE id = (SELECT engagement_id FROM sessions WHERE id = $1)`,
 				uuid(t, amara2.id(t, env)), apptest.Coach2)
 		}},
+		"the session is another coach's, and nobody hears of it": {apptest.Coach, ofSession, amara2.id, func(t *testing.T, env *apptest.Env) {
+			err := pgx.BeginFunc(t.Context(), env.DB, func(tx pgx.Tx) error {
+				var cut int
+				if err := tx.QueryRow(t.Context(), `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+					WHERE datname = current_database() AND application_name LIKE '% listener'`).Scan(&cut); err != nil || cut != 2 {
+					return fmt.Errorf("cut %d connections that listen: %w", cut, err)
+				}
+				_, err := tx.Exec(t.Context(), `UPDATE engagements SET coach_id = (SELECT id FROM users WHERE email = $2) WHERE id = (SELECT engagement_id FROM sessions WHERE id = $1)`,
+					uuid(t, amara2.id(t, env)), apptest.Coach2)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}},
 		"the client is another coach's": {apptest.Coach, ofClient, func(t testing.TB, env *apptest.Env) string { return clientOf(t.(*testing.T), env, amara2.id(t, env)) }, func(t *testing.T, env *apptest.Env) {
 			key := uuid(t, clientOf(t, env, amara2.id(t, env)))
 			sql(t, env, `UPDATE clients SET coach_id = (SELECT id FROM users WHERE email = $2) WHERE id = $1`, key, apptest.Coach2)
@@ -48,11 +81,37 @@ func TestLostRightsCloseStreams(t *testing.T) {
 		"the session is erased": {apptest.Coach, ofSession, amara5.id, func(t *testing.T, env *apptest.Env) {
 			sql(t, env, `DELETE FROM sessions WHERE id = $1`, uuid(t, amara5.id(t, env)))
 		}},
+		"the transcript of what was live is not shared any more": {apptest.ClientUser, live, written, func(t *testing.T, env *apptest.Env) {
+			does(t, env.Login(t, apptest.Coach), "updateTranscript", "transcript", "id", apptest.Vars{"id": transcript(t, env), "sharedWithClient": false})
+		}},
+		"the transcript of what was live is put away": {apptest.ClientUser, live, written, func(t *testing.T, env *apptest.Env) {
+			does(t, env.Login(t, apptest.Coach), "archiveTranscript", "transcript", "id", apptest.Vars{"id": transcript(t, env)})
+		}},
 		"the supervision is of another": {apptest.Supervisor, ofSession, jonas3.id, func(t *testing.T, env *apptest.Env) {
 			sql(t, env, `UPDATE supervisions SET supervisor_id = coach_id`)
 		}},
 		"the supervision ends": {apptest.Supervisor, ofSession, jonas3.id, func(t *testing.T, env *apptest.Env) {
 			sql(t, env, `DELETE FROM supervisions`)
+		}},
+		"the thread is deleted": {apptest.Coach, ofThread, thread, func(t *testing.T, env *apptest.Env) {
+			does(t, env.Login(t, apptest.Coach), "deleteAskThread", "thread", "id", apptest.Vars{"id": one(t, env, "thread", `SELECT id FROM ask_threads`)})
+		}},
+		"the thread goes with an erasure": {apptest.Coach, ofThread, thread, func(t *testing.T, env *apptest.Env) {
+			her := clientOf(t, env, amara2.id(t, env))
+			if _, errs := ask(t, env.Login(t, apptest.Owner), "requestErasure", apptest.Vars{"clientId": her, "confirm": "Amara Okafor"}); len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			env.Work(t)
+		}},
+		"the thread goes by a policy": {apptest.Coach, ofThread, thread, func(t *testing.T, env *apptest.Env) {
+			sql(t, env, `UPDATE ask_messages SET created_at = now() - interval '900 days'`)
+			sql(t, env, `UPDATE ask_threads SET asked_at = now() - interval '900 days'`)
+			org := one(t, env, "org", `SELECT org_id FROM sessions WHERE id = $1`, uuid(t, amara2.id(t, env)))
+			does(t, env.Login(t, apptest.Owner), "updateOrganization", "organization", "id", apptest.Vars{"id": org, "retentionDays": 400})
+			if err := env.App.Services().Privacy.Schedule(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			env.Work(t)
 		}},
 	}
 	cut := func(t *testing.T, name string, through ...apptest.Option) {

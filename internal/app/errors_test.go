@@ -59,9 +59,11 @@ func TestErrorCodesAndFields(t *testing.T) {
 		{`{sessions(first: -1) {nodes {id}}}`, "INVALID", "first"},
 		{`{sessions(first: 10000) {nodes {id}}}`, "INVALID", "first"},
 		{`{sessions(last: 101) {nodes {id}}}`, "INVALID", "last"},
-		{`{clients(filter: {tagIds: ["client_01h455vb4pex5vsknk084sn02q"]}) {nodes {id}}}`, "INVALID", "filter.tagIds"},
+		{`{clients(filter: {tagIds: ["client_01h455vb4pex5vsknk084sn02q"]}) {nodes {id}}}`, "INVALID", "filter.tagIds.0"},
 		{`{sessions(filter: {startsAfter: "yesterday"}) {nodes {id}}}`, "INVALID", "filter.startsAfter"},
 		{`{node(id: "unicorn_01h455vb4pex5vsknk084sn02q") {id}}`, "INVALID", "id"},
+		{`{node(id: 5) {id}}`, "INVALID", "id"},
+		{`{nodes(ids: ["session_01h455vb4pex5vsknk084sn02q", 5]) {id}}`, "INVALID", "ids.1"},
 		{`{nothing}`, "GRAPHQL_VALIDATION_FAILED", ""},
 		{`{viewer {user {name}}`, "GRAPHQL_PARSE_FAILED", ""},
 		{`query($id: ID!) {session(id: $id) {id}}`, "GRAPHQL_VALIDATION_FAILED", ""},
@@ -86,6 +88,55 @@ func TestErrorCodesAndFields(t *testing.T) {
 	}
 	if r := env.With(env.Token(t, apptest.Coach, time.Minute)).Do(t, `{viewer {user {name}}}`, nil); len(r.Errors) > 0 {
 		t.Errorf("a good token: %d %s", r.Status, r.Body)
+	}
+}
+
+// What is wrong with a request is said in GraphQL's words: what was expected, and what kind of thing was given.
+func TestWrongRequestsAreSaidInGraphQLsWords(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	const list, one = `query($first: Int, $after: String) {sessions(first: $first, after: $after) {nodes {id}}}`, `query($id: ID!) {node(id: $id) {id}}`
+	const filtered = `query($f: SessionFilter) {sessions(filter: $f) {nodes {id}}}`
+	const started = `mutation($in: AppendLiveUtterancesInput!) {appendLiveUtterances(input: $in) {added}}`
+	chunks := func(chunk apptest.Vars) apptest.Vars {
+		return apptest.Vars{"in": apptest.Vars{"sessionId": amara5.id(t, env), "chunks": []any{apptest.Vars{"chunkId": "1", "text": "a", "startMs": 1, "endMs": 2}, chunk}}}
+	}
+	for _, tc := range []struct {
+		query   string
+		vars    apptest.Vars
+		message string
+	}{
+		{list, apptest.Vars{"first": 1.5}, "expected Int, got a number with a fraction"},
+		{list, apptest.Vars{"first": "marzipan"}, "expected Int, got a string"},
+		{list, apptest.Vars{"after": []any{}}, "expected String, got a list"},
+		{list, apptest.Vars{"after": "marzipan"}, "after: is not a cursor of this list"},
+		{filtered, apptest.Vars{"f": []any{1}}, "expected SessionFilter, got a list"},
+		{filtered, apptest.Vars{"f": apptest.Vars{"includeArchived": "yes"}}, "expected Boolean, got a string"},
+		{filtered, apptest.Vars{"f": apptest.Vars{"statuses": []any{"COMPLETED", true}}}, "expected a value of an enum, got a boolean"},
+		{started, chunks(apptest.Vars{"chunkId": "2", "text": "b", "startMs": 1.5, "endMs": 2}), "expected Int, got a number with a fraction"},
+		{started, chunks(apptest.Vars{"chunkId": 1.5, "text": "b", "startMs": 1, "endMs": 2}), "an id is a string or a whole number"},
+		{one, apptest.Vars{"id": 5}, "expected an id like session_…"},
+		{`query A {viewer {user {id}}} query B {viewer {user {id}}}`, nil, "the document has 2 operations: operationName must say which"},
+	} {
+		for range 2 { // the second time the document is known
+			if r := coach.Do(t, tc.query, tc.vars); len(r.Errors) != 1 || r.Errors[0].Message != tc.message {
+				t.Errorf("%v: got %s, want %s", tc.vars, r.Body, tc.message)
+			}
+		}
+	}
+	for _, cursor := range []string{"", "marzipan", env.Beginning(t, amara2.id(t, env))} {
+		rest := coach.SubscribeSSE(t, listen, apptest.Vars{"session": amara5.id(t, env), "after": cursor}).End(t)
+		if len(rest) != 1 || len(rest[0].Errors) != 1 || rest[0].Errors[0].Message != "after: is not a cursor of this subscription" {
+			t.Errorf("%q: got %+v", cursor, rest)
+		}
+	}
+	r := coach.Do(t, started, chunks(apptest.Vars{"chunkId": true, "text": "b", "startMs": 1, "endMs": 2}))
+	if r.Code() != "GRAPHQL_VALIDATION_FAILED" || r.Errors[0].Message != "expected ID, got a boolean" || fmt.Sprint(r.Errors[0].Path) != "[variable in chunks 1 chunkId]" {
+		t.Errorf("got %s", r.Body)
+	}
+	if r := coach.Do(t, started, chunks(apptest.Vars{"chunkId": 1.5, "text": "b", "startMs": 1, "endMs": 2})); r.Errors[0].Field != "input.chunks.1.chunkId" {
+		t.Errorf("got %s", r.Body)
 	}
 }
 
@@ -191,10 +242,18 @@ func TestLongValidationIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
-			r := coach.Do(t, tc.query, nil)
+			request := map[string]string{"query": tc.query}
+			if strings.HasPrefix(tc.query, "query Q0") {
+				request["operationName"] = "Q0"
+			}
+			body, err := json.Marshal(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, answer := env.Send(t, http.MethodPost, "/graphql", coach.Header(), string(body))
 			t.Logf("%s, %d bytes of query", time.Since(began).Round(100*time.Microsecond), len(tc.query))
-			if refused := r.Code() == "COST_LIMIT_EXCEEDED"; refused != (tc.refused != "") || !strings.Contains(string(r.Body), tc.refused) {
-				t.Errorf("%.500s, want %q", r.Body, tc.refused)
+			if refused := strings.Contains(string(answer), `"COST_LIMIT_EXCEEDED"`); refused != (tc.refused != "") || !strings.Contains(string(answer), tc.refused) {
+				t.Errorf("%.500s, want %q", answer, tc.refused)
 			}
 		})
 	}

@@ -49,6 +49,7 @@ func (a *App) graphQL(who *auth.Authenticator) http.Handler {
 	srv.SetErrorPresenter(resolvers.Present)
 	srv.SetRecoverFunc(a.recovered)
 	srv.Use(extension.Introspection{})
+	srv.Use(oneStream{})
 	srv.Use(outages{a.log})
 
 	srv.AroundOperations(a.admit)

@@ -2,11 +2,14 @@ package app_test
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rapporthq/rapport/internal/app/apptest"
+	"github.com/rapporthq/rapport/internal/testkit"
 )
 
 const liveSubscription = `subscription($session: ID!, $after: String) {liveSession(sessionId: $session, after: $after) {
@@ -154,6 +157,42 @@ func TestLiveIsFollowed(t *testing.T) {
 	}
 }
 
+// Who is cut off by a TCP reset, which leaves no time for a close code, goes on from the last cursor: nothing is lost and nothing comes twice.
+func TestLiveAfterAReset(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := beginning(t, env)
+	does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session, "nudges": []string{}})
+	socket := coach.Socket(t)
+	before := socket.Subscribe(t, liveSubscription, apptest.Vars{"session": session})
+	awaits(t, before, "LIVE")
+	said := 0
+	say := func(n int) (want []string) {
+		for range n {
+			said++
+			key := fmt.Sprint(said)
+			utter(t, coach, session, chunk(key, "Ruth Calloway", "What would help?", float64(3*said), float64(3*said+2)))
+			want = append(want, key+" What would help?")
+		}
+		return want
+	}
+	cursor := awaits(t, before, say(3)...).Cursor
+	socket.Reset(t)
+	if code := socket.Closed(t); code != -1 {
+		t.Errorf("closed with %d", code)
+	}
+	meanwhile := say(4)
+	back := coach.Subscribe(t, liveSubscription, apptest.Vars{"session": session, "after": cursor})
+	awaits(t, back, append(meanwhile, say(2)...)...)
+	testkit.Eventually(t, 10*time.Second, func() error { // the server has noticed, and holds on to nothing
+		if !strings.Contains(env.Log.String(), "code=1006") {
+			return errors.New("the server does not know that the socket is closed")
+		}
+		return nil
+	})
+}
+
 // Each hears what they may: the client, if it is shared, the words and no measure; the supervisor, with the consent, the measures too; others
 // nothing. Who may not any more is told so.
 func TestLiveEventsOfOthers(t *testing.T) {
@@ -185,14 +224,19 @@ func TestLiveEventsOfOthers(t *testing.T) {
 		return s
 	}
 	amara, ines, ruth := follow(apptest.ClientUser), follow(apptest.Supervisor), follow(apptest.Coach)
-	utter(t, coach, session, chunk("a", "Ruth Calloway", "What would help?", 0, 2))
-	for _, c := range []struct {
+	type listener struct {
 		who      string
 		events   *apptest.Subscription
 		measures bool
-	}{{"client", amara, false}, {"supervisor", ines, true}, {"coach", ruth, true}} {
-		if e := awaits(t, c.events, "a What would help?"); (e.Metrics != nil) != c.measures {
-			t.Errorf("%s: measures %v", c.who, e.Metrics)
+	}
+	all := []listener{{"client", amara, false}, {"supervisor", ines, true}, {"coach", ruth, true}}
+	for range 3 { // all ask the same, and whoever comes first is answered for who sees the same, and for nobody else
+		all = append(all, listener{"client", follow(apptest.ClientUser), false}, listener{"coach", follow(apptest.Coach), true}, listener{"supervisor", follow(apptest.Supervisor), true})
+	}
+	utter(t, coach, session, chunk("a", "Ruth Calloway", "What would help?", 0, 2))
+	for _, l := range all {
+		if e := awaits(t, l.events, "a What would help?"); (e.Metrics != nil) != l.measures {
+			t.Errorf("%s: measures %v", l.who, e.Metrics)
 		}
 	}
 

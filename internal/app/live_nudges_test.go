@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,6 +112,56 @@ func TestLiveNudges(t *testing.T) {
 		if r := env.Login(t, email).Do(t, `mutation($id: ID!) {dismissNudge(input: {id: $id}) {nudge {id}}}`, apptest.Vars{"id": all[1].ID}); r.Code() != "NOT_FOUND" {
 			t.Errorf("%s dismisses: %s", email, r.Body)
 		}
+	}
+}
+
+// A nudge whose words are taken back is shown no more, and none is an empty list for the coach: null is for whom nudges are not.
+func TestLiveNudgeIsTakenBack(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := listening(t, env)
+	if got := nudgesOf(t, coach, session); got == nil {
+		t.Error("without a nudge the coach gets null")
+	}
+	said := chunk("1", "Amara Okafor", "I will write to Tomasz by Friday.", 0, 4)
+	utter(t, coach, session, said)
+	all := nudgesOf(t, coach, session)
+	if fmt.Sprint(all) != "[COMMITMENT_HEARD 1]" {
+		t.Fatalf("nudges: %v", all)
+	}
+	said["text"] = ""
+	utter(t, coach, session, said)
+	if got := nudgesOf(t, coach, session); got == nil || len(got) != 0 {
+		t.Errorf("taken back: %v", got)
+	}
+	does(t, coach, "dismissNudge", "nudge", "kind", apptest.Vars{"id": all[0].ID}) // where it is on the screen
+}
+
+// A chunk whose time is far ahead, of a clock that jumped, is taken back as docs/guides/live.md says: then measures and nudges are what they would
+// be without it.
+func TestLiveClockJumps(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := beginning(t, env)
+	does(t, coach, "addAgendaTopic", "topic", "id", apptest.Vars{"sessionId": session, "title": "Holidays"})
+	does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	utter(t, coach, session, chunk("1", "Ruth Calloway", "Shall we begin?", 0, 4))
+	ahead := chunk("2", "Ruth Calloway", "Good.", 80_000, 80_001)
+	utter(t, coach, session, ahead)
+	ahead["text"], ahead["startMs"], ahead["endMs"] = "", 4000, 4000
+	utter(t, coach, session, ahead)
+	utter(t, coach, session, chunk("3", "Amara Okafor", "I will write to Tomasz by Friday.", 300, 304))
+	var kinds []string
+	for _, n := range nudgesOf(t, coach, session) {
+		kinds = append(kinds, n.Kind)
+	}
+	if !slices.Contains(kinds, "COMMITMENT_HEARD") {
+		t.Errorf("nudges: %v", kinds)
+	}
+	if got := value[int](t, env, `SELECT (measures ->> 'elapsedMs')::int FROM live_sessions`); got != 304_000 {
+		t.Errorf("the session is %d ms long", got)
 	}
 }
 

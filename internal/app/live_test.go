@@ -34,6 +34,27 @@ func chunk(key, speaker, text string, from, to float64) apptest.Vars {
 	return apptest.Vars{"chunkId": key, "speaker": speaker, "text": text, "startMs": int(from * 1000), "endMs": int(to * 1000), "final": true}
 }
 
+// A source that counts its pieces may send their numbers.
+func TestLiveChunksAreNumbered(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := beginning(t, env)
+	does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	numbered := chunk("", "Ruth Calloway", "What would help?", 0, 2)
+	numbered["chunkId"] = 17
+	if a := utter(t, coach, session, numbered); a.Added != 1 {
+		t.Fatalf("got %+v", a)
+	}
+	again := fmt.Sprintf(`mutation {appendLiveUtterances(input: {sessionId: %q, chunks: [{chunkId: 17, speaker: "Ruth Calloway", text: "What would help?", startMs: 0, endMs: 2000, final: true}]}) {unchanged}}`, session)
+	if r := coach.Do(t, again, nil); !strings.Contains(string(r.Body), `"unchanged":1`) {
+		t.Errorf("written into the query: %s", r.Body)
+	}
+	if key := value[string](t, env, `SELECT chunk_id FROM live_utterances`); key != "17" {
+		t.Errorf("it is called %q", key)
+	}
+}
+
 func provisional(c apptest.Vars) apptest.Vars {
 	c["final"] = false
 	return c
@@ -316,6 +337,119 @@ func TestLiveStartsOnce(t *testing.T) {
 	}
 }
 
+// Who starts the same at the same moment starts it once, and each is told so: the session, and what listens to it.
+func TestLiveIsStartedManyTimes(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	for mutation, entity := range map[string]string{"startLiveSession": "liveSession", "startSession": "session"} {
+		input := apptest.Vars{"id": beginning(t, env)}
+		if entity == "liveSession" {
+			input = apptest.Vars{"sessionId": input["id"], "sharedWithClient": true, "language": "en", "speakers": []apptest.Vars{{"label": "mic 1", "role": "COACH"}}, "nudges": []string{"STACKED_QUESTIONS"}}
+		}
+		var wg sync.WaitGroup
+		started := make([]any, 8)
+		for i := range started {
+			wg.Go(func() {
+				if got := change(t, coach, mutation, entity, "id", input); got.entity != nil {
+					started[i] = got.entity["id"]
+				} else {
+					t.Errorf("%s: %s", mutation, got.response.Body)
+				}
+			})
+		}
+		wg.Wait()
+		if all := slices.Compact(started); len(all) != 1 {
+			t.Errorf("%s: %v", mutation, all)
+		}
+	}
+}
+
+// What goes on is not made another by being started again: who asks for that is told, and who leaves it out, or says the same, has it as it is.
+func TestLiveIsStartedAsItWas(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := beginning(t, env)
+	voice := func(label, role string) []apptest.Vars { return []apptest.Vars{{"label": label, "role": role}} }
+	start := func(options apptest.Vars) string {
+		options["sessionId"] = session
+		got := change(t, coach, "startLiveSession", "liveSession", "sharedWithClient language", options)
+		if got.entity != nil {
+			return fmt.Sprint(got.entity["sharedWithClient"], " ", got.entity["language"])
+		}
+		return briefly(got.userErrors)
+	}
+	start(apptest.Vars{"language": "en", "speakers": voice("mic 1", "COACH"), "nudges": []string{"STACKED_QUESTIONS", "LONG_MONOLOGUE"}})
+	for name, tc := range map[string]struct {
+		options apptest.Vars
+		want    string
+	}{
+		"nothing":          {apptest.Vars{}, "false en"},
+		"the same":         {apptest.Vars{"language": "en", "speakers": voice("mic 1", "COACH"), "nudges": []string{"LONG_MONOLOGUE", "STACKED_QUESTIONS"}, "sharedWithClient": false}, "false en"},
+		"shared":           {apptest.Vars{"sharedWithClient": true}, "CONFLICT "},
+		"another language": {apptest.Vars{"language": "de"}, "CONFLICT "},
+		"another role":     {apptest.Vars{"speakers": voice("mic 1", "CLIENT")}, "CONFLICT "},
+		"another voice":    {apptest.Vars{"speakers": voice("mic 2", "CLIENT")}, "CONFLICT "},
+		"fewer nudges":     {apptest.Vars{"nudges": []string{"LONG_MONOLOGUE"}}, "CONFLICT "},
+		"other nudges":     {apptest.Vars{"nudges": []string{"STACKED_QUESTIONS", "LONG_MONOLOGUE", "COMMITMENT_HEARD"}}, "CONFLICT "},
+	} {
+		if got := start(tc.options); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+// A session that is over is not recorded any more: what was said becomes a transcript with its end, and the recorder is told.
+func TestLiveEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	for name, ends := range map[string]func(session string){
+		"completed by an admin": func(session string) {
+			does(t, env.Login(t, apptest.Owner), "completeSession", "session", "id", apptest.Vars{"id": session})
+		},
+		"put away": func(session string) {
+			does(t, coach, "archiveSession", "session", "id", apptest.Vars{"id": session})
+		},
+		"missed": func(session string) {
+			does(t, coach, "markSessionMissed", "session", "id", apptest.Vars{"id": session})
+		},
+		"begun by mistake": func(session string) {
+			does(t, coach, "rescheduleSession", "session", "id", apptest.Vars{"id": session, "startsAt": time.Now().Add(48 * time.Hour)})
+		},
+	} {
+		session := listening(t, env)
+		utter(t, coach, session, chunk("a", "Ruth Calloway", "What would help?", 0, 2), provisional(chunk("b", "Amara Okafor", "I think that", 3, 5)))
+		ends(session)
+		got := value[string](t, env, `SELECT l.status || ' ' || l.end_reason || ' ' || t.utterance_count FROM live_sessions l JOIN transcripts t ON t.id = l.transcript_id WHERE l.session_id = $1`, uuid(t, session))
+		if got != "ENDED BY_COACH 2" {
+			t.Errorf("%s: %s", name, got)
+		}
+		for what, got := range map[string]string{
+			"append": briefly(utter(t, coach, session, chunk("c", "Ruth Calloway", "More.", 6, 7)).UserErrors),
+			"resume": briefly(change(t, coach, "resumeLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session}).userErrors),
+		} {
+			if got != "LIVE_SESSION_ENDED " {
+				t.Errorf("%s, then %s: %q", name, what, got)
+			}
+		}
+	}
+
+	// Where somebody was not asked, what was said waits for them, and nothing is added meanwhile.
+	session := listening(t, env)
+	utter(t, coach, session, chunk("a", "Ruth Calloway", "What would help?", 0, 2))
+	guest := does(t, coach, "addParticipant", "participant", "id", apptest.Vars{"sessionId": session, "name": "Ottoline"})["id"]
+	does(t, coach, "completeSession", "session", "id", apptest.Vars{"id": session})
+	does(t, coach, "giveConsent", "subject", "__typename", apptest.Vars{"subjectId": guest, "scopes": []string{"TRANSCRIPTION"}})
+	if got := utter(t, coach, session, chunk("b", "Ruth Calloway", "More.", 6, 7)); briefly(got.UserErrors) != "LIVE_SESSION_ENDED " {
+		t.Errorf("after the end of the session: %+v", got)
+	}
+	if end := does(t, coach, "endLiveSession", "liveSession", "transcript {status}", apptest.Vars{"sessionId": session}); end["transcript"] == nil {
+		t.Error("there is no transcript of what waited")
+	}
+}
+
 // A flood is told to wait, by code and header, and spoils nothing.
 func TestLiveFlood(t *testing.T) {
 	t.Parallel()
@@ -446,6 +580,126 @@ func TestLiveConsent(t *testing.T) {
 	env.Work(t)
 	if got := value[string](t, env, `SELECT string_agg(DISTINCT speakers::text, ', ') || (SELECT count(*) FROM live_utterances) FROM live_sessions`); got != "[]0" {
 		t.Errorf("of one that had ended before the withdrawal there is %s", got)
+	}
+}
+
+// A consent that is taken back and given again at once, before any job has run, has ended the live session all the same: nothing that was said
+// before comes back, not even to who goes on from an event that the server remembers.
+func TestLiveConsentIsGivenAgain(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := listening(t, env)
+	client := clientOf(t, env, session)
+	again := func(scope string) {
+		t.Helper()
+		input := apptest.Vars{"subjectId": client, "scopes": []string{scope}}
+		does(t, coach, "withdrawConsent", "subject", "__typename", input)
+		does(t, coach, "giveConsent", "subject", "__typename", input)
+	}
+	follow := func(after any) *apptest.Subscription {
+		return coach.Subscribe(t, liveSubscription, apptest.Vars{"session": session, "after": after})
+	}
+	before := follow(nil)
+	cursor := awaits(t, before, "LIVE").Cursor
+	utter(t, coach, session, chunk("a", "Amara Okafor", "I will write to Tomasz by Friday.", 0, 2))
+	awaits(t, before, "a I will write to Tomasz by Friday.")
+	before.Close()
+	if got := nudgesOf(t, coach, session); len(got) != 1 {
+		t.Fatalf("nudges: %v", got)
+	}
+	again("AI_ANALYSIS")
+	if got := nudgesOf(t, coach, session); len(got) != 0 {
+		t.Errorf("after a consent to analysis was taken back and given again there are nudges: %v", got)
+	}
+	if n := value[int](t, env, `SELECT count(measures) FROM live_sessions`); n != 0 {
+		t.Error("and measures")
+	}
+
+	again("TRANSCRIPTION")
+	if status, lines := heard(t, coach, session); status != "ENDED" || lines != nil {
+		t.Errorf("taken back and given again: %s, %v", status, lines)
+	}
+	if got := value[string](t, env, `SELECT end_reason || ' ' || (transcript_id IS NULL) || ' ' || (SELECT count(*) FROM live_utterances) FROM live_sessions`); got != "CONSENT_WITHDRAWN true 0" {
+		t.Errorf("kept is: %s", got)
+	}
+	if got := utter(t, coach, session, chunk("b", "Amara Okafor", "More.", 2, 3)); briefly(got.UserErrors) != "LIVE_SESSION_ENDED " {
+		t.Errorf("the recorder is told: %+v", got)
+	}
+	awaits(t, follow(cursor), "ENDED")
+	env.Work(t)
+	does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	utter(t, coach, session, chunk("a", "Amara Okafor", "Something else.", 0, 2))
+	status, lines := heard(t, coach, session)
+	sameLines(t, "begun anew, "+status, lines, "Amara Okafor CLIENT: Something else.")
+
+	// So it is with one that had ended.
+	does(t, coach, "endLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	if again("TRANSCRIPTION"); value[int](t, env, `SELECT count(*) FROM live_utterances`) != 0 {
+		t.Error("live words of a session that had ended are there")
+	}
+}
+
+// Whoever may not see the transcript that came of a live session does not see the live words beside it.
+func TestLiveWordsAreSharedAsTheTranscriptIs(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach, amara := env.Login(t, apptest.Coach), env.Login(t, apptest.ClientUser)
+	session := beginning(t, env)
+	first := does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session, "sharedWithClient": true})["id"]
+	events := amara.Subscribe(t, liveSubscription, apptest.Vars{"session": session})
+	cursor := awaits(t, events, "LIVE").Cursor
+	utter(t, coach, session, chunk("a", "Ruth Calloway", "Between us.", 0, 2))
+	awaits(t, events, "a Between us.")
+	events.Close()
+	ended := does(t, coach, "endLiveSession", "liveSession", "sharedWithClient transcript {id}", apptest.Vars{"sessionId": session})
+	transcript := ended["transcript"].(map[string]any)["id"]
+	sees := func(what string, want bool) {
+		t.Helper()
+		if status, lines := heard(t, amara, session); (status == "ENDED") != want || (len(lines) > 0) != want {
+			t.Errorf("%s, the client reads: %q %v", what, status, lines)
+		}
+		var out struct{ Node *struct{ ID string } }
+		amara.Must(t, `query($id: ID!) {node(id: $id) {id}}`, apptest.Vars{"id": first}, &out)
+		if (out.Node != nil) != want {
+			t.Errorf("%s, the client gets the node %v", what, out.Node)
+		}
+		again := amara.Subscribe(t, liveSubscription, apptest.Vars{"session": session, "after": cursor})
+		if r := again.Next(t); (r.Code() == "") != want || r.Code() != "" && r.Code() != "NOT_FOUND" {
+			t.Errorf("%s, who listens again gets %s", what, r.Body)
+		}
+		again.Close()
+		if status, lines := heard(t, coach, session); status != "ENDED" || len(lines) != 1 {
+			t.Errorf("%s, the coach reads: %q %v", what, status, lines)
+		}
+	}
+	share := func(shared bool) {
+		t.Helper()
+		does(t, coach, "updateTranscript", "transcript", "id", apptest.Vars{"id": transcript, "sharedWithClient": shared})
+	}
+	archive := func(archived bool) {
+		t.Helper()
+		does(t, coach, "archiveTranscript", "transcript", "id", apptest.Vars{"id": transcript, "archived": archived})
+	}
+	sees("shared", true)
+	share(false)
+	sees("no longer shared", false)
+	share(true)
+	sees("shared again", true)
+	archive(true)
+	sees("archived", false)
+	archive(false)
+	sees("brought back", true)
+
+	// A later one that is shared opens nothing of the first.
+	share(false)
+	does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session, "sharedWithClient": true})
+	utter(t, coach, session, chunk("a", "Ruth Calloway", "For both of us.", 0, 2))
+	later := amara.Subscribe(t, liveSubscription, apptest.Vars{"session": session, "after": cursor})
+	for seen := ""; seen != "a For both of us."; {
+		if seen = nextLive(t, later).String(); strings.Contains(seen, "Between us") {
+			t.Errorf("the client hears %q of the first", seen)
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func (a *App) reviewStreams(ctx context.Context) {
 	}
 }
 
-// accessChanged is notified with "<organization>:<id>" of a session or client that somebody may no longer see (migration 63).
+// accessChanged is notified with "<organization>:<id>" of a session, client or thread that somebody may no longer see, or of a session whose words they may not (migrations 63, 73 and 76).
 const accessChanged = "access"
 
 // lost has the subscriptions looked at that a notification concerns, or all of them if some may have been missed.

@@ -277,6 +277,52 @@ func TestSubscriptionsRefused(t *testing.T) {
 	}
 }
 
+// A subscription to more or less than one field is a mistake of who asks, and said with its place: over a WebSocket, as events, and by a plain POST.
+func TestSubscriptionsToOneField(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := amara2.id(t, env)
+	from := apptest.Vars{"b": true, "s": session, "after": env.Beginning(t, session)}
+	for name, tc := range map[string]struct {
+		query string
+		vars  apptest.Vars
+		place string // "" where there is nothing wrong
+	}{
+		"two fields":             {`subscription {notificationEvents {cursor} insightEvents {cursor}}`, nil, "1:43"},
+		"one, twice":             {"subscription {\n  a: notificationEvents {cursor}\n  b: notificationEvents {cursor}\n}", nil, "3:3"},
+		"one, twice, by spreads": {`subscription {...F b: notificationEvents {cursor}} fragment F on Subscription {notificationEvents {cursor}}`, nil, "1:20"},
+		"one, skipped":           {`subscription {notificationEvents @skip(if: true) {cursor}}`, nil, "1:1"},
+		"one, not included":      {`subscription($b: Boolean!) {notificationEvents @include(if: $b) {cursor}}`, apptest.Vars{"b": false}, "1:1"},
+		"one, included":          {`subscription($b: Boolean!, $s: ID, $after: String) {insightEvents(sessionId: $s, after: $after) @include(if: $b) {cursor}}`, from, ""},
+		"one, said twice": {`subscription($b: Boolean!, $s: ID, $after: String) {
+			insightEvents(sessionId: $s, after: $after) {cursor @include(if: $b)} insightEvents(sessionId: $s, after: $after) {occurredAt}}`, from, ""},
+	} {
+		for transport, open := range streaming {
+			t.Run(name+" "+transport, func(t *testing.T) {
+				sub := open(coach, t, tc.query, tc.vars)
+				if tc.place == "" {
+					if r := sub.Next(t); r.Code() != "" || !strings.Contains(string(r.Data), "cursor") {
+						t.Errorf("got %s %+v", r.Data, r.Errors)
+					}
+					sub.Close()
+					return
+				}
+				rest := sub.End(t)
+				if len(rest) != 1 || rest[0].Code() != "GRAPHQL_VALIDATION_FAILED" || rest[0].Errors[0].Place != tc.place {
+					t.Errorf("got %+v", rest)
+				}
+			})
+		}
+	}
+	if r := coach.Do(t, `subscription {a: notificationEvents {cursor} b: notificationEvents {cursor}}`, nil); r.Status != http.StatusUnprocessableEntity || r.Code() != "GRAPHQL_VALIDATION_FAILED" {
+		t.Errorf("by POST: %d %s", r.Status, r.Body)
+	}
+	if strings.Contains(env.Log.String(), "level=ERROR") {
+		t.Errorf("the log:\n%s", env.Log.Tail(3))
+	}
+}
+
 // Events are kept for a while. Who comes back later is told so, before anything else.
 func TestResumeTooLate(t *testing.T) {
 	t.Parallel()
@@ -408,9 +454,16 @@ func TestSocketsNeedAToken(t *testing.T) {
 	})
 	t.Run("by server-sent events", func(t *testing.T) {
 		t.Parallel()
-		rest := env.Anonymous().SubscribeSSE(t, listen, nil).End(t)
-		if len(rest) != 1 || rest[0].Code() != "UNAUTHENTICATED" {
-			t.Errorf("got %+v", rest)
+		header := env.Anonymous().Header()
+		header.Set("Accept", "text/event-stream")
+		for _, query := range []string{`subscription {insightEvents {cursor}}`, `{viewer {user {name}}}`} {
+			status, body := env.Send(t, http.MethodPost, "/graphql", header, fmt.Sprintf(`{"query": %q}`, query))
+			if status != http.StatusUnauthorized || !strings.Contains(string(body), `"code":"UNAUTHENTICATED"`) {
+				t.Errorf("%s: %d %s", query, status, body)
+			}
+		}
+		if status, body := env.Send(t, http.MethodPost, "/graphql", header, `{"query": "{__schema {queryType {name}}}"}`); status != http.StatusOK || !strings.HasPrefix(string(body), ":\n\nevent: next\n") {
+			t.Errorf("what needs nobody signed in: %d %s", status, body)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -41,12 +42,15 @@ func (validationLimit) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationParameters implements graphql.OperationParameterMutator.
 func (l validationLimit) MutateOperationParameters(ctx context.Context, request *graphql.RawParams) *gqlerror.Error {
-	if _, known := l.known.Get(ctx, request.Query); known {
-		return nil
+	if doc, known := l.known.Get(ctx, request.Query); known {
+		return unnamed(doc, request.OperationName)
 	}
 	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: request.Query}, l.tokens)
 	if err != nil {
 		return nil // gqlgen says so
+	}
+	if err := unnamed(doc, request.OperationName); err != nil {
+		return err
 	}
 	most := stepsPerToken * l.tokens
 	if validationSteps(doc, most) <= most {
@@ -54,6 +58,16 @@ func (l validationLimit) MutateOperationParameters(ctx context.Context, request 
 	}
 	return gqlerror.Wrap(fault.Limited("the query takes too long to check: repeat fewer fields, or ask in several queries").
 		WithCode("COST_LIMIT_EXCEEDED"))
+}
+
+// unnamed refuses a document of several operations of which none is named, and says what is missing. One in which some have no name is the validator's.
+func unnamed(doc *ast.QueryDocument, name string) *gqlerror.Error {
+	if name != "" || len(doc.Operations) < 2 || doc.Operations.ForName("") != nil {
+		return nil
+	}
+	err := gqlerror.Errorf("the document has %d operations: operationName must say which", len(doc.Operations))
+	errcode.Set(err, errcode.ValidationFailed)
+	return err
 }
 
 // validationSteps estimates how many steps validating a document takes, from above; when it has counted more than most it

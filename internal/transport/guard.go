@@ -45,6 +45,17 @@ func Guard(ctx context.Context, about []id.UUID, check func(context.Context) err
 	context.AfterFunc(ctx, func() { b.streams.unguard(about, g) })
 }
 
+// Forbid ends the stream that carries the subscription of ctx as that of a viewer who is nobody any more, and returns when it is over; false outside of
+// a stream. It is for a source that finds out by itself, before Guard's check does, that the right to it is lost.
+func Forbid(ctx context.Context) bool {
+	b, ok := ctx.Value(bearerKey{}).(bearer)
+	if ok {
+		go b.end(Gone)
+		<-ctx.Done()
+	}
+	return ok
+}
+
 // justNow is how long ago something may have been looked at that has not been seen by who has begun meanwhile.
 const justNow = 5 * time.Second
 

@@ -51,7 +51,7 @@ func (h HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 			return
 		}
 	}
-	op, errs := exec.CreateOperationContext(ctx, params)
+	op, errs := create(ctx, exec, params)
 	best, streams := accepted(r)
 	if errs != nil {
 		errs = present(ctx, exec, op, errs...)
@@ -84,13 +84,13 @@ func (h HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 
 // run answers with the one result of an operation.
 func (h HTTP) run(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, op *graphql.OperationContext, kind string) {
-	var result *graphql.Response
-	if errs := execute(r.Context(), exec, op, func(r *graphql.Response) { result = r }); errs != nil {
+	var answered result
+	if errs := execute(r.Context(), exec, op, func(r result) { answered = r }); errs != nil {
 		refuse(w, kind, errs)
 		return
 	}
-	if result != nil { // else the client has gone
-		reply(w, kind, http.StatusOK, answerOf(result))
+	if answered.body != nil { // else the client has gone
+		send(w, kind, http.StatusOK, answered.body)
 	}
 }
 
@@ -101,11 +101,16 @@ func refuse(w http.ResponseWriter, kind string, errs gqlerror.List) {
 	if kind == resultType {
 		status = http.StatusBadRequest
 	}
-	if len(errs) > 0 && errs[0].Extensions["code"] == string(fault.KindUnauthenticated) {
+	if unauthenticated(errs) {
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", auth.Challenge)
 	}
 	reply(w, kind, status, answer{Errors: errs})
+}
+
+// unauthenticated says of the errors of an operation that somebody must sign in for it.
+func unauthenticated(errs gqlerror.List) bool {
+	return len(errs) > 0 && errs[0].Extensions["code"] == string(fault.KindUnauthenticated)
 }
 
 func reply(w http.ResponseWriter, kind string, status int, a answer) {

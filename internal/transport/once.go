@@ -71,22 +71,21 @@ func (h HTTP) once(w http.ResponseWriter, r *http.Request, exec graphql.GraphExe
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), once.Running)
 	defer cancel()
-	var result *graphql.Response
-	errs := execute(ctx, exec, op, func(r *graphql.Response) { result = r })
+	var answered result
+	errs := execute(ctx, exec, op, func(r result) { answered = r })
 	switch {
 	case errs != nil:
 		turn.Forget(ctx)
 		refuse(w, kind, errs)
-	case result == nil: // it took too long, and nobody knows how far it came
+	case answered.body == nil: // it took too long, and nobody knows how far it came
 		turnAway(w, fault.Conflict("this took too long and was given up: look how far it came").WithCode(once.CodeLost))
 	default:
-		body := encode(answerOf(result))
-		if ran(op, result.Errors) {
-			turn.Keep(ctx, body)
+		if ran(op, answered.errors) {
+			turn.Keep(ctx, answered.body)
 		} else {
 			turn.Forget(ctx)
 		}
-		send(w, kind, http.StatusOK, body)
+		send(w, kind, http.StatusOK, answered.body)
 	}
 }
 

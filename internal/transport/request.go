@@ -2,6 +2,8 @@ package transport
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -16,12 +19,20 @@ import (
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/httpx"
 )
 
 const shape = `{"query": string, "operationName": string, "variables": object, "extensions": object}`
+
+// parts says of each part of a request what it must be, in so few words that the reason of a close has place for them.
+var parts = map[string]string{
+	"": "it must be an object", "Query": "query must be a string", "OperationName": "operationName must be a string",
+	"Variables": "variables must be an object", "Extensions": "extensions must be an object",
+}
 
 // decode reads a request. Its error says what is wrong by its position, and never in the request's words: they may be
 // anybody's, and errors are logged.
@@ -43,7 +54,7 @@ func decode(raw []byte) (*graphql.RawParams, error) {
 	case errors.As(err, &syntax):
 		return nil, fmt.Errorf("is not JSON: it goes wrong at byte %d", syntax.Offset)
 	case errors.As(err, &kind):
-		return nil, fmt.Errorf("must be %s: it is not at byte %d", shape, kind.Offset)
+		return nil, fmt.Errorf("is wrong at byte %d: %s", kind.Offset, cmp.Or(parts[kind.Field], parts[""]))
 	case err != nil:
 		return nil, errors.New("is not JSON: it ends too early")
 	case in == nil || in.Query == nil:
@@ -160,4 +171,54 @@ func query(raw string) (*graphql.RawParams, error) {
 		}
 	}
 	return p, nil
+}
+
+// create makes of a request what can be executed, and says in GraphQL's words what is wrong with the variables.
+func create(ctx context.Context, exec graphql.GraphExecutor, p *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	op, errs := exec.CreateOperationContext(ctx, p)
+	for _, e := range errs {
+		if m := mismatch.FindStringSubmatch(e.Message); m != nil && len(e.Path) > 1 && e.Path[0] == ast.PathName("variable") {
+			e.Message = "expected " + cmp.Or(m[1], m[2], "a value of an enum") + ", got " + kindOf(valueAt(p.Variables, e.Path[1:]))
+		}
+	}
+	return op, errs
+}
+
+// mismatch is how the validator says that a variable is of another type, in Go's words: a number is a string to it.
+var mismatch = regexp.MustCompile(`^(?:cannot use .+ as (\w+)|must be a (\w+), not a \w+|enums must be ints or strings)$`)
+
+// valueAt is what lies at a path of the variables. One value in place of a list is a list of it.
+func valueAt(variables map[string]any, path ast.Path) any {
+	var at any = variables
+	for _, step := range path {
+		switch step := step.(type) {
+		case ast.PathName:
+			within, _ := at.(map[string]any)
+			at = within[string(step)]
+		case ast.PathIndex:
+			if list, ok := at.([]any); ok {
+				at = list[step]
+			}
+		}
+	}
+	return at
+}
+
+func kindOf(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return "a string"
+	case bool:
+		return "a boolean"
+	case json.Number:
+		if strings.Contains(v.String(), ".") {
+			return "a number with a fraction"
+		}
+		return "a number"
+	case []any:
+		return "a list"
+	}
+	return "an object"
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -287,6 +288,7 @@ func (s *socket) signIn(payload map[string]any) *websocket.CloseError {
 	if !s.initiation.Stop() {
 		return nil // too late
 	}
+	s.initiation = nil
 	if s.give == nil || viewer.Org != s.holder.Org || viewer.User != s.holder.User {
 		if s.give != nil {
 			s.give()
@@ -335,7 +337,7 @@ func (s *socket) subscribe(m incoming) *websocket.CloseError {
 		s.send(outgoing{m.ID, "error", present(ctx, s.exec, &graphql.OperationContext{}, gqlerror.Wrap(err))})
 		return nil
 	}
-	op, errs := s.exec.CreateOperationContext(ctx, params)
+	op, errs := create(ctx, s.exec, params)
 	if errs == nil {
 		errs = s.admit(ctx, m.ID, op)
 	}
@@ -397,25 +399,25 @@ func (s *socket) subscriptions() (n int) {
 
 func (s *socket) run(ctx context.Context, op *operation, oc *graphql.OperationContext) {
 	defer op.cancel()
-	errs := execute(ctx, s.exec, oc, func(r *graphql.Response) {
-		s.tell(ctx, op, outgoing{op.id, "next", answerOf(r)}, false)
+	errs := execute(ctx, s.exec, oc, func(r result) {
+		s.tell(ctx, op, func() { s.writeNext(op.id, r.body) }, false)
 	})
 	last := outgoing{ID: op.id, Type: "complete"}
 	if errs != nil {
 		last = outgoing{op.id, "error", errs}
 	}
-	s.tell(ctx, op, last, true)
+	s.tell(ctx, op, func() { s.write(last) }, true)
 }
 
 // tell sends a message about an operation, unless its client has left it. After the last one its id is free.
-func (s *socket) tell(ctx context.Context, op *operation, m outgoing, last bool) {
+func (s *socket) tell(ctx context.Context, op *operation, write func(), last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if last && s.active[op.id] == op { // else the client has completed it, and may use the id for another one already
 		delete(s.active, op.id)
 	}
 	if ctx.Err() == nil {
-		s.write(m)
+		write()
 	}
 }
 
@@ -427,14 +429,38 @@ func (s *socket) send(m outgoing) {
 
 // write sends a message unless the socket closes. s.mu is held.
 func (s *socket) write(m outgoing) {
-	if s.ctx.Err() != nil {
-		return
-	}
 	raw, err := json.Marshal(m)
 	if err != nil {
 		panic(err) // data and extensions are the executor's
 	}
-	if err := s.conn.Write(context.Background(), websocket.MessageText, raw); err != nil {
+	s.writeRaw(raw)
+}
+
+// frames are where messages are put together that thousands of sockets send at once.
+var frames = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// writeNext sends a result, without a look into it: it is JSON, and may be on its way to many. s.mu is held.
+func (s *socket) writeNext(id string, body []byte) {
+	frame := frames.Get().(*bytes.Buffer)
+	defer frames.Put(frame)
+	frame.Reset()
+	quoted, err := json.Marshal(id)
+	if err != nil {
+		panic(err) // a string has a JSON
+	}
+	frame.WriteString(`{"id":`)
+	frame.Write(quoted)
+	frame.WriteString(`,"type":"next","payload":`)
+	frame.Write(body)
+	frame.WriteByte('}')
+	s.writeRaw(frame.Bytes())
+}
+
+func (s *socket) writeRaw(message []byte) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	if err := s.conn.Write(context.Background(), websocket.MessageText, message); err != nil {
 		s.cut()
 	}
 }

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"sync"
 	"time"
@@ -16,7 +15,7 @@ import (
 
 // stream answers with server-sent events: a next event for each result, or for the errors with which the operation was
 // refused or failed, and then complete. As graphql-sse wants it, errors of the request come as events, too: a client that
-// listens to events gets to see nothing else.
+// listens to events gets to see nothing else. But who must sign in first gets a 401, as with any other answer.
 //
 // A stream that ends without complete was cut off, and the client comes back: its token has expired, or the server stops. An
 // event of a subscription has the cursor that Reached gave it as its id, which an EventSource that comes back sends by itself.
@@ -45,15 +44,25 @@ func (h HTTP) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 	}
 	out := &events{out: http.NewResponseController(w), w: w, timing: h.Timing.withDefaults(), broken: cut}
 	defer out.close()
-	out.open()
+	if _, err := auth.FromContext(ctx); err == nil { // else it may have to be a 401
+		out.open()
+	}
 	if op != nil {
-		errs = execute(ctx, exec, op, func(r *graphql.Response) { out.next(at.next(), answerOf(r)) })
+		errs = execute(ctx, exec, op, func(r result) {
+			out.open()
+			out.next(at.next(), r.body)
+		})
 	}
 	if ctx.Err() != nil {
 		return
 	}
+	if out.beacon == nil && unauthenticated(errs) {
+		refuse(w, jsonType, errs)
+		return
+	}
+	out.open()
 	if errs != nil {
-		out.next("", answer{Errors: errs})
+		out.next("", encode(answer{Errors: errs}))
 	}
 	out.write("event: complete\ndata:\n\n") // without data a browser's EventSource does not dispatch it
 }
@@ -66,10 +75,14 @@ type events struct {
 
 	mu     sync.Mutex
 	w      http.ResponseWriter // nil when the answer is over
-	beacon *time.Timer         // keeps an idle stream alive
+	beacon *time.Timer         // keeps an idle stream alive; nil before it is open
 }
 
+// open begins the answer, unless it has begun.
 func (e *events) open() {
+	if e.beacon != nil {
+		return
+	}
 	h := e.w.Header()
 	h.Set("Content-Type", streamType+"; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
@@ -80,15 +93,11 @@ func (e *events) open() {
 	e.write(":\n\n") // the client learns at once that it is heard
 }
 
-func (e *events) next(id string, a answer) {
-	data, err := json.Marshal(a) // has no line breaks
-	if err != nil {
-		panic(err) // data and extensions are the executor's
-	}
+func (e *events) next(id string, body []byte) {
 	if id != "" {
 		id = "\nid: " + id
 	}
-	e.write("event: next" + id + "\ndata: " + string(data) + "\n\n")
+	e.write("event: next" + id + "\ndata: " + string(body) + "\n\n")
 }
 
 func (e *events) write(frame string) {
@@ -115,5 +124,7 @@ func (e *events) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.w = nil
-	e.beacon.Stop()
+	if e.beacon != nil {
+		e.beacon.Stop()
+	}
 }

@@ -22,7 +22,8 @@ type Streams struct {
 	open     atomic.Int64
 	none     chan struct{} // receives when the last one has ended after stop
 
-	limits Limits
+	limits   Limits
+	tellings *tellings
 
 	mu       sync.Mutex
 	signed   map[*signedIn]struct{}
@@ -104,7 +105,7 @@ func NewStreams(limits Limits) *Streams {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Streams{
 		stopping: ctx, stop: stop, none: make(chan struct{}, 1), signed: map[*signedIn]struct{}{}, guards: map[id.UUID]map[*guard]struct{}{}, joined: make(chan struct{}, 1),
-		limits: limits,
+		limits: limits, tellings: newTellings(),
 	}
 }
 

@@ -46,18 +46,27 @@ func Fail(ctx context.Context, err error) {
 	}
 }
 
-// Feed has wait called before each result of the subscription that ctx belongs to. When wait returns, the resolver's channel holds what comes
-// next, or is closed. So an idle subscription has one goroutine, and that waits where its stack is small. A resolver calls Feed
-// at most once, before it returns, with the ctx that it was called with.
-func Feed(ctx context.Context, wait func()) {
+// Feeder puts events into the channel of a subscription's resolver, one at a time.
+type Feeder interface {
+	// Wait returns when there is something to hand over. An event that it returns may be answered by what an equal one was answered with to
+	// somebody else, of the same operation, and is not handed over then: it holds all that can be asked of it, and is comparable.
+	// nil is an event for this subscriber alone, or the end.
+	Wait() (whole any)
+	// Hand puts what Wait has found into the channel, without waiting, or closes it. It may be called twice after one Wait for an event.
+	Hand()
+}
+
+// Feed has the channel of the subscription that ctx belongs to fed from. So an idle subscription has one goroutine, and that waits where its
+// stack is small. A resolver calls Feed at most once, before it returns, with the ctx that it was called with.
+func Feed(ctx context.Context, from Feeder) {
 	if c, ok := ctx.Value(courseKey{}).(*course); ok {
-		c.wait = wait
+		c.feed = from
 	}
 }
 
 // course is what an operation's resolver and its transport tell each other.
 type course struct {
-	wait func() // nil if the resolver fills its channel by itself
+	feed Feeder // nil if the resolver fills its channel by itself
 
 	mu     sync.Mutex // a resolver may fail in a goroutine of its own
 	failed *gqlerror.Error
@@ -65,10 +74,16 @@ type course struct {
 
 type courseKey struct{}
 
+// result is what an operation is answered, as it is sent, and what went wrong with parts of it.
+type result struct {
+	body   []byte // JSON without line breaks; may be shared: read only
+	errors gqlerror.List
+}
+
 // execute runs an operation and hands each of its results to send. It returns the errors with which the operation was
 // refused before there was a result, or failed after some; none of one that is complete. When ctx ends, what is going on
 // is given up: no further result is sent, and what execute returns means nothing.
-func execute(ctx context.Context, exec graphql.GraphExecutor, op *graphql.OperationContext, send func(*graphql.Response)) (refused gqlerror.List) {
+func execute(ctx context.Context, exec graphql.GraphExecutor, op *graphql.OperationContext, send func(result)) (refused gqlerror.List) {
 	c := &course{}
 	x := execution{ctx: context.WithValue(ctx, courseKey{}, c), exec: exec, op: op, course: c, send: send}
 	if op.Operation.Operation != ast.Subscription {
@@ -76,11 +91,12 @@ func execute(ctx context.Context, exec graphql.GraphExecutor, op *graphql.Operat
 		x.step(x.result)
 		return x.refused
 	}
-	defer x.recover() // from what wait throws
-	for step := x.begin; !x.over; step = x.result {
-		aside.Do(func() { x.step(step) })
-		if c.wait != nil && !x.over {
-			c.wait()
+	aside.Do(func() { x.step(x.begin) })
+	for !x.over {
+		if c.feed != nil {
+			x.step(x.fed)
+		} else {
+			aside.Do(func() { x.step(x.result) })
 		}
 	}
 	return x.refused
@@ -92,11 +108,12 @@ type execution struct {
 	exec   graphql.GraphExecutor
 	op     *graphql.OperationContext
 	course *course
-	send   func(*graphql.Response)
+	send   func(result)
 
-	next    graphql.ResponseHandler
-	over    bool
-	refused gqlerror.List
+	next     graphql.ResponseHandler
+	question question // what is fed answers
+	over     bool
+	refused  gqlerror.List
 }
 
 func (x *execution) step(do func()) {
@@ -116,7 +133,25 @@ func (x *execution) recover() {
 func (x *execution) end(refused gqlerror.List) { x.over, x.refused = true, refused }
 
 // begin has a subscription's resolver called; that of any other operation is called by result.
-func (x *execution) begin() { x.next, x.ctx = x.exec.DispatchOperation(x.ctx, x.op) }
+func (x *execution) begin() {
+	x.next, x.ctx = x.exec.DispatchOperation(x.ctx, x.op)
+	if x.course.feed != nil { // what it keeps, it keeps for hours, and so do thousands
+		x.question = questionOf(x.op)                     // now, because that needs a larger stack than who waits has
+		x.op.RawQuery = x.op.Operation.Position.Src.Input // the same words, of which all who ask share the one copy
+	}
+}
+
+// fed sends the next result of what is fed: that of an equal event, or its own.
+func (x *execution) fed() {
+	if whole := x.course.feed.Wait(); whole != nil {
+		if body := x.told(whole); body != nil {
+			x.send(result{body: body})
+			return
+		}
+	}
+	x.course.feed.Hand()
+	aside.Do(func() { x.step(x.result) })
+}
 
 // result sends the next result, of which only a subscription has a second one.
 func (x *execution) result() {
@@ -132,7 +167,7 @@ func (x *execution) result() {
 	case r.Data == nil: // not null: an answer without data is none to an executed operation
 		x.end(r.Errors)
 	default:
-		x.send(r)
+		x.send(result{encode(answerOf(r)), r.Errors})
 		x.over = x.op.Operation.Operation != ast.Subscription
 	}
 }

@@ -32,7 +32,8 @@ type fields map[string]func(ctx context.Context) graphql.ResponseHandler
 var schema = gqlparser.MustLoadSchema(&ast.Source{Input: `
 	type Query { hello(name: String): String  slow: String  broken: String }
 	type Mutation { change: String }
-	type Subscription { count: Int!  forever: Int!  failing: Int!  refused: Int! }`})
+	type Subscription { count: Int!  forever: Int!  failing: Int!  refused: Int!  told(as: String): Told }
+	type Told { words(long: Boolean): String }`})
 
 // Schema implements graphql.ExecutableSchema.
 func (fields) Schema() *ast.Schema { return schema }
@@ -177,7 +178,7 @@ func TestFailWhileLeaving(t *testing.T) {
 			t.Fatal(errs)
 		}
 		go leave()
-		refused := execute(ctx, exec, op, func(*graphql.Response) { t.Error("a result") })
+		refused := execute(ctx, exec, op, func(result) { t.Error("a result") })
 		if refused != nil && !strings.Contains(refused.Error(), "too slow") {
 			t.Errorf("got %v", refused)
 		}

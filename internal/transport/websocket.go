@@ -88,7 +88,7 @@ type frugal struct {
 	conn  net.Conn // once taken over
 }
 
-const readBuffer, writeBuffer = 512, 1024 // bytes; an event of ours fits into one write
+const readBuffer, writeBuffer = 128, 1024 // bytes; a pong fits into one read, and an event of ours into one write
 
 // Unwrap serves http.ResponseController.
 func (f *frugal) Unwrap() http.ResponseWriter { return f.ResponseWriter }
@@ -103,7 +103,11 @@ func (f *frugal) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if _, err := io.ReadFull(rw.Reader, early); err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
-	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(early), conn), max(readBuffer, len(early)))
+	var from io.Reader = conn
+	if len(early) > 0 {
+		from = io.MultiReader(bytes.NewReader(early), conn)
+	}
+	r := bufio.NewReaderSize(from, max(readBuffer, len(early)))
 	if _, err := r.Peek(len(early)); err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}

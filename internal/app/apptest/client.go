@@ -36,6 +36,7 @@ type Error struct {
 	Code      string // of the extensions, as the rest
 	Field     string
 	RequestID string
+	Place     string // "line:column" of the query, "" if none is named
 }
 
 // UnmarshalJSON reads the extensions.
@@ -43,10 +44,14 @@ func (e *Error) UnmarshalJSON(raw []byte) error {
 	var in struct {
 		Message    string
 		Path       []any
+		Locations  []struct{ Line, Column int }
 		Extensions struct{ Code, Field, RequestID string }
 	}
 	err := json.Unmarshal(raw, &in)
-	*e = Error{in.Message, in.Path, in.Extensions.Code, in.Extensions.Field, in.Extensions.RequestID}
+	*e = Error{in.Message, in.Path, in.Extensions.Code, in.Extensions.Field, in.Extensions.RequestID, ""}
+	if len(in.Locations) > 0 {
+		e.Place = fmt.Sprintf("%d:%d", in.Locations[0].Line, in.Locations[0].Column)
+	}
 	return err
 }
 

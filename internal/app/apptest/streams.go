@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -77,6 +78,7 @@ func (s *Subscription) Close() { s.close() }
 // Socket is a connection that speaks graphql-transport-ws.
 type Socket struct {
 	conn *websocket.Conn
+	raw  net.Conn
 	ctx  context.Context
 	stop context.CancelFunc
 
@@ -97,15 +99,20 @@ type message struct {
 func (e *Env) Dial(t testing.TB, header http.Header) *Socket {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	var raw net.Conn
+	dial := func(ctx context.Context, network, address string) (_ net.Conn, err error) {
+		raw, err = (&net.Dialer{}).DialContext(ctx, network, address)
+		return raw, err
+	}
 	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(e.URL, "http")+"/graphql", &websocket.DialOptions{
-		Subprotocols: []string{"graphql-transport-ws"}, HTTPHeader: header,
+		Subprotocols: []string{"graphql-transport-ws"}, HTTPHeader: header, HTTPClient: &http.Client{Transport: &http.Transport{DialContext: dial}},
 	})
 	if err != nil {
 		stop()
 		t.Fatal(err)
 	}
 	conn.SetReadLimit(1 << 22)
-	s := &Socket{conn: conn, ctx: ctx, stop: stop, subs: map[string]*Subscription{}, closed: make(chan struct{})}
+	s := &Socket{conn: conn, raw: raw, ctx: ctx, stop: stop, subs: map[string]*Subscription{}, closed: make(chan struct{})}
 	t.Cleanup(s.Drop)
 	return s
 }
@@ -269,6 +276,15 @@ func (s *Socket) Closed(t testing.TB) int {
 func (s *Socket) Drop() {
 	s.stop()
 	_ = s.conn.CloseNow()
+}
+
+// Reset has the connection refused from now on, as a router does that has forgotten it: with a TCP reset, and no close code.
+func (s *Socket) Reset(t testing.TB) {
+	t.Helper()
+	if err := s.raw.(*net.TCPConn).SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.raw.Close()
 }
 
 // Subscribe listens over a WebSocket of its own.

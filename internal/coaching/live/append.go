@@ -64,8 +64,7 @@ func (s *Service) Append(ctx context.Context, in AppendInput) (out Appended, err
 		return Appended{}, err
 	}
 	succeeded = true
-	out.LiveSession, err = s.latest(ctx, in.SessionID)
-	return out, err
+	return out, nil
 }
 
 // checked are the chunks as they are kept: of several states of one the last.
@@ -126,27 +125,27 @@ func (s *Service) take(ctx context.Context, tx pgx.Tx, v auth.Viewer, x *hearing
 			return err
 		}
 	}
+	if !l.isRecorded() {
+		if err := audit.Record(ctx, tx, v, entry("live.append", l.ID, l.ref.ClientID, "utterances")); err != nil {
+			return err
+		}
+	}
+	var noticed []meter.Notice
+	if l.Metrics = nil; l.analysis {
+		noticed = x.hear(l, news, s.commits)
+		now := x.meter.Measures()
+		l.Metrics = &now
+	}
+	about := what{Live: l.ID, From: l.Revision + 1, To: l.Revision + int64(len(news))}
+	l.Grants, l.Revision, l.HeardAt = auth.AsCoach, about.To, l.now
 	if err := write(ctx, tx, l, news); err != nil {
 		return err
 	}
-	if err := l.record(ctx, tx, v); err != nil {
-		return err
-	}
-	var measures *meter.Measures
-	var noticed []meter.Notice
-	if l.analysis {
-		noticed = x.hear(l, news, s.commits)
-		now := x.meter.Measures()
-		measures = &now
-	}
-	about := what{Live: l.ID, From: l.Revision + 1, To: l.Revision + int64(len(news))}
-	if _, err := tx.Exec(ctx, `
-		UPDATE live_sessions SET revision = $3, size = $4, allowance = $5, speakers = $6, heard_at = $7, measures = $8 WHERE org_id = $1 AND id = $2`,
-		v.Org, l.ID, about.To, l.size, l.allowance, l.Speakers, l.now, measures); err != nil || len(news) == 0 {
-		return err
+	if out.LiveSession = &l.Session; len(news) == 0 {
+		return nil
 	}
 	postgres.AfterCommit(tx, func() {
-		s.contents.put(contentKey{v.Org, l.ID, about.From, about.To}, content{utterances: news, measures: measures, shared: l.SharedWithClient})
+		s.contents.Put(contentKey{v.Org, string(about.data())}, &content{about: about, utterances: news, measures: l.Metrics})
 	})
 	if err := s.publish(ctx, tx, l.ref, eventSaid, keyOf(news), about); err != nil {
 		return err
@@ -246,11 +245,24 @@ func (l *row) place(label string) int {
 	return slices.IndexFunc(l.Speakers, func(sp Speaker) bool { return sp.Label == label })
 }
 
+// write writes down what is new and how the live session stands with it, in one go, if anything may be written about the client.
 func write(ctx context.Context, tx pgx.Tx, l *row, news []*Utterance) error {
-	n := len(news)
-	if n == 0 {
-		return nil
+	b := &pgx.Batch{}
+	kept := audit.QueueKept(b, l.ref.Org, l.ref.ClientID.UUID)
+	if len(news) > 0 {
+		l.queue(b, news)
 	}
+	b.Queue(`
+		UPDATE live_sessions SET revision = $3, size = $4, allowance = $5, speakers = $6, heard_at = $7, measures = $8 WHERE org_id = $1 AND id = $2`,
+		l.ref.Org, l.ID, l.Revision, l.size, l.allowance, l.Speakers, l.HeardAt, l.Metrics)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	return kept()
+}
+
+func (l *row) queue(b *pgx.Batch, news []*Utterance) {
+	n := len(news)
 	ids, keys, speakers, texts := make([]UtteranceID, n), make([]ChunkID, n), make([]*int16, n), make([]string, n)
 	revisions, starts, ends, finals := make([]int64, n), make([]int64, n), make([]int64, n), make([]bool, n)
 	for i, u := range news {
@@ -260,7 +272,7 @@ func write(ctx context.Context, tx pgx.Tx, l *row, news []*Utterance) error {
 			speakers[i] = &place
 		}
 	}
-	_, err := tx.Exec(ctx, `
+	b.Queue(`
 		INSERT INTO live_utterances (id, org_id, live_session_id, chunk_id, ordinal, revision, speaker, text, start_ms, end_ms, final)
 		SELECT c.id, $1, $2, c.key, c.revision, c.revision, c.speaker, c.text, c.start_ms, c.end_ms, c.final
 		FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::smallint[], $7::text[], $8::bigint[], $9::bigint[], $10::bool[])
@@ -268,14 +280,9 @@ func write(ctx context.Context, tx pgx.Tx, l *row, news []*Utterance) error {
 		ON CONFLICT (org_id, live_session_id, chunk_id) DO UPDATE SET revision = excluded.revision, speaker = excluded.speaker, text = excluded.text,
 			start_ms = excluded.start_ms, end_ms = excluded.end_ms, final = excluded.final`,
 		l.ref.Org, l.ID, ids, keys, revisions, speakers, texts, starts, ends, finals)
-	return err
 }
 
-// record writes into the audit trail that a source has sent something, once in each minute. Otherwise it only asks whether anything may be
-// written about the client.
-func (l *row) record(ctx context.Context, tx pgx.Tx, v auth.Viewer) error {
-	if l.Revision > 0 && l.HeardAt.Truncate(time.Minute).Equal(l.now.Truncate(time.Minute)) {
-		return audit.RequireKept(ctx, tx, v.Org, l.ref.ClientID.UUID)
-	}
-	return audit.Record(ctx, tx, v, entry("live.append", l.ID, l.ref.ClientID, "utterances"))
+// isRecorded says whether the audit trail has it already that a source has sent something in this minute.
+func (l *row) isRecorded() bool {
+	return l.Revision > 0 && l.HeardAt.Truncate(time.Minute).Equal(l.now.Truncate(time.Minute))
 }

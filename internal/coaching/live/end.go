@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -54,6 +55,30 @@ func (s *Service) End(ctx context.Context, in EndInput) (_ *Session, err error) 
 		return nil, err
 	}
 	return s.latest(ctx, in.SessionID)
+}
+
+// sessionEnds is a session.Ending: what listens to a session ends with it, as by End. Where a consent is missing, what was said waits for it, and
+// nothing is taken any more.
+func (s *Service) sessionEnds(ctx context.Context, tx pgx.Tx, v auth.Viewer, of *session.Session) error {
+	if err := hold(ctx, tx, v.Org, of.ID); err != nil {
+		return err
+	}
+	l, err := lockLatest(ctx, tx, v.Org, of.ID)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && l.Status == Ended {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	switch err := session.RequireConsent(ctx, tx, v.Org, of.ID, consent.Transcription, "sessionId"); {
+	case fault.KindOf(err) == fault.KindInvalid:
+		return nil
+	case err != nil:
+		return err
+	}
+	if err := audit.Record(ctx, tx, v, entry("live.end", l.ID, l.ref.ClientID, "status")); err != nil {
+		return err
+	}
+	return s.end(ctx, tx, l, ByCoach)
 }
 
 // hold locks the session's row, before the live session's: a transcript needs it.
@@ -178,44 +203,78 @@ func (s *Service) Watch(ctx context.Context, job jobs.Job) (err error) {
 	return err
 }
 
+// consentWithdrawn is a consent.Withdrawal: it ends live sessions whose words may not become a transcript any more, and removes what there is of
+// them, so that nothing of it is there again when the consent is.
+func (s *Service) consentWithdrawn(ctx context.Context, tx pgx.Tx, organization, subject id.UUID, scopes []consent.Scope) error {
+	for _, step := range []struct {
+		scope consent.Scope
+		do    func(context.Context, pgx.Tx, id.UUID, session.ID) error
+	}{{consent.AIAnalysis, forget}, {consent.Transcription, s.stop}} {
+		if !slices.Contains(scopes, step.scope) {
+			continue
+		}
+		rows, err := tx.Query(ctx, `
+			SELECT DISTINCT p.session_id FROM participants p JOIN live_sessions l ON l.org_id = $1 AND l.session_id = p.session_id
+			WHERE p.org_id = $1 AND (p.id = $2 OR p.client_id = $2) AND p.role <> 'COACH' AND NOT $3 = ANY(p.consents)
+				AND (l.status <> 'ENDED' OR l.ended_at > now() - $4::interval) ORDER BY p.session_id`, organization, subject, step.scope, 2*kept)
+		if err != nil {
+			return err
+		}
+		of, err := pgx.CollectRows(rows, pgx.RowTo[session.ID])
+		if err != nil {
+			return err
+		}
+		for _, key := range of {
+			if err := step.do(ctx, tx, organization, key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Stop ends what listens to a session in which somebody has taken the consent to a transcript back, and removes all words that are here; for the
 // domains above. What there is none of is no error.
 func (s *Service) Stop(ctx context.Context, organization id.UUID, of session.ID) (err error) {
 	defer fault.Wrap(&err, "live.Stop(%s)", of)
-	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if err := hold(ctx, tx, organization, of); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `DELETE FROM live_nudges n USING live_sessions l WHERE n.org_id = $1 AND l.org_id = $1 AND l.id = n.live_session_id AND l.session_id = $2`,
-			organization, of); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `DELETE FROM live_utterances u USING live_sessions l WHERE u.org_id = $1 AND l.org_id = $1 AND l.id = u.live_session_id AND l.session_id = $2`,
-			organization, of); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `UPDATE live_sessions SET speakers = '[]', measures = NULL WHERE org_id = $1 AND session_id = $2 AND status = 'ENDED'`, organization, of); err != nil {
-			return err
-		}
-		l, err := lockLatest(ctx, tx, organization, of)
-		if errors.Is(err, pgx.ErrNoRows) || err == nil && l.Status == Ended {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		return s.drop(ctx, tx, l)
-	})
+	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error { return s.stop(ctx, tx, organization, of) })
+}
+
+func (s *Service) stop(ctx context.Context, tx pgx.Tx, organization id.UUID, of session.ID) error {
+	if err := hold(ctx, tx, organization, of); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM live_nudges n USING live_sessions l WHERE n.org_id = $1 AND l.org_id = $1 AND l.id = n.live_session_id AND l.session_id = $2`,
+		organization, of); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM live_utterances u USING live_sessions l WHERE u.org_id = $1 AND l.org_id = $1 AND l.id = u.live_session_id AND l.session_id = $2`,
+		organization, of); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE live_sessions SET speakers = '[]', measures = NULL WHERE org_id = $1 AND session_id = $2 AND status = 'ENDED'`, organization, of); err != nil {
+		return err
+	}
+	l, err := lockLatest(ctx, tx, organization, of)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && l.Status == Ended {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return s.drop(ctx, tx, l)
 }
 
 // Forget removes what was derived from the words of a session in which somebody has taken the consent to analysis back; for the domains above.
 func (s *Service) Forget(ctx context.Context, organization id.UUID, of session.ID) error {
-	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `UPDATE live_sessions SET measures = NULL WHERE org_id = $1 AND session_id = $2 AND measures IS NOT NULL`, organization, of); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `DELETE FROM live_nudges n USING live_sessions l WHERE n.org_id = $1 AND l.org_id = $1 AND l.id = n.live_session_id AND l.session_id = $2`, organization, of)
+	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error { return forget(ctx, tx, organization, of) })
+}
+
+func forget(ctx context.Context, tx pgx.Tx, organization id.UUID, of session.ID) error {
+	if _, err := tx.Exec(ctx, `UPDATE live_sessions SET measures = NULL WHERE org_id = $1 AND session_id = $2 AND measures IS NOT NULL`, organization, of); err != nil {
 		return err
-	})
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM live_nudges n USING live_sessions l WHERE n.org_id = $1 AND l.org_id = $1 AND l.id = n.live_session_id AND l.session_id = $2`, organization, of)
+	return err
 }
 
 // drop ends a live session without a transcript.

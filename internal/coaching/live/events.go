@@ -43,13 +43,19 @@ type StateChanged struct {
 	LiveSession *Session
 }
 
-// Said says that utterances came or changed, and what the measures are with them.
+// Said says that utterances came or changed, and what the measures are with them. Two that are equal say the same to the same people.
 type Said struct {
 	Place
 	LiveSessionID ID
-	Utterances    []*Utterance    // shared by all who listen: read only
 	Metrics       *meter.Measures // nil for whom they are not
+	words         *content
 }
+
+// Utterances are shared by all who listen: read only.
+func (s Said) Utterances() []*Utterance { return s.words.utterances }
+
+// IsWhole marks an event that holds all that can be asked of it.
+func (Said) IsWhole() {}
 
 // InsightChanged says that an insight was found in the transcript, or reviewed; nil that it no longer holds.
 type InsightChanged struct {
@@ -80,7 +86,7 @@ func (InsightChanged) IsLiveEvent() {}
 type Events struct {
 	service *Service
 	viewer  auth.Viewer
-	of      session.ID
+	of      accessKey
 	from    stream.Subscription
 	first   *StateChanged
 	shown   map[ID]int64 // up to which change who listens has seen a live session already
@@ -89,8 +95,8 @@ type Events struct {
 // Events begins to listen to a session, whether or not it is live yet: from the event after the given cursor; without one it begins with
 // how the live session stands, if there is one, and goes on from there. It ends with ctx.
 //
-// What the viewer may see is looked at again while it lasts: who may see nothing any more is NotFound to the next event, at the latest half a
-// second after it has changed.
+// What the viewer may see is looked at again while it lasts: with each change of state, whenever Check is called, and otherwise with the first event
+// after accessLife. Who may see nothing any more is NotFound to the next event.
 func (s *Service) Events(ctx context.Context, of session.ID, after *string) (_ *Events, err error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
@@ -101,7 +107,8 @@ func (s *Service) Events(ctx context.Context, of session.ID, after *string) (_ *
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.sees(ctx, v, of, ""); err != nil {
+	e := &Events{service: s, viewer: v, of: accessKeyOf(v, of), shown: map[ID]int64{}}
+	if err := e.Check(ctx); err != nil {
 		return nil, err
 	}
 	from, err := stream.After(after)
@@ -111,14 +118,12 @@ func (s *Service) Events(ctx context.Context, of session.ID, after *string) (_ *
 	if err := s.recordRead(ctx, v, meeting); err != nil {
 		return nil, err
 	}
-	subscription, err := s.events.Subscribe(ctx, v.Org, session.SessionTopic(of), from)
-	if err != nil {
+	if e.from, err = s.events.Subscribe(ctx, v.Org, session.SessionTopic(of), from); err != nil {
 		return nil, err
 	}
-	e := &Events{service: s, viewer: v, of: of, from: subscription, shown: map[ID]int64{}}
 	if after == nil {
 		if err := e.begin(ctx); err != nil {
-			subscription.Close()
+			e.Close()
 			return nil, err
 		}
 	}
@@ -127,8 +132,8 @@ func (s *Service) Events(ctx context.Context, of session.ID, after *string) (_ *
 
 // begin looks at how the live session stands, after the subscription does: what happens between comes again and is known.
 func (e *Events) begin(ctx context.Context) error {
-	found, err := e.service.LatestOf(ctx, []id.UUID{e.of.UUID})
-	if l := found[e.of.UUID]; l != nil {
+	found, err := e.service.LatestOf(ctx, e.About())
+	if l := found[e.of.session.UUID]; l != nil {
 		e.shown[l.ID] = l.Revision
 		e.first = &StateChanged{Place{string(e.from.Cursor()), time.Now().UTC()}, l}
 	}
@@ -154,32 +159,56 @@ func (e *Events) Next(ctx context.Context) (Event, error) {
 }
 
 // About is the session that the viewer must see to listen.
-func (e *Events) About() []id.UUID { return []id.UUID{e.of.UUID} }
+func (e *Events) About() []id.UUID { return []id.UUID{e.of.session.UUID} }
 
 // Check returns a NotFound fault if the viewer may see nothing of what is said any more, as it is now: a consent was withdrawn, or the session is
-// put away or another's.
+// put away or another's. What it finds counts for what comes next.
 func (e *Events) Check(ctx context.Context) error {
-	_, err := e.service.access(ctx, e.viewer, e.of)
+	_, err := e.service.accesses.Renew(ctx, e.of, e.look)
 	return err
 }
 
 // Close stops listening.
 func (e *Events) Close() { e.from.Close() }
 
-// see looks at an event with the viewer's eyes; nil means that there is nothing to see.
+// see looks at an event with the viewer's eyes; nil means that there is nothing to see. Words are what comes most, and are seen where
+// the stack of who waits stays small.
 func (e *Events) see(ctx context.Context, d stream.Delivery) (_ Event, err error) {
 	defer fault.Wrap(&err, "live event %s", d.Kind)
-	place := Place{string(d.Cursor), d.At}
-	since := stream.Cursor("")
-	if d.Kind == eventState { // a consent may have been taken back: what was known before does not count
-		since = d.Cursor
+	if d.Kind == eventSaid {
+		return e.said(ctx, d)
 	}
-	may, err := e.service.sees(ctx, e.viewer, e.of, since)
+	return stream.Aside(e.rare)(ctx, d)
+}
+
+func (e *Events) said(ctx context.Context, d stream.Delivery) (Event, error) {
+	may, err := e.service.accesses.Get(ctx, e.of, e.look)
+	if err != nil {
+		return nil, err
+	}
+	c, err := e.service.content(ctx, e.viewer.Org, d.Data)
+	if err != nil || len(c.utterances) == 0 || c.about.To <= e.shown[c.about.Live] || !slices.Contains(may.words, c.about.Live.UUID) {
+		return nil, err
+	}
+	out := Said{Place: placeOf(d), LiveSessionID: c.about.Live, words: c}
+	if may.analysis && may.grants.Any(auth.AsCoach|auth.AsSupervisor) {
+		out.Metrics = c.measures
+	}
+	return out, nil
+}
+
+// rare is see of what is no words.
+func (e *Events) rare(ctx context.Context, d stream.Delivery) (Event, error) {
+	sees := e.service.accesses.Get
+	if d.Kind == eventState { // a consent may have been taken back: what was known before does not count any more
+		sees = e.service.accesses.Renew
+	}
+	may, err := sees(ctx, e.of, e.look)
 	if err != nil {
 		return nil, err
 	}
 	if !strings.HasPrefix(d.Kind, "live.") {
-		return e.derived(ctx, place, d)
+		return e.derived(ctx, placeOf(d), d)
 	}
 	var about what
 	if err := json.Unmarshal(d.Data, &about); err != nil {
@@ -187,14 +216,14 @@ func (e *Events) see(ctx context.Context, d stream.Delivery) (_ Event, err error
 	}
 	switch {
 	case d.Kind == eventState:
-		return e.state(ctx, place, about.Live)
+		return e.state(ctx, placeOf(d), about.Live)
 	case d.Kind == eventNudge && may.grants.Any(auth.AsCoach) && about.Nudge != nil:
-		return e.nudged(ctx, place, *about.Nudge)
-	case d.Kind != eventSaid:
-		return nil, nil
+		return e.nudged(ctx, placeOf(d), *about.Nudge)
 	}
-	return e.said(ctx, place, about, may)
+	return nil, nil
 }
+
+func placeOf(d stream.Delivery) Place { return Place{string(d.Cursor), d.At} }
 
 func (e *Events) state(ctx context.Context, place Place, key ID) (Event, error) {
 	found, err := e.service.ByIDs(ctx, []id.UUID{key.UUID})
@@ -212,21 +241,6 @@ func (e *Events) nudged(ctx context.Context, place Place, key NudgeID) (Event, e
 	return nil, err
 }
 
-func (e *Events) said(ctx context.Context, place Place, about what, may access) (Event, error) {
-	if about.To <= e.shown[about.Live] {
-		return nil, nil
-	}
-	c, err := e.service.content(ctx, e.viewer.Org, about)
-	if err != nil || len(c.utterances) == 0 || may.grants == auth.AsClient && !c.shared {
-		return nil, err
-	}
-	out := Said{Place: place, LiveSessionID: about.Live, Utterances: c.utterances}
-	if may.analysis && may.grants.Any(auth.AsCoach|auth.AsSupervisor) {
-		out.Metrics = c.measures
-	}
-	return out, nil
-}
-
 // derived is what happens to the transcript and its insights, for who follows the session to its end.
 func (e *Events) derived(ctx context.Context, place Place, d stream.Delivery) (Event, error) {
 	happened, err := e.service.insights.See(ctx, d)
@@ -241,8 +255,8 @@ func (e *Events) derived(ctx context.Context, place Place, d stream.Delivery) (E
 	case insight.Retracted:
 		return InsightChanged{place, h.InsightID, nil}, nil
 	case insight.TranscriptChanged:
-		found, err := e.service.LatestOf(ctx, []id.UUID{e.of.UUID})
-		if l := found[e.of.UUID]; l != nil && l.TranscriptID != nil && *l.TranscriptID == h.Transcript.ID {
+		found, err := e.service.LatestOf(ctx, e.About())
+		if l := found[e.of.session.UUID]; l != nil && l.TranscriptID != nil && *l.TranscriptID == h.Transcript.ID {
 			return StateChanged{place, l}, err
 		}
 		return nil, err
@@ -253,67 +267,65 @@ func (e *Events) derived(ctx context.Context, place Place, d stream.Delivery) (E
 // access is what a viewer may see of a session that is listened to.
 type access struct {
 	grants   auth.Grants
-	analysis bool // what is derived from words, too
+	analysis bool      // what is derived from words, too
+	words    []id.UUID // of which live sessions; what a process remembers of others is not shown
 }
 
 // accessKey is who asks, about what.
 type accessKey struct {
 	org, user id.UUID
 	roles     string
-	of        session.ID
-	since     stream.Cursor // an event after which they must have asked
+	session   session.ID
 }
 
-// accessLife is how long an answer holds: somebody with a hundred sockets asks twice a second, and a withdrawal is noticed within half of one.
-const accessLife = 500 * time.Millisecond
-
-// sees is NotFound if the viewer may see nothing of what is said in a session. The answer is of the last half second, and later than an event if
-// one is named.
-func (s *Service) sees(ctx context.Context, v auth.Viewer, of session.ID, since stream.Cursor) (access, error) {
-	key := accessKey{org: v.Org, user: v.User, of: of, since: since}
+func accessKeyOf(v auth.Viewer, of session.ID) accessKey {
+	key := accessKey{org: v.Org, user: v.User, session: of}
 	for _, role := range slices.Sorted(slices.Values(v.Roles)) {
 		key.roles += string(role) + " "
 	}
-	return s.accesses.get(ctx, key, func(ctx context.Context) (access, error) { return s.access(ctx, v, of) })
+	return key
 }
 
-// access is sees as it is now.
-func (s *Service) access(ctx context.Context, v auth.Viewer, of session.ID) (access, error) {
-	found, err := page.ByIDs(ctx, s.db, v, accesses, session.ConversationScope(v, "s.org_id", session.ToRead, "true", latestIsShared), []id.UUID{of.UUID})
+// accessLife is how long an answer holds of which nobody says that it has changed: migrations 63 and 76 have the database say so of everything by which a
+// viewer may see less, and Check is called then. It is what a viewer may wait for who sees more.
+const accessLife = 5 * time.Second
+
+// look is NotFound if the viewer may see nothing of what is said now.
+func (e *Events) look(ctx context.Context) (access, error) {
+	found, err := page.ByIDs(ctx, e.service.db, e.viewer, accesses, session.ConversationScope(e.viewer, "s.org_id", session.ToRead, "true", latestIsShared), e.About())
 	if err != nil {
 		return access{}, err
 	}
-	a := found[of.UUID]
+	a := found[e.of.session.UUID]
 	if a == nil {
 		return access{}, fault.NotFound("live session")
 	}
-	return access{a.Grants, a.analysis}, nil
+	if a.Grants == auth.AsClient {
+		return access{a.Grants, a.analysis, a.shared}, nil
+	}
+	return access{a.Grants, a.analysis, a.words}, nil
 }
 
 // content is what an event of words holds, for everybody who may see it.
 type content struct {
+	about      what
 	utterances []*Utterance
 	measures   *meter.Measures
-	shared     bool
 }
 
-// contentKey is an event of words.
+// contentKey is the data of an event of words.
 type contentKey struct {
-	org      id.UUID
-	live     ID
-	from, to int64
+	org  id.UUID
+	data string
 }
 
 // content loads what an event is about: once in a process, however many listen. In the process that has written it, it is there already.
-func (s *Service) content(ctx context.Context, organization id.UUID, about what) (content, error) {
-	return s.contents.get(ctx, contentKey{organization, about.Live, about.From, about.To}, func(ctx context.Context) (c content, err error) {
-		err = s.db.QueryRow(ctx, `SELECT measures, shared_with_client FROM live_sessions WHERE org_id = $1 AND id = $2`, organization, about.Live).Scan(&c.measures, &c.shared)
-		if err == pgx.ErrNoRows {
-			return c, nil
-		} else if err != nil {
-			return c, err
+func (s *Service) content(ctx context.Context, organization id.UUID, data json.RawMessage) (*content, error) {
+	return s.contents.Get(ctx, contentKey{organization, string(data)}, func(ctx context.Context) (*content, error) {
+		c := &content{}
+		if err := json.Unmarshal(data, &c.about); err != nil {
+			return nil, err
 		}
-		c.utterances, err = said(ctx, s.db, organization, about.Live, "u.revision BETWEEN $3 AND $4", about.From, about.To)
-		return c, err
+		return c, c.load(ctx, s.db, organization)
 	})
 }

@@ -4,6 +4,7 @@ package live
 import (
 	"encoding/json"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
@@ -49,14 +50,22 @@ func (c ChunkID) MarshalGQL(w io.Writer) {
 	_, _ = w.Write(text) // gqlgen writes into a buffer and checks nothing
 }
 
-// UnmarshalGQL implements graphql.Unmarshaler.
+// UnmarshalGQL implements graphql.Unmarshaler. A source may count its pieces: 17 is "17".
 func (c *ChunkID) UnmarshalGQL(v any) error {
-	s, ok := v.(string)
-	if !ok {
-		return fault.Invalid("", "an id is a string")
+	switch v := v.(type) {
+	case string:
+		*c = ChunkID(v)
+		return nil
+	case int64: // written into a query
+		*c = ChunkID(strconv.FormatInt(v, 10))
+		return nil
+	case json.Number: // given in a variable
+		if n, err := v.Int64(); err == nil {
+			*c = ChunkID(strconv.FormatInt(n, 10))
+			return nil
+		}
 	}
-	*c = ChunkID(s)
-	return nil
+	return fault.Invalid("", "an id is a string or a whole number")
 }
 
 // Status says where a live session stands.
@@ -219,6 +228,14 @@ type what struct {
 	To   int64 `json:"to,omitzero"`
 
 	Nudge *NudgeID `json:"nudgeId,omitzero"`
+}
+
+func (w what) data() json.RawMessage {
+	data, err := json.Marshal(w)
+	if err != nil {
+		panic(err) // ids and numbers have a JSON
+	}
+	return data
 }
 
 // JobWatch is the kind of job that ends a live session whose source has vanished. Its entity is the live session.

@@ -105,7 +105,8 @@ func nudgeScope(v auth.Viewer, orgColumn string) *page.Scope {
 	return session.ConversationScope(v, orgColumn, session.ToAnalyse, "false", "false")
 }
 
-var nudges = page.Table[Nudge]{
+// given are all that a coach was told.
+var given = page.Table[Nudge]{
 	From:    "live_nudges n JOIN live_sessions l ON l.org_id = $1 AND l.id = n.live_session_id" + joinSession,
 	ID:      "n.id",
 	Columns: "n.id, n.live_session_id, n.kind, n.at_ms, n.value, n.threshold, n.chunk_ids, n.topic_ids, n.created_at, n.dismissed_at, l.session_id",
@@ -113,6 +114,16 @@ var nudges = page.Table[Nudge]{
 		return []any{&n.Grants, &n.ID, &n.LiveSessionID, &n.Kind, &n.AtMs, &n.Value, &n.Threshold, &n.ChunkIDs, &n.TopicIDs, &n.CreatedAt, &n.DismissedAt, &n.sessionID}
 	},
 	Key: func(n *Nudge) id.UUID { return n.ID.UUID },
+}
+
+// nudges are those that stand: the words that they rest on were not taken back. A topic that nobody has touched rests on none.
+var nudges = page.Table[Nudge]{
+	From: given.From + ` AND (n.kind = 'AGENDA_ITEM_OPEN' OR NOT EXISTS (
+		SELECT FROM live_utterances u WHERE u.org_id = $1 AND u.live_session_id = l.id AND u.chunk_id = ANY(n.chunk_ids) AND u.text = ''))`,
+	ID:      given.ID,
+	Columns: given.Columns,
+	Dest:    given.Dest,
+	Key:     given.Key,
 }
 
 // nudgesInOrder lists all nudges of a live session, so that it is never a page's order.
@@ -130,13 +141,19 @@ func (s *Service) NudgesByIDs(ctx context.Context, ids []id.UUID) (map[id.UUID]*
 	return page.ByIDs(ctx, s.db, v, nudges, nudgeScope(v, "n.org_id"), ids)
 }
 
-// Nudges returns what the coach was told in each live session, in their order.
+// Nudges returns what the coach was told in each live session, in their order; where that is nothing, it is empty and not nil.
 func (s *Service) Nudges(ctx context.Context, of []id.UUID) ([][]*Nudge, error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return page.AllChildren(ctx, s.db, v, nudges, nudgeScope(v, "n.org_id"), page.Filter{}, nudgesInOrder, "n.live_session_id", of, maxNudges)
+	found, err := page.AllChildren(ctx, s.db, v, nudges, nudgeScope(v, "n.org_id"), page.Filter{}, nudgesInOrder, "n.live_session_id", of, maxNudges)
+	for i, all := range found {
+		if all == nil {
+			found[i] = []*Nudge{}
+		}
+	}
+	return found, err
 }
 
 // Evidence returns the utterances that each nudge rests on, in the order of the nudges.
@@ -161,7 +178,7 @@ func (s *Service) Dismiss(ctx context.Context, in DismissInput) (_ *Nudge, err e
 		return nil, err
 	}
 	defer fault.Wrap(&err, "live.Dismiss(%s)", in.ID)
-	n, err := page.Get(ctx, s.db, v, nudges, nudgeScope(v, "n.org_id"), in.ID.UUID, "nudge")
+	n, err := page.Get(ctx, s.db, v, given, nudgeScope(v, "n.org_id"), in.ID.UUID, "nudge")
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +199,7 @@ func (s *Service) Dismiss(ctx context.Context, in DismissInput) (_ *Nudge, err e
 	if err != nil {
 		return nil, err
 	}
-	return page.Get(ctx, s.db, v, nudges, nudgeScope(v, "n.org_id"), in.ID.UUID, "nudge")
+	return page.Get(ctx, s.db, v, given, nudgeScope(v, "n.org_id"), in.ID.UUID, "nudge")
 }
 
 // rules are from where on something is noticed in a session, by what its coach does usually: nobody is told of what is a habit, and everybody of
@@ -211,8 +228,11 @@ func (s *Service) nudge(ctx context.Context, tx pgx.Tx, x *hearing, l *row, noti
 	if !l.ai || len(noticed) == 0 {
 		return nil
 	}
+	justNudged := func(atMs int64) bool { // the last time lies ahead if the source's clock jumped, and was corrected
+		return l.nudgedMs != nil && atMs >= *l.nudgedMs && atMs < *l.nudgedMs+nudgeEveryMs
+	}
 	noticed = slices.DeleteFunc(noticed, func(n meter.Notice) bool {
-		return !slices.Contains(l.kinds, n.Kind) || l.nudgedMs != nil && n.AtMs < *l.nudgedMs+nudgeEveryMs
+		return !slices.Contains(l.kinds, n.Kind) || justNudged(n.AtMs)
 	})
 	slices.SortStableFunc(noticed, func(a, b meter.Notice) int {
 		return slices.Index(meter.Kinds, a.Kind) - slices.Index(meter.Kinds, b.Kind)

@@ -7,7 +7,7 @@ import (
 )
 
 // scope: who sees a live session is who would see its transcript, for any statement that joins live sessions l and sessions s: the
-// coach, the supervisor with the consent of all in the session, and the client it is shared with.
+// coach, the supervisor with the consent of all in the session, and the client it is shared with, once there is one as long as they see that.
 func scope(v auth.Viewer, orgColumn string) *page.Scope {
-	return session.ConversationScope(v, orgColumn, session.ToRead, "true", "l.shared_with_client")
+	return session.ConversationScope(v, orgColumn, session.ToRead, "true", shared)
 }

@@ -2,9 +2,10 @@ package live
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +16,7 @@ import (
 	"github.com/rapporthq/rapport/internal/coaching/consent"
 	"github.com/rapporthq/rapport/internal/coaching/conversation"
 	"github.com/rapporthq/rapport/internal/coaching/insight"
+	"github.com/rapporthq/rapport/internal/coaching/live/meter"
 	"github.com/rapporthq/rapport/internal/coaching/session"
 	"github.com/rapporthq/rapport/internal/coaching/transcript"
 	"github.com/rapporthq/rapport/internal/platform/auth"
@@ -24,6 +26,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/jobs"
 	"github.com/rapporthq/rapport/internal/platform/page"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
+	"github.com/rapporthq/rapport/internal/platform/recent"
 	"github.com/rapporthq/rapport/internal/platform/stream"
 )
 
@@ -36,8 +39,8 @@ type Service struct {
 	events      stream.Stream
 	commits     func(text string) bool
 	hearings    hearings
-	accesses    *recent[accessKey, access]
-	contents    *recent[contentKey, content]
+	accesses    *recent.Values[accessKey, access]
+	contents    *recent.Values[contentKey, *content]
 }
 
 const (
@@ -47,11 +50,14 @@ const (
 )
 
 // NewService returns a Service over db that tells of what it does by events. commits tells whether a client says in an utterance what they will do.
-func NewService(db *pgxpool.Pool, sessions *session.Service, transcripts *transcript.Service, insights *insight.Service, events stream.Stream, commits func(text string) bool) *Service {
-	return &Service{
+func NewService(db *pgxpool.Pool, consents *consent.Service, sessions *session.Service, transcripts *transcript.Service, insights *insight.Service, events stream.Stream, commits func(text string) bool) *Service {
+	s := &Service{
 		db: db, sessions: sessions, transcripts: transcripts, insights: insights, events: events, commits: commits, hearings: hearings{all: map[session.ID]*hearing{}},
-		accesses: newRecent[accessKey, access](maxAccesses, accessLife), contents: newRecent[contentKey, content](maxContents, contentLife),
+		accesses: recent.New[accessKey, access](maxAccesses, accessLife), contents: recent.New[contentKey, *content](maxContents, contentLife),
 	}
+	consents.OnWithdrawal(s.consentWithdrawn)
+	sessions.OnEnd(s.sessionEnds)
+	return s
 }
 
 // ByIDs returns those of the live sessions that the viewer may see.
@@ -132,8 +138,8 @@ func (s *Service) CountUtterances(ctx context.Context, of []id.UUID) ([]int, err
 	return page.CountChildren(ctx, s.db, v, utterances, scope(v, "u.org_id"), page.Filter{}, "u.live_session_id", of)
 }
 
-// Start begins to listen to a session, which begins with it if it has not. To start what the same source has started is to start it once; another
-// source has to wait for its end.
+// Start begins to listen to a session, which begins with it if it has not. To start what the same source has started is to start it once, unless it
+// is to be another than it is; another source has to wait for its end.
 func (s *Service) Start(ctx context.Context, in StartInput) (_ *Session, err error) {
 	v, err := auth.FromContext(ctx)
 	if err != nil {
@@ -155,20 +161,16 @@ func (s *Service) Start(ctx context.Context, in StartInput) (_ *Session, err err
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	if meeting.ArchivedAt != nil {
-		return nil, fault.Conflict("the session is archived: bring it back first")
-	}
-	switch meeting.Status {
-	case session.Scheduled:
+	if meeting.Status == session.Scheduled {
 		if _, err := s.sessions.Start(ctx, session.StartInput{ID: in.SessionID}); err != nil {
 			return nil, err
 		}
-	case session.InProgress:
-	default:
-		return nil, fault.Conflict("a session that is %s is not going on: import a transcript of it", meeting.Status)
 	}
 	key := ID{id.New()}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := session.RequireGoing(ctx, tx, v.Org, in.SessionID); err != nil {
+			return err
+		}
 		if err := session.RequireConsent(ctx, tx, v.Org, in.SessionID, consent.Transcription, "sessionId"); err != nil {
 			return err
 		}
@@ -188,7 +190,10 @@ func (s *Service) Start(ctx context.Context, in StartInput) (_ *Session, err err
 			if err == nil && l.Source != source {
 				err = errAnotherSource
 			}
-			return err
+			if err != nil {
+				return err
+			}
+			return l.isAs(language, in.SharedWithClient, speakers, in.Nudges)
 		}
 		if err := audit.Record(ctx, tx, v, entry("live.start", key, meeting.ClientID)); err != nil {
 			return err
@@ -205,6 +210,31 @@ func (s *Service) Start(ctx context.Context, in StartInput) (_ *Session, err err
 }
 
 var errAnotherSource = fault.Conflict("another source sends what is said in this session: end its live session first").WithCode(CodeAnotherSource)
+
+// isAs is a fault if a live session that goes on was not started with these options. What is left out is as it is.
+func (l *row) isAs(language *string, shared bool, speakers []Speaker, kinds []meter.Kind) error {
+	as := func(field, is string) error {
+		return fault.Conflict("the live session goes on, and its %s is %s: end it first, or start it again as it was started", field, is)
+	}
+	if language != nil && (l.Language == nil || *l.Language != *language) {
+		return as("language", "another")
+	}
+	if l.SharedWithClient != shared {
+		return as("sharedWithClient", strconv.FormatBool(l.SharedWithClient))
+	}
+	for i, sp := range speakers {
+		if place := l.place(sp.Label); sp.Given && (place < 0 || l.Speakers[place].Role != sp.Role) {
+			return as(fmt.Sprintf("speakers.%d.role", i), "another, or not known")
+		}
+	}
+	without := func(all []meter.Kind) func(meter.Kind) bool {
+		return func(k meter.Kind) bool { return !slices.Contains(all, k) }
+	}
+	if kinds != nil && (slices.ContainsFunc(kinds, without(l.kinds)) || slices.ContainsFunc(l.kinds, without(kinds))) {
+		return as("nudges", "another choice")
+	}
+	return nil
+}
 
 func castOf(problems *check.Input, given []SpeakerInput) []Speaker {
 	speakers := []Speaker{}
@@ -288,17 +318,15 @@ func (s *Service) going(ctx context.Context, tx pgx.Tx, organization id.UUID, ke
 		return nil, err
 	case l.Status == Ended:
 		return nil, fault.Conflict("the live session has ended: start another one, or import what is missing").WithCode(CodeEnded)
+	case l.over:
+		return nil, fault.Conflict("the session is over, and so is its live session: import what is missing").WithCode(CodeEnded)
 	}
 	return l, nil
 }
 
 // publish tells those who listen to the session; key is the event's, "" for one that nothing makes superfluous. Of single words nobody hears who listens to all of a client's or coach's sessions.
 func (s *Service) publish(ctx context.Context, tx pgx.Tx, ref session.Ref, kind, key string, about what) error {
-	data, err := json.Marshal(about)
-	if err != nil {
-		return err
-	}
-	return s.events.Publish(ctx, tx, ref.Org, stream.Event{Kind: kind, Data: data, Key: key}, session.SessionTopic(ref.ID))
+	return s.events.Publish(ctx, tx, ref.Org, stream.Event{Kind: kind, Data: about.data(), Key: key}, session.SessionTopic(ref.ID))
 }
 
 // entry is a line of the audit trail about a live session.

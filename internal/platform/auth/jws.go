@@ -6,16 +6,21 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/lestrrat-go/jwx/v3/jws"
+
+	"github.com/rapporthq/rapport/internal/platform/recent"
 )
 
 // JOSE is jwx's work. What it leaves to its callers is here: which algorithm goes with which key, which headers a token may
@@ -55,6 +60,16 @@ type key struct {
 	id     string
 	algs   []jwa.SignatureAlgorithm
 	public any
+	mark   string // of the public key itself, whatever it is called
+}
+
+// newKey returns a key that goes with these of algorithmsFor.
+func newKey(id string, algs []jwa.SignatureAlgorithm, public any) key {
+	mark, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		panic(err) // algorithmsFor knows no algorithm for what cannot be written down
+	}
+	return key{id, algs, public, string(mark)}
 }
 
 // maxKeys bounds a set, and with it the signatures that one token without kid can make us check.
@@ -81,7 +96,7 @@ func usableKeys(set jwk.Set) (staticKeys, error) {
 		}
 		if len(algs) > 0 {
 			id, _ := k.KeyID()
-			keys = append(keys, key{id, algs, public})
+			keys = append(keys, newKey(id, algs, public))
 		}
 	}
 	if len(keys) == 0 {
@@ -135,12 +150,36 @@ func parseJWS(token string) (kid string, alg jwa.SignatureAlgorithm, payload []b
 	return kid, alg, msg.Payload(), nil
 }
 
-// signedBy says whether one of the keys made the token's signature. Call it only with keys that go with alg.
-func signedBy(keys []key, alg jwa.SignatureAlgorithm, token string) bool {
-	opts := []jws.VerifyOption{jws.WithCompact()}
+// signatures are those that were found right lately. A client sends its token with each request, and to check its signature takes
+// as long as some statements do. What is remembered is that a key made a signature, which no time changes: whether the key still
+// counts, and what the token says, is looked at each time.
+type signatures struct {
+	*recent.Values[signature, struct{}]
+}
+
+// signature is a key with what it has signed, as a digest.
+type signature [sha256.Size]byte
+
+const (
+	maxSignatures = 10_000
+	signatureLife = 10 * time.Minute
+)
+
+func newSignatures() signatures {
+	return signatures{recent.New[signature, struct{}](maxSignatures, signatureLife)}
+}
+
+// by says whether one of the keys made the token's signature. Call it only with keys that go with alg.
+func (s signatures) by(keys []key, alg jwa.SignatureAlgorithm, token string) bool {
 	for _, k := range keys {
-		opts = append(opts, jws.WithKey(alg, k.public))
+		made := signature(sha256.Sum256([]byte(k.mark + "\x00" + alg.String() + "\x00" + token)))
+		if _, known := s.Known(made); known {
+			return true
+		}
+		if _, err := jws.Verify([]byte(token), jws.WithCompact(), jws.WithKey(alg, k.public)); err == nil {
+			s.Put(made, struct{}{})
+			return true
+		}
 	}
-	_, err := jws.Verify([]byte(token), opts...)
-	return err == nil
+	return false
 }

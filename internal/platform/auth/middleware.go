@@ -81,6 +81,7 @@ func (a *Authenticator) Middleware(next http.Handler) http.Handler {
 		} else if err != nil {
 			a.log.LogAttrs(ctx, slog.LevelInfo, "nobody here", slog.String("error", err.Error()))
 		}
+		httpx.Note(ctx, LogAttrs(ctx)...)
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

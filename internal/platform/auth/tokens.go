@@ -36,6 +36,7 @@ type Issuer struct {
 // Verifier verifies bearer tokens: JWTs with an asymmetric signature.
 type Verifier struct {
 	issuers map[string]Issuer
+	signed  signatures
 	now     func() time.Time
 }
 
@@ -48,7 +49,7 @@ func WithClock(now func() time.Time) VerifierOption { return func(v *Verifier) {
 // NewVerifier returns a verifier that believes the issuers. Each must have a name of its own, an audience and keys:
 // without an audience any token that the issuer gave to any other service would open this one.
 func NewVerifier(issuers []Issuer, opts ...VerifierOption) (*Verifier, error) {
-	v := &Verifier{issuers: make(map[string]Issuer, len(issuers)), now: time.Now}
+	v := &Verifier{issuers: make(map[string]Issuer, len(issuers)), signed: newSignatures(), now: time.Now}
 	for _, is := range issuers {
 		if is.Name == "" || is.Audience == "" || is.Keys == nil {
 			return nil, errors.New("auth: an issuer needs a name, an audience and keys")
@@ -97,7 +98,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if len(keys) == 0 {
 		return Claims{}, refused("the token's signature is not accepted", errors.New("no key fits kid and algorithm"))
 	}
-	if !signedBy(keys, alg, token) {
+	if !v.signed.by(keys, alg, token) {
 		return Claims{}, refused("the token's signature is not accepted", errors.New("signature does not match"))
 	}
 	return v.claims(claims, issuer)

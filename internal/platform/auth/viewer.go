@@ -76,6 +76,11 @@ func WithViewer(ctx context.Context, v Viewer) context.Context {
 	return context.WithValue(ctx, viewerKey{}, v)
 }
 
+// WithoutViewer returns a context in which nobody asks, whoever does in ctx: FromContext and ClaimsFrom refuse.
+func WithoutViewer(ctx context.Context) context.Context {
+	return context.WithValue(context.WithValue(ctx, viewerKey{}, nil), holderKey{}, nil)
+}
+
 // FromContext returns the viewer, or an Unauthenticated fault.
 func FromContext(ctx context.Context) (Viewer, error) {
 	if v, ok := ctx.Value(viewerKey{}).(Viewer); ok {

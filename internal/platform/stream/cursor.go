@@ -13,13 +13,15 @@ import (
 // Cursor is a position in one topic, opaque to clients. The zero value is none.
 type Cursor string
 
+var errCursor = fault.Invalid("after", "is not a cursor of this subscription")
+
 // After is the cursor that a client names; nil is none. The empty text is refused: it would be none, and what happened meanwhile be missed in silence.
 func After(named *string) (Cursor, error) {
 	switch {
 	case named == nil:
 		return "", nil
 	case *named == "":
-		return "", fault.Invalid("after", "is not a cursor")
+		return "", errCursor
 	}
 	return Cursor(*named), nil
 }
@@ -51,7 +53,7 @@ func (k Key) Cursor(topic string, n int64) Cursor {
 func (k Key) Position(topic string, c Cursor) (int64, error) {
 	block, err := base64.RawURLEncoding.Strict().DecodeString(string(c))
 	if err != nil || len(block) != aes.BlockSize || len(c) != base64.RawURLEncoding.EncodedLen(aes.BlockSize) { // ends of lines are skipped in silence
-		return 0, fault.Invalid("after", "not a cursor")
+		return 0, errCursor
 	}
 	cipher, err := aes.NewCipher(k[:])
 	if err != nil {
@@ -60,7 +62,7 @@ func (k Key) Position(topic string, c Cursor) (int64, error) {
 	cipher.Decrypt(block, block)
 	n := int64(binary.BigEndian.Uint64(block))
 	if n < 0 || subtle.ConstantTimeCompare(block[half:], topicMark(topic)) == 0 {
-		return 0, fault.Invalid("after", "not a cursor of this topic")
+		return 0, errCursor
 	}
 	return n, nil
 }

@@ -88,7 +88,7 @@ type Subscription interface {
 }
 
 // Seen waits for the next event of which see makes something; events of which it makes nil, because they are not for who looks, are passed over.
-// E is an interface. Errors are those of Next and of see.
+// E is an interface. Errors are those of Next and of see, which is called on the stack of who waits: see Aside.
 func Seen[E any](ctx context.Context, from Subscription, see func(context.Context, Delivery) (E, error)) (E, error) {
 	for {
 		d, err := from.Next(ctx)
@@ -96,11 +96,18 @@ func Seen[E any](ctx context.Context, from Subscription, see func(context.Contex
 			var none E
 			return none, err
 		}
-		var event E
-		aside.Do(func() { event, err = see(ctx, d) })
+		event, err := see(ctx, d)
 		if err != nil || any(event) != nil {
 			return event, err
 		}
+	}
+}
+
+// Aside is see for Seen where it calls deep, a database for one: on a stack that goes with it.
+func Aside[E any](see func(context.Context, Delivery) (E, error)) func(context.Context, Delivery) (E, error) {
+	return func(ctx context.Context, d Delivery) (event E, err error) {
+		aside.Do(func() { event, err = see(ctx, d) })
+		return event, err
 	}
 }
 

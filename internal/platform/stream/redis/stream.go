@@ -111,10 +111,14 @@ func (c *Carrier) Close() {
 // Up implements stream.Carrier.
 func (c *Carrier) Up() bool { return c.up.Load() }
 
-// Probe is Up, as an error for anybody to see.
-func (c *Carrier) Probe(context.Context) error {
+// Probe asks Redis, and says for anybody to see if it does not answer: while nothing is sent, a line that hangs seems up.
+func (c *Carrier) Probe(ctx context.Context) error {
+	away := fault.Unavailable("Redis does not answer; PostgreSQL carries the events")
 	if !c.Up() {
-		return fault.Unavailable("Redis does not answer; PostgreSQL carries the events")
+		return away
+	}
+	if err := c.writer.Ping(ctx).Err(); err != nil {
+		return away.Because(err)
 	}
 	return nil
 }

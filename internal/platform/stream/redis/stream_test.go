@@ -232,6 +232,11 @@ func TestEventsComeWhileRedisHangs(t *testing.T) {
 	expect(t, sub, 0)
 	goOn := b.redis.Hang(t)
 	defer goOn()
+	asked, enough := context.WithTimeout(t.Context(), time.Second)
+	defer enough()
+	if err := here.Probe(asked); err == nil {
+		t.Error("nothing was sent since, and the probe says that Redis answers")
+	}
 	for n := 1; n < 5; n++ {
 		b.publish(t, here, "a", n)
 		expect(t, sub, n)
