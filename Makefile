@@ -21,8 +21,8 @@ run: prerequisites graphiql ## Start everything for development and open the exp
 SPEED ?= 1
 
 .PHONY: demo-live
-demo-live: ## Play a session into a running `make run`, SPEED times as fast as people talk, to watch it in GraphiQL
-	@go run ./tools/demolive -speed $(SPEED)
+demo-live: ## Play a session into a running `make run`, SPEED times as fast as people talk, to watch it in GraphiQL; PORT is the server's
+	@go run ./tools/demolive -speed $(SPEED) -url http://localhost:$(or $(PORT),8080)
 
 .PHONY: run-aws
 run-aws: prerequisites graphiql ## Start everything as on AWS: S3, SQS and SNS of an emulator (Python 3.11), a worker of its own
@@ -52,7 +52,7 @@ verify: prerequisites ## Check format, vet, staticcheck, generated code, migrati
 	@echo "import rules, schema, migrations"; go run ./tools/testrun -- go test ./internal/importtest ./graph/... ./internal/platform/postgres
 
 .PHONY: bench
-bench: ## Measure parsing, pages, statements, screens, imports, audited writes, relays, the pipeline, memory and searches; never fails on a time
+bench: ## Measure parsing, pages, statements, screens, imports, audited writes, relays, the pipeline, memory, live sessions and searches; never fails on a time
 	go run ./tools/bench
 
 IMPORTS ?= 500

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -40,6 +41,20 @@ func TestCleanInAFolderWithASpace(t *testing.T) {
 	for _, dir := range []string{data, stranger} {
 		if _, err := os.Stat(filepath.Join(parent, dir)); err != nil {
 			t.Errorf("%s is gone: %v", dir, err)
+		}
+	}
+}
+
+// make demo-live plays into the server that PORT says.
+func TestDemoLiveGoesToThePort(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("there is no make")
+	}
+	for port, url := range map[string]string{"PORT=8391": "http://localhost:8391", "PORT=": "http://localhost:8080"} {
+		dry := exec.Command("make", "-n", "demo-live")
+		dry.Env = append(os.Environ(), port)
+		if out, err := dry.CombinedOutput(); err != nil || !strings.Contains(string(out), "-url "+url+"\n") {
+			t.Errorf("%s: %v\n%s", port, err, out)
 		}
 	}
 }

@@ -166,10 +166,11 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 	a.services.Engagements = engagement.NewService(db, a.services.Clients, a.news.outbox)
 	a.services.Sessions = session.NewService(db, a.services.Engagements, a.news.outbox)
 	a.services.Goals = goal.NewService(db, a.services.Clients, a.services.Engagements, a.services.Sessions, a.news.outbox)
-	a.services.Transcripts = transcript.NewService(db, a.services.Sessions, a.files, a.stream, a.news.outbox)
+	a.services.Transcripts = transcript.NewService(db, log, a.services.Sessions, a.files, a.stream, a.news.outbox)
 	a.services.Themes = theme.NewService(db)
 	a.services.Insights = insight.NewService(db, a.services.Transcripts, a.services.Sessions, a.services.Clients, a.services.Goals, a.analyser, a.limits(), a.services.Themes, a.stream, a.news.outbox)
-	a.services.Live = live.NewService(db, a.services.Sessions, a.services.Transcripts, a.services.Insights, a.stream, rules.Commits)
+	a.services.Consents = consent.NewService(db, a.news.outbox, consenting(a.services)...)
+	a.services.Live = live.NewService(db, a.services.Consents, a.services.Sessions, a.services.Transcripts, a.services.Insights, a.stream, rules.Commits)
 	a.services.GoalLinks = goal.NewLinks(a.services.Goals, linkable(a.services)...)
 	a.services.Analytics = analytics.NewService(db, a.services.Goals, a.answers())
 	a.services.Briefs = brief.NewService(a.services.Sessions, a.services.Goals, a.services.Insights, a.services.Themes)
@@ -182,7 +183,6 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, db *pgxpool.P
 		Invitations: a.invitation,
 	})
 	a.services.Tags = tag.NewService(db, session.ReplaceTags, taggable(a.services)...)
-	a.services.Consents = consent.NewService(db, a.news.outbox, consenting(a.services)...)
 	if err := a.openMeaning(ctx); err != nil {
 		return nil, err
 	}
@@ -453,7 +453,11 @@ func (a *App) routes() (http.Handler, error) {
 	if a.files.disk != nil {
 		all.Handle(disk.Path, a.files.disk.Handler()) // has a limit of its own
 	}
-	all.Handle("/", httpx.BodyCap(a.config.HTTP.MaxBodyBytes)(mux))
+	capped := httpx.BodyCap(a.config.HTTP.MaxBodyBytes)(mux)
+	all.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		_, r.Pattern = mux.Handler(r) // for the log, also of what is too large to get there
+		capped.ServeHTTP(w, r)
+	})
 	return httpx.Chain(all,
 		httpx.RequestID, httpx.AccessLog(a.log), httpx.Recover(a.log), httpx.CORS(a.config.HTTP.CORSOrigins)), nil
 }

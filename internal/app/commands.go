@@ -332,7 +332,11 @@ func importFile(f *flag.FlagSet) action {
 			return err
 		}
 		t := imported.Transcript
-		fmt.Fprintf(o.out, "%s  version %d, %s\n", t.ID, t.Version, *t.Format)
+		read := format.Format("not read yet") // an upload's
+		if t.Format != nil {
+			read = *t.Format
+		}
+		fmt.Fprintf(o.out, "%s  version %d, %s\n", t.ID, t.Version, read)
 		for _, w := range t.Warnings {
 			fmt.Fprintf(o.out, "  line %d: %s; assumed: %s\n", w.Line, w.Message, w.Assumed)
 		}

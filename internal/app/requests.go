@@ -2,9 +2,12 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
@@ -45,4 +48,33 @@ func silentRules() *rules.Rules {
 		all.AddRule(quiet.rule.Name, quiet.rule.RuleFunc)
 	}
 	return all
+}
+
+// oneStream refuses subscriptions to more or less than one field. The validator counts names; what an alias asks for twice, and what a directive
+// leaves out, the executor finds only when it has begun, and takes for a mistake of ours.
+type oneStream struct{}
+
+// ExtensionName implements graphql.HandlerExtension.
+func (oneStream) ExtensionName() string { return "OneStream" }
+
+// Validate implements graphql.HandlerExtension.
+func (oneStream) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationContext implements graphql.OperationContextMutator.
+func (oneStream) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	if op.Operation.Operation != ast.Subscription {
+		return nil
+	}
+	fields := graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})
+	var err *gqlerror.Error
+	switch len(fields) {
+	case 1:
+		return nil
+	case 0:
+		err = gqlerror.ErrorPosf(op.Operation.Position, "A subscription must select one top level field: with these variables its directives leave out all.")
+	default:
+		err = gqlerror.ErrorPosf(fields[1].Position, "A subscription must select only one top level field: it selects %d.", len(fields))
+	}
+	errcode.Set(err, errcode.ValidationFailed)
+	return err
 }

@@ -117,7 +117,7 @@ func lanes(cfg config.Config) []pgqueue.Lane {
 		return []string{kind(search.SubjectSession), kind(search.SubjectNote), kind(search.SubjectGoal), kind(search.SubjectAction)}
 	}
 	return []pgqueue.Lane{
-		{Kinds: []string{search.SubjectTranscript.Job()}, Room: n},
+		{Kinds: []string{search.SubjectTranscript.Job()}, Room: 2 * n}, // one of which a very long conversation may take
 		{Kinds: []string{transcript.JobEmbed}, Room: n},
 		{Kinds: small(search.Subject.Job), Room: 2 * n, Patience: time.Second},
 		{Kinds: small(search.Subject.EmbedJob), Room: n, Patience: 5 * time.Second},

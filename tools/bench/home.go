@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/postgres"
 	"github.com/rapporthq/rapport/tools/bench/seed"
 )
@@ -90,12 +89,8 @@ func (b *bench) database(ctx context.Context, name string, fill func(db *pgxpool
 		db.Close()
 		return nil, "", err
 	}
-	issuer, err := auth.OpenDevIssuer(b.home)
-	if err == nil {
-		progress("filling a database for " + name)
-		err = fill(db, issuer.Issuer().Name)
-	}
-	if err == nil {
+	progress("filling a database for " + name)
+	if err = fill(db, b.issuer.Issuer().Name); err == nil {
 		err = leaveUnsearched(ctx, db)
 	}
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/rapporthq/rapport/internal/coaching/session"
-	"github.com/rapporthq/rapport/internal/platform/id"
 	pgstream "github.com/rapporthq/rapport/internal/platform/stream/postgres"
 	"github.com/rapporthq/rapport/tools/bench/seed"
 )
@@ -39,6 +38,24 @@ func measureImport(ctx context.Context, b *bench) error {
 	return nil
 }
 
+// session plans a session with a client of the practice.
+func (b *bench) session(ctx context.Context, c *child, at time.Time) (made session.ID, err error) {
+	var out struct {
+		CreateSession struct {
+			Session    struct{ ID string }
+			UserErrors refusals
+		}
+	}
+	if err := b.mutate(ctx, c, `mutation($in: CreateSessionInput!) { createSession(input: $in) { session { id } userErrors { message } } }`,
+		map[string]any{"in": map[string]any{"engagementId": b.practice.Engagement.String(), "startsAt": at}}, &out); err != nil {
+		return made, err
+	}
+	if err := out.CreateSession.UserErrors.err(); err != nil {
+		return made, err
+	}
+	return made, made.UnmarshalGQL(out.CreateSession.Session.ID)
+}
+
 type imported struct {
 	answered, first, ready time.Duration
 	insights               int
@@ -47,18 +64,11 @@ type imported struct {
 func (b *bench) importOnce(ctx context.Context, c *child, file []byte) (r imported, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	var made struct {
-		CreateSession struct{ Session struct{ ID string } }
-	}
-	if err := b.mutate(ctx, c, `mutation($in: CreateSessionInput!) { createSession(input: $in) { session { id } } }`,
-		map[string]any{"in": map[string]any{"engagementId": b.practice.Engagement.String(), "startsAt": "2025-01-01T10:00:00Z"}}, &made); err != nil {
-		return r, err
-	}
-	_, key, err := id.Parse(made.CreateSession.Session.ID)
+	meeting, err := b.session(ctx, c, time.Date(2025, 1, 1, 10, 0, 0, 0, time.UTC))
 	if err != nil {
 		return r, err
 	}
-	s, err := b.dial(ctx, c)
+	s, err := c.dial(ctx, b.token)
 	if err != nil {
 		return r, err
 	}
@@ -68,8 +78,8 @@ func (b *bench) importOnce(ctx context.Context, c *child, file []byte) (r import
 	if err != nil {
 		return r, err
 	}
-	after := string(secret.Cursor(session.SessionTopic(session.ID{UUID: key}), 0))
-	if err := s.subscribe(ctx, 1, made.CreateSession.Session.ID, &after); err != nil {
+	after := string(secret.Cursor(session.SessionTopic(meeting), 0))
+	if err := s.subscribe(ctx, 1, meeting.String(), &after); err != nil {
 		return r, err
 	}
 	time.Sleep(200 * time.Millisecond) // and that its taking hold is not measured
@@ -79,14 +89,13 @@ func (b *bench) importOnce(ctx context.Context, c *child, file []byte) (r import
 	go func() {
 		var out struct {
 			ImportTranscript struct {
-				Transcript *struct{ ID string }
-				UserErrors []struct{ Message string }
+				UserErrors refusals
 			}
 		}
 		err := b.mutate(ctx, c, `mutation($in: ImportTranscriptInput!) { importTranscript(input: $in) { transcript { id status } userErrors { message } } }`,
-			map[string]any{"in": map[string]any{"sessionId": made.CreateSession.Session.ID, "content": string(file), "filename": "recording.vtt"}}, &out)
-		if err == nil && out.ImportTranscript.Transcript == nil {
-			err = fmt.Errorf("not imported: %v", out.ImportTranscript.UserErrors)
+			map[string]any{"in": map[string]any{"sessionId": meeting.String(), "content": string(file), "filename": "recording.vtt"}}, &out)
+		if err == nil {
+			err = out.ImportTranscript.UserErrors.err()
 		}
 		r.answered = time.Since(begin)
 		if err != nil {

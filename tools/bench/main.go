@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -66,6 +67,7 @@ var sections = []struct {
 	{"pipeline", measurePipeline},
 	{"relays", measureRelays},
 	{"memory", measureMemory},
+	{"live", measureLive},
 	{"sockets", measureSockets},
 	{"answers", measureAnswers},
 	{"search", measureSearch},
@@ -82,7 +84,7 @@ func main() {
 	flag.IntVar(&o.runs, "runs", 5, "how often everything is measured; medians are printed")
 	flag.DurationVar(&o.length, "length", 5*time.Second, "how long one run of the dashboard lasts, for each side")
 	flag.IntVar(&o.conns, "conns", 16, "connections that ask for the dashboard at once")
-	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of each side of the dashboard, and the plans of its statements, into this folder")
+	flag.StringVar(&o.profile, "profile", "", "write CPU profiles of each side of the dashboard and of the sockets, and of the live hour, and the plans of the dashboard's statements, into this folder")
 	flag.IntVar(&o.transcripts, "transcripts", 1000, "how many transcripts go through the pipeline")
 	flag.IntVar(&o.workers, "workers", 1, "with how many workers the pipeline is measured at first; at most with two")
 	flag.IntVar(&o.load.Utterances, "utterances", 100_000, "how many utterances are searched in Elasticsearch; the goals of docs/search.md are for 1,000,000, which take half an hour")
@@ -116,7 +118,9 @@ type bench struct {
 	out      io.Writer
 	db       *pgxpool.Pool // the bench's own, not the servers'
 	practice *seed.Practice
-	token    string
+	client   *http.Client
+	issuer   *auth.DevIssuer
+	token    string // the coach's
 	files    uint64 // that were sent through the pipeline
 }
 
@@ -125,7 +129,8 @@ func measure(ctx context.Context, o options) (err error) {
 	for name := range strings.SplitSeq(o.sections, ",") {
 		chosen[strings.TrimSpace(name)] = true
 	}
-	b := &bench{options: o, out: os.Stdout}
+	// As many connections as there are sources that send at once (http.DefaultClient keeps two).
+	b := &bench{options: o, out: os.Stdout, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: followed}}}
 	for _, s := range sections {
 		if o.sections != "" && !chosen[s.name] {
 			continue
@@ -190,12 +195,11 @@ func (b *bench) prepare(ctx context.Context) (closeAll func(), err error) {
 	if err := postgres.Migrate(ctx, b.db); err != nil {
 		return closeAll, err
 	}
-	issuer, err := auth.OpenDevIssuer(b.home)
-	if err != nil {
+	if b.issuer, err = auth.OpenDevIssuer(b.home); err != nil {
 		return closeAll, err
 	}
 	progress("filling the database")
-	if b.practice, err = seed.Load(ctx, b.db, issuer.Issuer().Name, seed.Full); err != nil {
+	if b.practice, err = seed.Load(ctx, b.db, b.issuer.Issuer().Name, seed.Full); err != nil {
 		return closeAll, err
 	}
 	if err := leaveUnsearched(ctx, b.db); err != nil {
@@ -204,12 +208,18 @@ func (b *bench) prepare(ctx context.Context) (closeAll func(), err error) {
 	if _, err := b.db.Exec(ctx, "CHECKPOINT"); err != nil && !isForbidden(err) {
 		return closeAll, err
 	}
-	if b.token, _, err = issuer.Issue(auth.Person{Subject: seed.Coach, Email: seed.Coach}); err != nil {
+	if b.token, err = b.tokenOf(seed.Coach); err != nil {
 		return closeAll, err
 	}
 	fmt.Fprintf(b.out, "\n%s/%s, %d cores, %s, PostgreSQL of its own with fsync; %d sessions, %d utterances; medians of %d runs\n",
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), seed.Full.Clients*seed.Full.Sessions, b.practice.Utterances, b.runs)
 	return closeAll, nil
+}
+
+// tokenOf is a person's, who is known by their address.
+func (b *bench) tokenOf(address string) (string, error) {
+	token, _, err := b.issuer.Issue(auth.Person{Subject: address, Email: address})
+	return token, err
 }
 
 // installed is the folder that servers are installed in.

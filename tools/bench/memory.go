@@ -49,7 +49,7 @@ func (b *bench) listeners(ctx context.Context, w *tabwriter.Writer, sockets int)
 	}()
 	each := subscriptions / max(1, sockets)
 	for range sockets {
-		s, err := b.dial(ctx, c)
+		s, err := c.dial(ctx, b.token)
 		if err != nil {
 			return err
 		}
@@ -147,12 +147,12 @@ func (b *bench) event(ctx context.Context, c *child, arrived <-chan arrival) (fi
 	failed := make(chan error, 1)
 	go func() {
 		var out struct {
-			ReviewInsight struct{ UserErrors []struct{ Message string } }
+			ReviewInsight struct{ UserErrors refusals }
 		}
 		err := b.mutate(ctx, c, `mutation($in: ReviewInsightInput!) { reviewInsight(input: $in) { userErrors { message } } }`,
 			map[string]any{"in": map[string]any{"insightId": b.practice.Insight.String(), "decision": "EDIT", "title": begin.String()[:27]}}, &out)
-		if err == nil && len(out.ReviewInsight.UserErrors) > 0 {
-			err = errors.New(out.ReviewInsight.UserErrors[0].Message)
+		if err == nil {
+			err = out.ReviewInsight.UserErrors.err()
 		}
 		failed <- err
 	}()

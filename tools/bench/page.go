@@ -50,7 +50,7 @@ func measurePage(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer db.Close()
-	texts := transcript.NewService(db, session.NewService(db, engagement.NewService(db, client.NewService(db, nil), nil), nil), nil, nil, nil)
+	texts := transcript.NewService(db, nil, session.NewService(db, engagement.NewService(db, client.NewService(db, nil), nil), nil), nil, nil, nil)
 	ctx = auth.WithViewer(ctx, b.practice.Viewer)
 	hundred := 100
 	read := func(args page.Args) (*page.Connection[transcript.Utterance], error) {

@@ -20,7 +20,6 @@ import (
 
 	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/coaching/search"
-	"github.com/rapporthq/rapport/internal/platform/auth"
 	embedlocal "github.com/rapporthq/rapport/internal/platform/embed/local"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/textsearch"
@@ -117,12 +116,8 @@ func (b *bench) searched(ctx context.Context, name string, load seed.Houses, ser
 }
 
 func (s *searchers) join(houses []seed.House) error {
-	issuer, err := auth.OpenDevIssuer(s.home)
-	if err != nil {
-		return err
-	}
 	for _, h := range houses {
-		token, _, err := issuer.Issue(auth.Person{Subject: h.Coach, Email: h.Coach})
+		token, err := s.tokenOf(h.Coach)
 		if err != nil {
 			return err
 		}

@@ -42,6 +42,7 @@ type figures struct {
 	Statements int64
 	Resident   int64
 	Heap       uint64
+	Stacks     uint64
 	Goroutines int
 }
 
@@ -83,7 +84,7 @@ func serve(ctx context.Context, o options) error {
 		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		_ = json.NewEncoder(w).Encode(figures{cpu(), statements.Load(), resident(), m.HeapAlloc, runtime.NumGoroutine()})
+		_ = json.NewEncoder(w).Encode(figures{cpu(), statements.Load(), resident(), m.HeapAlloc, m.StackInuse, runtime.NumGoroutine()})
 	})
 	mux.HandleFunc("/profile", pprof.Profile)
 	mux.HandleFunc("/heap", pprof.Handler("heap").ServeHTTP)
@@ -109,7 +110,7 @@ func serve(ctx context.Context, o options) error {
 // byHand is the side's handler that stands beside the product.
 func byHand(ctx context.Context, o options, db *pgxpool.Pool) (http.Handler, error) {
 	if o.serve == fanout {
-		return newFanout(ctx, db)
+		return newFanout(ctx, db), nil
 	}
 	return newFloor(o.home, db, o.serve == floor)
 }

@@ -20,14 +20,14 @@ type message struct {
 	Payload json.RawMessage `json:"payload,omitempty"`
 }
 
-func (b *bench) dial(ctx context.Context, c *child) (*socket, error) {
+func (c *child) dial(ctx context.Context, token string) (*socket, error) {
 	conn, _, err := websocket.Dial(ctx, "ws://"+c.Addr+"/graphql", &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
 	if err != nil {
 		return nil, err
 	}
 	conn.SetReadLimit(1 << 22)
 	s := &socket{conn}
-	if err := s.send(ctx, "", "connection_init", map[string]string{"Authorization": "Bearer " + b.token}); err != nil {
+	if err := s.send(ctx, "", "connection_init", map[string]string{"Authorization": "Bearer " + token}); err != nil {
 		return nil, err
 	}
 	if m, err := s.read(ctx); err != nil || m.Type != "connection_ack" {
@@ -104,7 +104,7 @@ func (b *bench) mutate(ctx context.Context, c *child, query string, variables, o
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+b.token)
-	res, err := http.DefaultClient.Do(req)
+	res, err := b.client.Do(req)
 	if err != nil {
 		return err
 	}
@@ -120,4 +120,14 @@ func (b *bench) mutate(ctx context.Context, c *child, query string, variables, o
 		return fmt.Errorf("the server says: %s", answer.Errors[0].Message)
 	}
 	return json.Unmarshal(answer.Data, out)
+}
+
+// refusals are what a mutation does not do.
+type refusals []struct{ Message string }
+
+func (r refusals) err() error {
+	if len(r) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the server refuses: %s", r[0].Message)
 }

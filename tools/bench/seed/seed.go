@@ -34,16 +34,21 @@ type Size struct {
 	Insights   int // a session, with one or two citations each
 	Goals      int // a client, with two check-ins each, linked with the client's latest session and an insight of it
 	Actions    int // a client, half of them done; for the goals in turn, if there are any
+
+	Supervisors int // of the coach alone; all clients have consented to them
 }
 
 // Full is the size that `make bench` measures with: 500 sessions, 5,000 insights, more than 100,000 utterances.
-var Full = Size{Clients: 10, Sessions: 50, Utterances: 200, Insights: 10, Goals: 2, Actions: 10}
+var Full = Size{Clients: 10, Sessions: 50, Utterances: 200, Insights: 10, Goals: 2, Actions: 10, Supervisors: 9}
 
 // Small is the least that fills every list of the dashboard: 50 sessions.
 var Small = Size{Clients: 10, Sessions: 5, Utterances: 12, Insights: 5, Goals: 1, Actions: 2}
 
 // Coach is the subject and the address of the coach.
 const Coach = "coach@bench.example"
+
+// Supervisor is the subject and the address of the coach's supervisor of that number, from 0.
+func Supervisor(n int) string { return fmt.Sprintf("supervisor%d@bench.example", n) }
 
 // Practice is what there is now.
 type Practice struct {
@@ -64,6 +69,10 @@ func Load(ctx context.Context, db *pgxpool.Pool, issuer string, size Size) (*Pra
 	p := b.coach(home, Coach, "Vera Lindqvist", size)
 	b.coach(home, "colleague@bench.example", "Piet Oosterhuis", fifth)
 	b.coach(b.organization("noise", "Elsewhere Coaching"), "coach@noise.example", "Ilse Marquardt", fifth)
+	for n := range size.Supervisors {
+		supervisor := b.person(home, Supervisor(n), b.words.Name(), auth.RoleSupervisor)
+		b.add("supervisions", home, supervisor, p.Viewer.User, b.at)
+	}
 	p.Utterances = len(b.rows["utterances"])
 	if err := b.copy(ctx, db); err != nil {
 		return nil, err
@@ -102,6 +111,7 @@ var tables = []table{
 	{"users", []string{"id", "email", "name", "created_at"}},
 	{"user_identities", []string{"issuer", "subject", "user_id", "created_at"}},
 	{"memberships", []string{"id", "org_id", "user_id", "roles", "created_at"}},
+	{"supervisions", []string{"org_id", "supervisor_id", "coach_id", "created_at"}},
 	{"clients", []string{"id", "org_id", "coach_id", "name", "email", "created_at", "updated_at"}},
 	{"engagements", []string{"id", "org_id", "client_id", "coach_id", "title", "status", "created_at", "updated_at"}},
 	{"consents", []string{"id", "org_id", "client_id", "scope", "text_version", "source", "given_at", "recorded_by"}},
@@ -165,12 +175,18 @@ var kinds = []struct {
 
 var tagNames = []string{"follow up", "board", "delegation", "new role", "conflict", "energy", "hiring", "quiet quarter"}
 
-// coach makes a coach with a practice.
-func (b *builder) coach(organization id.UUID, address, name string, size Size) *Practice {
+// person makes a member of an organization.
+func (b *builder) person(organization id.UUID, address, name string, role auth.Role) id.UUID {
 	user := b.id()
 	b.add("users", user, address, name, b.at)
 	b.add("user_identities", b.issuer, address, user, b.at)
-	b.add("memberships", b.id(), organization, user, []string{string(auth.RoleCoach)}, b.at)
+	b.add("memberships", b.id(), organization, user, []string{string(role)}, b.at)
+	return user
+}
+
+// coach makes a coach with a practice.
+func (b *builder) coach(organization id.UUID, address, name string, size Size) *Practice {
+	user := b.person(organization, address, name, auth.RoleCoach)
 	tags := make([]id.UUID, len(tagNames))
 	for i, tag := range tagNames {
 		tags[i] = b.id()
