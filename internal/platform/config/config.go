@@ -148,8 +148,8 @@ func (a Auth) Enabled() bool { return a.Issuer != "" }
 type Jobs struct {
 	// How many jobs one process runs at the same time.
 	Concurrency int `env:"RAPPORT_WORKER_CONCURRENCY, default=4"`
-	// How many transcripts are indexed for searching, and how many get vectors, at a time in all processes together; of notices and of smaller
-	// things to be found it is twice as many. They yield while other jobs wait for a worker: transcripts for at most five minutes, the rest for
+	// How many transcripts get vectors for searching at a time, in all processes together; of those whose words are indexed, of notices and of
+	// smaller things to be found it is twice as many. They yield while other jobs wait for a worker: transcripts for at most five minutes, the rest for
 	// seconds. With several workers, their number.
 	Indexing int `env:"RAPPORT_INDEXING_CONCURRENCY, default=1"`
 	// How long a job belongs to a worker that gives no sign of life. Then another worker takes it over.
@@ -334,7 +334,7 @@ type Meaning struct {
 	// Where indexes are described: Pinecone, or what speaks its protocol. https, or http on this machine.
 	PineconeURL string `env:"RAPPORT_PINECONE_URL, default=https://api.pinecone.io"`
 	// How many MiB of vectors a process keeps in memory, where they are in the database: those of who searched last.
-	VectorMemory int64 `env:"RAPPORT_VECTOR_MEMORY_MIB, default=256"`
+	VectorMemory int64 `env:"RAPPORT_VECTOR_MEMORY_MIB, default=512"`
 }
 
 // Log is about the log. Lines go to standard error and hold ids, never content.

@@ -52,7 +52,7 @@ func TestDefaults(t *testing.T) {
 		Analysis: Analysis{Analyser: AnalyserRules, OpenAIURL: "https://api.openai.com/v1", OpenAIModel: "gpt-4-turbo", OpenAITimeout: time.Minute,
 			OpenAIConcurrency: 4, OpenAIMonthlyLimit: 100},
 		Search:  Search{ElasticsearchPrefix: "rapport", ElasticsearchShards: 1, ElasticsearchReplicas: 1, ElasticsearchTimeout: 2 * time.Second},
-		Meaning: Meaning{Embedder: EmbedderLocal, OpenAIModel: "text-embedding-3-small", OpenAIDimension: 512, PineconeURL: "https://api.pinecone.io", VectorMemory: 256},
+		Meaning: Meaning{Embedder: EmbedderLocal, OpenAIModel: "text-embedding-3-small", OpenAIDimension: 512, PineconeURL: "https://api.pinecone.io", VectorMemory: 512},
 		Log:     Log{Level: slog.LevelInfo, Format: LogText},
 		Metrics: Metrics{Format: MetricsOff, Namespace: "Rapport"},
 	}

@@ -169,9 +169,17 @@ func (c *checkState) note(ctx context.Context, log *slog.Logger, err error) {
 		if errors.As(err, &known) {
 			err = errors.Unwrap(known) // what the message does not tell
 		}
-		log.WarnContext(ctx, "not ready", "check", c.Name, "adapter", c.Adapter, "reason", now, "err", err)
+		state := "not ready"
+		if c.Optional {
+			state = "degraded"
+		}
+		about := []any{"check", c.Name, "adapter", c.Adapter, "reason", now}
+		if err != nil {
+			about = append(about, "err", err)
+		}
+		log.WarnContext(ctx, state, about...)
 	default:
-		log.InfoContext(ctx, "ready again", "check", c.Name, "adapter", c.Adapter)
+		log.InfoContext(ctx, "answers again", "check", c.Name, "adapter", c.Adapter)
 	}
 	c.last = now
 }

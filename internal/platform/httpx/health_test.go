@@ -102,6 +102,17 @@ func TestReadyKeepsDetailsToTheLog(t *testing.T) {
 	}
 }
 
+// A dependency without which most still works degrades, and what an error does not tell is not logged as nothing.
+func TestDegradedIsNotUnready(t *testing.T) {
+	t.Parallel()
+	log, lines := newLog()
+	ask(t, Ready(log, Check{Name: "limits", Adapter: "redis", Optional: true, Probe: func(context.Context) error { return fault.Unavailable("away") }}))
+	got := lines.String()
+	if !strings.Contains(got, "degraded") || !strings.Contains(got, "limits") || strings.Contains(got, "not ready") || strings.Contains(got, "nil") || strings.Contains(got, "null") {
+		t.Errorf("the log says %s", got)
+	}
+}
+
 func TestReadyNamesTheAdapter(t *testing.T) {
 	t.Parallel()
 	w := do(Ready(quiet(), Check{Name: "queue", Adapter: "sqs", Probe: up}), httptest.NewRequest("GET", "/readyz", nil))

@@ -128,7 +128,7 @@ func TestAccessLog(t *testing.T) {
 		w.WriteHeader(http.StatusTeapot)
 		_, _ = io.WriteString(w, "12345")
 	})
-	inner.HandleFunc("GET /files/{name}", func(http.ResponseWriter, *http.Request) {})
+	inner.HandleFunc("GET /files/{name}", func(_ http.ResponseWriter, r *http.Request) { Note(r.Context(), slog.String("user", "u1")) })
 	mux.HandleFunc("POST /readyz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	mux.Handle("/graphql", BodyCap(100)(inner))
 	mux.Handle("/files/", inner)
@@ -149,13 +149,16 @@ func TestAccessLog(t *testing.T) {
 		`"level":"INFO","msg":"request","method":"POST","route":"/graphql","status":418,"bytes":5,"ms":`,
 		`"level":"INFO","msg":"request","method":"POST","route":"-","status":404,"bytes":19,"ms":`,
 		`"level":"DEBUG","msg":"request","method":"POST","route":"/readyz","status":503,"bytes":0,"ms":`,
-		`"level":"INFO","msg":"request","method":"GET","route":"/files/{name}","status":200,"bytes":0,"ms":`,
+		`"level":"INFO","msg":"request","method":"GET","route":"/files/{name}","status":200,"bytes":0,"ms":`, // and what was noted, below
 		`"level":"INFO","msg":"request","method":"-","route":"/graphql","status":418,"bytes":5,"ms":`,
 	}
 	got := strings.Split(strings.TrimSpace(out.String()), "\n")
 	for i, w := range want {
 		if i >= len(got) || !strings.Contains(got[i], w) {
 			t.Errorf("line %d: got %v, want %s", i, got, w)
+		}
+		if i < len(got) && strings.Contains(got[i], `"user":"u1"`) != strings.Contains(w, "/files/") {
+			t.Errorf("line %d: noted in %s", i, got[i])
 		}
 	}
 }

@@ -112,14 +112,14 @@ func describePanic(v any) string {
 }
 
 // AccessLog writes a line for each request when it has been answered: the route that a ServeMux below has found for it, and never
-// the path, the query string, headers or a body, in which strangers may write what they like. A
+// the path, the query string, headers or a body, in which strangers may write what they like; and what Note has added. A
 // socket's line comes when it opens. Probes are logged at debug level, our mistakes at error level. A 503 is none: who
 // answers it logs what is out of reach.
 func AccessLog(log *slog.Logger) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start, rec := time.Now(), record(w)
-			r = r.WithContext(context.WithValue(r.Context(), laterKey{}, rec.later))
+			r = r.WithContext(context.WithValue(r.Context(), toldKey{}, rec.told))
 			method := knownMethod(r.Method) // who is below us may change the request
 			defer func() {
 				route := route(r)
@@ -134,10 +134,15 @@ func AccessLog(log *slog.Logger) Middleware {
 				case route == healthPath || route == readyPath:
 					level = slog.LevelDebug
 				}
-				log.LogAttrs(r.Context(), level, "request",
+				line := []slog.Attr{
 					slog.String("method", method), slog.String("route", route), slog.Int("status", status),
 					slog.Int64("bytes", rec.bytes),
-					slog.Float64("ms", float64(time.Since(start).Microseconds())/1000))
+					slog.Float64("ms", float64(time.Since(start).Microseconds())/1000),
+				}
+				if noted := rec.told.attrs.Load(); noted != nil {
+					line = append(line, *noted...)
+				}
+				log.LogAttrs(r.Context(), level, "request", line...)
 			}()
 			next.ServeHTTP(rec, r)
 		})

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"log/slog"
 	"math"
 	"net"
 	"net/http"
@@ -18,7 +19,7 @@ type recorder struct {
 	http.ResponseWriter
 	status int // 0 until the headers are sent
 	bytes  int64
-	later  *atomic.Pointer[refusal] // set by RetryLater and SlowDown
+	told   *told
 }
 
 var _ interface {
@@ -32,12 +33,25 @@ func record(w http.ResponseWriter) *recorder {
 	if rec, ok := w.(*recorder); ok {
 		return rec
 	}
-	return &recorder{ResponseWriter: w, later: new(atomic.Pointer[refusal])}
+	return &recorder{ResponseWriter: w, told: new(told)}
 }
 
-// laterKey finds recorder.later. The recorder itself is in no context: that of a socket would hold on to the buffers of its
+// told is what those who handle a request say of it: they know it by the context.
+type told struct {
+	later atomic.Pointer[refusal]     // set by RetryLater and SlowDown
+	attrs atomic.Pointer[[]slog.Attr] // set by Note
+}
+
+// toldKey finds recorder.told. The recorder itself is in no context: that of a socket would hold on to the buffers of its
 // handshake.
-type laterKey struct{}
+type toldKey struct{}
+
+// Note has attributes stand in AccessLog's line of the request that ctx belongs to: what is found out deep inside, such as who has sent it.
+func Note(ctx context.Context, attrs ...slog.Attr) {
+	if t, ok := ctx.Value(toldKey{}).(*told); ok {
+		t.attrs.Store(&attrs)
+	}
+}
 
 // RetryLater makes a 503 with Retry-After of the answer to the request that ctx belongs to, whatever status its handler
 // sends: for one who finds deep inside that nothing can be answered now. It comes too late for an answer that has begun,
@@ -53,8 +67,8 @@ func SlowDown(ctx context.Context, wait time.Duration) {
 type refusal struct{ status, after int }
 
 func refuse(ctx context.Context, with refusal) {
-	if later, ok := ctx.Value(laterKey{}).(*atomic.Pointer[refusal]); ok {
-		later.Store(&with)
+	if t, ok := ctx.Value(toldKey{}).(*told); ok {
+		t.later.Store(&with)
 	}
 }
 
@@ -66,7 +80,7 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *recorder) WriteHeader(status int) {
 	informational := status < 200 && status != http.StatusSwitchingProtocols
 	if w.status == 0 && !informational {
-		if r := w.later.Load(); r != nil {
+		if r := w.told.later.Load(); r != nil {
 			status = r.status
 			w.Header().Set("Retry-After", strconv.Itoa(r.after))
 		}
