@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -177,6 +178,12 @@ func TestElasticsearchKilledWhileImporting(t *testing.T) {
 	asking.Wait()
 	if held, err := env.App.Services().Search.Verify(t.Context()); err != nil || held.Repaired != 0 {
 		t.Errorf("the indexes differ: %+v, %v", held, err)
+	}
+	if n := strings.Count(env.Log.String(), "the search engine does not answer"); n == 0 || int64(n) > degraded.Load()/2 {
+		t.Errorf("of %d degraded searches the log has %d lines", degraded.Load(), n)
+	}
+	if !strings.Contains(env.Log.String(), "connection refused") {
+		t.Errorf("the log does not say why: %s", slices.DeleteFunc(strings.Split(env.Log.String(), "\n"), func(l string) bool { return !strings.Contains(l, "does not answer") }))
 	}
 	t.Logf("%d searches, %d of them degraded", asked.Load(), degraded.Load())
 }

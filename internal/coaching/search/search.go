@@ -237,3 +237,6 @@ const pendingAtMost = 2000
 
 // soon is how long a search may take in one index.
 const soon = 5 * time.Second
+
+// quiet is how long nothing is logged after it was that the fallback is asked.
+const quiet = 10 * time.Second

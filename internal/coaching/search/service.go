@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
@@ -45,6 +47,7 @@ type Service struct {
 	domains  Domains
 	primary  textsearch.Index
 	fallback textsearch.Index // nil where primary needs none
+	told     atomic.Int64     // when it was last logged that the fallback was asked, in nanoseconds of Unix time
 }
 
 // NewService returns a Service that searches in index, and in fallback while index cannot be reached. Both are kept; fallback may be nil.
@@ -87,7 +90,19 @@ func (s *Service) reach(ctx context.Context, x textsearch.Index, do func(ctx con
 	if err == nil || s.fallback == nil || x == s.fallback || ctx.Err() != nil || fault.KindOf(err) != fault.KindUnavailable && !errors.Is(err, context.DeadlineExceeded) {
 		return x, err
 	}
+	s.missed(ctx, err)
 	return s.fallback, try(s.fallback)
+}
+
+// missed logs why the fallback is asked, not for every search: while it lasts there may be hundreds a second.
+func (s *Service) missed(ctx context.Context, why error) {
+	now := time.Now().UnixNano()
+	if last := s.told.Load(); now-last > int64(quiet) && s.told.CompareAndSwap(last, now) {
+		if f := (*fault.Error)(nil); errors.As(why, &f) && f.Unwrap() != nil {
+			why = f.Unwrap() // what people are told does not say it
+		}
+		s.log.WarnContext(ctx, "the search engine does not answer: the database is searched", "err", why)
+	}
 }
 
 // Search finds what the viewer may see.

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
@@ -65,11 +66,12 @@ type guarded struct {
 	user     string
 	password *secret.Value
 	breaker  *gobreaker.CircuitBreaker[*http.Response]
+	last     atomic.Pointer[error] // that counted against the server
 }
 
 // Perform implements esapi.Transport.
 func (g *guarded) Perform(r *http.Request) (*http.Response, error) {
-	return g.breaker.Execute(func() (*http.Response, error) {
+	res, err := g.breaker.Execute(func() (*http.Response, error) {
 		ctx := r.Context()
 		switch {
 		case g.key != nil:
@@ -91,6 +93,14 @@ func (g *guarded) Perform(r *http.Request) (*http.Response, error) {
 		}
 		return res, nil
 	})
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		if last := g.last.Load(); last != nil {
+			err = fmt.Errorf("left alone for a while: %w", *last)
+		}
+	} else if err != nil && !errors.Is(err, context.Canceled) {
+		g.last.Store(&err)
+	}
+	return res, err
 }
 
 // unwell says whether a status is of a server that cannot serve, and not of one that is busy or does not like the request.
