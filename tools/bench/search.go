@@ -277,7 +277,7 @@ func (s *searchers) modes(ctx context.Context) error {
 	if err := w.Flush(); err != nil || s.less == 0 {
 		return err
 	}
-	_, err := fmt.Fprintf(s.out, "  %d answers were degraded: the machine is too busy for these figures to say anything\n", s.less)
+	_, err := fmt.Fprintf(s.out, "  %d answers were degraded, which are the database's: these figures say nothing\n", s.less)
 	return err
 }
 

@@ -75,6 +75,10 @@ func TestServer(t *testing.T) {
 	if _, err := fmt.Fscanln(out, &url); err != nil || !strings.HasPrefix(url, "http") {
 		t.Fatalf("%q, %v", url, err)
 	}
+	// Elasticsearch's breaker looks at the memory that is used, and lets only G1 free some before it refuses a request.
+	if status, answer := call(t, "GET", url+"/_nodes/jvm", ""); status != 200 || !strings.Contains(answer, `"G1 Young Generation"`) {
+		t.Errorf("it collects garbage otherwise: %d %s", status, answer)
+	}
 	if status, answer := call(t, "POST", url+"/_analyze", `{"tokenizer":"standard","filter":[{"type":"stemmer","language":"english"}],"text":"walking"}`); status != 200 || !strings.Contains(answer, `"walk"`) {
 		t.Errorf("the core has no analyzers: %d %s", status, answer)
 	}
