@@ -89,10 +89,10 @@ FUZZTIME ?= 60s
 
 .PHONY: fuzz
 fuzz: ## Fuzz readers, exports, placeholders and cursors, each for FUZZTIME; a find becomes a file under testdata/fuzz, to be committed
-	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/coaching/transcript/format
-	go test -run '^$$' -fuzz '^FuzzRoundTrip$$' -fuzztime $(FUZZTIME) ./internal/coaching/transcript/format
-	go test -run '^$$' -fuzz '^FuzzRestore$$' -fuzztime $(FUZZTIME) ./internal/coaching/insight/pseudonym
-	go test -run '^$$' -fuzz '^FuzzCursor$$' -fuzztime $(FUZZTIME) ./internal/platform/stream
+	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./internal/coaching/transcript/format
+	go test -run '^$$' -fuzz '^FuzzRoundTrip$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./internal/coaching/transcript/format
+	go test -run '^$$' -fuzz '^FuzzRestore$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./internal/coaching/insight/pseudonym
+	go test -run '^$$' -fuzz '^FuzzCursor$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./internal/platform/stream
 
 .PHONY: graphiql
 graphiql: ## Bundle GraphiQL into the binary's files (only when something changed)
