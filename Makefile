@@ -88,10 +88,11 @@ generate: ## Generate graph/ from the schema and docs/configuration.md from the 
 FUZZTIME ?= 60s
 
 .PHONY: fuzz
-fuzz: ## Fuzz readers, exports, placeholders and cursors, each for FUZZTIME; a find becomes a file under testdata/fuzz, to be committed
+fuzz: ## Fuzz readers, exports, placeholders, queries and cursors, each for FUZZTIME; a find becomes a file under testdata/fuzz, to be committed
 	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./internal/coaching/transcript/format
 	go test -run '^$$' -fuzz '^FuzzRoundTrip$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./internal/coaching/transcript/format
 	go test -run '^$$' -fuzz '^FuzzRestore$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./internal/coaching/insight/pseudonym
+	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./internal/coaching/search
 	go test -run '^$$' -fuzz '^FuzzCursor$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./internal/platform/stream
 
 .PHONY: graphiql

@@ -315,7 +315,7 @@ func (r *reader) term(depth int) *queryNode {
 		r.note("A word of more than %d letters is left out.", textsearch.MaxQueryWord)
 		r.long = true
 		return nil
-	case t.kind == tokenPhrase && len(words) > 1:
+	case len(words) > 1 && (t.kind == tokenPhrase || len(strings.Join(words, " ")) > textsearch.MaxQueryWord): // a long address is no word
 		return &queryNode{op: queryPhrase, text: strings.Join(words, " ")}
 	case strings.HasSuffix(t.text, "*") && len(words) == 1:
 		if utf8.RuneCountInString(words[0]) < 2 {

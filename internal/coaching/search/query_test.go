@@ -119,7 +119,7 @@ func TestWordsThatMayBeMissing(t *testing.T) {
 
 // Whatever somebody types is read in little time, makes what an index takes, and is read the same when it is typed as it was read.
 func FuzzParse(f *testing.F) {
-	for _, text := range []string{`a "b c" -d OR (e f*) tag:"x y" after:2026`, `"`, "((((((((((((((", "-----", "-(-a)", "a -(b -(c -(d -(e -(f -(g -(h -(i", "x (-(a OR b) OR (c (-(a OR b) OR (c (-(a OR b) OR (c (-(a OR b) OR (c (-(a OR b) OR (c", "a:b:c", "“x”", "OR OR", "+a -b"} {
+	for _, text := range []string{`a "b c" -d OR (e f*) tag:"x y" after:2026`, `"`, "((((((((((((((", "-----", "-(-a)", "a -(b -(c -(d -(e -(f -(g -(h -(i", "x (-(a OR b) OR (c (-(a OR b) OR (c (-(a OR b) OR (c (-(a OR b) OR (c (-(a OR b) OR (c", "a:b:c", "“x”", "OR OR", "+a -b", strings.Repeat("a/", 150)} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
