@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"context"
+	"crypto/rand"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func TestSource(t *testing.T) {
 func TestOnlyTheCurrentVersionCounts(t *testing.T) {
 	t.Parallel()
 	cfg := reach(t, testkit.AWS(t))
-	const name = "rotation/current"
+	name, binary := "rotation/"+rand.Text(), "rotation/"+rand.Text()
 	client, s := api.NewFromConfig(cfg), New(cfg)
 	fetch := func(name string) string {
 		text, err := s.Fetch(t.Context(), name)
@@ -66,10 +67,10 @@ func TestOnlyTheCurrentVersionCounts(t *testing.T) {
 	if got := fetch(name); got != "two" {
 		t.Errorf("afterwards: %q", got)
 	}
-	if _, err := client.CreateSecret(t.Context(), &api.CreateSecretInput{Name: aws.String("rotation/binary"), SecretBinary: []byte{1, 2}}); err != nil {
+	if _, err := client.CreateSecret(t.Context(), &api.CreateSecretInput{Name: aws.String(binary), SecretBinary: []byte{1, 2}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Fetch(t.Context(), "rotation/binary"); fault.KindOf(err) != fault.KindNotFound {
+	if _, err := s.Fetch(t.Context(), binary); fault.KindOf(err) != fault.KindNotFound {
 		t.Errorf("bytes that are no text: %v", err)
 	}
 }
