@@ -15792,9 +15792,9 @@ type SearchExplanation {
   keywordRank: Int!
   "What that place is due to."
   keywordScore: Float!
-  "Its place among what was found by meaning, from 1; null if it was not, or was not looked for so."
+  "Its place among what was found by meaning, from 1, where several places may belong to one hit; null if it was not, or was not looked for so."
   semanticRank: Int
-  "The sum of 1 ÷ (60 + rank) over both lists; null if none were merged."
+  "The sum of 1 ÷ (60 + rank) over the lists that it is in; null in the mode KEYWORD."
   fusedScore: Float
   "What has found it."
   engine: String!
@@ -15898,7 +15898,7 @@ type Query {
     orderBy: SearchOrder! = RELEVANCE
     "How many at most; 20 if left out, at most 100."
     first: Int
-    "Only what comes after this cursor. A cursor of another query, or of another order, is refused with CURSOR_LOST."
+    "Only what comes after this cursor. A cursor of another search, of which anything but ` + "`" + `first` + "`" + ` and ` + "`" + `facets` + "`" + ` is different, is refused with CURSOR_LOST."
     after: String
   ): SearchResults!
   "The viewer's questions, the thread that was asked last first."
@@ -17838,7 +17838,7 @@ input UpdateSavedSearchInput {
   filter: SessionFilter
   "How to look."
   mode: SearchMode
-  "Only these kinds, at most six; all if empty."
+  "Only these kinds, at most ten; all if empty."
   kinds: [SearchKind!]
   "Whether to put hits together; null is not to."
   groupBy: SearchGroupBy

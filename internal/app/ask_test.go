@@ -120,6 +120,18 @@ func TestAskExtractive(t *testing.T) {
 		t.Errorf("what nobody spoke of is %s", got.brief())
 	}
 
+	for _, question := range []string{ // in scripts that do not part words, and no words at all
+		"先週のセッションで彼女が上司との関係について話したときに本当に言いたかったことは何だったのか教えてくださいそして次回までにやると約束したことも知りたいです",
+		strings.Repeat("日", 1000), strings.Repeat("x", 1000), "ʼ",
+	} {
+		thread, message := asks(t, ruth, apptest.Vars{"question": question})
+		env.Work(t)
+		if got := answer(t, ruth, message); got.Status != "ANSWERED" {
+			t.Errorf("%.30s: %s", question, got.brief())
+		}
+		does(t, ruth, "deleteAskThread", "thread", "id", apptest.Vars{"id": thread})
+	}
+
 	// Listed, the last first, and deleted with all that is in it.
 	var list struct {
 		AskThreads struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/rapporthq/rapport/internal/platform/auth"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/page"
+	"github.com/rapporthq/rapport/internal/platform/textsearch"
 )
 
 // Evidence finds the utterances that have to do with a question, the likeliest first, by words and by meaning, in conversations that the viewer may read
@@ -56,6 +57,10 @@ func (s *Service) Evidence(ctx context.Context, question string, within *session
 func onlyWords(text string) string {
 	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && r != '\'' && r != '’'
+	})
+	words = slices.DeleteFunc(words, func(w string) bool {
+		parts := textsearch.Words(w)
+		return len(parts) == 0 || slices.ContainsFunc(parts, tooLong)
 	})
 	return strings.Join(words[:min(len(words), maxParts)], " ")
 }

@@ -33,7 +33,7 @@ func (s *Service) grouped(ctx context.Context, q *question) (answer, error) {
 	if err != nil {
 		return a, err
 	}
-	r.Size, r.GroupBy, r.PerGroup = 0, "", 0
+	r.Size, r.PerGroup = 0, 0
 	all, err := s.ask(ctx, q.sight, r)
 	a.Total, a.Facets = all.Total, all.Facets
 	return a, err

@@ -311,11 +311,11 @@ func (r *reader) term(depth int) *queryNode {
 			r.note("%q is left out: the beginning of a word has two letters at least.", clip(t.text))
 		}
 		return nil
-	case slices.ContainsFunc(words, func(w string) bool { return len(w) > textsearch.MaxQueryWord }):
+	case slices.ContainsFunc(words, tooLong):
 		r.note("A word of more than %d letters is left out.", textsearch.MaxQueryWord)
 		r.long = true
 		return nil
-	case len(words) > 1 && (t.kind == tokenPhrase || len(strings.Join(words, " ")) > textsearch.MaxQueryWord): // a long address is no word
+	case len(words) > 1 && (t.kind == tokenPhrase || tooLong(strings.Join(words, " "))): // a long address is no word
 		return &queryNode{op: queryPhrase, text: strings.Join(words, " ")}
 	case strings.HasSuffix(t.text, "*") && len(words) == 1:
 		if utf8.RuneCountInString(words[0]) < 2 {
@@ -329,6 +329,8 @@ func (r *reader) term(depth int) *queryNode {
 	}
 	return &queryNode{op: queryWord, text: strings.Join(words, " ")}
 }
+
+func tooLong(word string) bool { return utf8.RuneCountInString(word) > textsearch.MaxQueryWord }
 
 // depth is how deeply, at most, expr nests.
 func (n *queryNode) depth() (most int) {

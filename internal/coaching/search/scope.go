@@ -74,7 +74,7 @@ func (s *Service) see(ctx context.Context, v auth.Viewer, f *session.Filter) (*s
 	if err != nil {
 		return nil, err
 	}
-	g := &sight{viewer: v, limited: f != nil}
+	g := &sight{viewer: v, limited: f != nil && (f.Types != nil || f.Statuses != nil || f.ParticipantUserIds != nil || f.HasTranscript != nil)}
 	for _, w := range found {
 		g.sessions = append(g.sessions, w.ID.String())
 		if w.Readable != nil {

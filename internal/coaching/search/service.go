@@ -2,9 +2,14 @@ package search
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -116,11 +121,36 @@ func (s *Service) Search(ctx context.Context, in Request) (_ *Result, err error)
 	if err != nil {
 		return nil, err
 	}
+	name := q.name()
+	if in.After != nil {
+		place, mine := strings.CutPrefix(*in.After, name)
+		if !mine || place == "" {
+			return nil, textsearch.ErrCursor
+		}
+		q.After = &place
+	}
 	a, err := s.find(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	return s.present(ctx, q, a)
+	out, err := s.present(ctx, q, a)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range out.Hits {
+		h.Cursor = name + h.Cursor
+	}
+	return out, nil
+}
+
+// name is what the cursors of a request begin with: they lead on in what this viewer finds by it, and nowhere else. Facets and the size of a page may change.
+func (q *question) name() string {
+	asked, err := json.Marshal([]any{q.viewer.Org, q.viewer.User, q.parsed.text(), q.Filter, q.Mode, q.Kinds, q.GroupBy, q.Order})
+	if err != nil {
+		panic(err) // texts, times and ids
+	}
+	sum := sha256.Sum256(asked)
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
 // question is a request as it was understood.
@@ -242,6 +272,11 @@ func (s *Service) present(ctx context.Context, q *question, a answer) (_ *Result
 	out := &Result{Interpretation: &Interpretation{Query: q.parsed.text(), Notes: append([]string{}, q.parsed.notes...)}, HasNextPage: a.More}
 	if a.places == nil {
 		out.TotalCount = &a.Total
+	}
+	if q.Mode != Semantic {
+		for _, word := range textsearch.Nearly(a.Query) {
+			out.Interpretation.Notes = append(out.Interpretation.Notes, fmt.Sprintf("%q is in nothing that you may see: what is spelled nearly so is looked for.", word))
+		}
 	}
 	var marks map[string][]textsearch.Highlight
 	marked := a // perhaps by the fallback

@@ -191,8 +191,8 @@ func (s Schema) checkWord(where, text, field string, words bool) error {
 	if !words {
 		return fault.Invalid(where, "has no words")
 	}
-	if len(text) > MaxQueryWord {
-		return fault.Invalid(where, "has a word of more than %d bytes", MaxQueryWord)
+	if utf8.RuneCountInString(text) > MaxQueryWord {
+		return fault.Invalid(where, "has a word of more than %d letters", MaxQueryWord)
 	}
 	if field != "" && !slices.ContainsFunc(s.Texts, func(t Text) bool { return t.Name == field }) {
 		return fault.Invalid(where, "%q is no text field", field)

@@ -31,7 +31,7 @@ const (
 	MaxNodes     = 1000    // parts of a request's expressions, Terms counting as one however many values it has
 	MaxDepth     = 12      // how deeply they nest: Elasticsearch takes 30 levels, and needs two of them for one
 	MaxTerms     = 100_000 // values of one Terms
-	MaxQueryWord = 200     // bytes of a Word, and of each word of a Phrase
+	MaxQueryWord = 200     // letters of a Word, and of each word of a Phrase
 )
 
 // Schema says which fields documents have, by the names that their domain gives them. An adapter is made for one schema.

@@ -32,6 +32,9 @@ type cursor struct {
 
 const maxCursor = 64 << 10
 
+// maxIDF is more than a phrase of a whole query's words can have.
+const maxIDF = 1e6
+
 func (c cursor) String() string {
 	raw, _ := json.Marshal(c) // always marshals
 	return base64.RawURLEncoding.EncodeToString(raw)
@@ -41,6 +44,9 @@ func readCursor(text, of string, leaves int) (*cursor, error) {
 	var c cursor
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(text) > maxCursor || json.Unmarshal(raw, &c) != nil || c.Of != of || len(c.IDF) != leaves || len(c.Near) != leaves || c.ID != clean(c.ID) {
+		return nil, textsearch.ErrCursor
+	}
+	if slices.ContainsFunc(c.IDF, func(w float64) bool { return w < 0 || w > maxIDF }) {
 		return nil, textsearch.ErrCursor
 	}
 	for _, near := range c.Near {
@@ -196,6 +202,9 @@ func (x *Index) find(ctx context.Context, org id.UUID, r textsearch.Request, p *
 	if r.Filter != nil {
 		fmt.Fprintf(s, " AND (%s)", x.filter(s, r.Filter))
 	}
+	if r.GroupBy != "" {
+		fmt.Fprintf(s, " AND %s IS NOT NULL", x.column(r.GroupBy))
+	}
 	if len(r.Facets) == 0 {
 		for _, field := range fields {
 			fmt.Fprintf(s, " AND (%s)", x.filter(s, r.Narrow[field]))
@@ -214,8 +223,8 @@ func (x *Index) find(ctx context.Context, org id.UUID, r textsearch.Request, p *
 		parts = append(parts, fmt.Sprintf(`SELECT 'hit', best, %s, key, place FROM (
 			SELECT *, dense_rank() OVER (ORDER BY top DESC, topid) AS best FROM (
 				SELECT m.*, %s AS key, row_number() OVER w AS place, first_value(score) OVER w AS top, first_value(id) OVER w AS topid
-				FROM m WHERE %s AND %s IS NOT NULL WINDOW w AS (PARTITION BY %s ORDER BY score DESC, id)) k WHERE place <= %d) g WHERE best <= %d`,
-			hitColumns, key, narrowed, key, key, r.PerGroup+1, r.Size+1))
+				FROM m WHERE %s WINDOW w AS (PARTITION BY %s ORDER BY score DESC, id)) k WHERE place <= %d) g WHERE best <= %d`,
+			hitColumns, key, narrowed, key, r.PerGroup+1, r.Size+1))
 	default:
 		beyond := ""
 		if after != nil {

@@ -316,8 +316,8 @@ func groups(t *testing.T, f Fixture) {
 	if diff := differ([]string{"a2", "a3"}, names(found.Hits[0].Also)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if found.More {
-		t.Error("there are more groups")
+	if found.More || found.Total != 4 {
+		t.Errorf("%d are in groups, and there are more: %t", found.Total, found.More)
 	}
 	r.Size = 1
 	if found = f.search(t, r); len(found.Hits) != 1 || !found.More {

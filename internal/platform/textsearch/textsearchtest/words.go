@@ -233,6 +233,12 @@ func takesAnyText(t *testing.T, f Fixture) {
 	if got := f.search(t, textsearch.Request{Query: word("anchor"), Total: true, Size: 100}); got.Total != len(hostile) {
 		t.Errorf("%d of %d are found", got.Total, len(hostile))
 	}
+	for _, letter := range []string{"x", "щ", "日"} {
+		w := textsearch.Word{Text: strings.Repeat(letter, textsearch.MaxQueryWord), Fuzzy: true}
+		if _, err := f.Index.Search(t.Context(), f.Org, textsearch.Request{Query: w, Size: 5}); err != nil {
+			t.Errorf("a word of so many %s as may be: %v", letter, err)
+		}
+	}
 	for _, h := range hostile {
 		for _, q := range []textsearch.Expr{
 			word(h), phrase(h), textsearch.Word{Text: h, Prefix: true}, textsearch.Word{Text: h, Fuzzy: true}, textsearch.Not{Of: word(h)}, is("client", h),
