@@ -131,6 +131,13 @@ func TestAskExtractive(t *testing.T) {
 		}
 		does(t, ruth, "deleteAskThread", "thread", "id", apptest.Vars{"id": thread})
 	}
+	// Read as a whole, with the utterances of what is quoted, and listed with what was answered.
+	var whole struct{ Node struct{ Messages []asked } }
+	ruth.Must(t, `query($id: ID!) {node(id: $id) {... on AskThread {id title messages {`+strings.Replace(askedFields, "id text", "id text startMs speaker {displayName role}", 1)+`}}}}`, apptest.Vars{"id": thread}, &whole)
+	if m := whole.Node.Messages; len(m) != 2 || len(m[0].Sentences[0].Citations[0].Utterances) == 0 {
+		t.Errorf("the thread is %+v", m)
+	}
+	ruth.Must(t, `{askThreads(first: 20) {nodes {id title messages {id question status sentences {text citations {quote session {id}}}}}}}`, nil, nil)
 
 	// Listed, the last first, and deleted with all that is in it.
 	var list struct {

@@ -13,6 +13,10 @@ const shortList = 5
 
 // most is how many things the lists without paging have at most: who changes them or answers them sees to that. A new one needs its place
 // here (TestListsAreBounded).
+//
+// What an answer is made of is the exception. It may have 20 sentences of five quotes of 20 utterances each, and never has: a thread of 50 would
+// quote 100,000 utterances of the forty that an answer is looked for in. So these count as they are in a long answer, of 20 quotes in all, each
+// of an exchange.
 var most = map[string]int{
 	"Organization.consentTexts": 5, "Membership.supervisors": 20, "Membership.supervises": 100, "NotificationPreferences.types": 15,
 	"Client.tags": 40, "Session.tags": 40, "Insight.tags": 40, "Note.tags": 40, "Query.savedFilters": 50, "Query.savedSearches": 50,
@@ -20,7 +24,7 @@ var most = map[string]int{
 	"Session.overlaps": 10, "Session.participants": 50, "Session.agenda": 50,
 	"Transcript.warnings": 200, "Transcript.speakers": 100, "TranscriptEdit.speakers": 100, "SpeakerQuestion.speakers": 100,
 	"SessionMetrics.speakers": 100, "SessionMetrics.timeline": 20,
-	"Utterance.cues": 30, "Utterance.revisions": 50, "Utterance.codes": 10, "Passage.utterances": 20, "Citation.utterances": 20,
+	"Utterance.cues": 30, "Utterance.revisions": 50, "Utterance.codes": 10, "Passage.utterances": 5, "Citation.utterances": 5,
 	"Insight.citations": 10, "Summary.sections": 5, "SummarySection.points": 10, "SummaryPoint.citations": 10,
 	"Transcript.skillEvidence": 20, "SkillEvidence.citations": 10,
 	"MetricSeries.groups": 10, "MetricGroup.points": 40, // analytics.MaxPoints in all
@@ -30,7 +34,7 @@ var most = map[string]int{
 	"AuditVerification.problems": 100, "DataRequest.counts": 60, "RetentionReport.stores": 60, "RetentionSweep.stores": 60, "UploadLink.headers": 10,
 	"ModelSpending.months": 12, "ModelSpendingMonth.models": 10,
 	"LiveSession.speakers": 50, "LiveSession.nudges": 720, "LiveNudge.evidence": 4, "LiveNudge.topics": 50, "LiveUtterancesSaid.utterances": 100,
-	"Query.suggest": 20, "AskThread.messages": 50, "AskMessage.sentences": 20, "AskSentence.citations": 5, "SearchResults.nodes": page.MaxSize, "SearchResults.facets": 10, "SearchFacet.buckets": 10, "SearchHit.highlights": 2, "SearchHit.around": 5, "SearchHit.others": 5, "SearchHighlight.segments": 10,
+	"Query.suggest": 20, "AskThread.messages": 50, "AskMessage.sentences": 10, "AskSentence.citations": 2, "SearchResults.nodes": page.MaxSize, "SearchResults.facets": 10, "SearchFacet.buckets": 10, "SearchHit.highlights": 2, "SearchHit.around": 5, "SearchHit.others": 5, "SearchHighlight.segments": 10,
 }
 
 // cost estimates how many fields an operation answers at most: each field counts one, times the sizes of the pages and lists

@@ -3,6 +3,7 @@ package app_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -152,5 +153,46 @@ func TestSavedSearches(t *testing.T) {
 	}
 	if got := change(t, coach, "createSavedSearch", "savedSearch", "id", apptest.Vars{"name": "one more", "query": ""}); briefly(got.userErrors) != "CONFLICT " {
 		t.Errorf("one too many: %s", got.response.Body)
+	}
+}
+
+// An erasure forgets the searches whose client: would find who is erased, however that is written, and no others.
+func TestErasureForgetsSearchesByName(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	velda := does(t, coach, "createClient", "client", "id", apptest.Vars{"name": "Velda Wraxall"})["id"]
+	does(t, coach, "updateClient", "client", "id", apptest.Vars{"id": velda, "name": "Velda O’Quörnish-Smythe"})
+	queries := []string{"client:velda job", "client:o'quornish", "client:o'quorn* lawyer", "client:O’QUÖ", `client:"velda o'q"`, "client:“velda o'q”", "client:smy|client:zzz", "client:zzz OR client:smy", "-client:v",
+		"(client:velda,)", "client:'smythe'", "client:velda?", `client:"o'quornish smythe" boss`, "client:velda_o'q"}
+	others := []string{"velda", "client:jonas", "client:quorn", "client:elda", "client:veldaa", "client:* boss", "client:'' boss", `client:"velda smythe"`, "client:o'quornish_smythes", "client:%da"}
+	kept := map[string]any{}
+	for _, query := range append(queries, others...) {
+		kept[query] = does(t, coach, "createSavedSearch", "savedSearch", "id", apptest.Vars{"name": query, "query": query})["id"]
+	}
+	for _, query := range queries {
+		if got, failed := runs(t, coach, kept[query], ""); failed != "" || strings.Contains(fmt.Sprint(got.Interpretation.Notes), "You know no client called") != strings.Contains(query, "zzz") {
+			t.Errorf("%s: %s %v", query, failed, got.Interpretation.Notes)
+		}
+	}
+	for _, query := range others[2:] {
+		if got, failed := runs(t, coach, kept[query], ""); failed != "" || !strings.Contains(fmt.Sprint(got.Interpretation.Notes), "You know no client called") {
+			t.Errorf("%s finds somebody: %s %v", query, failed, got.Interpretation.Notes)
+		}
+	}
+	queries = append(queries, "client:wrax")
+	kept["client:wrax"] = does(t, coach, "createSavedSearch", "savedSearch", "id", apptest.Vars{"name": "as she was called", "query": "client:wrax"})["id"]
+	if _, errs := ask(t, env.Login(t, apptest.Owner), "requestErasure", apptest.Vars{"clientId": velda, "confirm": "Velda O’Quörnish-Smythe"}); len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	env.Work(t)
+	for query, key := range kept {
+		want := 0
+		if slices.Contains(others, query) {
+			want = 1
+		}
+		if n := value[int](t, env, `SELECT count(*) FROM saved_filters WHERE id = $1`, uuid(t, key.(string))); n != want {
+			t.Errorf("%s: %d are left", query, n)
+		}
 	}
 }

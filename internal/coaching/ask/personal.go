@@ -25,9 +25,20 @@ var (
 	own       = ` IN (SELECT t.id FROM ask_threads t WHERE t.org_id = $1 AND t.owner_id = $3)`
 )
 
+// Erased is what a question is called that told of somebody who wanted to be forgotten.
+const Erased = "Erased question"
+
 // Personal is what this domain keeps of a client: what the client has asked, and what others have asked about the client alone. A copy has the
-// former; what others ask themselves is theirs, as a private note is. Answers that quote the client go with the conversations.
+// former; what others ask themselves is theirs, as a private note is. Answers that quote the client go with the conversations, and the words of
+// their questions before them: who was asked about as "Amara" is named by no pattern, but by what was answered. One that is being answered
+// ends, for it would be answered anew, as what it is called then.
 var Personal = []personal.Store{
+	{
+		Table: "ask_messages", Before: true, Secret: "true",
+		Of:    `x.id IN (SELECT q.message_id FROM ask_sources q JOIN transcripts t ON t.org_id = $1 AND t.id = q.transcript_id WHERE q.org_id = $1 AND ` + personal.Heard + `)`,
+		Clear: "question = '" + Erased + "', status = 'ANSWERED', failure_code = NULL, finished_at = coalesce(x.finished_at, now())",
+		Dirty: "(x.question <> '" + Erased + "' OR x.status <> 'ANSWERED')",
+	},
 	{
 		Table: "ask_answers", Of: ofMessage, Copy: "message_id, sentences",
 		Shown: `EXISTS (SELECT FROM ask_messages m WHERE m.org_id = $1 AND m.id = x.message_id AND m.thread_id` + own + `)`,

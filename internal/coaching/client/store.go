@@ -59,7 +59,7 @@ func Calling(said string) string {
 // Folded is the SQL for the words of a name, one blank between two: textsearch.Words of it, as far as names go.
 func Folded(column string) string {
 	return `btrim(regexp_replace(translate(replace(replace(replace(replace(lower(regexp_replace(normalize(` + column + `, NFKD), '[\u0300-\u036f]', '', 'g')),
-		'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'), 'øłđıð’‘ʼ-‐–—.,"()/&', 'oldid''''''           '), ' +', ' ', 'g'))`
+		'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'), 'øłđıð’‘ʼ', 'oldid'''''''), '''*([ !-&(-/:-@[-_{-~‐–—]+''*)+', ' ', 'g'), ' ''')`
 }
 
 func (f *Filter) where(v auth.Viewer, scope *page.Scope) (w page.Filter) {

@@ -13,6 +13,9 @@ type Store struct {
 	// condition that there is something to forget. Both "": the row is deleted.
 	Clear, Dirty string
 
+	// Before says that it is done before the conversations go, for the row is found by them.
+	Before bool
+
 	// Secret is which of the rows only their author may know of, "" none: they are erased and not counted, for those who see the receipt
 	// must not learn that there were any.
 	Secret string
@@ -38,3 +41,6 @@ func OfSession(column string) string {
 	return column + ` IN (SELECT s.id FROM sessions s WHERE s.org_id = $1 AND (s.client_id = $2 OR EXISTS (
 		SELECT FROM participants p WHERE p.org_id = $1 AND p.session_id = s.id AND p.client_id = $2 AND p.role = 'CLIENT')))`
 }
+
+// Heard is the condition that a transcript t is of a conversation that an erasure ends: the client's, or one in which the person was heard as a guest.
+var Heard = `(` + OfSession("t.session_id") + ` OR EXISTS (SELECT FROM participants p WHERE p.org_id = $1 AND p.session_id = t.session_id AND p.user_id = $3))`

@@ -20,8 +20,8 @@ import (
 
 // Erase handles JobErase: it erases a client from every store.
 //
-// First the client's consents end and the login is noted, in one transaction: from then on nothing new can be taken in. Then the
-// conversations go, transcript by transcript; then what the domains keep, store by store and in small pieces; then the person's names in
+// First the client's consents end and the login is noted, in one transaction: from then on nothing new can be taken in. Then what is found by
+// the conversations goes, and these themselves, transcript by transcript; then what the domains keep, store by store and in small pieces; then the person's names in
 // what the practice has written about others; then the client's own row and the login, if it is nothing but this client; at last what was copied for searching. Each piece counts itself on the request in its own transaction. Whatever stops it, it goes on with what is
 // left, for it looks for what is there and keeps no place.
 func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
@@ -47,15 +47,20 @@ func (s *Service) Erase(ctx context.Context, job jobs.Job) (err error) {
 	receipt := func(tx pgx.Tx, counts map[string]int) error {
 		return add(ctx, tx, "data_requests", job.Org, r.ID.UUID, counts)
 	}
-	// Those, too, in which the person was heard as a guest.
-	rows, err := s.db.Query(ctx, `SELECT t.id FROM transcripts t WHERE t.org_id = $1 AND (`+personal.OfSession("t.session_id")+`
-		OR EXISTS (SELECT FROM participants p WHERE p.org_id = $1 AND p.session_id = t.session_id AND p.user_id = $3)) ORDER BY t.id`, job.Org, r.ClientID, login)
+	rows, err := s.db.Query(ctx, `SELECT t.id FROM transcripts t WHERE t.org_id = $1 AND `+personal.Heard+` ORDER BY t.id`, job.Org, r.ClientID, login)
 	if err != nil {
 		return err
 	}
 	spoken, err := pgx.CollectRows(rows, pgx.RowTo[transcript.ID])
 	if err != nil {
 		return err
+	}
+	for _, store := range s.stores {
+		if store.Before {
+			if err := s.empty(ctx, job.Org, r, login, store, receipt); err != nil {
+				return fmt.Errorf("%s: %w", store.Table, err)
+			}
+		}
 	}
 	for _, key := range spoken {
 		if err := s.remove(ctx, job.Org, key, receipt); err != nil {
