@@ -7,12 +7,20 @@ import (
 
 // isTiming tells whether a line is meant to be `start --> end`, readable or not.
 func isTiming(line string) bool {
-	before, _, found := strings.Cut(line, "-->")
+	before, after, found := strings.Cut(line, "-->")
 	if !found {
 		return false
 	}
-	before = strings.TrimLeft(before, " \t")
-	return before != "" && (isDigit(before[0]) || before[0] == '-') && strings.Contains(before, ":")
+	before, after = strings.Trim(before, " \t"), strings.Trim(after, " \t")
+	if before != "" && (isDigit(before[0]) || before[0] == '-') && strings.Contains(before, ":") {
+		return true
+	}
+	// Programs that have lost a time write "NaN --> NaN" or leave it out.
+	if strings.ContainsAny(before, " \t<") || strings.HasSuffix(before, ":") || strings.ContainsAny(after, " \t") { // somebody says it
+		return false
+	}
+	_, known := parseSignedClock(after)
+	return known || before == after && before != ""
 }
 
 // parseTiming reads `start --> end` with whatever settings follow. A time before the start of the recording is negative.

@@ -75,6 +75,10 @@ func parseCSV(src *source) (*Document, error) {
 		if open {
 			src.warn(at, WarnTruncated)
 		}
+		row = c.whole(row)
+		if len(row) > len(c.fields) {
+			src.warn(at, WarnValuesTooMany)
+		}
 		rec := record{line: at}
 		var ranks [partText + 1]int
 		for i, value := range row[:min(len(row), len(c.fields))] {
@@ -96,6 +100,20 @@ func parseCSV(src *source) (*Document, error) {
 		return nil, invalid(CodeNoCues, "the file has names of columns, but no rows")
 	}
 	return r.document()
+}
+
+// whole joins what was parted because a separator within the text, the last column, stands in no quotes. What is beyond another column belongs
+// to none of them, but for separators at the end of the line.
+func (c columns) whole(row []string) []string {
+	last := len(c.fields) - 1
+	end := len(row)
+	for end > last+1 && blank(row[end-1]) {
+		end--
+	}
+	if row = row[:end]; end > last+1 && c.fields[last].part == partText {
+		row = append(row[:last:last], strings.Join(row[last:], string(c.comma)))
+	}
+	return row
 }
 
 // readRow reads the row that begins in this line, and says in which the next one does. Between quotes, the separator and

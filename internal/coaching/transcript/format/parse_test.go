@@ -59,6 +59,10 @@ func TestTolerance(t *testing.T) {
 		notes string
 	}{
 		{"plain", header + talk, heard, ""},
+		{"times that a program has lost", header + "00:01.000 --> 00:02.000\nAnn: Hello.\n\nNaN --> NaN\nBob: Hi.\n\n00:03.000 --> 00:04.000\nAnn: So.\n --> 00:05.000\nBob: No.\n",
+			"Ann 1000-2000: Hello.\nBob 2000-2000: Hi.\nAnn 3000-4000: So.\nBob 4000-4000: No.\n", "TIMES_UNREADABLE@6 TIMES_UNREADABLE@11"},
+		{"two in each subtitle, one of whom never begins", header + "00:01.000 --> 00:02.000\n- Ann: Hello.\n- Bob: Hi.\n\n00:03.000 --> 00:04.000\n- Ann: So.\n- Bob: No.\n",
+			"Ann 1000-2000: Hello.\nBob 1000-2000: Hi.\nAnn 3000-4000: So.\nBob 3000-4000: No.\n", "SPEAKERS_SHARE_CUE@3 SPEAKERS_SHARE_CUE@7"},
 		{"CRLF", strings.ReplaceAll(header+talk, "\n", "\r\n"), heard, ""},
 		{"CR", strings.ReplaceAll(header+talk, "\n", "\r"), heard, ""},
 		{"mixed line ends", "WEBVTT\r\r\n" + talk, heard, ""},

@@ -121,9 +121,15 @@ func namesIn(spans []span) *nameFinder {
 		return f
 	}
 	for _, s := range spans {
-		if !s.voiced {
-			first, _, _ := strings.Cut(strings.TrimLeft(s.text, "\n \t"), "\n")
-			f.see(collapse(first))
+		if s.voiced {
+			continue
+		}
+		first, rest, _ := strings.Cut(strings.TrimLeft(s.text, "\n \t"), "\n")
+		f.see(collapse(first))
+		for line := range strings.Lines(rest) { // whoever else speaks in a subtitle has a dash
+			if line = collapse(line); strings.HasPrefix(line, "- ") || strings.HasPrefix(line, "– ") {
+				f.see(line)
+			}
 		}
 	}
 	f.decide()

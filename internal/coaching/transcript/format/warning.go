@@ -18,6 +18,7 @@ const (
 	WarnEmptyCue          = "EMPTY_CUE"
 	WarnTextOutsideCue    = "TEXT_OUTSIDE_CUE"
 	WarnNotSpeech         = "NOT_SPEECH"
+	WarnValuesTooMany     = "VALUES_TOO_MANY"
 	WarnTimesUnreadable   = "TIMES_UNREADABLE"
 	WarnTimesNegative     = "TIMES_NEGATIVE"
 	WarnTimesBackwards    = "TIMES_BACKWARDS"
@@ -63,6 +64,8 @@ func wording(code string) (message, assumed string) {
 		return "there is text that belongs to no time", "it goes on from the text before it; before the first time it is left out"
 	case WarnNotSpeech:
 		return "there is text around the conversation", "nobody said it; it is left out"
+	case WarnValuesTooMany:
+		return "there are more values here than columns", "those beyond the last column are left out"
 	case WarnTimesUnreadable:
 		return "the times cannot be read", "it was said the moment the text before it ended"
 	case WarnTimesNegative:
