@@ -20,6 +20,9 @@ export function launch() {
   })
 }
 
+/** What becomes of a request whose page was closed meanwhile is of no interest. */
+const gone = () => {}
+
 /**
  * Opens the explorer in a fresh profile. The result also has `strangers`, the requests to other origins (they are
  * refused), and `complaints`, what the page wrote to the console as an error or threw.
@@ -34,9 +37,9 @@ export async function openExplorer(browser, url, options = {}) {
   const stranger = address => /^(https?|wss?):$/.test(address.protocol) && address.host !== host
   await context.route('**', route => {
     const address = new URL(route.request().url())
-    if (!stranger(address)) return route.continue()
+    if (!stranger(address)) return route.continue().catch(gone)
     strangers.push(address.href)
-    return route.abort()
+    return route.abort().catch(gone)
   })
   page.on('websocket', socket => stranger(new URL(socket.url())) && strangers.push(socket.url()))
   page.on('console', message => message.type() === 'error' && complaints.push(message.text()))

@@ -29,7 +29,7 @@ import (
 
 func open(t testing.TB, url string, change ...func(*elastic.Options)) *elastic.Index {
 	t.Helper()
-	o := elastic.Options{URLs: []string{url}, Prefix: testkit.IndexPrefix(t, url)}
+	o := elastic.Options{URLs: []string{url}, Prefix: testkit.IndexPrefix(t, url), Timeout: time.Minute} // on a busy machine
 	for _, c := range change {
 		c(&o)
 	}
