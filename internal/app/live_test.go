@@ -450,6 +450,68 @@ func TestLiveEndsWithItsSession(t *testing.T) {
 	}
 }
 
+// What was said before a session was put off, while somebody had not consented, becomes a transcript of its own: nothing of another beginning comes
+// into it. Nobody has to end it by hand.
+func TestLiveWordsWaitForAConsent(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	waiting := func(end string, vars apptest.Vars) (session string) {
+		t.Helper()
+		session = listening(t, env)
+		utter(t, coach, session, chunk("1", "Ruth Calloway", "Monday words.", 0, 2), chunk("2", "Ruth Calloway", "Monday again.", 2, 4))
+		guest := does(t, coach, "addParticipant", "participant", "id", apptest.Vars{"sessionId": session, "name": "Ottoline"})["id"]
+		vars["id"] = session
+		does(t, coach, end, "session", "id", vars)
+		watched := func() {
+			t.Helper()
+			sql(t, env, `UPDATE jobs SET run_at = now(), due_at = now() WHERE kind = $1 AND state = 'PENDING'`, live.JobWatch)
+			env.Work(t)
+		}
+		watched()
+		if got := value[int](t, env, `SELECT count(*) FROM transcripts WHERE session_id = $1`, uuid(t, session)); got != 0 {
+			t.Errorf("%s: %d transcripts without the guest's consent", end, got)
+		}
+		does(t, coach, "giveConsent", "subject", "__typename", apptest.Vars{"subjectId": guest, "scopes": []string{"TRANSCRIPTION"}})
+		if end == "completeSession" {
+			watched()
+		}
+		return session
+	}
+	over := waiting("completeSession", apptest.Vars{})
+	if got := value[string](t, env, `SELECT l.status || ' ' || l.end_reason || ' ' || t.utterance_count FROM live_sessions l JOIN transcripts t ON t.id = l.transcript_id WHERE l.session_id = $1`, uuid(t, over)); got != "ENDED BY_COACH 2" {
+		t.Errorf("after the consent: %s", got)
+	}
+
+	session := waiting("rescheduleSession", apptest.Vars{"startsAt": time.Now().Add(20 * time.Minute)})
+	does(t, coach, "startSession", "session", "id", apptest.Vars{"id": session})
+	if got := utter(t, coach, session, chunk("1", "Ruth Calloway", "Tuesday words.", 0, 2)); briefly(got.UserErrors) != "LIVE_SESSION_ENDED " {
+		t.Errorf("before it is started again: %+v", got)
+	}
+	does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	utter(t, coach, session, chunk("1", "Ruth Calloway", "Tuesday words.", 0, 2), chunk("5", "Ruth Calloway", "Tuesday again.", 2, 4))
+	does(t, coach, "endLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	if got := value[string](t, env, `SELECT string_agg(said, ' | ' ORDER BY version) FROM (SELECT t.version, string_agg(u.text, ' ' ORDER BY u.start_ms) AS said
+		FROM transcripts t JOIN utterances u ON u.transcript_id = t.id WHERE t.session_id = $1 GROUP BY t.version) each`, uuid(t, session)); got != "Monday words. Monday again. | Tuesday words. Tuesday again." {
+		t.Errorf("the transcripts are %q", got)
+	}
+}
+
+// What is refused begins nothing.
+func TestLiveRefusedBeginsNoSession(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := beginning(t, env)
+	does(t, coach, "addParticipant", "participant", "id", apptest.Vars{"sessionId": session, "name": "Ottoline"})
+	if got := change(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session}); briefly(got.userErrors) != "CONSENT_MISSING sessionId" {
+		t.Errorf("without a guest's consent: %s", got.response.Body)
+	}
+	if got := one(t, env, "session", `SELECT id FROM sessions WHERE id = $1 AND status = 'SCHEDULED'`, uuid(t, session)); got != session {
+		t.Errorf("the session has begun")
+	}
+}
+
 // A flood is told to wait, by code and header, and spoils nothing.
 func TestLiveFlood(t *testing.T) {
 	t.Parallel()

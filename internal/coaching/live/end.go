@@ -71,8 +71,25 @@ func (s *Service) sessionEnds(ctx context.Context, tx pgx.Tx, v auth.Viewer, of 
 	}
 	switch err := session.RequireConsent(ctx, tx, v.Org, of.ID, consent.Transcription, "sessionId"); {
 	case fault.KindOf(err) == fault.KindInvalid:
-		return nil
+		if _, err := tx.Exec(ctx, `UPDATE live_sessions SET waits = true WHERE org_id = $1 AND id = $2`, v.Org, l.ID); err != nil {
+			return err
+		}
+		return jobs.Enqueue(ctx, tx, jobs.Job{Org: v.Org, Kind: JobWatch, Entity: l.ID.UUID, RunAt: time.Now().Add(soon)})
 	case err != nil:
+		return err
+	}
+	if err := audit.Record(ctx, tx, v, entry("live.end", l.ID, l.ref.ClientID, "status")); err != nil {
+		return err
+	}
+	return s.end(ctx, tx, l, ByCoach)
+}
+
+// endWaiting ends what has waited for a consent since its session was over, so that another live session begins without its words.
+func (s *Service) endWaiting(ctx context.Context, tx pgx.Tx, v auth.Viewer, of session.ID) error {
+	l, err := lockLatest(ctx, tx, v.Org, of)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && (l.Status == Ended || !l.waits) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	if err := audit.Record(ctx, tx, v, entry("live.end", l.ID, l.ref.ClientID, "status")); err != nil {
@@ -175,8 +192,11 @@ func (s *Service) Watch(ctx context.Context, job jobs.Job) (err error) {
 		if err != nil || l.Status == Ended {
 			return err
 		}
-		limit := patience
-		if l.Status == Paused {
+		limit, waiting, why := patience, patience, SourceLost
+		switch {
+		case l.waits:
+			limit, waiting, why = 0, soon, ByCoach
+		case l.Status == Paused:
 			limit = pausable
 		}
 		silent := l.now.Sub(l.HeardAt)
@@ -185,7 +205,7 @@ func (s *Service) Watch(ctx context.Context, job jobs.Job) (err error) {
 		}
 		switch err := session.RequireConsent(ctx, tx, job.Org, of, consent.Transcription, "sessionId"); {
 		case fault.KindOf(err) == fault.KindInvalid && silent < kept:
-			again = patience
+			again = waiting
 			return nil
 		case fault.KindOf(err) == fault.KindInvalid:
 			return s.drop(ctx, tx, l)
@@ -195,7 +215,7 @@ func (s *Service) Watch(ctx context.Context, job jobs.Job) (err error) {
 		if err := audit.RecordSystem(ctx, tx, job.Org, entry("live.end", l.ID, l.ref.ClientID, "status")); err != nil {
 			return err
 		}
-		return s.end(ctx, tx, l, SourceLost)
+		return s.end(ctx, tx, l, why)
 	})
 	if err == nil && again > 0 {
 		return jobs.Snooze(again)

@@ -244,5 +244,6 @@ const JobWatch = "live.watch"
 const (
 	patience = 10 * time.Minute // without a word, until the source counts as lost
 	pausable = 2 * time.Hour    // for how long a session may be paused
+	soon     = time.Minute      // until it is looked again whether somebody has consented, once the session is over
 	kept     = 24 * time.Hour   // for how long after the end the words stay here, and for how long they wait for a consent
 )

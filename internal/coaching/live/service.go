@@ -162,16 +162,28 @@ func (s *Service) Start(ctx context.Context, in StartInput) (_ *Session, err err
 		return nil, err
 	}
 	if meeting.Status == session.Scheduled {
+		// Before the session begins: what is refused begins nothing.
+		if err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+			return session.RequireConsent(ctx, tx, v.Org, in.SessionID, consent.Transcription, "sessionId")
+		}); err != nil {
+			return nil, err
+		}
 		if _, err := s.sessions.Start(ctx, session.StartInput{ID: in.SessionID}); err != nil {
 			return nil, err
 		}
 	}
 	key := ID{id.New()}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := hold(ctx, tx, v.Org, in.SessionID); err != nil {
+			return err
+		}
 		if err := session.RequireGoing(ctx, tx, v.Org, in.SessionID); err != nil {
 			return err
 		}
 		if err := session.RequireConsent(ctx, tx, v.Org, in.SessionID, consent.Transcription, "sessionId"); err != nil {
+			return err
+		}
+		if err := s.endWaiting(ctx, tx, v, in.SessionID); err != nil {
 			return err
 		}
 		usual, err := s.insights.HabitsOf(ctx, tx, v.Org, meeting.CoachID)

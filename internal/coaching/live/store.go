@@ -84,18 +84,19 @@ type row struct {
 	size      int64
 	analysis  bool      // everybody agrees to it
 	over      bool      // the session is
+	waits     bool      // since then, for a consent
 	now       time.Time // of the database
 }
 
 const lockedSQL = `
 	SELECT ` + columns + `, s.org_id, s.id, s.client_id, s.coach_id, l.started_by, l.size, ` + string(session.ToAnalyse) + `, clock_timestamp(), l.rules, l.nudge_kinds, l.nudged_ms,
-		s.status <> 'IN_PROGRESS' OR s.archived_at IS NOT NULL,
+		s.status <> 'IN_PROGRESS' OR s.archived_at IS NOT NULL OR l.waits, l.waits,
 		(SELECT ai_enabled FROM organizations o WHERE o.id = $1), least($3, coalesce(l.allowance + extract(epoch FROM clock_timestamp() - l.heard_at) * $4, $3))
 	FROM live_sessions l` + joinSession + ` WHERE l.org_id = $1 AND `
 
 func scanRow(r pgx.Row) (*row, error) {
 	l := &row{}
-	dest := append(l.dest(), &l.ref.Org, &l.ref.ID, &l.ref.ClientID, &l.ref.CoachID, &l.by, &l.size, &l.analysis, &l.now, &l.rules, &l.kinds, &l.nudgedMs, &l.over, &l.ai, &l.allowance)
+	dest := append(l.dest(), &l.ref.Org, &l.ref.ID, &l.ref.ClientID, &l.ref.CoachID, &l.by, &l.size, &l.analysis, &l.now, &l.rules, &l.kinds, &l.nudgedMs, &l.over, &l.waits, &l.ai, &l.allowance)
 	if err := r.Scan(dest...); err != nil {
 		return nil, err
 	}
