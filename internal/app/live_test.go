@@ -497,6 +497,26 @@ func TestLiveWordsWaitForAConsent(t *testing.T) {
 	}
 }
 
+// The same words again are the same transcript, which is in sight again if it was put away.
+func TestLiveAgainIsTheSameTranscript(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := listening(t, env)
+	ended := func() string {
+		t.Helper()
+		utter(t, coach, session, chunk("a", "Ruth Calloway", "What would help?", 0, 2))
+		does(t, coach, "endLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+		return one(t, env, "transcript", `SELECT id FROM transcripts WHERE session_id = $1 AND archived_at IS NULL`, uuid(t, session))
+	}
+	first := ended()
+	does(t, coach, "archiveTranscript", "transcript", "id", apptest.Vars{"id": first})
+	does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session})
+	if again := ended(); again != first {
+		t.Errorf("%s, and then %s", first, again)
+	}
+}
+
 // What is refused begins nothing.
 func TestLiveRefusedBeginsNoSession(t *testing.T) {
 	t.Parallel()

@@ -290,21 +290,25 @@ func (s *Service) Archive(ctx context.Context, in ArchiveInput) (_ *Transcript, 
 		if err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, `
-			UPDATE transcripts SET archived_at = CASE WHEN $3 THEN now() END, updated_at = now()
-			WHERE org_id = $1 AND id = $2 AND (archived_at IS NOT NULL) <> $3`, v.Org, in.ID, in.Archived)
-		if err != nil || tag.RowsAffected() == 0 {
-			return err
-		}
-		if err := audit.Record(ctx, tx, v, entry("transcript.archive", in.ID, ref, "archivedAt")); err != nil {
-			return err
-		}
-		return s.publishState(ctx, tx, ref, in.ID)
+		return s.archive(ctx, tx, v, ref, in.ID, in.Archived)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, in.ID)
+}
+
+func (s *Service) archive(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref session.Ref, key ID, archived bool) error {
+	tag, err := tx.Exec(ctx, `
+		UPDATE transcripts SET archived_at = CASE WHEN $3 THEN now() END, updated_at = now()
+		WHERE org_id = $1 AND id = $2 AND (archived_at IS NOT NULL) <> $3`, v.Org, key, archived)
+	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	if err := audit.Record(ctx, tx, v, entry("transcript.archive", key, ref, "archivedAt")); err != nil {
+		return err
+	}
+	return s.publishState(ctx, tx, ref, key)
 }
 
 // entry is a line of the audit trail about a transcript.

@@ -28,7 +28,11 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, v auth.Viewer, ref sessio
 	if doc, err = format.Parse(content.Bytes(), format.Options{}); err != nil {
 		return key, err
 	}
-	if key, _, err = s.store(ctx, tx, v, ref, content.Bytes(), "", doc); err != nil {
+	key, there, err := s.store(ctx, tx, v, ref, content.Bytes(), "", doc)
+	if err == nil && there { // said again as it was: nobody can be asked whether one that is put away was meant
+		err = s.archive(ctx, tx, v, ref, key, false)
+	}
+	if err != nil {
 		return key, err
 	}
 	if _, err := tx.Exec(ctx, `UPDATE transcripts SET shared_with_client = $3 WHERE org_id = $1 AND id = $2`, ref.Org, key, shared); err != nil || len(known) == 0 {
