@@ -15,6 +15,7 @@ import (
 	"github.com/rapporthq/rapport/internal/app"
 	"github.com/rapporthq/rapport/internal/app/apptest"
 	"github.com/rapporthq/rapport/internal/coaching/notice"
+	"github.com/rapporthq/rapport/internal/platform/aws/awstest"
 	"github.com/rapporthq/rapport/internal/platform/config"
 	"github.com/rapporthq/rapport/internal/testkit"
 )
@@ -33,12 +34,10 @@ func inSES(t *testing.T) (mailAccount, []apptest.Option) {
 		Region: "us-east-1", BaseEndpoint: aws.String(testkit.AWS(t)), Credentials: credentials.NewStaticCredentialsProvider(a.number, "test", ""),
 	}
 	client := sesv2.NewFromConfig(a.Config)
-	if _, err := client.CreateConfigurationSet(t.Context(), &sesv2.CreateConfigurationSetInput{ConfigurationSetName: aws.String("rapport")}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.CreateEmailIdentity(t.Context(), &sesv2.CreateEmailIdentityInput{EmailIdentity: aws.String("harbor.example")}); err != nil {
-		t.Fatal(err)
-	}
+	_, err := client.CreateConfigurationSet(t.Context(), &sesv2.CreateConfigurationSetInput{ConfigurationSetName: aws.String("rapport")})
+	awstest.Made(t, err)
+	_, err = client.CreateEmailIdentity(t.Context(), &sesv2.CreateEmailIdentityInput{EmailIdentity: aws.String("harbor.example")})
+	awstest.Made(t, err)
 	return a, []apptest.Option{apptest.AppOptions(app.WithAWS(a.Config)), apptest.Config(func(c *config.Config) {
 		c.Mail.From, c.Mail.SESConfigurationSet = "Harbor <coaching@harbor.example>", "rapport"
 	})}

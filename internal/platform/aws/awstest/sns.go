@@ -1,4 +1,4 @@
-// Package awstest does what the emulator of AWS does not: it signs notifications as Amazon SNS does, with a key of the test's own.
+// Package awstest does what the emulator of AWS does not: it signs notifications as Amazon SNS does, with a key of the test's own; and bears with what it does.
 package awstest
 
 import (

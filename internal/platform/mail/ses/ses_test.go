@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rapporthq/rapport/internal/platform/aws/awstest"
 	"github.com/rapporthq/rapport/internal/platform/fault"
 	"github.com/rapporthq/rapport/internal/platform/id"
 	"github.com/rapporthq/rapport/internal/platform/mail"
@@ -113,12 +114,10 @@ func setup(t *testing.T, db *pgxpool.Pool) (*Sender, *account, id.UUID) {
 	t.Helper()
 	a := &account{number: fmt.Sprintf("%012d", rand.N(int64(1e12))), url: testkit.AWS(t), sent: map[string]request{}}
 	s := New(a.config(), db, options)
-	if _, err := s.client.CreateEmailIdentity(t.Context(), &sesv2.CreateEmailIdentityInput{EmailIdentity: aws.String("example.com")}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.client.CreateConfigurationSet(t.Context(), &sesv2.CreateConfigurationSetInput{ConfigurationSetName: aws.String("rapport")}); err != nil {
-		t.Fatal(err)
-	}
+	_, err := s.client.CreateEmailIdentity(t.Context(), &sesv2.CreateEmailIdentityInput{EmailIdentity: aws.String("example.com")})
+	awstest.Made(t, err)
+	_, err = s.client.CreateConfigurationSet(t.Context(), &sesv2.CreateConfigurationSetInput{ConfigurationSetName: aws.String("rapport")})
+	awstest.Made(t, err)
 	org := id.New()
 	if _, err := db.Exec(t.Context(), `INSERT INTO organizations (id, slug, name) VALUES ($1, $2, 'Test')`, org, "o-"+org.String()); err != nil {
 		t.Fatal(err)
