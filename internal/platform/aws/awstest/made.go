@@ -3,15 +3,16 @@ package awstest
 import (
 	"errors"
 	"testing"
-
-	"github.com/aws/smithy-go"
 )
 
 // Made fails the test if something was not made in an account that nobody else has. That it is there already is no failure: the SDK sends again what
 // it does not know to have arrived, and the emulator may have closed the connection on which it did.
 func Made(t testing.TB, err error) {
 	t.Helper()
-	var refused smithy.APIError
+	var refused interface {
+		error
+		ErrorCode() string
+	}
 	if errors.As(err, &refused) && refused.ErrorCode() == "AlreadyExistsException" {
 		return
 	}
