@@ -8,13 +8,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rapporthq/rapport/internal/testkit"
 )
 
 // make clean in a folder whose name has a space, as people's folders have: it removes what was installed there, and neither
 // the data nor what happens to be named like one half of the path.
 func TestCleanInAFolderWithASpace(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
-		t.Skip("there is no make")
+		testkit.RequireComponent(t, "make", "there is no make")
 	}
 	parent := t.TempDir()
 	repo := filepath.Join(parent, "my work", "rapport")
@@ -48,7 +50,7 @@ func TestCleanInAFolderWithASpace(t *testing.T) {
 // make demo-live plays into the server that PORT says.
 func TestDemoLiveGoesToThePort(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
-		t.Skip("there is no make")
+		testkit.RequireComponent(t, "make", "there is no make")
 	}
 	for port, url := range map[string]string{"PORT=8391": "http://localhost:8391", "PORT=": "http://localhost:8080"} {
 		dry := exec.Command("make", "-n", "demo-live")

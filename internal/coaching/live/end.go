@@ -46,10 +46,7 @@ func (s *Service) End(ctx context.Context, in EndInput) (_ *Session, err error) 
 		if err := session.RequireConsent(ctx, tx, v.Org, in.SessionID, consent.Transcription, "sessionId"); err != nil {
 			return err
 		}
-		if err := audit.Record(ctx, tx, v, entry("live.end", l.ID, l.ref.ClientID, "status")); err != nil {
-			return err
-		}
-		return s.end(ctx, tx, l, ByCoach)
+		return s.endFor(ctx, tx, v, l)
 	})
 	if err != nil {
 		return nil, err
@@ -78,10 +75,7 @@ func (s *Service) sessionEnds(ctx context.Context, tx pgx.Tx, v auth.Viewer, of 
 	case err != nil:
 		return err
 	}
-	if err := audit.Record(ctx, tx, v, entry("live.end", l.ID, l.ref.ClientID, "status")); err != nil {
-		return err
-	}
-	return s.end(ctx, tx, l, ByCoach)
+	return s.endFor(ctx, tx, v, l)
 }
 
 // endWaiting ends what has waited for a consent since its session was over, so that another live session begins without its words.
@@ -92,6 +86,11 @@ func (s *Service) endWaiting(ctx context.Context, tx pgx.Tx, v auth.Viewer, of s
 	} else if err != nil {
 		return err
 	}
+	return s.endFor(ctx, tx, v, l)
+}
+
+// endFor is end in the name of whoever ends it, or the session.
+func (s *Service) endFor(ctx context.Context, tx pgx.Tx, v auth.Viewer, l *row) error {
 	if err := audit.Record(ctx, tx, v, entry("live.end", l.ID, l.ref.ClientID, "status")); err != nil {
 		return err
 	}

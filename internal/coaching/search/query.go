@@ -330,6 +330,7 @@ func (r *reader) term(depth int) *queryNode {
 	return &queryNode{op: queryWord, text: strings.Join(words, " ")}
 }
 
+// tooLong says whether no index takes the word.
 func tooLong(word string) bool { return utf8.RuneCountInString(word) > textsearch.MaxQueryWord }
 
 // depth is how deeply, at most, expr nests.

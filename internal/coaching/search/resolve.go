@@ -88,7 +88,7 @@ func narrowed(in Request, mine []*tag.Tag) (restrict *session.Filter, narrow map
 		narrow[textsearch.FieldTime] = between
 	}
 	rest := session.Filter{Types: f.Types, Statuses: f.Statuses, ParticipantUserIds: f.ParticipantUserIds, HasTranscript: f.HasTranscript, IncludeArchived: f.IncludeArchived}
-	if rest.Types == nil && rest.Statuses == nil && rest.ParticipantUserIds == nil && rest.HasTranscript == nil && !rest.IncludeArchived {
+	if !limits(rest) && !rest.IncludeArchived {
 		return nil, narrow
 	}
 	return &rest, narrow

@@ -74,7 +74,7 @@ func (s *Service) see(ctx context.Context, v auth.Viewer, f *session.Filter) (*s
 	if err != nil {
 		return nil, err
 	}
-	g := &sight{viewer: v, limited: f != nil && (f.Types != nil || f.Statuses != nil || f.ParticipantUserIds != nil || f.HasTranscript != nil)}
+	g := &sight{viewer: v, limited: f != nil && limits(*f)}
 	for _, w := range found {
 		g.sessions = append(g.sessions, w.ID.String())
 		if w.Readable != nil {
@@ -123,6 +123,11 @@ func (s *Service) see(ctx context.Context, v auth.Viewer, f *session.Filter) (*s
 		return nil
 	})
 	return g, err
+}
+
+// limits says whether a filter has conditions that only sessions meet.
+func limits(f session.Filter) bool {
+	return f.Types != nil || f.Statuses != nil || f.ParticipantUserIds != nil || f.HasTranscript != nil
 }
 
 func is(field string, values ...string) textsearch.Expr {
