@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -155,6 +156,39 @@ func TestLiveIsFollowed(t *testing.T) {
 	if live != batch {
 		t.Errorf("at the end: %+v, of the transcript: %+v", live, batch)
 	}
+}
+
+// Who begins to listen at the moment a session begins hears it all: what is looked at and what is listened to leave no gap between them.
+func TestLiveBeginsWhileSomebodyBeginsToListen(t *testing.T) {
+	t.Parallel()
+	env := apptest.Demo(t)
+	coach := env.Login(t, apptest.Coach)
+	session := beginning(t, env)
+	const gate = 4711 // whoever listens waits here, in the midst of it
+	sql(t, env, fmt.Sprintf(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(%d); RETURN NEW; END $$`, gate))
+	sql(t, env, `CREATE TRIGGER wait BEFORE INSERT ON audit_events FOR EACH ROW WHEN (NEW.action = 'live.read') EXECUTE FUNCTION wait()`)
+	held, err := env.DB.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := held.Exec(t.Context(), `SELECT pg_advisory_xact_lock($1)`, gate); err != nil {
+		t.Fatal(err)
+	}
+	events := coach.Subscribe(t, liveSubscription, apptest.Vars{"session": session})
+	testkit.Eventually(t, 20*time.Second, func() error {
+		if n := value[int](t, env, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'`); n != 1 {
+			return fmt.Errorf("%d wait", n)
+		}
+		return nil
+	})
+	does(t, coach, "startLiveSession", "liveSession", "id", apptest.Vars{"sessionId": session, "nudges": []string{}})
+	if err := held.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	awaits(t, events, "LIVE")
+	utter(t, coach, session, chunk("a", "Ruth Calloway", "What would help?", 0, 2))
+	awaits(t, events, "a What would help?")
 }
 
 // Who is cut off by a TCP reset, which leaves no time for a close code, goes on from the last cursor: nothing is lost and nothing comes twice.

@@ -326,10 +326,14 @@ func (e *Env) cursor(t testing.TB, sessionID string, n int64) string {
 // Log is what the server has logged.
 type Log struct{ testkit.Log }
 
-// Tail is the last n lines that are no requests.
+// Tail is the last n lines that are no requests, and of those before them what warns or went wrong.
 func (l *Log) Tail(n int) string {
 	lines := slices.DeleteFunc(strings.Split(strings.TrimSpace(l.String()), "\n"), func(line string) bool {
 		return strings.Contains(line, "msg=request ")
 	})
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+	last := max(0, len(lines)-n)
+	kept := slices.DeleteFunc(slices.Clone(lines[:last]), func(line string) bool {
+		return !strings.Contains(line, "level=WARN") && !strings.Contains(line, "level=ERROR")
+	})
+	return strings.Join(append(kept, lines[last:]...), "\n")
 }

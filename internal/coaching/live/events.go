@@ -89,6 +89,7 @@ type Events struct {
 	of      accessKey
 	from    stream.Subscription
 	first   *StateChanged
+	stands  *Session     // as first says, until the first change of state
 	shown   map[ID]int64 // up to which change who listens has seen a live session already
 }
 
@@ -107,34 +108,33 @@ func (s *Service) Events(ctx context.Context, of session.ID, after *string) (_ *
 	if err != nil {
 		return nil, err
 	}
-	e := &Events{service: s, viewer: v, of: accessKeyOf(v, of), shown: map[ID]int64{}}
-	if err := e.Check(ctx); err != nil {
-		return nil, err
-	}
 	from, err := stream.After(after)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.recordRead(ctx, v, meeting); err != nil {
-		return nil, err
-	}
+	e := &Events{service: s, viewer: v, of: accessKeyOf(v, of), shown: map[ID]int64{}}
 	if e.from, err = s.events.Subscribe(ctx, v.Org, session.SessionTopic(of), from); err != nil {
 		return nil, err
 	}
-	if after == nil {
-		if err := e.begin(ctx); err != nil {
-			e.Close()
-			return nil, err
-		}
+	if err := e.begin(ctx, meeting, after == nil); err != nil {
+		e.Close()
+		return nil, err
 	}
 	return e, nil
 }
 
-// begin looks at how the live session stands, after the subscription does: what happens between comes again and is known.
-func (e *Events) begin(ctx context.Context) error {
+// begin looks at what the viewer may see, and at how the live session stands if they are to hear it, after the subscription does: what changes meanwhile
+// comes again and is known. A live session that had begun before the subscription, and after the look, would be none that the viewer may hear.
+func (e *Events) begin(ctx context.Context, meeting *session.Session, standing bool) error {
+	if err := e.Check(ctx); err != nil {
+		return err
+	}
+	if err := e.service.recordRead(ctx, e.viewer, meeting); err != nil || !standing {
+		return err
+	}
 	found, err := e.service.LatestOf(ctx, e.About())
 	if l := found[e.of.session.UUID]; l != nil {
-		e.shown[l.ID] = l.Revision
+		e.shown[l.ID], e.stands = l.Revision, l
 		e.first = &StateChanged{Place{string(e.from.Cursor()), time.Now().UTC()}, l}
 	}
 	return err
@@ -227,10 +227,12 @@ func placeOf(d stream.Delivery) Place { return Place{string(d.Cursor), d.At} }
 
 func (e *Events) state(ctx context.Context, place Place, key ID) (Event, error) {
 	found, err := e.service.ByIDs(ctx, []id.UUID{key.UUID})
-	if l := found[key.UUID]; l != nil {
-		return StateChanged{place, l}, err
+	l, before := found[key.UUID], e.stands
+	e.stands = nil
+	if l == nil || before != nil && l.stands(before) {
+		return nil, err
 	}
-	return nil, err
+	return StateChanged{place, l}, err
 }
 
 func (e *Events) nudged(ctx context.Context, place Place, key NudgeID) (Event, error) {

@@ -111,6 +111,12 @@ type Session struct {
 // IsNode marks a Relay node.
 func (*Session) IsNode() {}
 
+// stands says whether no change of state lies between the two.
+func (s *Session) stands(before *Session) bool {
+	same := func(a, b *time.Time) bool { return a == b || a != nil && b != nil && a.Equal(*b) }
+	return s.ID == before.ID && s.Status == before.Status && same(s.PausedAt, before.PausedAt) && same(s.EndedAt, before.EndedAt)
+}
+
 // Speaker is a voice, by the label that the source gives it.
 type Speaker struct {
 	Label string            `json:"label"`
