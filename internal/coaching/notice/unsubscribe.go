@@ -3,7 +3,6 @@ package notice
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -35,12 +34,8 @@ var mailed = []Type{SessionScheduled, SessionRescheduled, SessionCancelled, Sess
 // unsubscribeURL is a link that lets whoever holds it stop mails of one type to one person, and nothing else. It does not
 // expire: a mail may be found again after years. It is in the query, which no log holds.
 func (s *Service) unsubscribeURL(ctx context.Context, org, user id.UUID, t Type) (string, error) {
-	// The key is the organization's, made when it is first needed.
-	secret := make([]byte, sha256.Size)
-	_, _ = rand.Read(secret) // never fails
-	if err := s.db.QueryRow(ctx, `
-		WITH made AS (INSERT INTO unsubscribe_keys (org_id, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING secret)
-		SELECT secret FROM made UNION ALL SELECT secret FROM unsubscribe_keys WHERE org_id = $1 LIMIT 1`, org, secret).Scan(&secret); err != nil {
+	secret, err := postgres.Secret(ctx, s.db, "unsubscribe_keys", org, sha256.Size)
+	if err != nil {
 		return "", err
 	}
 	claims := slices.Concat(org[:], user[:], []byte{byte(slices.Index(mailed, t))})

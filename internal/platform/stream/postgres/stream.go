@@ -8,7 +8,6 @@ package pgstream
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -250,17 +249,7 @@ func (s *Stream) Publish(ctx context.Context, tx pgx.Tx, org id.UUID, e stream.E
 
 // Key is an organization's, made when it is first needed: for the adapter, and for tests and tools that name a position.
 func Key(ctx context.Context, db postgres.DB, org id.UUID) (k stream.Key, err error) {
-	var fresh stream.Key
-	_, _ = rand.Read(fresh[:]) // never fails
-	var secret []byte
-	get := func() error {
-		return db.QueryRow(ctx, `
-			WITH made AS (INSERT INTO stream_keys (org_id, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING secret)
-			SELECT secret FROM made UNION ALL SELECT secret FROM stream_keys WHERE org_id = $1 LIMIT 1`, org, fresh[:]).Scan(&secret)
-	}
-	if err = get(); errors.Is(err, pgx.ErrNoRows) { // another one was made while the statement ran, which does not see it
-		err = get()
-	}
+	secret, err := postgres.Secret(ctx, db, "stream_keys", org, len(k))
 	if err != nil {
 		return k, fmt.Errorf("the key of cursors: %w", err)
 	}
