@@ -66,7 +66,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	const firstPause, lastPause = 100 * time.Millisecond, 10 * time.Second
 	pause, wake := firstPause, r.wake
 	for ctx.Err() == nil {
-		done, err := r.carry(ctx)
+		_, next, err := r.carry(ctx)
 		if err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "events are not published", "error", err, "retry_in", pause)
 			if wait(ctx, nil, pause/2+rand.N(pause)) {
@@ -76,14 +76,7 @@ func (r *Relay) Run(ctx context.Context) error {
 			continue
 		}
 		pause = firstPause
-		if done > 0 || ctx.Err() != nil {
-			continue
-		}
-		next, err := r.next(ctx)
-		if err != nil {
-			continue // which carry will say, too
-		}
-		if !wait(ctx, wake, next) {
+		if next > 0 && !wait(ctx, wake, next) {
 			wake = nil // the listener has ended: go on at the pace of the poll
 		}
 	}
@@ -93,7 +86,7 @@ func (r *Relay) Run(ctx context.Context) error {
 // Drain carries all that is due, and returns how many events it has published.
 func (r *Relay) Drain(ctx context.Context) (published int, err error) {
 	for {
-		n, err := r.carry(ctx)
+		n, _, err := r.carry(ctx)
 		published += n
 		if err != nil || n == 0 {
 			return published, err
@@ -112,16 +105,6 @@ func wait(ctx context.Context, wake <-chan string, d time.Duration) (open bool) 
 		return open
 	}
 	return true
-}
-
-// next is how long it is until an event that waits is due, at most the poll.
-func (r *Relay) next(ctx context.Context) (time.Duration, error) {
-	var seconds *float64
-	err := r.db.QueryRow(ctx, `SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 FROM outbox WHERE due_at > now()`).Scan(&seconds)
-	if err != nil || seconds == nil {
-		return r.opts.Poll, err
-	}
-	return min(r.opts.Poll, max(time.Millisecond, time.Duration(*seconds*float64(time.Second))+time.Millisecond)), nil
 }
 
 // held is an event that this relay holds; until tells the hold from a later one.
@@ -143,19 +126,38 @@ WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', tru
 UPDATE outbox o SET due_at = clock_timestamp() + $2::interval FROM free, relaxed WHERE o.id = free.id
 RETURNING o.id, o.org_id, o.type, o.subject, o.data, o.created_at, o.seq, o.attempts, o.due_at`
 
-// carry publishes a batch of what is due, and returns how many events were published or given up: 0 says that there is nothing to do now.
-// The error says why nothing can be published.
-func (r *Relay) carry(ctx context.Context) (settled int, err error) {
-	defer fault.Wrap(&err, "event.Relay")
-	rows, err := r.db.Query(ctx, takeSQL, r.opts.Batch, r.opts.Hold)
-	if err != nil {
-		return 0, err
-	}
-	batch, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (h held, err error) {
-		return h, row.Scan(&h.ID, &h.Org, &h.Type, &h.Subject, &h.Data, &h.At, &h.Sequence, &h.attempts, &h.until)
+// Of those that takeSQL does not take because they are not due, the first. Both run in one transaction and so mean the same moment by now(): none becomes due
+// between them.
+const nextSQL = `SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 FROM outbox WHERE due_at > now()`
+
+// take holds a batch of what is due; if there is none, next is how long it is until an event that waits becomes due, at most the poll.
+func (r *Relay) take(ctx context.Context) (batch []held, next time.Duration, err error) {
+	both := &pgx.Batch{}
+	both.Queue(takeSQL, r.opts.Batch, r.opts.Hold).Query(func(rows pgx.Rows) (err error) {
+		batch, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (h held, err error) {
+			return h, row.Scan(&h.ID, &h.Org, &h.Type, &h.Subject, &h.Data, &h.At, &h.Sequence, &h.attempts, &h.until)
+		})
+		return err
 	})
+	var seconds *float64
+	both.Queue(nextSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&seconds) })
+	if err := r.db.SendBatch(ctx, both).Close(); err != nil || len(batch) > 0 {
+		return batch, 0, err
+	}
+	next = r.opts.Poll
+	if seconds != nil {
+		next = min(next, max(time.Millisecond, time.Duration(*seconds*float64(time.Second))+time.Millisecond))
+	}
+	return nil, next, nil
+}
+
+// carry publishes a batch of what is due, and returns how many events were published or given up, and how long there is nothing to do after it: 0 is
+// not known, look again. The error says why nothing can be published.
+func (r *Relay) carry(ctx context.Context) (settled int, next time.Duration, err error) {
+	defer fault.Wrap(&err, "event.Relay")
+	batch, next, err := r.take(ctx)
 	if err != nil || len(batch) == 0 {
-		return 0, err
+		return 0, next, err
 	}
 	events := make([]Event, len(batch))
 	for i, h := range batch {
@@ -168,7 +170,8 @@ func (r *Relay) carry(ctx context.Context) (settled int, err error) {
 	// Whatever ends the process gently, what was published is not published again.
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), r.opts.Hold/4)
 	defer done()
-	return r.settle(ctx, batch, results)
+	settled, err = r.settle(ctx, batch, results)
+	return settled, 0, err
 }
 
 // settle deletes what was published, and puts back what was not.
