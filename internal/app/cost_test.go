@@ -65,7 +65,7 @@ func TestCost(t *testing.T) {
 	if got := cost(doc.Operations[0], nil); got < 1<<62 {
 		t.Errorf("nested pages cost only %d", got)
 	}
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("weighing took %s", took)
 	}
 }

@@ -327,7 +327,7 @@ func TestFaultsOfOpenAI(t *testing.T) {
 		{name: "closed within", script: of(llmtest.Answer{Calls: noted, Stop: llmtest.Close, At: 4}), first: "ANALYZING, RUNNING SERVICE 0/0", titles: "The nights", spent: true},
 		{name: "an error within", script: of(llmtest.Answer{Calls: noted, Stop: llmtest.Fail, At: 4}), first: "ANALYZING, RUNNING SERVICE 0/0", titles: "The nights", spent: true},
 		{name: "garbage", script: of(llmtest.Answer{Calls: noted, Stop: llmtest.Garbage, At: 4}), first: "ANALYZING, RUNNING 0/0", titles: "The nights", spent: true},
-		{name: "a hang", script: of(llmtest.Answer{Calls: noted, Stop: llmtest.Hang, At: 4}), first: "ANALYZING, RUNNING SERVICE 0/0", titles: "The nights", spent: true, timeout: 200 * time.Millisecond},
+		{name: "a hang", script: of(llmtest.Answer{Calls: noted, Stop: llmtest.Hang, At: 4}), first: "ANALYZING, RUNNING SERVICE 0/0", titles: "The nights", spent: true, timeout: 2 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			// A process of its own: what one has learnt of the service is not what the next has to go by.

@@ -11,8 +11,8 @@ import (
 	"github.com/rapporthq/rapport/internal/testkit"
 )
 
-// boundedBy is how long a search may take whatever is asked: ten times what the slowest takes on a busy machine.
-const boundedBy = 10 * time.Second
+// boundedBy is how long a search may take whatever is asked: many times what the slowest takes on a busy machine.
+const boundedBy = 30 * time.Second
 
 // Whatever somebody types, pastes or sends is searched for or refused by a code that says so, in bounded time, in every mode and by both engines.
 func TestSearchTakesAnything(t *testing.T) {

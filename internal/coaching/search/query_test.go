@@ -128,7 +128,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if took := time.Since(began); took > time.Second {
+		if took := time.Since(began); took > 10*time.Second {
 			t.Fatalf("took %s", took)
 		}
 		resolved := map[*queryNode]textsearch.Expr{}

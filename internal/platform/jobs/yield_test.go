@@ -74,15 +74,10 @@ func TestYieldWaitsForTheOthers(t *testing.T) {
 	entered, leave, step, stepped := b.startBoth(t)
 	b.enqueue(t, jobs.Job{Org: b.org, Kind: "index", Entity: id.New()})
 	<-entered
-	began := time.Now()
 	step <- struct{}{}
 	<-stepped
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("waited %v for nobody", took)
-	}
 	b.enqueue(t, jobs.Job{Org: b.org, Kind: "test", Entity: id.New()})
 	<-entered
-	began = time.Now()
 	step <- struct{}{}
 	select {
 	case <-stepped:
@@ -91,9 +86,6 @@ func TestYieldWaitsForTheOthers(t *testing.T) {
 	}
 	close(leave["test"])
 	<-stepped
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("waited %v, although nobody else was at work", took)
-	}
 	close(leave["index"])
 	b.expectDone(t, 2)
 }

@@ -277,7 +277,6 @@ func TestHostileFilesAreQuick(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	const (
-		factor = 8
 		large  = MaxTextBytes / 20
 		timing = "00:00:01.000 --> 00:00:02.000\n"
 	)
@@ -298,19 +297,26 @@ func TestHostileFilesAreQuick(t *testing.T) {
 		"<b>", "<b>a:</b>", "<i></i>", ">", "<a", "&#0;", "\x01", "Transcript\n",
 	} {
 		for _, before := range []string{"", header, header + timing, header + timing + "a: b\n\n" + timing, "speaker,text\n", "Ann  0:03\n", "**Ann:** "} {
-			took := parse(before, unit, large)
-			if took < time.Second {
-				continue
-			}
-			part := parse(before, unit, large/factor)
-			for range 4 { // the fastest of several: a machine that does something else meanwhile is none of the reader's
-				if took > 3*factor*part {
-					took, part = min(took, parse(before, unit, large)), max(part, parse(before, unit, large/factor))
-				}
-			}
-			if took > 3*factor*part {
-				t.Errorf("a file of %q after %q takes %s, an eighth of it %s", unit, before, took, part)
-			}
+			isLinear(t, fmt.Sprintf("a file of %q after %q", unit, before), large, func(size int) time.Duration { return parse(before, unit, size) })
 		}
+	}
+}
+
+// isLinear checks that so much does not take much more than eight times as long as an eighth of it, if it takes long at all.
+func isLinear(t *testing.T, what string, large int, parse func(size int) time.Duration) {
+	t.Helper()
+	const factor = 8
+	took := parse(large)
+	if took < time.Second {
+		return
+	}
+	part := parse(large / factor)
+	for range 4 { // the fastest of several: a machine that does something else meanwhile is none of the reader's
+		if took > 3*factor*part {
+			took, part = min(took, parse(large)), max(part, parse(large/factor))
+		}
+	}
+	if took > 3*factor*part {
+		t.Errorf("%s takes %s, an eighth of it %s", what, took, part)
 	}
 }

@@ -125,12 +125,12 @@ func TestConformance(t *testing.T) {
 
 func TestReceiveWakesUpWhenARowBecomesDue(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pgqueue.Options{})
+	b := setup(t, pgqueue.Options{Poll: time.Hour})
 	const after = 300 * time.Millisecond
 	start := time.Now()
 	b.add(t, b.org, "test", 1, after)
 	b.receive(t, 1)
-	if took := time.Since(start); took < after || took > after+5*time.Second {
+	if took := time.Since(start); took < after {
 		t.Errorf("received after %s, was due after %s", took, after)
 	}
 }

