@@ -293,5 +293,9 @@ func TestLiveEventsOfOthers(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("all have been told %s after the withdrawal", time.Since(at))
+	took := time.Since(at)
+	t.Logf("all have been told %s after the withdrawal", took)
+	if took > atOnce {
+		t.Errorf("told %s after the withdrawal", took)
+	}
 }

@@ -70,14 +70,20 @@ func TestYieldingKindsDoNotCount(t *testing.T) {
 
 func TestYieldWaitsForTheOthers(t *testing.T) {
 	t.Parallel()
+	const longest = 2 * time.Second // as Yield waits for others that stay
 	b := setup(t)
 	entered, leave, step, stepped := b.startBoth(t)
 	b.enqueue(t, jobs.Job{Org: b.org, Kind: "index", Entity: id.New()})
 	<-entered
+	began := time.Now()
 	step <- struct{}{}
 	<-stepped
+	if took := time.Since(began); took >= longest {
+		t.Errorf("waited %v for nobody", took)
+	}
 	b.enqueue(t, jobs.Job{Org: b.org, Kind: "test", Entity: id.New()})
 	<-entered
+	began = time.Now()
 	step <- struct{}{}
 	select {
 	case <-stepped:
@@ -86,6 +92,9 @@ func TestYieldWaitsForTheOthers(t *testing.T) {
 	}
 	close(leave["test"])
 	<-stepped
+	if took := time.Since(began); took >= longest {
+		t.Errorf("waited %v, although nobody else was at work", took)
+	}
 	close(leave["index"])
 	b.expectDone(t, 2)
 }

@@ -127,7 +127,7 @@ func TestRefusal(t *testing.T) {
 		if _, err := l.Allow(t.Context(), "b", limit.Rate{Count: 1, Per: time.Second}); fault.KindOf(err) != fault.KindUnavailable {
 			t.Errorf("while Redis hangs: %v", err)
 		}
-		if took := time.Since(began); took > patience {
+		if took := time.Since(began); took > 3*time.Second {
 			t.Errorf("to refuse took %s", took)
 		}
 	}

@@ -173,6 +173,7 @@ func isKilled(t *testing.T, s *local.Server) {
 	})
 	wg.Go(func() {
 		for ctx.Err() == nil {
+			began := time.Now()
 			_, err := x.Search(t.Context(), org, textsearch.Request{Query: textsearch.Word{Text: "word"}, Size: 5})
 			switch {
 			case err == nil:
@@ -180,7 +181,9 @@ func isKilled(t *testing.T, s *local.Server) {
 			case fault.KindOf(err) != fault.KindUnavailable:
 				t.Errorf("Search: %v", err)
 			default:
-				away.Add(1)
+				if away.Add(1) > 10 && time.Since(began) > 4*time.Second {
+					t.Errorf("told after %s that the server is away", time.Since(began))
+				}
 				<-pace
 			}
 		}
