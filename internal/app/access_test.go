@@ -121,7 +121,7 @@ func TestLostRightsCloseStreams(t *testing.T) {
 		here := apptest.Demo(t, through...)
 		there := here.Another(t, through...)
 		of := tc.of(t, here)
-		last := "SELECT last_cursor FROM stream_topics" // by which a subscription begins
+		last := begun
 		if tc.query == live {
 			last = "INSERT INTO audit_events" // after the last look at what may be heard
 		}

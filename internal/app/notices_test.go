@@ -234,6 +234,7 @@ func TestNotificationEvents(t *testing.T) {
 	}
 	clients := o.Login(t, apptest.ClientUser)
 	sub, strangers := clients.Subscribe(t, events, nil), o.Login(t, apptest.Coach2).Subscribe(t, events, nil)
+	o.Statements.Await(t, begun, 1) // both have begun, and only what is new comes
 	coach2 := value[id.UUID](t, o.Env, `SELECT id FROM users WHERE email = $1`, apptest.Coach2)
 	o.notify(t, notice.SessionScheduled, "a", func(e *notice.Event) { e.Recipients = append(e.Recipients, coach2) })
 	o.Work(t)
